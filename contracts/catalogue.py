@@ -1,0 +1,44 @@
+"""Every type with a stored name, so that a reader who meets a record can decode it."""
+
+from typing import Any
+
+import msgspec
+
+from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, users
+from contracts.envelope import Event, Message
+
+EVENTS: tuple[type[Event], ...] = (
+    analysis.AnalysisCompleted,
+    analysis.AnalysisStarted,
+    analysis.PhaseCompleted,
+    collaboration.Concluded,
+    collaboration.Requested,
+    conversation.Answered,
+    conversation.Asked,
+    conversation.Failed,
+    conversation.SessionEnded,
+    conversation.SessionStarted,
+    facts.SignalRecorded,
+    kernel.EffectRecorded,
+    kernel.ReactionFinished,
+    kernel.Refused,
+    knowledge.KnowledgeAdded,
+    knowledge.KnowledgeDeleted,
+    knowledge.KnowledgeUpdated,
+    users.UserCreated,
+)
+
+
+def tag(kind: type[Message] | type[Event]) -> str:
+    """The stored name of a message or event type."""
+    config: Any = kind.__struct_config__
+    return str(config.tag)
+
+
+_DECODERS = {tag(kind): msgspec.json.Decoder(kind) for kind in EVENTS}
+
+
+def decode_event(type_name: str, body: bytes) -> Event:
+    """The event a record holds. Raises KeyError for an unknown type, msgspec.ValidationError for a malformed body."""
+    event: Event = _DECODERS[type_name].decode(body)
+    return event

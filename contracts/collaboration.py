@@ -1,0 +1,59 @@
+"""Collaboration: one domain asks another for a named request type; the outcome is always typed."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Event, Message
+from contracts.model import Evidence
+
+Status = Literal["completed", "failed", "refused", "unknown_request_type", "expired"]
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What is asked: a registered request type, the question, its context as named texts, and until when.
+
+    `needs_ceo_context` asks the handler to take the CEO's strategic context in. Priority is 1 to 5, 5 most urgent.
+    """
+
+    request_type: str
+    question: str
+    context: dict[str, str] = {}
+    evidence: tuple[Evidence, ...] = ()
+    priority: int = 3
+    deadline: datetime | None = None
+    needs_ceo_context: bool = False
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`."""
+
+    status: Status
+    sections: dict[str, str] = {}
+    evidence: tuple[Evidence, ...] = ()
+    confidence: float = 0.0
+    model: str = ""
+    label: Clearance = Clearance.PUBLIC
+    reason: str = ""
+
+
+class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):
+    asker: Domain
+    request: Request
+
+
+class Conclude(Message, frozen=True, kw_only=True, tag="collaboration.conclude.v1"):
+    """The handling reaction's conclusion, sent to the collaboration itself."""
+
+    outcome: Outcome
+
+
+class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v1"):
+    asker: Domain
+    request: Request
+
+
+class Concluded(Event, frozen=True, kw_only=True, tag="collaboration.concluded.v1"):
+    outcome: Outcome

@@ -1,0 +1,119 @@
+"""Facts that programs outside may publish (mission A1, A4): to `<domain>.pub.signal.<id>` or `POST /v1/events/…`.
+
+Each is one JSON object with its `type`. These types, and no others, are taken from outside.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Event, Message
+
+Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=300)]
+
+
+class Fact(Message, frozen=True, kw_only=True):
+    """What every fact says: a title, the text, where it comes from, how confidential it is."""
+
+    title: Name
+    text: Text
+    origin: Name
+    confidentiality: Clearance = Clearance.INTERNAL
+
+
+class BusinessInsight(Fact, frozen=True, kw_only=True, tag="business_insight.v1"): ...
+
+
+class ClientAnalysis(Fact, frozen=True, kw_only=True, tag="client_analysis.v1"): ...
+
+
+class MarketResearch(Fact, frozen=True, kw_only=True, tag="market_research.v1"): ...
+
+
+class SalesIntelligence(Fact, frozen=True, kw_only=True, tag="sales_intelligence.v1"): ...
+
+
+class CodeAnalysis(Fact, frozen=True, kw_only=True, tag="code_analysis.v1"): ...
+
+
+class SystemMonitoring(Fact, frozen=True, kw_only=True, tag="system_monitoring.v1"): ...
+
+
+class SecurityAlert(Fact, frozen=True, kw_only=True, tag="security_alert.v1"): ...
+
+
+class PerformanceAnalysis(Fact, frozen=True, kw_only=True, tag="performance_analysis.v1"): ...
+
+
+class SophiaToArtemis(Fact, frozen=True, kw_only=True, tag="sophia_to_artemis.v1"): ...
+
+
+class ArtemisToSophia(Fact, frozen=True, kw_only=True, tag="artemis_to_sophia.v1"): ...
+
+
+class OrchestratorStart(Fact, frozen=True, kw_only=True, tag="orchestrator_start.v1"): ...
+
+
+class OrchestratorStop(Fact, frozen=True, kw_only=True, tag="orchestrator_stop.v1"): ...
+
+
+class HealthCheck(Fact, frozen=True, kw_only=True, tag="health_check.v1"): ...
+
+
+class StrategicAlert(Fact, frozen=True, kw_only=True, tag="strategic_alert.v1"):
+    """Executive attention is required from alert priority 8."""
+
+    alert_priority: Annotated[int, Meta(ge=1, le=10)]
+
+
+class KnowledgeUpdate(Fact, frozen=True, kw_only=True, tag="knowledge_update.v1"):
+    operation: Literal["create", "update", "delete"]
+    item: Name
+
+
+AnyFact = (
+    BusinessInsight
+    | ClientAnalysis
+    | MarketResearch
+    | SalesIntelligence
+    | CodeAnalysis
+    | SystemMonitoring
+    | SecurityAlert
+    | PerformanceAnalysis
+    | SophiaToArtemis
+    | ArtemisToSophia
+    | OrchestratorStart
+    | OrchestratorStop
+    | HealthCheck
+    | StrategicAlert
+    | KnowledgeUpdate
+)
+
+SIGNAL = "signal"
+"""The actor kind that takes facts, in every domain that has one."""
+
+FACT_DOMAINS: dict[type[Fact], Domain] = {
+    BusinessInsight: Domain.SOPHIA,
+    ClientAnalysis: Domain.SOPHIA,
+    MarketResearch: Domain.SOPHIA,
+    SalesIntelligence: Domain.SOPHIA,
+    ArtemisToSophia: Domain.SOPHIA,
+    CodeAnalysis: Domain.ARTEMIS,
+    SystemMonitoring: Domain.ARTEMIS,
+    SecurityAlert: Domain.ARTEMIS,
+    PerformanceAnalysis: Domain.ARTEMIS,
+    SophiaToArtemis: Domain.ARTEMIS,
+    StrategicAlert: Domain.CEO,
+    KnowledgeUpdate: Domain.CEO,
+    OrchestratorStart: Domain.SYSTEM,
+    OrchestratorStop: Domain.SYSTEM,
+    HealthCheck: Domain.SYSTEM,
+}
+"""Which domain each fact is meant for; published elsewhere it is refused."""
+
+
+class SignalRecorded(Event, frozen=True, kw_only=True, tag="signal.recorded.v1"):
+    fact: AnyFact
+    executive_attention: bool = False

@@ -1,0 +1,55 @@
+"""The messages and events every actor understands: they belong to the kernel, not to a kind."""
+
+import msgspec
+from msgspec import Struct
+
+from contracts.envelope import Event, Message
+
+
+class Resolve(Message, frozen=True, kw_only=True, tag="runtime.resolve.v1"):
+    """The result of a waiting effect: `effect` is its number within `reaction` (the id of the event that started it)."""
+
+    reaction: str
+    effect: int
+    result: msgspec.Raw
+
+
+class Refused(Event, frozen=True, kw_only=True, tag="runtime.refused.v1"):
+    """A message was refused; nothing else changed. `code` says what kind of refusal, `reason` names the cause."""
+
+    message: str
+    code: str
+    reason: str
+
+
+class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
+    """The journal entry of one effect: its number within the reaction, name, SHA-256 of its arguments, and result.
+
+    `error` is set instead of a result where the effect ended in an outcome that a retry cannot change.
+    """
+
+    effect: int
+    name: str
+    arguments: str
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: str | None = None
+
+
+class ReactionFinished(Event, frozen=True, kw_only=True, tag="runtime.reaction_finished.v1"):
+    """The last entry of an effect journal: the reaction ran to its end and is not run again."""
+
+    effects: int
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A message that could not be handled: where it came from, why, how often it was tried, its body as text."""
+
+    id: str
+    subject: str
+    sequence: int
+    reason: str
+    attempts: int
+    time: str
+    stack: str = ""
+    body: str = ""
+    headers: dict[str, str] = {}

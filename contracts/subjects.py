@@ -1,0 +1,129 @@
+"""Every subject and stream name: the only place that builds or parses one.
+
+`<domain>.<lane>.<partition>.<kind>.<id>`, for example `sophia.log.17.conversation.sophia-01JD…`. An effect journal adds the
+reaction it belongs to: `<domain>.run.<partition>.<kind>.<id>.<reaction>`. Publishers outside use `<domain>.pub.<kind>.<id>`;
+the stream's transform stores it as `<domain>.pub.<partition>.<kind>.<id>`.
+"""
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from contracts.domains import Domain
+
+PARTITIONS = 64
+ID_CHARS_MAX = 128
+_DOMAINS = {domain.value for domain in Domain}
+_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{ID_CHARS_MAX}}}")
+
+Lane = Literal["in", "pub", "tmr", "log", "run", "snap"]
+LANES: tuple[Lane, ...] = ("in", "pub", "tmr", "log", "run", "snap")
+
+
+class ActorRef(Struct, frozen=True, order=True):
+    """Which actor: its domain, kind and id. Kind and id are 1 to 128 characters of A–Z a–z 0–9 _ -."""
+
+    domain: Domain
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.domain.value}/{self.kind}/{self.id}"
+
+
+class Address(Struct, frozen=True):
+    """A parsed subject: the lane of an actor; `reaction` is set in the run lane only."""
+
+    lane: Lane
+    actor: ActorRef
+    reaction: str | None = None
+
+    @property
+    def subject(self) -> str:
+        actor = self.actor
+        tail = f".{self.reaction}" if self.reaction else ""
+        return f"{actor.domain.value}.{self.lane}.{partition(actor.kind, actor.id)}.{actor.kind}.{actor.id}{tail}"
+
+
+def actor_ref(domain: Domain, kind: str, id: str) -> ActorRef:  # noqa: A002 - the field's name
+    """A reference whose tokens were checked. Raises ValueError naming the one that is not usable in a subject."""
+    for name, token in (("kind", kind), ("id", id)):
+        if not _TOKEN.fullmatch(token):
+            raise ValueError(f"{name} {token[:40]!r} must be 1 to {ID_CHARS_MAX} characters of A-Z a-z 0-9 _ -")
+    return ActorRef(domain, kind, id)
+
+
+def partition(kind: str, id: str) -> int:  # noqa: A002 - the field's name
+    """FNV-1a-32 of kind and id, modulo 64: what the server's `partition(64, …)` gives for the same tokens."""
+    number = 2166136261
+    for byte in (kind + id).encode():
+        number = ((number ^ byte) * 16777619) & 0xFFFFFFFF
+    return number % PARTITIONS
+
+
+def inbox(actor: ActorRef) -> str:
+    return Address("in", actor).subject
+
+
+def log(actor: ActorRef) -> str:
+    return Address("log", actor).subject
+
+
+def run(actor: ActorRef, reaction: str) -> str:
+    return Address("run", actor, reaction).subject
+
+
+def publisher(actor: ActorRef) -> str:
+    """Where a program outside publishes a fact for this actor."""
+    return f"{actor.domain.value}.pub.{actor.kind}.{actor.id}"
+
+
+def parse(subject: str) -> Address:
+    """The address a stored subject names. Raises ValueError for anything that this module would not build."""
+    tokens = subject.split(".")
+    if len(tokens) not in (5, 6) or tokens[1] not in LANES or tokens[0] not in _DOMAINS or not tokens[2].isdecimal():
+        raise ValueError(f"not an actor's subject: {subject[:200]!r}")
+    lane = next(known for known in LANES if known == tokens[1])
+    if (len(tokens) == 6) != (lane == "run"):
+        raise ValueError(f"not an actor's subject: {subject[:200]!r}")
+    return Address(lane, actor_ref(Domain(tokens[0]), tokens[3], tokens[4]), tokens[5] if lane == "run" else None)
+
+
+def in_stream(domain: Domain) -> str:
+    return f"{domain.value.upper()}_IN"
+
+
+def log_stream(domain: Domain) -> str:
+    return f"{domain.value.upper()}_LOG"
+
+
+def lane_filter(domain: Domain, lane: Lane) -> str:
+    """All subjects of one lane of one domain."""
+    return f"{domain.value}.{lane}.>"
+
+
+DEAD_LETTERS_STREAM = "DLQ"
+DEAD_LETTERS_FILTER = "dlq.>"
+SPANS_STREAM = "SPANS"
+SPANS_FILTER = "system.span.*"
+BLOBS_BUCKET = "BLOBS"
+
+
+def dead_letter(domain: Domain, lane: str) -> str:
+    return f"dlq.{domain.value}.{lane}"
+
+
+def spans(trace_id: str) -> str:
+    """Where the finished spans of one trace (32 hex digits) are kept."""
+    return f"system.span.{trace_id}"
+
+
+def projected(domain: Domain) -> str:
+    """Core subject on which the projector says how far the read models of a domain's log have come."""
+    return f"system.projected.{domain.value}"
+
+
+def service(domain: Domain, name: str) -> str:
+    """Core request/reply subject of a stateless service of a domain, such as `embedding.rpc.search`."""
+    return f"{domain.value}.rpc.{name}"

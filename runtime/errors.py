@@ -1,0 +1,61 @@
+"""Errors, named by what the caller does next.
+
+DiarchyError
+├── Rejected                  the actor refuses: tell the asker why, change nothing
+├── ConflictError             somebody else appended first: reread and decide again
+├── UnavailableError          a dependency is down: retry later, without end
+├── NonDeterministicError     a reaction no longer does what its journal says: dead letter, overwrite nothing
+├── MalformedError            the message can never be handled: dead letter at once
+├── InvalidError              the asker's input is wrong: tell him which field
+└── OutcomeError              an effect failed in a way that a retry cannot change: the reaction decides what to do
+"""
+
+from typing import Literal
+
+RejectionCode = Literal["conflict", "not_found", "forbidden", "gone", "limit"]
+
+
+class DiarchyError(Exception):
+    """All of ours."""
+
+
+class Rejected(DiarchyError):  # noqa: N818 - the domain's verb, see style.md
+    """A message is refused by `decide`. `code` says what kind of refusal; the text names the cause."""
+
+    def __init__(self, reason: str, code: RejectionCode = "conflict") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code: RejectionCode = code
+
+
+class ConflictError(DiarchyError):
+    """The log did not end where the writer expected."""
+
+
+class UnavailableError(DiarchyError):
+    """`dependency` cannot be reached now; `retry_after_s` is a guess at when it may be."""
+
+    def __init__(self, dependency: str, reason: str, retry_after_s: int = 5) -> None:
+        super().__init__(f"{dependency} is unavailable: {reason}")
+        self.dependency = dependency
+        self.retry_after_s = retry_after_s
+
+
+class NonDeterministicError(DiarchyError):
+    """An effect's name or arguments differ from the recorded ones."""
+
+
+class MalformedError(DiarchyError):
+    """Not a message this system understands."""
+
+
+class InvalidError(DiarchyError):
+    """`field` (a JSON path such as `$.knowledge.title`) does not hold what is wanted."""
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class OutcomeError(DiarchyError):
+    """The outside answered, and its answer is a failure (a model refused, a file is not a table)."""

@@ -1,0 +1,218 @@
+"""The ports: what the kernel needs of the world. Each has a memory adapter and a real one, and one contract suite for both."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from contracts.domains import Domain, Partition
+from contracts.envelope import Record, Stored
+from contracts.kernel import DeadLetter
+from contracts.model import Prompt, Reply
+from contracts.retrieval import Entry, Hit, Query
+from contracts.subjects import Lane
+
+Vector = Sequence[float]
+"""A unit vector (L2 norm 1)."""
+
+
+class Delivery(Protocol):
+    """One message handed to a consumer. Exactly one of `ack` and `bury` ends it; unended ones come again after a while."""
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def sequence(self) -> int:
+        """The stream-wide sequence: with the subject it names the message for ever."""
+        ...
+
+    @property
+    def deliveries(self) -> int:
+        """How often it was handed out, this time included."""
+        ...
+
+    @property
+    def time_ns(self) -> int:
+        """When the stream stored it, Unix nanoseconds."""
+        ...
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    async def ack(self) -> None:
+        """Handled: never hand it out again."""
+        ...
+
+    async def working(self) -> None:
+        """Still at it: do not hand it out again yet."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Store the letter in the dead letters, then end the message for good."""
+        ...
+
+
+class Queue(Protocol):
+    """The durable, competing side of the streams: inboxes, and the log as the reactors see it."""
+
+    async def publish(self, subject: str, record: Record) -> None:
+        """Return once the message is stored durably; a repeated envelope id within two minutes is stored once.
+
+        Raises UnavailableError when the broker does not confirm in time; the message may or may not be stored then.
+        """
+        ...
+
+    def consume(self, domain: Domain, name: Literal["inbox", "reactor"]) -> AsyncIterator[Delivery]:
+        """Messages of the domain's inbox lanes (`in`, `pub`) or its `log` lane, in stream order, each to one consumer.
+
+        At least once; at most `Limits.pending_max` are unended at a time. Survives broker restarts; ends on cancellation.
+        """
+        ...
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The newest dead letters, newest first."""
+        ...
+
+
+class EventLog(Protocol):
+    """The only truth: per subject an append-only sequence of records, per domain one order over all of them."""
+
+    async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
+        """Append all or nothing, if the subject's last sequence is `expected` (0: it has none). Returns the new last sequence.
+
+        Raises ConflictError when it is not, UnavailableError when the outcome is unknown: reread before trying again.
+        """
+        ...
+
+    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
+        """All records of one exact subject with a sequence above `after`, in order. Raises UnavailableError."""
+        ...
+
+    def follow(self, domain: Domain, lanes: Sequence[Lane], *, after: int) -> AsyncIterator[Sequence[Stored]]:
+        """Batches (1 to 500, never empty) of the domain's log stream above `after`, in order, without end; live included."""
+        ...
+
+    async def last(self, domain: Domain) -> int:
+        """The last sequence of the domain's log stream; 0 when empty. Raises UnavailableError."""
+        ...
+
+    async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
+        """Whether anything was appended to the exact subject above `after`; waits up to `timeout_s`. Raises UnavailableError."""
+        ...
+
+
+class Blobs(Protocol):
+    """Large inputs, stored once by content hash."""
+
+    async def put(self, content: bytes) -> str:
+        """Store and return the SHA-256 as 64 hex digits; storing the same bytes again changes nothing."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """The bytes. Raises OutcomeError when there is no such blob, UnavailableError."""
+        ...
+
+
+class Retrieval(Protocol):
+    """Texts found again by meaning: embedding and vector search behind one door, owned by the embedding role."""
+
+    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
+        """Embed and store; an entry with the same id is replaced. Raises UnavailableError."""
+        ...
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
+        """Forget entries; unknown ids are no error."""
+        ...
+
+    async def search(self, query: Query) -> list[Hit]:
+        """The best entries, best first, never above the query's clearance, never expired. Raises UnavailableError."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """One vector a text, in order. Raises UnavailableError."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Vectors with their entries, a collection a partition."""
+
+    async def upsert(self, partition: Partition, entries: Sequence[Entry], vectors: Sequence[Vector]) -> None: ...
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None: ...
+
+    async def search(self, query: Query, vector: Vector) -> list[Hit]:
+        """Like Retrieval.search; the clearance and expiry filters run inside the engine. Over all the query's partitions."""
+        ...
+
+    async def count(self, partition: Partition) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+class ChatModel(Protocol):
+    """A language model, or what stands in for one."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+        """Answer the prompt. Raises UnavailableError (retry) or OutcomeError (the model answered unusably)."""
+        ...
+
+
+class Tool(Struct, frozen=True):
+    """A named piece of real work on real input: `run(arguments, blobs)` with a Struct in and a Struct out.
+
+    It runs in a thread; it may be slow, it must be a function of its arguments and the blobs they name. Raises OutcomeError.
+    """
+
+    name: str
+    arguments: type[Struct]
+    result: type[Struct]
+    run: Callable[[Struct, Callable[[str], bytes]], Struct]
+
+
+class Runnable(Protocol):
+    """The one life cycle. `stop` is idempotent and returns when everything started has ended."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+Handler = Callable[[bytes], Awaitable[bytes]]
+"""A stateless service: request body to reply body."""
+
+
+class Rpc(Protocol):
+    """Request and reply without storage, for services that may be asked again at will."""
+
+    async def call(self, subject: str, body: bytes, *, timeout_s: float) -> bytes:
+        """The reply. Raises UnavailableError when nobody answers in time, InvalidError or OutcomeError as the service raised."""
+        ...
+
+    async def serve(self, subject: str, handler: Handler) -> None:
+        """Answer requests on `subject` (shared with other servers of it) until the connection closes; concurrent, bounded."""
+        ...
+
+    async def announce(self, subject: str, body: bytes) -> None:
+        """Tell whoever listens now; nothing is kept."""
+        ...
+
+    async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> None:
+        """Call the handler with subject and body for everything announced on the subject (`*` and `>` allowed)."""
+        ...
