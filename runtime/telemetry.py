@@ -1,0 +1,115 @@
+"""Telemetry as the kernel sees it, and every span and metric name in one place.
+
+Spans and metrics wrap the ports; logic never mentions them. A trace is one run: its id is the correlation id's 32 hex digits.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+Attributes = Mapping[str, str | int | float | bool]
+
+# Spans: `<what> <detail>`; the role that made one is its service name.
+SPAN_REQUEST = "request"  # gateway: one HTTP request; the root
+SPAN_HANDLE = "handle"  # host: one message
+SPAN_REACTION = "react"  # reactor: one reaction
+SPAN_EFFECT = "effect"  # reactor: one effect that was really done (not one that the journal answered)
+SPAN_PROJECT = "project"  # projector: the events of one trace in one batch
+SPAN_EMBED = "embed"  # embedding worker
+SPAN_SEARCH = "vector search"  # embedding worker
+SPAN_INDEX = "vector index"  # embedding worker
+SPAN_RPC = "call"  # client side of a stateless service
+
+# Metrics: counters end in _total, histograms in _seconds, gauges in neither. Labels are bounded: kind, type, route, status …
+REQUESTS_TOTAL = "diarchy_requests_total"
+REQUEST_SECONDS = "diarchy_request_seconds"
+MESSAGES_TOTAL = "diarchy_messages_total"
+HANDLE_SECONDS = "diarchy_handle_seconds"
+EVENTS_TOTAL = "diarchy_events_total"
+CONFLICTS_TOTAL = "diarchy_conflicts_total"
+REACTIONS_TOTAL = "diarchy_reactions_total"
+REACTION_SECONDS = "diarchy_reaction_seconds"
+EFFECTS_TOTAL = "diarchy_effects_total"
+EFFECT_SECONDS = "diarchy_effect_seconds"
+DEAD_LETTERS_TOTAL = "diarchy_dead_letters_total"
+PROJECTED_TOTAL = "diarchy_projected_total"
+EMBEDDINGS_TOTAL = "diarchy_embeddings_total"
+EMBED_SECONDS = "diarchy_embed_seconds"
+SEARCH_SECONDS = "diarchy_search_seconds"
+MODEL_TOKENS_TOTAL = "diarchy_model_tokens_total"
+LIVE_ACTORS = "diarchy_live_actors"
+RUNNING_REACTIONS = "diarchy_running_reactions"
+HEALTH_SCORE = "diarchy_health_score"
+
+
+class Span(Protocol):
+    """One timed piece of work. `traceparent` is what its children and outgoing messages carry."""
+
+    @property
+    def traceparent(self) -> str | None: ...
+
+    def note(self, **attributes: str | int | float | bool) -> None: ...
+
+    def fail(self, reason: str) -> None: ...
+
+
+class Telemetry(Protocol):
+    """Spans and metrics. Never raises, never blocks."""
+
+    def span(
+        self,
+        name: str,
+        *,
+        parent: str | None = None,
+        run: str | None = None,
+        seed: str | None = None,
+        attributes: Attributes = {},
+    ) -> "SpanContext":
+        """A span under `parent` (a traceparent), else under the current one, else the root of run `run` (a correlation id).
+
+        `seed` (an event id) fixes the span's id, so that a repeat continues the span of the first attempt.
+        """
+        ...
+
+    def count(self, metric: str, amount: float = 1, **labels: str) -> None: ...
+
+    def observe(self, metric: str, seconds: float, **labels: str) -> None: ...
+
+    def gauge(self, metric: str, value: float, **labels: str) -> None: ...
+
+
+class SpanContext(Protocol):
+    def __enter__(self) -> Span: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class _NoSpan:
+    def __init__(self, traceparent: str | None) -> None:
+        self.traceparent = traceparent
+
+    def note(self, **attributes: str | int | float | bool) -> None: ...
+
+    def fail(self, reason: str) -> None: ...
+
+
+class NoTelemetry:
+    """Measures nothing; passes the parent on."""
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        parent: str | None = None,
+        run: str | None = None,
+        seed: str | None = None,
+        attributes: Attributes = {},
+    ) -> Iterator[Span]:
+        yield _NoSpan(parent)
+
+    def count(self, metric: str, amount: float = 1, **labels: str) -> None: ...
+
+    def observe(self, metric: str, seconds: float, **labels: str) -> None: ...
+
+    def gauge(self, metric: str, value: float, **labels: str) -> None: ...
