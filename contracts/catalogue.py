@@ -20,7 +20,6 @@ EVENTS: tuple[type[Event], ...] = (
     conversation.SessionStarted,
     facts.SignalRecorded,
     kernel.EffectRecorded,
-    kernel.ReactionFinished,
     kernel.Refused,
     knowledge.KnowledgeAdded,
     knowledge.KnowledgeDeleted,

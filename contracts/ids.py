@@ -17,6 +17,11 @@ def derived_id(parent: str, *parts: str | int) -> str:
     return _v7(UUID(parent).int >> 80, hashlib.sha256(text.encode()).digest()[:10])
 
 
+def timed_id(time_ns: int, *parts: str | int) -> str:
+    """The UUIDv7 that always follows from a time (Unix nanoseconds) and `parts`."""
+    return _v7(time_ns // 1_000_000, hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:10])
+
+
 def keyed_id(*parts: str) -> str:
     """The UUID (version 8 form) that always follows from `parts`: for idempotency keys, which carry no time."""
     number = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:16])

@@ -7,10 +7,15 @@ from contracts.envelope import Event, Message
 
 
 class Resolve(Message, frozen=True, kw_only=True, tag="runtime.resolve.v1"):
-    """The result of a waiting effect: `effect` is its number within `reaction` (the id of the event that started it)."""
+    """The result of a waiting effect: `effect` is its number within `reaction` (the id of the event that started it).
+
+    `name` and `arguments` (a digest) are the effect's own, so that its journal entry is complete.
+    """
 
     reaction: str
     effect: int
+    name: str
+    arguments: str
     result: msgspec.Raw
 
 
@@ -33,12 +38,6 @@ class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
     arguments: str
     result: msgspec.Raw = msgspec.Raw(b"null")
     error: str | None = None
-
-
-class ReactionFinished(Event, frozen=True, kw_only=True, tag="runtime.reaction_finished.v1"):
-    """The last entry of an effect journal: the reaction ran to its end and is not run again."""
-
-    effects: int
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

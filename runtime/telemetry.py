@@ -5,9 +5,11 @@ Spans and metrics wrap the ports; logic never mentions them. A trace is one run:
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Protocol
 
 Attributes = Mapping[str, str | int | float | bool]
+NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 # Spans: `<what> <detail>`; the role that made one is its service name.
 SPAN_REQUEST = "request"  # gateway: one HTTP request; the root
@@ -63,7 +65,7 @@ class Telemetry(Protocol):
         parent: str | None = None,
         run: str | None = None,
         seed: str | None = None,
-        attributes: Attributes = {},
+        attributes: Attributes = NO_ATTRIBUTES,
     ) -> "SpanContext":
         """A span under `parent` (a traceparent), else under the current one, else the root of run `run` (a correlation id).
 
@@ -99,12 +101,12 @@ class NoTelemetry:
     @contextmanager
     def span(
         self,
-        name: str,
+        name: str,  # noqa: ARG002 - the port's
         *,
         parent: str | None = None,
-        run: str | None = None,
-        seed: str | None = None,
-        attributes: Attributes = {},
+        run: str | None = None,  # noqa: ARG002 - the port's
+        seed: str | None = None,  # noqa: ARG002 - the port's
+        attributes: Attributes = NO_ATTRIBUTES,  # noqa: ARG002 - the port's
     ) -> Iterator[Span]:
         yield _NoSpan(parent)
 

@@ -1,0 +1,160 @@
+"""Consumer: hands each delivery to a handler; one at a time an actor, many actors at once; retries, heartbeats, dead letters."""
+
+import asyncio
+import logging
+import random
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from contracts.domains import Domain
+from contracts.ids import keyed_id
+from contracts.kernel import DeadLetter
+from runtime.errors import ConflictError, MalformedError, NonDeterministicError, UnavailableError
+from runtime.limits import Limits
+from runtime.ports import Delivery, Queue
+from runtime.telemetry import DEAD_LETTERS_TOTAL, Telemetry
+
+_logger = logging.getLogger(__name__)
+STACK_CHARS_MAX = 8_000
+BODY_CHARS_MAX = 64_000
+
+Handle = Callable[[Delivery], Awaitable[None]]
+
+
+class Consumer:
+    """Runs `handle` for every delivery of one durable queue of a domain.
+
+    Deliveries of one actor are handled in their order, one at a time. A handler that returns ends its delivery. What it raises
+    decides: MalformedError and NonDeterministicError bury it at once; UnavailableError retries without end; anything else is
+    tried `attempts_max` times and then buried, so that poison never blocks the actors behind it.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        domain: Domain,
+        name: Literal["inbox", "reactor"],
+        handle: Handle,
+        limits: Limits,
+        telemetry: Telemetry,
+    ) -> None:
+        self._queue = queue
+        self._domain = domain
+        self._name = name
+        self._handle = handle
+        self._limits = limits
+        self._telemetry = telemetry
+        self._slots_max = limits.reactions_max if name == "reactor" else limits.handlers_max
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._mailboxes: dict[str, deque[Delivery]] = {}
+        self._held: dict[int, Delivery] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"{self._domain.value}-{self._name}")
+
+    async def stop(self) -> None:
+        """End at once: what was not ended is handed out again, and every handler may be run again."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+
+    async def wait(self) -> None:
+        """Return or raise when the consumer's own task does: it should not, while it runs."""
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._report())
+            async for delivery in self._queue.consume(self._domain, self._name):
+                if delivery.sequence in self._held:
+                    continue  # Handed out again while we still hold it: the first one is being worked on.
+                self._held[delivery.sequence] = delivery
+                mailbox = self._mailboxes.get(delivery.subject)
+                if mailbox is None:
+                    mailbox = self._mailboxes[delivery.subject] = deque()
+                    group.create_task(self._drain(delivery.subject, mailbox))
+                mailbox.append(delivery)
+                if len(mailbox) == 1:
+                    await asyncio.sleep(0)
+
+    async def _drain(self, subject: str, mailbox: deque[Delivery]) -> None:
+        while mailbox:
+            delivery = mailbox[0]
+            async with self._slots_of(subject):
+                await self._settle(delivery)
+            mailbox.popleft()
+            del self._held[delivery.sequence]
+        del self._mailboxes[subject]
+
+    def _slots_of(self, subject: str) -> asyncio.Semaphore:
+        """Each kind has slots of its own: conversations that wait for collaborations never keep those from running."""
+        kind = subject.split(".")[3] if subject.count(".") >= 4 else ""
+        return self._slots.setdefault(kind, asyncio.Semaphore(self._slots_max))
+
+    async def _settle(self, delivery: Delivery) -> None:
+        attempts = 0
+        waits = 0
+        while True:
+            try:
+                if delivery.deliveries > self._limits.deliveries_max:
+                    reason = f"handed out {delivery.deliveries} times without an end: its handling ends the worker"
+                    return await self._bury(delivery, reason, attempts, "")
+                await self._handle(delivery)
+                return await delivery.ack()
+            except (MalformedError, NonDeterministicError) as error:
+                return await self._bury(delivery, f"{type(error).__name__}: {error}", attempts + 1, "")
+            except (UnavailableError, ConflictError, TimeoutError) as error:
+                _logger.warning("%s waits: %s", delivery.subject, error or type(error).__name__)
+            except Exception as error:  # whatever a handler raises must not stop the others
+                attempts += 1
+                _logger.warning("%s failed (attempt %d): %r", delivery.subject, attempts, error, exc_info=error)
+                if attempts >= self._limits.attempts_max:
+                    return await self._bury(
+                        delivery, f"{type(error).__name__}: {error}", attempts, traceback.format_exc()
+                    )
+            waits += 1
+            await asyncio.sleep(self._pause_s(waits))
+
+    def _pause_s(self, waits: int) -> float:
+        """Exponential back-off with full jitter (AWS Architecture Blog, 2015)."""
+        ceiling = min(self._limits.retry_s_max, self._limits.retry_s_min * 2 ** min(waits, 16))
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter, not a secret
+
+    async def _bury(self, delivery: Delivery, reason: str, attempts: int, stack: str) -> None:
+        letter = DeadLetter(
+            id=keyed_id(delivery.subject, str(delivery.sequence)),
+            subject=delivery.subject,
+            sequence=delivery.sequence,
+            reason=reason[:1_000],
+            attempts=attempts,
+            time=datetime.now(UTC).isoformat(),
+            stack=stack[-STACK_CHARS_MAX:],
+            body=delivery.body[:BODY_CHARS_MAX].decode(errors="replace"),
+            headers=delivery.headers,
+        )
+        while True:
+            try:
+                await delivery.bury(letter)
+            except UnavailableError as error:
+                _logger.warning("%s cannot be buried yet: %s", delivery.subject, error)
+                await asyncio.sleep(self._limits.retry_s_max)
+            else:
+                break
+        self._telemetry.count(DEAD_LETTERS_TOTAL, domain=self._domain.value, queue=self._name)
+        _logger.error("%s #%d is a dead letter: %s", delivery.subject, delivery.sequence, reason)
+
+    async def _report(self) -> None:
+        """Tell the broker about everything held for a while, so that it is not handed out again."""
+        while True:
+            older = list(self._held.values())
+            await asyncio.sleep(self._limits.ack_wait_s / 3)
+            for delivery in older:
+                if delivery.sequence in self._held:
+                    await delivery.working()

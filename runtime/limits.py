@@ -1,0 +1,20 @@
+"""Every limit of the kernel, its unit last."""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Defaults suit one machine; `deploy/settings.py` reads overrides."""
+
+    attempts_max: int = 5  # failures of our own making before a message is buried
+    deliveries_max: int = 50  # hand-outs without an end (a worker died each time) before a message is buried
+    conflicts_max: int = 20  # lost races for one message before it is tried anew later
+    retry_s_min: float = 0.05
+    retry_s_max: float = 5.0
+    ack_wait_s: float = 3.0  # a message neither ended nor reported as worked on is handed out again after this
+    live_actors_max: int = 10_000
+    handlers_max: int = 256  # messages handled at once in one worker
+    reactions_max: int = 64  # reactions at once in one worker
+    reply_recheck_s: float = 5.0  # a waiting effect looks again after this, should a wake-up have been lost
+    tool_s_max: float = 120.0
+    model_s_max: float = 120.0
