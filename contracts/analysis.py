@@ -1,8 +1,8 @@
 """Comprehensive analysis: five phases over both domains and the CEO's context, one durable reaction."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
@@ -33,8 +33,8 @@ class PhaseResult(Struct, frozen=True, kw_only=True):
 
 class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1"):
     by: str
-    subject: str
-    question: str
+    subject: Annotated[str, Meta(min_length=1, max_length=300)]
+    question: Annotated[str, Meta(min_length=1, max_length=8_000)]
 
 
 class RecordPhase(Message, frozen=True, kw_only=True, tag="analysis.record_phase.v1"):
@@ -45,6 +45,14 @@ class FinishAnalysis(Message, frozen=True, kw_only=True, tag="analysis.finish.v1
     pass
 
 
+class FailAnalysis(Message, frozen=True, kw_only=True, tag="analysis.fail.v1"):
+    reason: str
+
+
+class AnalysisFailed(Event, frozen=True, kw_only=True, tag="analysis.failed.v1"):
+    reason: str
+
+
 class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1"):
     by: str
     subject: str
@@ -53,6 +61,7 @@ class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="analysis.phase_completed.v1"):
     result: PhaseResult
+    label: Clearance
 
 
 class AnalysisCompleted(Event, frozen=True, kw_only=True, tag="analysis.completed.v1"):

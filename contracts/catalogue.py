@@ -9,6 +9,7 @@ from contracts.envelope import Event, Message
 
 EVENTS: tuple[type[Event], ...] = (
     analysis.AnalysisCompleted,
+    analysis.AnalysisFailed,
     analysis.AnalysisStarted,
     analysis.PhaseCompleted,
     collaboration.Concluded,

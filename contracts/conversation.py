@@ -1,8 +1,8 @@
 """Conversation: a session with one domain, its questions and answers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
@@ -21,18 +21,33 @@ Team = Literal[
 ]
 
 
+Question = Annotated[str, Meta(min_length=1, max_length=8_000)]
+
+
 class StartSession(Message, frozen=True, kw_only=True, tag="conversation.start.v1"):
     owner: str
     title: str
     context_type: ContextType
 
 
+class Exchange(Struct, frozen=True):
+    """An earlier question of the session and the beginning of its answer."""
+
+    question: str
+    answer: str
+
+
 class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
-    """A question in a session; `turn` is the question's id. `team` None lets the router decide."""
+    """A question in a session; `turn` is the question's id. `team` None lets the router decide.
+
+    `collaborate` None lets the team decide whether other domains are asked, False forbids it. A question to a conversation
+    that has not begun begins it.
+    """
 
     turn: str
     by: str
-    text: str
+    text: Question
+    context_type: ContextType
     team: Team | None = None
     collaborate: bool | None = None
 
@@ -60,11 +75,15 @@ class SessionStarted(Event, frozen=True, kw_only=True, tag="conversation.started
 
 
 class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
+    """A question, with the last exchanges of the session as its working memory; `label` is at least theirs."""
+
     turn: str
     by: str
     text: str
     team: Team | None = None
     collaborate: bool | None = None
+    history: tuple[Exchange, ...] = ()
+    label: Clearance = Clearance.PUBLIC
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
