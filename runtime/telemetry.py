@@ -4,7 +4,7 @@ Spans and metrics wrap the ports; logic never mentions them. A trace is one run:
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Protocol
 
@@ -55,6 +55,9 @@ class Span(Protocol):
     def fail(self, reason: str) -> None: ...
 
 
+SpanContext = AbstractContextManager[Span]
+
+
 class Telemetry(Protocol):
     """Spans and metrics. Never raises, never blocks."""
 
@@ -66,7 +69,7 @@ class Telemetry(Protocol):
         run: str | None = None,
         seed: str | None = None,
         attributes: Attributes = NO_ATTRIBUTES,
-    ) -> "SpanContext":
+    ) -> SpanContext:
         """A span under `parent` (a traceparent), else under the current one, else the root of run `run` (a correlation id).
 
         `seed` (an event id) fixes the span's id, so that a repeat continues the span of the first attempt.
@@ -78,12 +81,6 @@ class Telemetry(Protocol):
     def observe(self, metric: str, seconds: float, **labels: str) -> None: ...
 
     def gauge(self, metric: str, value: float, **labels: str) -> None: ...
-
-
-class SpanContext(Protocol):
-    def __enter__(self) -> Span: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _NoSpan:
