@@ -1,0 +1,183 @@
+"""Comprehensive analysis: five phases over both domains and the CEO's context, one durable reaction."""
+
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.answering import EVIDENCE_MAX
+from actors.sophia.teams import SOPHIA_TEAMS
+from actors.team import evidence_of, route, united
+from contracts.analysis import (
+    PHASES,
+    AnalysisCompleted,
+    AnalysisFailed,
+    AnalysisStarted,
+    FailAnalysis,
+    FinishAnalysis,
+    Phase,
+    PhaseCompleted,
+    PhaseResult,
+    RecordPhase,
+    StartAnalysis,
+)
+from contracts.collaboration import Outcome, Request
+from contracts.domains import Clearance, Domain
+from contracts.model import Evidence, Prompt, Section
+from runtime.actor import Actor, Recorded
+from runtime.effects import Effects
+from runtime.errors import OutcomeError, Rejected
+
+Recordable = AnalysisStarted | PhaseCompleted | AnalysisCompleted | AnalysisFailed
+
+REQUIREMENTS = (
+    Section("requirements", "The technical requirements that follow from the business analysis, one a sentence."),
+    Section("constraints", "Constraints of time, money, people and existing systems."),
+)
+RECOMMENDATIONS = (
+    Section("recommendations", "What to do, in order, drawn from all phases."),
+    Section("risks", "What could go wrong and how to see it early."),
+    Section("next_steps", "The next steps with their timeline."),
+)
+
+
+class State(Struct, frozen=True):
+    started: bool = False
+    ended: bool = False
+    results: tuple[PhaseResult, ...] = ()
+
+
+def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis | FailAnalysis) -> list[Recordable]:
+    match message:
+        case StartAnalysis():
+            if state.started:
+                return []
+            return [AnalysisStarted(by=message.by, subject=message.subject, question=message.question)]
+        case RecordPhase():
+            if state.ended or message.result.phase in {result.phase for result in state.results}:
+                return []
+            if len(state.results) >= len(PHASES) or message.result.phase != PHASES[len(state.results)]:
+                raise Rejected(f"phase {message.result.phase} is not the next one")
+            return [PhaseCompleted(result=message.result, label=message.result.label)]
+        case FinishAnalysis():
+            if state.ended:
+                return []
+            if len(state.results) < len(PHASES):
+                raise Rejected(f"phase {PHASES[len(state.results)]} is not done")
+            return [_completed(state.results)]
+        case FailAnalysis():
+            return [] if state.ended else [AnalysisFailed(reason=message.reason)]
+        case _:
+            assert_never(message)
+
+
+def _completed(results: tuple[PhaseResult, ...]) -> AnalysisCompleted:
+    by_domain: dict[str, list[float]] = {}
+    for result in results:
+        by_domain.setdefault(result.domain.value, []).append(result.confidence)
+    means = {domain: round(sum(given) / len(given), 3) for domain, given in sorted(by_domain.items())}
+    sections = {result.phase: result.sections for result in results}
+    return AnalysisCompleted(
+        executive_summary=sections["strategic_synthesis"].get("executive_summary", ""),
+        recommendations=sections["recommendations"].get("recommendations", ""),
+        confidence=round(sum(result.confidence for result in results) / len(results), 3),
+        confidence_by_domain=means,
+        label=max(result.label for result in results),
+    )
+
+
+def evolve(state: State, event: Recordable) -> State:
+    match event:
+        case AnalysisStarted():
+            return replace(state, started=True)
+        case PhaseCompleted():
+            return replace(state, results=(*state.results, event.result))
+        case AnalysisCompleted() | AnalysisFailed():
+            return replace(state, ended=True)
+        case _:
+            assert_never(event)
+
+
+async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+    try:
+        await _phases(recorded, effects)
+    except OutcomeError as error:
+        await effects.tell(FailAnalysis(reason=str(error)))
+    else:
+        await effects.tell(FinishAnalysis())
+
+
+async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+    question, envelope = recorded.event.question, recorded.envelope
+    told: dict[str, str] = {}
+
+    async def conclude(phase: Phase, result: PhaseResult) -> None:
+        told[phase] = "\n".join(f"{name}: {text}" for name, text in result.sections.items()) or result.status
+        await effects.tell(RecordPhase(result=result))
+
+    def request(request_type: str) -> Request:
+        return Request(
+            request_type=request_type,
+            question=question,
+            context=dict(told),
+            priority=envelope.priority,
+            deadline=envelope.deadline,
+        )
+
+    team = route(question, SOPHIA_TEAMS)
+    hits = await effects.search(team.partitions, question, limit=EVIDENCE_MAX)
+    examined = await team.examine(question, hits, effects)
+    evidence = evidence_of(united(hits, examined.hits))
+    business = await _chat("business_analysis", question, team.sections, evidence, examined.findings, effects)
+    await conclude("business_analysis", business)
+    technical = await _chat("technical_requirements", question, REQUIREMENTS, evidence, _lines(told), effects)
+    await conclude("technical_requirements", technical)
+    feasibility = await effects.ask(Domain.ARTEMIS, request("technical_feasibility_analysis"))
+    await conclude("feasibility", _from_outcome("feasibility", Domain.ARTEMIS, feasibility))
+    alignment = await effects.ask(Domain.CEO, request("strategic_alignment"))
+    await conclude("strategic_synthesis", _from_outcome("strategic_synthesis", Domain.CEO, alignment))
+    everything = {item.id: item for item in (*evidence, *feasibility.evidence, *alignment.evidence)}
+    last = await _chat("recommendations", question, RECOMMENDATIONS, tuple(everything.values()), _lines(told), effects)
+    await conclude("recommendations", last)
+
+
+async def _chat(
+    phase: Phase,
+    question: str,
+    sections: tuple[Section, ...],
+    evidence: tuple[Evidence, ...],
+    findings: tuple[str, ...],
+    effects: Effects,
+) -> PhaseResult:
+    reply = await effects.chat(
+        Prompt(role="Sophia's analysts", question=question, sections=sections, evidence=evidence, findings=findings)
+    )
+    return PhaseResult(
+        phase=phase,
+        domain=Domain.SOPHIA,
+        sections=reply.sections,
+        confidence=reply.confidence,
+        evidence=evidence,
+        model=reply.model,
+        label=effects.label,
+    )
+
+
+def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome) -> PhaseResult:
+    return PhaseResult(
+        phase=phase,
+        domain=domain,
+        sections=outcome.sections or {"reason": outcome.reason},
+        confidence=outcome.confidence,
+        evidence=outcome.evidence,
+        model=outcome.model,
+        label=max(outcome.label, Clearance.PUBLIC),
+        status=outcome.status,
+    )
+
+
+def _lines(told: dict[str, str]) -> tuple[str, ...]:
+    return tuple(f"{phase.replace('_', ' ')}: {text}" for phase, text in told.items())
+
+
+analysis = Actor("analysis", State(), decide, evolve, react)

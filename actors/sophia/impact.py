@@ -1,0 +1,21 @@
+"""Business impact analysis: what a technical question means for customers and money; Sophia's answer to other domains."""
+
+from actors.handling import synthesise, with_ceo_context
+from contracts.collaboration import Outcome, Request
+from contracts.model import Section
+from runtime.effects import Effects
+
+EVIDENCE_MAX = 8
+SECTIONS = (
+    Section("business_impact", "What it means for revenue, costs and customers."),
+    Section("customers_affected", "Which customers or segments are affected, with figures."),
+    Section("urgency", "How soon it matters, and why."),
+)
+
+
+async def business_impact_analysis(request: Request, effects: Effects) -> Outcome:
+    hits = await effects.search(
+        ("sophia_business", "shared_knowledge", "ceo_knowledge"), request.question, limit=EVIDENCE_MAX
+    )
+    findings = await with_ceo_context(request, effects)
+    return await synthesise("Sophia's business insight team", request, SECTIONS, hits, findings, effects)
