@@ -1,0 +1,317 @@
+"""Configuration: one tree of values, read in one place, checked before anything starts.
+
+From lowest to highest: the defaults below, a file (TOML, or JSON as written by `write`), the environment. The variable of
+`gateway.port` is `DIARCHY_GATEWAY_PORT`; lists are given as JSON. The file is named by `--config` or `DIARCHY_CONFIG`.
+This is the only module that reads the environment.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from runtime import limits
+from runtime.errors import InvalidError
+
+PREFIX = "DIARCHY_"
+CONFIG_VARIABLE = "DIARCHY_CONFIG"
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class SettingsError(InvalidError):
+    """A setting is wrong. The text names the key, where its value came from, and what to do; never a secret."""
+
+
+class Secret:
+    """A text that is never printed, logged or compared in the open; `reveal` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self._text else "Secret()"
+
+    __str__ = __repr__
+
+
+class Nats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An empty `url` means: the embedded broker. `publisher_password` is that of the embedded broker's second user."""
+
+    url: str = ""
+    user: str = ""
+    password: Secret = Secret()
+    publisher_password: Secret = Secret()
+
+
+class Postgres(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An empty `dsn` means: the embedded database."""
+
+    dsn: Secret = Secret()
+
+
+class Qdrant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An empty `url` means: the engine inside the embedding role."""
+
+    url: str = ""
+    api_key: Secret = Secret()
+
+
+class Embedding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`minilm` needs no network; `openai` is any server that speaks OpenAI's embeddings, and needs the other fields."""
+
+    provider: Literal["minilm", "openai"] = "minilm"
+    url: str = ""
+    api_key: Secret = Secret()
+    model: str = ""
+    dimensions: Annotated[int, Meta(ge=1, le=65_536)] = 384
+    timeout_s: Seconds = 30.0
+
+
+class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that speaks OpenAI's chat completions."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    base_url: Annotated[str, Meta(min_length=1)]
+    model: Annotated[str, Meta(min_length=1)]
+    api_key: Secret = Secret()
+    timeout_s: Seconds = 60.0
+
+
+class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`jwt_key` empty: `jwt.pem` in the data folder, made on the first start. `admin_password` empty: made on first start."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8420
+    jwt_key: str = ""
+    token_s: Annotated[int, Meta(ge=1)] = 3600
+    admin_username: Annotated[str, Meta(min_length=1)] = "admin"
+    admin_password: Secret = Secret()
+    cors_origins: tuple[str, ...] = ()
+
+
+class Telemetry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`otlp_endpoint`: where an OTLP/HTTP collector takes traces, such as `http://collector:4318/v1/traces`; empty: none."""
+
+    otlp_endpoint: str = ""
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`auto`: text on a terminal, JSON lines elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    form: Literal["auto", "json", "text"] = "auto"
+
+
+class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every limit, its unit last: the kernel's (inherited) and those of the edges. All are above zero."""
+
+    body_bytes_max: int = 1_048_576  # of an HTTP request
+    wait_s_default: float = 30.0  # how long a request waits for its answer before it becomes 202
+    wait_s_max: float = 120.0
+    streams_max: int = 1_000  # open event streams and sockets of one gateway
+    requests_in_flight_max: int = 2_048  # then 503 with Retry-After
+    requests_per_minute_max: int = 60  # of a user, in a domain
+    requests_per_hour_max: int = 1_000
+    cross_requests_per_minute_max: int = 30  # of a user, across domains
+    cross_requests_per_hour_max: int = 500
+    pending_max: int = 1_000  # messages handed to a consumer and not yet ended
+    blob_bytes_max: int = 33_554_432
+    log_stream_bytes_max: int = 17_179_869_184  # of one domain; a full log refuses, it never forgets
+    in_stream_bytes_max: int = 4_294_967_296  # of one domain
+    in_stream_age_s_max: int = 604_800
+    spans_bytes_max: int = 1_073_741_824
+    spans_age_s_max: int = 604_800
+    projection_batch_max: int = 500  # events in one transaction
+    embed_batch_max: int = 32
+    rpc_s_max: float = 10.0
+    rpc_concurrent_max: int = 128
+    spans_queue_max: int = 8_192  # finished and not yet stored; beyond it they are dropped and counted
+    postgres_connections_max: int = 4  # of one role
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of it. `data` is the folder of the embedded servers, keys and logs; `ready_fd` is set by the supervisor."""
+
+    data: str = "diarchy-data"
+    nats: Nats = Nats()
+    postgres: Postgres = Postgres()
+    qdrant: Qdrant = Qdrant()
+    embedding: Embedding = Embedding()
+    chat: tuple[ChatProvider, ...] = ()
+    gateway: Gateway = Gateway()
+    telemetry: Telemetry = Telemetry()
+    log: Log = Log()
+    limits: Limits = Limits()
+    ready_fd: int = -1
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return Path(self.data).expanduser().resolve()
+
+    @property
+    def jwt_key(self) -> Path:
+        return Path(self.gateway.jwt_key).expanduser() if self.gateway.jwt_key else self.folder / "jwt.pem"
+
+
+def load(
+    config: str | Path | None = None, *, environment: Mapping[str, str] | None = None, **overrides: object
+) -> Settings:
+    """The settings in force. `environment` None: the process's own; `overrides` are top-level keys, above everything.
+
+    Raises SettingsError.
+    """
+    variables = os.environ if environment is None else environment
+    path = str(config or variables.get(CONFIG_VARIABLE, ""))
+    tree = _read(Path(path)) if path else {}
+    origins: dict[str, str] = {}
+    for keys, kind in _leaves(Settings):
+        name = PREFIX + "_".join(keys).upper()
+        if name in variables:
+            _put(tree, keys, _from_text(variables[name], kind, name))
+            origins[".".join(keys)] = name
+    tree.update(overrides)
+    return _convert(tree, origins, path or "an override")
+
+
+def write(settings: Settings, path: Path) -> None:
+    """Put all settings, secrets included, into a JSON file that `load` reads; only its owner can."""
+    content = msgspec.json.encode(settings, enc_hook=_reveal)
+    fresh = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    fresh.replace(path)
+
+
+def child_environment(config: Path, *, ready_fd: int) -> dict[str, str]:
+    """The environment of a role process: ours without our own variables, which are all in the file `config`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**kept, CONFIG_VARIABLE: str(config), f"{PREFIX}READY_FD": str(ready_fd)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read the configuration {path}: {error.strerror}; check --config or {CONFIG_VARIABLE}"
+        ) from error
+    try:
+        tree: dict[str, Any] = json.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
+    except ValueError as error:
+        raise SettingsError(f"{path} is not valid: {error}; correct it there") from error
+    return tree
+
+
+def _convert(tree: dict[str, Any], origins: Mapping[str, str], file: str) -> Settings:
+    try:
+        settings = msgspec.convert(tree, Settings, strict=True, dec_hook=_conceal)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$")
+        key = place.rstrip("`").lstrip(".")
+        if "unknown field" in problem:
+            key = ".".join(filter(None, [key, problem.rpartition(" ")[2].strip("`")]))
+            raise SettingsError(
+                f"{key}: there is no such setting (in {file}); remove it or correct its name", key
+            ) from error
+        origin = origins.get(key.partition("[")[0], file)
+        raise SettingsError(f"{key}: {_lower(problem)} (from {origin}); correct it there", key) from error
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """What the types cannot say."""
+    for name in Limits.__struct_fields__:
+        if getattr(settings.limits, name) <= 0:
+            raise SettingsError(f"limits.{name}: must be above zero", f"limits.{name}")
+    if settings.limits.wait_s_default > settings.limits.wait_s_max:
+        raise SettingsError("limits.wait_s_default: must not exceed limits.wait_s_max", "limits.wait_s_default")
+    embedding = settings.embedding
+    for name in ("url", "model") if embedding.provider == "openai" else ():
+        if not getattr(embedding, name):
+            raise SettingsError(f"embedding.{name}: is needed with provider openai", f"embedding.{name}")
+    names = [provider.name for provider in settings.chat]
+    if len(set(names)) != len(names):
+        raise SettingsError("chat: two providers have the same name; give each its own", "chat")
+    for key, url, schemes in (
+        ("nats.url", settings.nats.url, ("nats://", "tls://", "ws://", "wss://")),
+        ("qdrant.url", settings.qdrant.url, ("http://", "https://")),
+        ("embedding.url", embedding.url, ("http://", "https://")),
+        ("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint, ("http://", "https://")),
+        ("postgres.dsn", settings.postgres.dsn.reveal(), ("postgresql://", "postgres://")),
+        *(
+            (f"chat[{n}].base_url", provider.base_url, ("http://", "https://"))
+            for n, provider in enumerate(settings.chat)
+        ),
+    ):
+        if url and not url.startswith(schemes):
+            raise SettingsError(f"{key}: must begin with {' or '.join(schemes)}", key)
+
+
+def _leaves(kind: type[Struct], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:
+    """Path and type of every value of the tree."""
+    found: list[tuple[tuple[str, ...], object]] = []
+    hints = get_type_hints(kind, include_extras=True)
+    for name in kind.__struct_fields__:
+        hint = hints[name]
+        if isinstance(hint, type) and issubclass(hint, Struct):
+            found += _leaves(hint, (*above, name))
+        else:
+            found.append(((*above, name), hint))
+    return found
+
+
+def _from_text(text: str, kind: object, name: str) -> object:
+    """A variable's text as the value a file would hold; texts and secrets stay as they are."""
+    if kind in (str, Secret) or getattr(kind, "__origin__", None) in (str, Literal):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: is neither a number nor JSON; correct the variable", name) from error
+
+
+def _put(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{key}: must be a table of settings; correct it in the configuration file", key)
+    tree[keys[-1]] = value
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _conceal(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str | Secret):
+        return value if isinstance(value, Secret) else Secret(value)
+    raise NotImplementedError(kind) if kind is not Secret else ValueError("Expected `str`")
+
+
+def _reveal(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError(type(value))
