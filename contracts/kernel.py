@@ -36,7 +36,7 @@ class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
     effect: int
     name: str
     arguments: str
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: msgspec.Raw
     error: str | None = None
 
 

@@ -292,7 +292,9 @@ class Effects:
                 result = await do(f"{self._cause.id}:{number}")
             except OutcomeError as error:
                 span.fail(str(error))
-                failure = EffectRecorded(effect=number, name=name, arguments=digest, error=str(error))
+                failure = EffectRecorded(
+                    effect=number, name=name, arguments=digest, result=_raw(None), error=str(error)
+                )
                 await self._record(failure, span.traceparent)
                 raise
             self._rise(result, label(result))
