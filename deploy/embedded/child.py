@@ -116,14 +116,20 @@ class Child:
         await asyncio.wait([self._pump], timeout=1)  # A grandchild may hold the pipe open.
         return status
 
-    async def stop(self, number: int, grace_s: float) -> None:
-        """Signal it, wait up to `grace_s`, then kill its whole process group; returns when it has ended."""
-        if self.exit_status is None:
+    async def stop(self, *numbers: int, grace_s: float) -> None:
+        """Send one signal after the other, waiting up to `grace_s` each, then kill its whole process group.
+
+        Returns when it has ended.
+        """
+        for number in numbers:
+            if self.exit_status is not None:
+                break
             _signal(self._process.pid, number)
             try:
                 await asyncio.wait_for(self._process.wait(), grace_s)
             except TimeoutError:
-                self.log.write(f"{self.command.name} did not end within {grace_s:g} s and was killed\n".encode())
+                name = signal.Signals(number).name
+                self.log.write(f"{self.command.name} did not end within {grace_s:g} s of {name}\n".encode())
         kill_group(self._process.pid)
         await self._process.wait()
         self._pump.cancel()

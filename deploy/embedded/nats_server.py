@@ -86,7 +86,7 @@ class NatsServer:
     async def stop(self) -> None:
         if self._child is not None:
             child, self._child = self._child, None
-            await child.stop(signal.SIGTERM, STOP_S_MAX)
+            await child.stop(signal.SIGTERM, grace_s=STOP_S_MAX)
 
     async def ended(self) -> int:
         """Wait until the server ends by itself; its exit status."""
