@@ -12,14 +12,21 @@ from contextlib import ExitStack
 
 from contracts.domains import Domain
 from contracts.envelope import Stored
-from contracts.subjects import Lane
 from runtime.errors import DiarchyError, UnavailableError
 from runtime.ports import EventLog
-from runtime.read_models import AnyProjection, Logged, OutdatedError, ReadModels, RebuildingError, fold, logged
+from runtime.read_models import (
+    AnyProjection,
+    Logged,
+    OutdatedError,
+    ReadModels,
+    RebuildingError,
+    fold,
+    following,
+    logged,
+)
 from runtime.rebuild import rebuild
 from runtime.telemetry import PROJECTED_TOTAL, SPAN_PROJECT, NoTelemetry, Telemetry
 
-LANES: tuple[Lane, ...] = ("log", "run")
 SPAN_BATCH_EVENTS_MAX = 100  # A larger batch is catching up, not live traffic.
 UNSAVED_EVENTS_MAX = 5_000  # How many records without news a position may stay behind what was read.
 BACKOFF_S_MIN = 0.1
@@ -139,10 +146,11 @@ class ExactlyOnceProjector:
                 readers = [_Reader(one, (await self._read_models.positions(one)).get(domain, 0)) for one in projections]
                 after = min(reader.saved for reader in readers)
                 await self._tell(domain, after)
-                async for batch in self._event_log.follow(domain, LANES, after=after):
-                    await self._project(domain, readers, batch)
-                    wait_s = BACKOFF_S_MIN
-                    await self._tell(domain, batch[-1].sequence)
+                async with following(self._event_log, domain, after) as batches:
+                    async for batch in batches:
+                        await self._project(domain, readers, batch)
+                        wait_s = BACKOFF_S_MIN
+                        await self._tell(domain, batch[-1].sequence)
             except OutdatedError as error:
                 _log.info("%s", error)
                 return

@@ -6,8 +6,8 @@ and saves them, so that any split of the same events into batches gives the same
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -17,14 +17,16 @@ from msgspec import Struct
 from contracts.catalogue import decode_event
 from contracts.domains import Domain
 from contracts.envelope import Envelope, Event, Stored
-from contracts.subjects import Address, parse
+from contracts.subjects import Address, Lane, parse
 from runtime.errors import ConflictError, DiarchyError
+from runtime.ports import EventLog
 
 R = TypeVar("R", bound=Struct)
 Key = tuple[str, ...]
 Value = str | int | float | bool | datetime | None | Sequence[str] | Sequence[int]
 """What a query may take as an argument."""
 
+LANES: tuple[Lane, ...] = ("log", "run")
 _IDENTIFIER = re.compile(r"[a-z][a-z_]{0,39}")
 _log = logging.getLogger(__name__)
 
@@ -77,6 +79,20 @@ def logged(batch: Sequence[Stored]) -> list[Logged]:
         except ValueError as error:
             _log.warning("record at %d not projected: %s", stored.sequence, error)
     return found
+
+
+@asynccontextmanager
+async def following(log: EventLog, domain: Domain, after: int) -> AsyncIterator[AsyncIterator[Sequence[Stored]]]:
+    """All records of a domain's log and journals above `after`, without end; what the log opened for it is closed at the end.
+
+    All lanes: only then is a stream's last sequence sure to arrive.
+    """
+    batches = log.follow(domain, LANES, after=after)
+    try:
+        yield batches
+    finally:
+        if isinstance(batches, AsyncGenerator):
+            await batches.aclose()
 
 
 class Projection(Struct, Generic[R], frozen=True, kw_only=True):

@@ -1,18 +1,27 @@
 """A rebuild that proves itself: a new build beside the serving one, compared with it row by row, then swapped in."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 
 from msgspec import Struct
 
 from contracts.domains import Domain
 from contracts.envelope import Stored
-from contracts.subjects import Lane
 from runtime.errors import ConflictError
 from runtime.ports import EventLog
-from runtime.read_models import AnyProjection, Batch, Build, ReadModels, TableCheck, UnequalError, fold, logged
+from runtime.read_models import (
+    AnyProjection,
+    Batch,
+    Build,
+    ReadModels,
+    TableCheck,
+    UnequalError,
+    fold,
+    following,
+    logged,
+)
 
-LANES: tuple[Lane, ...] = ("log", "run")  # All lanes: only then is a stream's last sequence sure to arrive.
 BATCH_EVENTS_MAX = 5_000
 SETTLE_EVENTS_MAX = 1_000  # How far behind a build may be when the serving one is made to stand still.
 CATCH_UP_ROUNDS_MAX = 100
@@ -49,8 +58,10 @@ async def rebuild(
             compared = settlement.live_version == projection.version
             for domain in projection.domains:
                 into = await settlement.batch(domain)
-                async for batch in _between(log, domain, into.position, settlement.live_positions.get(domain, 0)):
-                    await _fold(projection, batch, into, meter)
+                reached = settlement.live_positions.get(domain, 0)
+                async with aclosing(_between(log, domain, into.position, reached)) as batches:
+                    async for batch in batches:
+                        await _fold(projection, batch, into, meter)
             checks = await settlement.check()
             if compared:
                 _demand_equal(projection, checks)
@@ -82,9 +93,10 @@ async def _catch_up(projection: AnyProjection, log: EventLog, build: Build, mete
         if missing <= 0 or (missing <= SETTLE_EVENTS_MAX and meter.events):
             return
         for domain in projection.domains:
-            async for batch in _between(log, domain, position[domain], target[domain]):
-                async with build.batch(domain) as into:
-                    await _fold(projection, batch, into, meter)
+            async with aclosing(_between(log, domain, position[domain], target[domain])) as batches:
+                async for batch in batches:
+                    async with build.batch(domain) as into:
+                        await _fold(projection, batch, into, meter)
             position[domain] = max(position[domain], target[domain])
 
 
@@ -109,14 +121,13 @@ async def _fold(projection: AnyProjection, batch: Sequence[Stored], into: Batch,
     meter.add(len(batch))
 
 
-async def _between(log: EventLog, domain: Domain, after: int, upto: int) -> AsyncIterator[Sequence[Stored]]:
+async def _between(log: EventLog, domain: Domain, after: int, upto: int) -> AsyncGenerator[Sequence[Stored], None]:
     """The records above `after` up to `upto`, in batches larger than the log's own."""
     if after >= upto:
         return
     gathered: list[Stored] = []
-    follower = log.follow(domain, LANES, after=after)
-    try:
-        async for batch in follower:
+    async with following(log, domain, after) as batches:
+        async for batch in batches:
             gathered.extend(stored for stored in batch if stored.sequence <= upto)
             end = batch[-1].sequence >= upto
             if gathered and (end or len(gathered) >= BATCH_EVENTS_MAX):
@@ -124,10 +135,6 @@ async def _between(log: EventLog, domain: Domain, after: int, upto: int) -> Asyn
                 gathered = []
             if end:
                 return
-    finally:
-        close = getattr(follower, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def _demand_equal(projection: AnyProjection, checks: Sequence[TableCheck]) -> None:

@@ -1,0 +1,12 @@
+"""Every read model: what the projector folds and what can be rebuilt."""
+
+from projections.analyses import ANALYSES
+from projections.collaborations import COLLABORATIONS
+from projections.knowledge import KNOWLEDGE
+from projections.messages import MESSAGES
+from projections.runs import RUNS
+from projections.sessions import SESSIONS
+from projections.users import USERS
+from runtime.read_models import AnyProjection
+
+PROJECTIONS: tuple[AnyProjection, ...] = (ANALYSES, COLLABORATIONS, KNOWLEDGE, MESSAGES, RUNS, SESSIONS, USERS)

@@ -1,0 +1,133 @@
+"""Knowledge: the items of the CEO's knowledge base as they are now; a deleted item has no row."""
+
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from contracts.domains import Clearance, Domain, Partition
+from contracts.knowledge import Attachment, Category, Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
+from runtime.read_models import Db, Key, Logged, Projection
+
+DDL = """
+CREATE TABLE knowledge (
+  id text PRIMARY KEY, title text NOT NULL, content text NOT NULL, category text NOT NULL,
+  confidentiality diarchy.clearance NOT NULL, label diarchy.clearance NOT NULL, strategic_priority bigint NOT NULL,
+  source text NOT NULL, tags text[] NOT NULL, expires timestamptz, partition text NOT NULL, attachment jsonb,
+  created timestamptz NOT NULL, updated timestamptz NOT NULL, created_by text NOT NULL, updated_by text NOT NULL
+);
+CREATE INDEX ON knowledge (updated DESC, id DESC);
+CREATE INDEX ON knowledge (category, updated DESC, id DESC)
+"""
+
+
+class KnowledgeItem(Struct, frozen=True, kw_only=True):
+    """One item. `label` is at least its confidentiality."""
+
+    id: str
+    title: str
+    content: str
+    category: Category
+    confidentiality: Clearance
+    label: Clearance
+    strategic_priority: int
+    source: str
+    tags: tuple[str, ...]
+    expires: datetime | None
+    partition: Partition
+    attachment: Attachment | None
+    created: datetime
+    updated: datetime
+    created_by: str
+    updated_by: str
+
+    def knowledge(self) -> Knowledge:
+        """What the item says, in the language of the contracts."""
+        return Knowledge(**{name: getattr(self, name) for name in Knowledge.__struct_fields__})
+
+
+def key(logged: Logged) -> Key:
+    return (logged.address.actor.id,)
+
+
+def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
+    event, time = logged.event, logged.envelope.time
+    match event:
+        case KnowledgeAdded() | KnowledgeUpdated():
+            said = event.knowledge
+            return KnowledgeItem(
+                id=logged.address.actor.id,
+                **structs.asdict(said),
+                label=max(logged.envelope.label, said.confidentiality),
+                created=row.created if row else time,
+                updated=time,
+                created_by=row.created_by if row else event.by,
+                updated_by=event.by,
+            )
+        case KnowledgeDeleted():
+            return None
+        case _:
+            return row
+
+
+KNOWLEDGE = Projection(
+    name="knowledge",
+    version=1,
+    domains=(Domain.CEO,),
+    ddl=DDL,
+    table="knowledge",
+    row=KnowledgeItem,
+    key_columns=("id",),
+    takes=types_of(KnowledgeAdded, KnowledgeUpdated, KnowledgeDeleted),
+    key=key,
+    fold=fold,
+)
+
+
+class _Place(Struct, frozen=True, array_like=True):
+    updated: datetime
+    id: str
+
+
+async def get_items(db: Db, ids: list[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
+    """The items among `ids` (at most 200) that exist, have not expired at `now` and may be read; in any order."""
+    bounded(max(len(ids), 1))
+    return await db.rows(
+        KnowledgeItem,
+        "SELECT * FROM read.knowledge WHERE id = ANY($1::text[]) AND label <= $2::text::diarchy.clearance"
+        " AND (expires IS NULL OR expires > $3::timestamptz)",
+        *(ids, clearance.value, now),
+    )
+
+
+async def get_item(db: Db, id: str, *, clearance: Clearance, now: datetime) -> KnowledgeItem | None:  # noqa: A002
+    rows = await get_items(db, [id], clearance=clearance, now=now)
+    return rows[0] if rows else None
+
+
+async def list_items(  # noqa: PLR0913 - each is a filter
+    db: Db,
+    *,
+    clearance: Clearance,
+    now: datetime,
+    category: Category | None = None,
+    partition: Partition | None = None,
+    priority_min: int = 1,
+    since: datetime | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[KnowledgeItem]:
+    """Unexpired items by last change (at or after `since`), newest first. Raises InvalidError for a bad limit or cursor."""
+    place = from_cursor(_Place, cursor) if cursor else None
+    rows = await db.rows(
+        KnowledgeItem,
+        "SELECT * FROM read.knowledge WHERE label <= $1::text::diarchy.clearance"
+        " AND (expires IS NULL OR expires > $2::timestamptz) AND ($3::text IS NULL OR category = $3)"
+        " AND ($4::text IS NULL OR partition = $4) AND strategic_priority >= $5::bigint"
+        " AND ($6::timestamptz IS NULL OR updated >= $6)"
+        " AND ($7::timestamptz IS NULL OR (updated, id) < ($7, $8::text)) ORDER BY updated DESC, id DESC LIMIT $9",
+        *(clearance.value, now, category, partition, priority_min, since),
+        *(place.updated if place else None, place.id if place else None, bounded(limit)),
+    )
+    last = rows[-1] if len(rows) == limit else None
+    return Page(tuple(rows), to_cursor(_Place(last.updated, last.id)) if last else None)

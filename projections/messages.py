@@ -1,0 +1,134 @@
+"""Messages: every question of a session with its answer, or why there is none."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from contracts.conversation import Answered, Asked, Contribution, Failed
+from contracts.domains import Clearance, Domain
+from contracts.model import Evidence
+from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
+from runtime.read_models import Db, Key, Logged, Projection
+
+DDL = """
+CREATE TABLE messages (
+  domain text NOT NULL, session text NOT NULL, turn text NOT NULL, sequence bigint NOT NULL, question text NOT NULL,
+  asked timestamptz NOT NULL, asker text NOT NULL, status text NOT NULL, content text NOT NULL, team text,
+  confidence double precision NOT NULL, evidence jsonb NOT NULL, contributions jsonb NOT NULL,
+  collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL, reason text NOT NULL,
+  label diarchy.clearance NOT NULL, correlation text NOT NULL, answered timestamptz, PRIMARY KEY (domain, session, turn)
+);
+CREATE INDEX ON messages (session, sequence DESC)
+"""
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """One question of a session (at `sequence` of the domain's log) and, when `answered`, its answer; `reason` when failed."""
+
+    domain: Domain
+    session: str
+    turn: str
+    sequence: int
+    question: str
+    asked: datetime
+    asker: str
+    status: Literal["pending", "answered", "failed"] = "pending"
+    content: str = ""
+    team: str | None = None
+    confidence: float = 0.0
+    evidence: tuple[Evidence, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
+    collaboration_needed: bool = False
+    collaborators: tuple[Domain, ...] = ()
+    model: str = ""
+    reason: str = ""
+    label: Clearance
+    correlation: str
+    answered: datetime | None = None
+
+
+def key(logged: Logged) -> Key | None:
+    event, actor = logged.event, logged.address.actor
+    return (actor.domain.value, actor.id, event.turn) if isinstance(event, Asked | Answered | Failed) else None
+
+
+def fold(row: Turn | None, logged: Logged) -> Turn | None:
+    event, envelope, actor = logged.event, logged.envelope, logged.address.actor
+    if isinstance(event, Asked):
+        return Turn(
+            domain=actor.domain,
+            session=actor.id,
+            turn=event.turn,
+            sequence=logged.sequence,
+            question=event.text,
+            asked=envelope.time,
+            asker=event.by,
+            team=event.team,
+            label=max(envelope.label, event.label),
+            correlation=envelope.correlation,
+        )
+    if row is None:
+        return None
+    label = max(row.label, envelope.label)
+    match event:
+        case Answered():
+            return structs.replace(
+                row,
+                status="answered",
+                content=event.content,
+                team=event.team,
+                confidence=event.confidence,
+                evidence=event.evidence,
+                contributions=event.contributions,
+                collaboration_needed=event.collaboration_needed,
+                collaborators=event.collaborators,
+                model=event.model,
+                label=max(label, event.label),
+                answered=envelope.time,
+            )
+        case Failed():
+            return structs.replace(row, status="failed", reason=event.reason, label=label, answered=envelope.time)
+        case _:
+            return row
+
+
+MESSAGES = Projection(
+    name="messages",
+    version=1,
+    domains=tuple(Domain),
+    ddl=DDL,
+    table="messages",
+    row=Turn,
+    key_columns=("domain", "session", "turn"),
+    takes=types_of(Asked, Answered, Failed),
+    key=key,
+    fold=fold,
+)
+
+
+class _Place(Struct, frozen=True, array_like=True):
+    sequence: int
+
+
+async def list_turns(
+    db: Db, session: str, *, clearance: Clearance, owner: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[Turn]:
+    """The turns of a session newest first. With `owner` only if the session is his. Raises InvalidError for limit or cursor."""
+    rows = await db.rows(
+        Turn,
+        "SELECT * FROM read.messages m WHERE session = $1 AND label <= $2::text::diarchy.clearance"
+        " AND ($3::text IS NULL OR EXISTS (SELECT FROM read.sessions s WHERE s.domain = m.domain AND s.id = m.session"
+        " AND s.owner = $3)) AND ($4::bigint IS NULL OR sequence < $4) ORDER BY sequence DESC LIMIT $5",
+        *(session, clearance.value, owner, from_cursor(_Place, cursor).sequence if cursor else None, bounded(limit)),
+    )
+    return Page(tuple(rows), to_cursor(_Place(rows[-1].sequence)) if len(rows) == limit else None)
+
+
+async def get_turn(db: Db, session: str, turn: str, *, clearance: Clearance) -> Turn | None:
+    rows = await db.rows(
+        Turn,
+        "SELECT * FROM read.messages WHERE session = $1 AND turn = $2 AND label <= $3::text::diarchy.clearance LIMIT 1",
+        *(session, turn, clearance.value),
+    )
+    return rows[0] if rows else None

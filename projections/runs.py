@@ -1,0 +1,255 @@
+"""Runs: one row for every record of every log and effect journal, known by its headers alone.
+
+Serves the stream of events and the history of one run. A journal entry is as confidential as its envelope says.
+"""
+
+import heapq
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from contracts.catalogue import tag
+from contracts.domains import Clearance, Domain
+from contracts.kernel import EffectRecorded
+from contracts.users import UserCreated
+from projections.paging import bounded, from_cursor, to_cursor
+from runtime.read_models import Db, Key, Logged, Projection
+
+EVENTS_MAX = 1_000
+EVENTS_WITH_BODIES_MAX = 200
+RUN_RECORDS_MAX = 5_000
+DDL = """
+CREATE TABLE runs (
+  domain text NOT NULL, sequence bigint NOT NULL, lane text NOT NULL, kind text NOT NULL, actor text NOT NULL,
+  reaction text, id text NOT NULL, type text NOT NULL, time timestamptz NOT NULL, correlation text NOT NULL,
+  causation text, principal text NOT NULL, label diarchy.clearance NOT NULL, clearance diarchy.clearance NOT NULL,
+  priority bigint NOT NULL, effect text, body text NOT NULL, PRIMARY KEY (domain, sequence)
+);
+CREATE INDEX ON runs (correlation, time);
+CREATE INDEX ON runs (domain, kind, actor, sequence)
+"""
+_EFFECT = tag(EffectRecorded)
+_USER_CREATED = tag(UserCreated)
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """One record: its place, its envelope, the effect's name in a journal entry, its body as JSON text.
+
+    `body` is empty where it was not asked for. A user's password hash is never in it.
+    """
+
+    domain: Domain
+    sequence: int
+    lane: Literal["log", "run"]
+    kind: str
+    actor: str
+    reaction: str | None
+    id: str
+    type: str
+    time: datetime
+    correlation: str
+    causation: str | None
+    principal: str
+    label: Clearance
+    clearance: Clearance
+    priority: int
+    effect: str | None
+    body: str
+
+
+def key(logged: Logged) -> Key:
+    return logged.address.actor.domain.value, str(logged.sequence)
+
+
+def fold(row: RunRecord | None, logged: Logged) -> RunRecord | None:
+    address, envelope = logged.address, logged.envelope
+    if address.lane not in ("log", "run"):
+        return row
+    return RunRecord(
+        domain=address.actor.domain,
+        sequence=logged.sequence,
+        lane="run" if address.lane == "run" else "log",
+        kind=address.actor.kind,
+        actor=address.actor.id,
+        reaction=address.reaction,
+        id=envelope.id,
+        type=envelope.type,
+        time=envelope.time,
+        correlation=envelope.correlation,
+        causation=envelope.causation,
+        principal=envelope.principal,
+        label=envelope.label,
+        clearance=envelope.clearance,
+        priority=envelope.priority,
+        effect=_effect(logged),
+        body=_body(logged),
+    )
+
+
+def _effect(logged: Logged) -> str | None:
+    if logged.envelope.type != _EFFECT:
+        return None
+    event = logged.event
+    return event.name if isinstance(event, EffectRecorded) else ""
+
+
+def _body(logged: Logged) -> str:
+    """The body as stored, but for password hashes; bytes that are no UTF-8 become U+FFFD."""
+    if logged.envelope.type == _USER_CREATED:
+        event = logged.event
+        shown = msgspec.structs.replace(event, password_hash="") if isinstance(event, UserCreated) else None
+        return msgspec.json.encode(shown).decode()
+    return logged.body.decode(errors="replace")
+
+
+RUNS = Projection(
+    name="runs",
+    version=1,
+    domains=tuple(Domain),
+    ddl=DDL,
+    table="runs",
+    row=RunRecord,
+    key_columns=("domain", "sequence"),
+    takes=None,
+    key=key,
+    fold=fold,
+    appends=True,
+)
+
+_COLUMNS = ", ".join(name for name in RunRecord.__struct_fields__ if name != "body")
+
+
+class EventFilter(Struct, frozen=True, kw_only=True):
+    """Which records are wanted; conditions are joined by AND. `since` and `until` are inclusive."""
+
+    domain: Domain | None = None
+    kind: str | None = None
+    actor: str | None = None
+    type: str | None = None
+    correlation: str | None = None
+    lane: Literal["log", "run"] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class EventPage(Struct, frozen=True):
+    """Records, and the cursor to go on from: also after the last one, for what is yet to come."""
+
+    records: tuple[RunRecord, ...]
+    next: str
+
+
+class _Places(Struct, frozen=True, array_like=True):
+    """The last sequence seen of each domain, in the order of Domain."""
+
+    sequences: tuple[int, ...]
+
+
+_START = _Places(tuple(0 for _ in Domain))
+
+
+def _places(cursor: str | None) -> dict[Domain, int]:
+    sequences = (from_cursor(_Places, cursor) if cursor else _START).sequences
+    return dict(zip(Domain, (*sequences, *_START.sequences)[: len(Domain)], strict=True))
+
+
+async def end_of_events(db: Db) -> str:
+    """The cursor behind everything that is there now: to follow only what comes."""
+    rows = await db.rows(_Last, _LAST, [domain.value for domain in Domain])
+    reached = {row.domain: row.sequence for row in rows}
+    return to_cursor(_Places(tuple(reached.get(domain, 0) for domain in Domain)))
+
+
+class _Last(Struct, frozen=True):
+    domain: Domain
+    sequence: int
+
+
+_LAST = (
+    "SELECT r.* FROM unnest($1::text[]) AS asked(domain) CROSS JOIN LATERAL (SELECT domain, sequence FROM read.runs"
+    " WHERE domain = asked.domain ORDER BY sequence DESC LIMIT 1) r"
+)
+
+
+async def list_events(  # noqa: PLR0913 - the page, the reader, the form
+    db: Db,
+    wanted: EventFilter,
+    *,
+    clearance: Clearance,
+    domains: tuple[Domain, ...] = tuple(Domain),
+    limit: int = 100,
+    cursor: str | None = None,
+    bodies: bool = False,
+) -> EventPage:
+    """Up to `limit` (at most 1,000; with bodies 200) records of `domains` behind the cursor, oldest first.
+
+    Of each domain in its order, merged by time. Because the cursor is a place in every domain's own order, nothing is
+    skipped, however late it is projected. Raises InvalidError for a bad limit or cursor.
+    """
+    places = _places(cursor)
+    asked = [domain for domain in domains if wanted.domain in (None, domain)]
+    body = "body" if bodies else "'' AS body"
+    found = await db.rows(
+        RunRecord,
+        f"SELECT r.* FROM unnest($1::text[], $2::bigint[]) AS place(domain, sequence) CROSS JOIN LATERAL ("  # noqa: S608
+        f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE domain = place.domain AND sequence > place.sequence"
+        " AND label <= $3::text::diarchy.clearance AND ($4::text IS NULL OR kind = $4)"
+        " AND ($5::text IS NULL OR actor = $5) AND ($6::text IS NULL OR type = $6)"
+        " AND ($7::text IS NULL OR correlation = $7) AND ($8::text IS NULL OR lane = $8)"
+        " AND ($9::timestamptz IS NULL OR time >= $9) AND ($10::timestamptz IS NULL OR time <= $10)"
+        " ORDER BY sequence LIMIT $11) r ORDER BY r.domain, r.sequence",
+        *([domain.value for domain in asked], [places[domain] for domain in asked], clearance.value),
+        *(wanted.kind, wanted.actor, wanted.type, wanted.correlation, wanted.lane, wanted.since, wanted.until),
+        bounded(limit, EVENTS_WITH_BODIES_MAX if bodies else EVENTS_MAX),
+    )
+    by_domain = [[record for record in found if record.domain is domain] for domain in asked]
+    records = tuple(heapq.merge(*by_domain, key=lambda record: record.time))[:limit]
+    for record in records:
+        places[record.domain] = max(places[record.domain], record.sequence)
+    return EventPage(records, to_cursor(_Places(tuple(places.values()))))
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What the reader may see of one run, in order of time. `causation` makes a tree of the records.
+
+    `truncated` says that there are more than the first 5,000.
+    """
+
+    correlation: str
+    principal: str
+    started: datetime
+    ended: datetime
+    domains: tuple[Domain, ...]
+    label: Clearance
+    effects: int
+    records: tuple[RunRecord, ...]
+    truncated: bool = False
+
+
+async def get_run(
+    db: Db, correlation: str, *, clearance: Clearance, limit: int = RUN_RECORDS_MAX, bodies: bool = False
+) -> Run | None:
+    """The run, or None where there is nothing the reader may see. Raises InvalidError for a bad limit."""
+    body = "body" if bodies else "'' AS body"
+    rows = await db.rows(
+        RunRecord,
+        f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE correlation = $1"  # noqa: S608
+        " AND label <= $2::text::diarchy.clearance ORDER BY time, domain, sequence LIMIT $3",
+        *(correlation, clearance.value, bounded(limit, RUN_RECORDS_MAX) + 1),
+    )
+    if not rows:
+        return None
+    records = tuple(rows[:limit])
+    return Run(
+        correlation=correlation,
+        principal=records[0].principal,
+        started=records[0].time,
+        ended=max(record.time for record in records),
+        domains=tuple(domain for domain in Domain if any(record.domain is domain for record in records)),
+        label=max(record.label for record in records),
+        effects=sum(record.effect is not None for record in records),
+        records=records,
+        truncated=len(rows) > limit,
+    )
