@@ -1,0 +1,334 @@
+"""The HTTP API's own shapes: what is posted to it and what it answers. Paths and permissions stand in `gateway/routes.py`.
+
+Texts, numbers and lists from outside are bounded here; the gateway refuses what does not fit before anything is recorded.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from contracts.analysis import PhaseResult
+from contracts.conversation import ContextType, Contribution, Question, Team
+from contracts.domains import Clearance, Domain, Partition
+from contracts.knowledge import Category, Knowledge
+from contracts.model import Evidence
+from contracts.users import Permission, Role
+
+PAGE_MAX = 200
+Label = Annotated[
+    Clearance | None,
+    Meta(description="How confidential what you write is; at most your clearance, which is also the default."),
+]
+Priority = Annotated[int, Meta(ge=1, le=5, description="1 (whenever) to 5 (most urgent).")]
+Deadline = Annotated[
+    Annotated[datetime, Meta(tz=True)] | None,
+    Meta(description="After this moment the answer is of no use; with an offset from UTC."),
+]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
+Cursor = Annotated[str, Meta(max_length=400, description="`next` of the page before; opaque.")]
+AskedDomain = Literal["sophia", "artemis"]
+
+
+class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what is sent to the API: unknown fields are refused."""
+
+
+class Credentials(Body, frozen=True, kw_only=True):
+    username: Annotated[str, Meta(min_length=1, max_length=128)]
+    password: Annotated[str, Meta(min_length=1, max_length=1_024)]
+
+
+class CreateSession(Body, frozen=True, kw_only=True):
+    """`context_type` defaults to business for sophia and technical for artemis."""
+
+    domain: AskedDomain
+    title: Annotated[str, Meta(max_length=300)] = ""
+    context_type: ContextType | None = None
+    confidentiality: Label = None
+
+
+class AskQuestion(Body, frozen=True, kw_only=True):
+    """A question. Without `team` the router decides; `collaborate` forces or forbids asking the other domain."""
+
+    question: Question
+    team: Team | None = None
+    collaborate: bool | None = None
+    confidentiality: Label = None
+    priority: Priority = 3
+    deadline: Deadline = None
+
+
+class CreateAnalysis(Body, frozen=True, kw_only=True):
+    """A comprehensive analysis in five phases over both domains and the CEO's context."""
+
+    subject: Annotated[str, Meta(min_length=1, max_length=300)]
+    question: Question
+    confidentiality: Label = None
+    priority: Priority = 3
+    deadline: Deadline = None
+
+
+class SearchKnowledge(Body, frozen=True, kw_only=True):
+    """Search by meaning: of 20 candidates the best `limit`, by strategic priority, then relevance."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+    partitions: Annotated[tuple[Partition, ...], Meta(min_length=1, max_length=8)] = (
+        "ceo_knowledge",
+        "shared_knowledge",
+    )
+    category: Category | None = None
+    priority_min: Annotated[int, Meta(ge=1, le=10)] = 1
+
+
+class SessionsQuery(Body, frozen=True, kw_only=True):
+    domain: AskedDomain | None = None
+    limit: Limit = 50
+
+
+class MessagesQuery(Body, frozen=True, kw_only=True):
+    limit: Limit = 50
+
+
+class AnalysesQuery(Body, frozen=True, kw_only=True):
+    limit: Limit = 50
+
+
+class EventsQuery(Body, frozen=True, kw_only=True):
+    """Filters are joined by AND. `after` is exclusive; without it the page starts at the first event, a stream at the end."""
+
+    domain: Domain | None = None
+    kind: Annotated[str, Meta(max_length=128)] | None = None
+    id: Annotated[str, Meta(max_length=128)] | None = None
+    type: Annotated[str, Meta(max_length=128)] | None = None
+    correlation: Annotated[str, Meta(max_length=64)] | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A bearer token for the Authorization header; `expires_in` seconds."""
+
+    access_token: str
+    expires_in: int
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme's name
+
+
+class Me(Struct, frozen=True, kw_only=True):
+    username: str
+    roles: tuple[Role, ...]
+    permissions: tuple[Permission, ...]
+    clearance: Clearance
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """Accepted and durable, not finished: the result will be at `status_url`, its progress in `/v1/runs/{correlation_id}`."""
+
+    correlation_id: str
+    status_url: str
+    status: Literal["pending"] = "pending"
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    id: str
+    domain: Domain
+    title: str
+    context_type: ContextType
+    owner: str
+    status: Literal["active", "ended"]
+    label: Clearance
+    started: datetime
+    turns: int = 0
+    last_active: datetime | None = None
+
+
+class Sessions(Struct, frozen=True, kw_only=True):
+    """Newest first."""
+
+    sessions: tuple[Session, ...]
+
+
+class AnswerReply(Struct, frozen=True, kw_only=True):
+    """What an answer says, how sure it is (0 to 1), what it rests on and which model wrote it."""
+
+    content: str
+    team: Team
+    confidence: float
+    evidence: tuple[Evidence, ...]
+    collaboration_needed: bool
+    collaborators: tuple[Domain, ...]
+    contributions: tuple[Contribution, ...]
+    model: str
+    label: Clearance
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """One question of a session and, once there is one, its answer or why there is none."""
+
+    id: str
+    session: str
+    question: str
+    by: str
+    status: Literal["pending", "answered", "failed"]
+    asked: datetime
+    answer: AnswerReply | None = None
+    failure: str | None = None
+    answered: datetime | None = None
+    correlation_id: str | None = None
+
+
+class Turns(Struct, frozen=True, kw_only=True):
+    """Newest first."""
+
+    turns: tuple[Turn, ...]
+
+
+class Analysis(Struct, frozen=True, kw_only=True):
+    """An analysis as far as it has come: its finished phases and, at the end, the conclusion over all of them."""
+
+    id: str
+    by: str
+    subject: str
+    question: str
+    status: Literal["running", "completed", "failed"]
+    label: Clearance
+    started: datetime
+    phases: tuple[PhaseResult, ...] = ()
+    executive_summary: str = ""
+    recommendations: str = ""
+    confidence: float = 0.0
+    confidence_by_domain: dict[str, float] = {}
+    completed: datetime | None = None
+    failure: str | None = None
+    correlation_id: str | None = None
+
+
+class Analyses(Struct, frozen=True, kw_only=True):
+    """Newest first."""
+
+    analyses: tuple[Analysis, ...]
+
+
+class KnowledgeItem(Struct, frozen=True, kw_only=True):
+    id: str
+    knowledge: Knowledge
+    by: str
+    created: datetime
+    updated: datetime
+
+
+class KnowledgeHit(Struct, frozen=True, kw_only=True):
+    """`score` is the cosine of query and text, -1 to 1."""
+
+    id: str
+    score: float
+    partition: Partition
+    knowledge: Knowledge
+
+
+class KnowledgeHits(Struct, frozen=True, kw_only=True):
+    """Best first: by strategic priority, then by score."""
+
+    hits: tuple[KnowledgeHit, ...]
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """A stored file, for a knowledge item's `attachment`. The digest is the SHA-256 of its bytes."""
+
+    digest: str
+    size_bytes: int
+    media_type: str
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """One recorded event: its place, its envelope and, where it may be shown, its body."""
+
+    domain: Domain
+    sequence: int
+    kind: str
+    actor: str
+    id: str
+    type: str
+    time: datetime
+    correlation: str
+    principal: str
+    label: Clearance
+    causation: str | None = None
+    body: Raw | None = None
+
+
+class Events(Struct, frozen=True, kw_only=True):
+    """Oldest first. Go on with `next` until it is null; a page may hold fewer events than its limit."""
+
+    events: tuple[EventView, ...]
+    next: str | None = None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What happened under one correlation id, in every domain, in order of time; only what you are cleared for."""
+
+    correlation_id: str
+    events: tuple[EventView, ...]
+
+
+class SpanView(Struct, frozen=True, kw_only=True):
+    """One piece of work: its place in the tree, the role that did it, start in Unix nanoseconds and duration."""
+
+    span_id: str
+    parent_id: str | None
+    name: str
+    service: str
+    start_ns: int
+    duration_ns: int
+    ok: bool
+    attributes: dict[str, str | int | float | bool] = {}
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """The spans of one run, by start."""
+
+    correlation_id: str
+    trace_id: str
+    spans: tuple[SpanView, ...]
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    status: Literal["ok"] = "ok"
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    name: str
+    ok: bool
+    milliseconds: float
+    detail: str = ""
+
+
+class DetailedHealth(Struct, frozen=True, kw_only=True):
+    """Every dependency asked just now. `score` is the share of those that answered, 0 to 100."""
+
+    status: Literal["ok", "degraded", "down"]
+    score: int
+    checks: tuple[Check, ...]
+
+
+class FieldProblem(Struct, frozen=True, kw_only=True):
+    """`field` is a JSON path such as `$.knowledge.title`, or the name of a parameter or header."""
+
+    field: str
+    detail: str
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9457 problem details: the one form of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    instance: str = ""
+    correlation_id: str = ""
+    permission: str = ""
+    errors: tuple[FieldProblem, ...] = ()

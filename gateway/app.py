@@ -1,0 +1,101 @@
+"""The ASGI application: the rows as paths of a Falcon app, and the answers to everything that is no row's."""
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+import falcon
+import falcon.asgi
+from falcon.asgi import Request, Response
+
+from contracts.ids import new_id
+from gateway.docs_page import docs_page
+from gateway.handler import CORRELATION_HEADER, Handler, write_problem
+from gateway.openapi import openapi_document
+from gateway.problems import problem_for
+from gateway.routes import ROUTES, Answers, Route
+from gateway.services import Services
+from gateway.streaming import Streams
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+class Gateway:
+    """The application with its streams: `app` is served, `streams.stop()` ends what waits."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self.streams = Streams(streams_max=settings.streams_max, heartbeat_s=settings.heartbeat_s)
+        self._handler = Handler(services, self.streams)
+        self.app = falcon.asgi.App(middleware=[_SecurityHeaders()])
+        self.app.req_options.keep_blank_qs_values = True
+        self.app.add_error_handler(Exception, self._unrouted)
+        self._add([*table(metrics_open=settings.metrics_open), *_documents()])
+
+    def _add(self, routes: list[Route]) -> None:
+        by_path: dict[str, list[Route]] = defaultdict(list)
+        for route in routes:
+            by_path[route.path].append(route)
+        for path, rows in by_path.items():
+            resource = _Resource()
+            for row in rows:
+                setattr(resource, f"on_{row.method.lower()}", self._handler.responder(row))
+            self.app.add_route(path, resource)
+
+    async def _unrouted(self, request: Request, response: Response, error: Exception, _params: dict[str, Any]) -> None:
+        correlation = new_id()
+        problem = problem_for(error)
+        write_problem(problem, request, response, correlation)
+        response.set_header(CORRELATION_HEADER, correlation)
+        self._handler.count("(none)", "(any)", problem.status, 0.0)
+
+
+class _Resource:
+    """One path; its methods are set from the rows."""
+
+
+class _SecurityHeaders:
+    async def process_response(self, request: Request, response: Response, _resource: object, _ok: bool) -> None:  # noqa: FBT001 - the framework's
+        for name, value in SECURITY_HEADERS.items():
+            response.set_header(name, value)
+        if request.path == "/docs":
+            response.set_header("Content-Security-Policy", DOCS_POLICY)
+
+
+def table(*, metrics_open: bool) -> list[Route]:
+    """The rows as configured."""
+    if not metrics_open:
+        return list(ROUTES)
+    return [replace(row, public=True, permissions=()) if row.path == "/metrics" else row for row in ROUTES]
+
+
+def _documents() -> list[Route]:
+    document = openapi_document(ROUTES)
+    page = docs_page(document)
+
+    async def openapi(_incoming: object) -> bytes:
+        return document
+
+    async def docs(_incoming: object) -> bytes:
+        return page
+
+    return [
+        Route(method="GET", path="/openapi.json", summary="", action=Answers(openapi), limit="open", public=True),
+        Route(
+            method="GET",
+            path="/docs",
+            summary="",
+            action=Answers(docs),
+            limit="open",
+            public=True,
+            media="text/html; charset=utf-8",
+        ),
+    ]

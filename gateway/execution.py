@@ -1,0 +1,214 @@
+"""From a command to its result: publish once, wait on the actor's log, say how it ended.
+
+The message id is the run's correlation id and, with an `Idempotency-Key`, follows from the key: a repeat finds what the first
+one caused and never causes it again.
+"""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.domains import Clearance, Domain
+from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
+from contracts.http import EventView
+from contracts.ids import keyed_id, new_id
+from contracts.kernel import Refused
+from contracts.subjects import ActorRef
+from gateway.identity import Principal
+from gateway.problems import ProblemError, ValidationProblemError, refused
+from gateway.services import Services
+from gateway.views import event_view
+from runtime.errors import UnavailableError
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_CHARS_MAX = 255
+_REFUSED = tag(Refused)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One message for one actor, with what its envelope says and which event types end the wait.
+
+    `alternatives` are the actors that the same Idempotency-Key with another body would have reached. `status_path` is where
+    the result will be found. `after` is a sequence of the actor's log that is older than this request.
+    """
+
+    actor: ActorRef
+    message: Message
+    label: Clearance
+    status_path: str
+    after: int = 0
+    alternatives: tuple[ActorRef, ...] = ()
+    priority: int = PRIORITY_DEFAULT
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One request to have a command done. `id` is the message's and the run's; `key` is set with an Idempotency-Key."""
+
+    id: str
+    principal: Principal
+    key: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The event that ended a run, and the actor's records of the run."""
+
+    ending: Stored
+    records: Sequence[Stored]
+
+
+def message_id(principal: Principal, method: str, path: str, key: str | None) -> str:
+    """The id of a request's message: always the same for the same asker, path and key; else a new one."""
+    return keyed_id(principal.username, method, path, key) if key else new_id()
+
+
+def checked_key(key: str | None) -> str | None:
+    """The value of the Idempotency-Key header. Raises ValidationProblemError unless it is 1 to 255 visible ASCII characters."""
+    if key is None:
+        return None
+    if not 1 <= len(key) <= KEY_CHARS_MAX or not all("!" <= character <= "~" for character in key):
+        raise ValidationProblemError(IDEMPOTENCY_KEY, "must be 1 to 255 visible ASCII characters", status=400)
+    return key
+
+
+def bound_key(key: str | None, body: bytes) -> str | None:
+    """The key together with what it was first used for: stored in the envelope, compared on a repeat."""
+    return f"{key}:{hashlib.sha256(body).hexdigest()[:16]}" if key else None
+
+
+class Execution:
+    """One command under way. `begin`, then `wait` or `progress`."""
+
+    def __init__(self, services: Services, command: Command, attempt: Attempt, ends: frozenset[str]) -> None:
+        self._services = services
+        self._command = command
+        self._attempt = attempt
+        self._ends = ends
+        self._subject = subjects.log(command.actor)
+        self._last = 0 if attempt.key else command.after
+        self._records: list[Stored] = []
+        self._ended: Ended | None = None
+
+    @property
+    def domain(self) -> Domain:
+        return self._command.actor.domain
+
+    async def begin(self) -> None:
+        """Return when the command is stored durably or was before. Raises ProblemError when the key was used otherwise."""
+        if self._attempt.key:
+            await self._check_alternatives()
+            await self._read()
+            if any(stored.record.envelope.causation == self._attempt.id for stored in self._records):
+                return
+        await self._services.queue.publish(subjects.inbox(self._command.actor), self._record())
+
+    async def wait(self, seconds: float) -> Ended | None:
+        """How it ended, or None when `seconds` passed first (or the log cannot be read now: it is accepted all the same).
+
+        Raises ProblemError for a refusal.
+        """
+        until = time.monotonic() + seconds
+        try:
+            while self._ended is None:
+                remaining = until - time.monotonic()
+                if remaining <= 0:
+                    return None
+                if await self._services.log.wait(self._subject, after=self._last, timeout_s=remaining):
+                    await self._read()
+        except UnavailableError:
+            return None
+        return await self._settled(self._ended)
+
+    async def progress(self, after: int) -> AsyncIterator[EventView | Ended]:
+        """Every event of the run above `after` in the actor's log, and of other domains as the read model has them.
+
+        The last item is how it ended; raises ProblemError for a refusal.
+        """
+        shown: set[tuple[Domain, int]] = set()
+        while True:
+            for view in await self._unseen(shown):
+                shown.add((view.domain, view.sequence))
+                if view.domain is not self.domain or view.sequence > after:
+                    yield view
+            if self._ended is not None:
+                yield await self._settled(self._ended)
+                return
+            pause = self._services.settings.progress_poll_s
+            if await self._services.log.wait(self._subject, after=self._last, timeout_s=pause):
+                await self._read()
+
+    async def _unseen(self, shown: set[tuple[Domain, int]]) -> list[EventView]:
+        clearance = self._attempt.principal.clearance
+        views = [event_view(stored) for stored in self._records]
+        try:
+            views += await self._services.reads.run(self._attempt.id, clearance=clearance)
+        except UnavailableError:
+            views.sort(key=lambda view: view.time)  # Progress from the actor's own log is enough until they are back.
+        fresh: dict[tuple[Domain, int], EventView] = {}
+        for view in views:
+            place = (view.domain, view.sequence)
+            if place not in shown and view.label <= clearance:
+                fresh.setdefault(place, view)
+        return sorted(fresh.values(), key=lambda view: (view.time, view.domain, view.sequence))
+
+    async def _settled(self, ended: Ended) -> Ended:
+        if ended.ending.record.envelope.type == _REFUSED:
+            refusal = msgspec.json.decode(ended.ending.record.body, type=Refused)
+            raise refused(refusal.code, refusal.reason)
+        await self._services.watch.reached(
+            self.domain, ended.ending.sequence, timeout_s=self._services.settings.projection_wait_s
+        )
+        return ended
+
+    async def _read(self) -> None:
+        for stored in await self._services.log.read(self._subject, after=self._last):
+            self._last = stored.sequence
+            envelope = stored.record.envelope
+            if envelope.correlation != self._attempt.id:
+                continue
+            if envelope.causation == self._attempt.id:
+                self._check_key(envelope)
+            self._records.append(stored)
+            refusal = envelope.type == _REFUSED and envelope.causation == self._attempt.id
+            if self._ended is None and (refusal or envelope.type in self._ends):
+                self._ended = Ended(ending=stored, records=self._records)
+
+    async def _check_alternatives(self) -> None:
+        for actor in self._command.alternatives:
+            for stored in await self._services.log.read(subjects.log(actor)):
+                if stored.record.envelope.causation == self._attempt.id:
+                    self._check_key(stored.record.envelope)
+
+    def _check_key(self, envelope: Envelope) -> None:
+        if self._attempt.key and envelope.idempotency_key != self._attempt.key:
+            raise ProblemError(422, "key-reused", f"this {IDEMPOTENCY_KEY} was used for another request")
+
+    def _record(self) -> Record:
+        command, attempt = self._command, self._attempt
+        envelope = Envelope(
+            id=attempt.id,
+            type=tag(type(command.message)),
+            time=self._services.clock(),
+            correlation=attempt.id,
+            principal=attempt.principal.username,
+            source=Domain.SYSTEM,
+            target=command.actor.domain,
+            clearance=attempt.principal.clearance,
+            label=command.label,
+            priority=command.priority,
+            response_required=True,
+            deadline=command.deadline,
+            idempotency_key=attempt.key,
+            traceparent=attempt.traceparent,
+        )
+        return Record(envelope, msgspec.json.encode(command.message))

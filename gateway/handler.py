@@ -1,0 +1,224 @@
+"""The one generic handler: who asks, may he, is it well formed, then what the row says; every end is counted and traced."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from falcon.asgi import Request, Response
+from msgspec import Struct
+
+from contracts.catalogue import tag
+from contracts.domains import Clearance
+from contracts.http import Pending
+from contracts.ids import new_id
+from gateway import reading
+from gateway.commands import Incoming, Settled
+from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
+from gateway.identity import Principal
+from gateway.problems import MEDIA_PROBLEM, ProblemError, document, problem_for
+from gateway.routes import MEDIA_JSON, Answers, Does, Route
+from gateway.services import Services
+from gateway.streaming import Streams, command_events, log_events
+from runtime.telemetry import REQUEST_SECONDS, REQUESTS_TOTAL, SPAN_REQUEST, Span
+
+CORRELATION_HEADER = "Diarchy-Correlation-Id"
+LAST_EVENT_ID = "Last-Event-ID"
+ANONYMOUS = Principal(username="", roles=(), clearance=Clearance.PUBLIC)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+Responder = Callable[..., Awaitable[None]]
+
+
+class Handler:
+    """Answers the requests of all rows."""
+
+    def __init__(self, services: Services, streams: Streams) -> None:
+        self._services = services
+        self._streams = streams
+        self._in_flight = 0
+
+    def responder(self, route: Route) -> Responder:
+        """What the framework calls for the row's path and method."""
+
+        async def respond(request: Request, response: Response, **path: str) -> None:
+            started = time.perf_counter()
+            correlation = new_id()
+            self._in_flight += 1
+            try:
+                correlation = await self._admitted(route, request, response, path, correlation)
+            except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
+                correlation = getattr(error, "correlation", correlation)
+                write_problem(problem_for(error), request, response, correlation)
+            finally:
+                self._in_flight -= 1
+            response.set_header(CORRELATION_HEADER, correlation)
+            self.count(route.path, request.method, response.status_code, time.perf_counter() - started)
+
+        return respond
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        telemetry = self._services.telemetry
+        telemetry.count(REQUESTS_TOTAL, route=route, method=method, status=str(status))
+        telemetry.observe(REQUEST_SECONDS, seconds, route=route)
+
+    async def _admitted(
+        self, route: Route, request: Request, response: Response, path: dict[str, str], fallback: str
+    ) -> str:
+        """Authenticate, authorise, answer under the root span; the run's correlation id."""
+        settings = self._services.settings
+        if self._in_flight > settings.requests_in_flight_max:
+            raise ProblemError(503, "full", "too many requests at once; try again", headers={"Retry-After": "1"})
+        if route.public:
+            await self._answer(route, request, response, path, _Asker(ANONYMOUS, fallback, None, None))
+            return fallback
+        principal = self._services.tokens.verify(reading.bearer(request))
+        if route.permissions:
+            principal.require(*route.permissions)
+        key = None if route.method == "GET" else checked_key(request.get_header(IDEMPOTENCY_KEY))
+        command = isinstance(route.action, Does)
+        run = message_id(principal, route.method, request.path, key) if command else fallback
+        attributes = {"method": route.method, "route": route.path, "principal": principal.username}
+        span_context = self._services.telemetry.span(SPAN_REQUEST, run=run, seed=run, attributes=attributes)
+        with span_context as span:
+            _note_caller(span, request)
+            try:
+                asker = _Asker(principal, run, key, span.traceparent)
+                await self._answer(route, request, response, path, asker)
+            except Exception as error:
+                problem = problem_for(error)
+                if problem.status >= 500:
+                    span.fail(problem.slug)
+                span.note(status=problem.status)
+                write_problem(problem, request, response, run)
+            else:
+                span.note(status=response.status_code)
+        return run
+
+    async def _answer(
+        self, route: Route, request: Request, response: Response, path: dict[str, str], asker: "_Asker"
+    ) -> None:
+        settings = self._services.settings
+        stream = reading.wants_stream(request, route)
+        if stream:
+            self._streams.admit()
+        body = await reading.body_of(
+            request, route, json_bytes_max=settings.body_bytes_max, file_bytes_max=settings.file_bytes_max
+        )
+        query = reading.parameters(request, route)
+        incoming = Incoming(
+            services=self._services,
+            principal=asker.principal,
+            path=path,
+            body=query if route.request is None else reading.decoded(route, body),
+            id=asker.run,
+            media_type=(request.content_type or "application/octet-stream")[:100],
+            last_event_id=(request.get_header(LAST_EVENT_ID) or "")[:400],
+        )
+        match route.action:
+            case Answers(answer=_, live=live) if stream and live is not None:
+                _open_stream(response)
+                events = log_events(live(incoming), instance=request.path, correlation=asker.run)
+                response.sse = self._streams.guarded(events)
+            case Answers(answer=answer):
+                write(response, route, await answer(incoming))
+            case Does() as action:
+                await self._do(route, action, incoming, asker.attempt(bound_key(asker.key, body)), (request, response))
+
+    async def _do(
+        self,
+        route: Route,
+        action: Does,
+        incoming: Incoming[Any],
+        attempt: Attempt,
+        exchange: tuple[Request, Response],
+    ) -> None:
+        request, response = exchange
+        command = await action.build(incoming)
+        if isinstance(command, Settled):
+            write(response, route, command.reply)
+            return
+        execution = Execution(self._services, command, attempt, frozenset(map(tag, action.ends)))
+        await execution.begin()
+        if reading.wants_stream(request, route):
+            self._stream(action, incoming, command, execution, exchange)
+            return
+        settings = self._services.settings
+        seconds, applied = reading.wait_seconds(request, settings.wait_s, settings.wait_s_max)
+        if applied:
+            response.set_header("Preference-Applied", applied)
+        ended = await self._streams.unless_stopping(execution.wait(seconds))
+        if ended is None:
+            pending = Pending(correlation_id=attempt.id, status_url=command.status_path)
+            write(response, route, pending, status=202)
+        else:
+            write(response, route, await action.reply(incoming, command, ended))
+        if response.status_code in (201, 202):
+            response.set_header("Location", quote(command.status_path, safe="/?&=-_"))
+
+    def _stream(
+        self,
+        action: Does,
+        incoming: Incoming[Any],
+        command: Command,
+        execution: Execution,
+        exchange: tuple[Request, Response],
+    ) -> None:
+        request, response = exchange
+
+        async def reply(ended: Ended) -> bytes:
+            return msgspec.json.encode(await action.reply(incoming, command, ended))
+
+        after = int(incoming.last_event_id[:18]) if incoming.last_event_id[:18].isdecimal() else 0
+        events = command_events(execution, reply, after=after, instance=request.path, correlation=incoming.id)
+        _open_stream(response)
+        response.sse = self._streams.guarded(events)
+
+
+class _Asker(Struct, frozen=True):
+    """Who asks, the run his request is, his Idempotency-Key and the root span."""
+
+    principal: Principal
+    run: str
+    key: str | None
+    traceparent: str | None
+
+    def attempt(self, key: str | None) -> Attempt:
+        return Attempt(id=self.run, principal=self.principal, key=key, traceparent=self.traceparent)
+
+
+def write(response: Response, route: Route, reply: Struct | bytes | None, *, status: int | None = None) -> None:
+    """The reply as the row says: nothing, JSON, or bytes of the row's media type."""
+    if reply is None:
+        response.status_code = 204
+        return
+    response.status_code = status or route.status
+    if response.status_code == 204:
+        response.status_code = 200
+    response.content_type = route.media if isinstance(reply, bytes) else MEDIA_JSON
+    response.data = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
+
+
+def write_problem(problem: ProblemError, request: Request, response: Response, correlation: str) -> None:
+    """Every error has this form."""
+    response.status_code = problem.status
+    response.content_type = MEDIA_PROBLEM
+    response.data = document(problem, instance=request.path, correlation=correlation)
+    for name, value in problem.headers.items():
+        response.set_header(name, value)
+
+
+def _open_stream(response: Response) -> None:
+    response.status_code = 200
+    for name, value in _STREAM_HEADERS.items():
+        response.set_header(name, value)
+
+
+def _note_caller(span: Span, request: Request) -> None:
+    """A caller's own trace is remembered, not joined: what he sends is not trusted to name our runs."""
+    traceparent = request.get_header("traceparent") or ""
+    if _TRACEPARENT.fullmatch(traceparent):
+        span.note(caller_traceparent=traceparent)

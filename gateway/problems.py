@@ -1,0 +1,131 @@
+"""Every error as an RFC 9457 problem document: which exception becomes which status, and nothing of our insides in it.
+
+ProblemError                  an answer other than success, known at the gateway
+├── UnauthenticatedError      401: sign in (again)
+├── ForbiddenError            403: names the permission
+├── NotFoundError             404: there is no such thing, or not for this reader
+├── ValidationProblemError    400 or 422: names the field
+└── (others directly)         405, 406, 413, 415, 429, 502 …
+"""
+
+import logging
+import re
+from http import HTTPStatus
+
+import falcon
+import msgspec
+
+from contracts.http import FieldProblem, Problem
+from runtime.errors import DiarchyError, InvalidError, OutcomeError, RejectionCode, UnavailableError
+
+MEDIA_PROBLEM = "application/problem+json"
+_LOGGER = logging.getLogger("diarchy.gateway")
+_PATH = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<key>(?:key in )?)(?P<path>\$[^`]*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
+
+REFUSALS: dict[RejectionCode, int] = {"conflict": 409, "not_found": 404, "forbidden": 403, "gone": 410, "limit": 429}
+
+
+class ProblemError(DiarchyError):
+    """A response other than success: `slug` names its kind for machines, `detail` tells a person what to change."""
+
+    def __init__(
+        self, status: int, slug: str, detail: str, *, permission: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.detail = detail
+        self.permission = permission
+        self.headers = headers or {}
+        self.errors: tuple[FieldProblem, ...] = ()
+
+
+class UnauthenticatedError(ProblemError):
+    def __init__(self, detail: str) -> None:
+        challenge = 'Bearer realm="diarchy"' + ("" if detail == NO_TOKEN else ', error="invalid_token"')
+        super().__init__(401, "unauthenticated", detail, headers={"WWW-Authenticate": challenge})
+
+
+NO_TOKEN = "send a bearer token from POST /v1/auth/token in the Authorization header"  # noqa: S105 - a sentence
+
+
+class ForbiddenError(ProblemError):
+    def __init__(self, detail: str, *, permission: str = "") -> None:
+        super().__init__(403, "forbidden", detail, permission=permission)
+
+
+class NotFoundError(ProblemError):
+    def __init__(self, what: str) -> None:
+        super().__init__(404, "not-found", f"there is no such {what}")
+
+
+class ValidationProblemError(ProblemError):
+    """What was sent does not fit: 400 when it cannot be read at all, 422 when a field is wrong."""
+
+    def __init__(self, field: str, detail: str, *, status: int = 422) -> None:
+        super().__init__(status, "invalid", f"{field}: {detail}")
+        self.errors = (FieldProblem(field=field, detail=detail),)
+
+
+def refused(code: str, reason: str) -> ProblemError:
+    """The problem for an actor's refusal."""
+    status = next((number for known, number in REFUSALS.items() if known == code), 409)
+    return ProblemError(status, "refused", reason, headers={"Retry-After": "60"} if status == 429 else None)
+
+
+def invalid_json(error: msgspec.DecodeError, root: str = "$") -> ValidationProblemError:
+    """The problem for a body or parameters that msgspec refused, with the path of the field."""
+    if not isinstance(error, msgspec.ValidationError):
+        return ValidationProblemError(root, f"not valid JSON: {error}", status=400)
+    match = _PATH.match(str(error))
+    detail, path = (match["detail"], match["path"] or "$") if match else (str(error), "$")
+    named = _NAMED.search(detail)
+    if named:
+        path = f"{path}.{named[1]}"
+    if root != "$":
+        path = path.removeprefix("$.") or root
+    return ValidationProblemError(path, detail)
+
+
+def problem_for(error: BaseException) -> ProblemError:
+    """The problem that answers any exception; what is not ours becomes a 500 that says nothing, and is logged."""
+    match error:
+        case ProblemError():
+            return error
+        case UnavailableError():
+            _LOGGER.warning("unavailable: %s", error)
+            detail = f"{error.dependency} is unavailable; try again"
+            return ProblemError(503, "unavailable", detail, headers={"Retry-After": str(error.retry_after_s)})
+        case InvalidError():
+            return ValidationProblemError(error.field or "$", str(error))
+        case OutcomeError():
+            return ProblemError(502, "failed", str(error))
+        case falcon.HTTPNotFound():
+            return ProblemError(404, "no-route", "there is no such path; see /openapi.json")
+        case falcon.HTTPError():
+            headers = {str(name): str(value) for name, value in dict(error.headers or {}).items()}
+            slug = "method-not-allowed" if error.status_code == 405 else "bad-request"
+            detail = error.description or error.title or HTTPStatus(error.status_code).phrase
+            return ProblemError(error.status_code, slug, detail, headers=headers)
+        case _:
+            _LOGGER.error("unhandled error while answering a request", exc_info=error)
+            return ProblemError(500, "internal", "something went wrong here; the operator's log has the cause")
+
+
+def document(error: ProblemError, *, instance: str, correlation: str) -> bytes:
+    """The problem as JSON."""
+    return msgspec.json.encode(as_problem(error, instance=instance, correlation=correlation))
+
+
+def as_problem(error: ProblemError, *, instance: str, correlation: str) -> Problem:
+    return Problem(
+        type=f"urn:diarchy:problem:{error.slug}",
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.detail,
+        instance=instance,
+        correlation_id=correlation,
+        permission=error.permission,
+        errors=error.errors,
+    )

@@ -1,0 +1,241 @@
+"""What each reading route answers: only what the asker may see, whoever asked for it to be made."""
+
+import asyncio
+import time
+from uuid import UUID
+
+import msgspec
+
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.domains import Domain
+from contracts.http import (
+    Analyses,
+    AnalysesQuery,
+    Analysis,
+    Check,
+    Credentials,
+    DetailedHealth,
+    File,
+    Health,
+    KnowledgeHit,
+    KnowledgeHits,
+    KnowledgeItem,
+    Me,
+    MessagesQuery,
+    Run,
+    SearchKnowledge,
+    Session,
+    Sessions,
+    SessionsQuery,
+    Token,
+    Trace,
+    Turns,
+)
+from contracts.retrieval import Query
+from contracts.subjects import ActorRef, actor_ref
+from contracts.users import UserCreated
+from gateway.commands import READ, Incoming, session_ref
+from gateway.events import visible
+from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
+from gateway.problems import NotFoundError, UnauthenticatedError, ValidationProblemError
+from gateway.services import CheckFunction, Services
+
+CANDIDATES = 20
+USER = "user"
+
+
+# Who asks ------------------------------------------------------------------------------------------------------------
+
+
+async def token(incoming: Incoming[Credentials]) -> Token:
+    """A token for a right password. The wrong one, and an unknown user, take as long and are told the same."""
+    services, given = incoming.services, incoming.body
+    user = await _user(services, given.username)
+    if not await services.passwords.verify(user.password_hash if user else None, given.password) or user is None:
+        raise UnauthenticatedError("the username or the password is wrong")
+    principal = Principal(username=user.username, roles=user.roles, clearance=user.clearance)
+    return Token(access_token=services.tokens.issue(principal, services.clock()), expires_in=TOKEN_LIFETIME_S)
+
+
+async def _user(services: Services, username: str) -> UserCreated | None:
+    try:
+        actor = actor_ref(Domain.SYSTEM, USER, username)
+    except ValueError:
+        actor = ActorRef(Domain.SYSTEM, USER, "-")  # Nobody's: an impossible name takes as long as an unknown one.
+    for stored in await services.log.read(subjects.log(actor)):
+        if stored.record.envelope.type == tag(UserCreated):
+            return msgspec.json.decode(stored.record.body, type=UserCreated)
+    return None
+
+
+async def me(incoming: Incoming[None]) -> Me:
+    principal = incoming.principal
+    held = tuple(permission for permission in PERMISSIONS if permission in principal.permissions)
+    return Me(username=principal.username, roles=principal.roles, permissions=held, clearance=principal.clearance)
+
+
+# Sessions and analyses -----------------------------------------------------------------------------------------------
+
+
+async def sessions(incoming: Incoming[SessionsQuery]) -> Sessions:
+    principal, query = incoming.principal, incoming.body
+    wanted = [Domain(query.domain)] if query.domain else list(READ)
+    for domain in wanted if query.domain else ():
+        principal.require(READ[domain])
+    found = await incoming.services.reads.sessions(
+        owner=_owner(principal),
+        domains=[domain for domain in wanted if principal.may(READ[domain])],
+        clearance=principal.clearance,
+        limit=query.limit,
+    )
+    return Sessions(sessions=tuple(found))
+
+
+async def session(incoming: Incoming[None] | Incoming[MessagesQuery]) -> Session:
+    """One session: his own (an administrator: any), else NotFoundError."""
+    principal = incoming.principal
+    actor = session_ref(incoming.path["session"])
+    principal.require(READ[actor.domain])
+    found = await incoming.services.reads.session(actor.id, clearance=principal.clearance)
+    if found is None or not principal.owns(found.owner):
+        raise NotFoundError("session")
+    return found
+
+
+async def turns(incoming: Incoming[MessagesQuery]) -> Turns:
+    found = await session(incoming)
+    clearance, limit = incoming.principal.clearance, incoming.body.limit
+    return Turns(turns=tuple(await incoming.services.reads.turns(found.id, clearance=clearance, limit=limit)))
+
+
+async def analyses(incoming: Incoming[AnalysesQuery]) -> Analyses:
+    principal = incoming.principal
+    found = await incoming.services.reads.analyses(
+        by=_owner(principal), clearance=principal.clearance, limit=incoming.body.limit
+    )
+    return Analyses(analyses=tuple(found))
+
+
+async def analysis(incoming: Incoming[None]) -> Analysis:
+    principal = incoming.principal
+    identity = _token(incoming.path["analysis"], "analysis")
+    found = await incoming.services.reads.analysis(identity, clearance=principal.clearance)
+    if found is None or not principal.owns(found.by):
+        raise NotFoundError("analysis")
+    return found
+
+
+def _owner(principal: Principal) -> str | None:
+    """Whose things a list holds: one's own; an administrator sees everybody's."""
+    return None if principal.may("system:admin") else principal.username
+
+
+# Knowledge -----------------------------------------------------------------------------------------------------------
+
+
+async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
+    identity = _token(incoming.path["item"], "knowledge item")
+    now, clearance = incoming.services.clock(), incoming.principal.clearance
+    found = await incoming.services.reads.knowledge([identity], clearance=clearance, now=now)
+    if not found:
+        raise NotFoundError("knowledge item")
+    return found[0]
+
+
+async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits:
+    """Twenty candidates by meaning, the best of them by strategic priority, then score (mission C2)."""
+    wanted, clearance, now = incoming.body, incoming.principal.clearance, incoming.services.clock()
+    hits = await incoming.services.retrieval.search(
+        Query(
+            partitions=tuple(dict.fromkeys(wanted.partitions)),
+            text=wanted.query,
+            clearance=clearance,
+            now=now,
+            limit=max(CANDIDATES, wanted.limit),
+            category=wanted.category,
+        )
+    )
+    best = {hit.entry.id: hit for hit in sorted(hits, key=lambda hit: hit.score)}
+    items = await incoming.services.reads.knowledge(list(best), clearance=clearance, now=now)
+    found = [
+        KnowledgeHit(id=item.id, score=best[item.id].score, partition=best[item.id].partition, knowledge=item.knowledge)
+        for item in items
+        if item.knowledge.strategic_priority >= wanted.priority_min and item.knowledge.confidentiality <= clearance
+    ]
+    found.sort(key=lambda hit: (-hit.knowledge.strategic_priority, -hit.score, hit.id))
+    return KnowledgeHits(hits=tuple(found[: wanted.limit]))
+
+
+async def store_file(incoming: Incoming[bytes]) -> File:
+    """Keep the bytes under their SHA-256; the same bytes again change nothing."""
+    if not incoming.body:
+        raise ValidationProblemError("$", "the file is empty", status=400)
+    digest = await incoming.services.blobs.put(incoming.body)
+    return File(digest=digest, size_bytes=len(incoming.body), media_type=incoming.media_type)
+
+
+# What happened -------------------------------------------------------------------------------------------------------
+
+
+async def run(incoming: Incoming[None]) -> Run:
+    """The visible events of a run. Raises NotFoundError when there is none, be it that it never was or is not his to see."""
+    correlation = str(_uuid(incoming.path["correlation"]))
+    events = await incoming.services.reads.run(correlation, clearance=incoming.principal.clearance)
+    seen = tuple(event for event in events if visible(incoming.principal, event))
+    if not seen:
+        raise NotFoundError("run")
+    return Run(correlation_id=correlation, events=seen)
+
+
+async def trace(incoming: Incoming[None]) -> Trace:
+    """The spans of a run of which the asker may see at least one event: spans hold names and times, no content."""
+    await run(incoming)
+    identity = _uuid(incoming.path["correlation"])
+    spans = await incoming.services.spans.trace(identity.hex)
+    ordered = tuple(sorted(spans, key=lambda span: (span.start_ns, span.span_id)))
+    return Trace(correlation_id=str(identity), trace_id=identity.hex, spans=ordered)
+
+
+async def health(_incoming: Incoming[None]) -> Health:
+    return Health()
+
+
+async def detailed_health(incoming: Incoming[None]) -> DetailedHealth:
+    timeout_s = incoming.services.settings.check_timeout_s
+    named = incoming.services.checks.items()
+    checks = await asyncio.gather(*(_checked(name, check, timeout_s) for name, check in named))
+    well = sum(check.ok for check in checks)
+    status = "ok" if well == len(checks) else "degraded" if well else "down"
+    return DetailedHealth(status=status, score=round(100 * well / len(checks)) if checks else 100, checks=tuple(checks))
+
+
+async def _checked(name: str, check: CheckFunction, timeout_s: float) -> Check:
+    started = time.perf_counter()
+    ok, detail = True, ""
+    try:
+        async with asyncio.timeout(timeout_s):
+            detail = await check()
+    except TimeoutError:
+        ok, detail = False, f"no answer within {timeout_s:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever a dependency raises is what this reports
+        ok, detail = False, f"{type(error).__name__}: {error}"[:300]
+    return Check(name=name, ok=ok, milliseconds=round((time.perf_counter() - started) * 1000, 1), detail=detail)
+
+
+async def metrics(incoming: Incoming[None]) -> bytes:
+    return incoming.services.metrics()
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFoundError("run") from error
+
+
+def _token(text: str, what: str) -> str:
+    try:
+        return actor_ref(Domain.SYSTEM, USER, text).id
+    except ValueError as error:
+        raise NotFoundError(what) from error

@@ -1,0 +1,125 @@
+"""Reading a request: its body, parameters and headers, checked against the row before anything happens."""
+
+import re
+from typing import Any
+
+import msgspec
+from falcon.asgi import Request
+
+from gateway.problems import NO_TOKEN, ProblemError, UnauthenticatedError, ValidationProblemError, invalid_json
+from gateway.routes import MEDIA_JSON, Route
+
+MEDIA_STREAM = "text/event-stream"
+_NUL = "\x00"
+_PREFER = re.compile(r"\s*(respond-async|wait\s*=\s*\"?(\d{1,9})\"?)\s*(?:;.*)?", re.IGNORECASE)
+
+
+def bearer(request: Request) -> str:
+    """The token of the Authorization header. Raises UnauthenticatedError."""
+    scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise UnauthenticatedError(NO_TOKEN)
+    return token.strip()
+
+
+def wants_stream(request: Request, route: Route) -> bool:
+    """Whether to answer with server-sent events. Raises ProblemError 406 when nothing we have is acceptable."""
+    offers = [route.media, MEDIA_STREAM] if route.streams else [route.media]
+    chosen = request.client_prefers(offers)
+    if chosen is None:
+        raise ProblemError(406, "not-acceptable", f"this path answers with {' or '.join(offers)}")
+    return chosen == MEDIA_STREAM
+
+
+def wait_seconds(request: Request, default: float, maximum: float) -> tuple[float, str | None]:
+    """How long to wait for the result, and what of `Prefer` (RFC 7240) was honoured; unknown preferences are ignored."""
+    for preference in (request.get_header("Prefer") or "").split(","):
+        match = _PREFER.fullmatch(preference)
+        if match and match[2] is None:
+            return 0.0, "respond-async"
+        if match:
+            seconds = min(float(match[2]), maximum)
+            return seconds, f"wait={seconds:g}"
+    return default, None
+
+
+async def body_of(request: Request, route: Route, *, json_bytes_max: int, file_bytes_max: int) -> bytes:
+    """The bytes sent. Raises ProblemError: 413 over the limit (said or found), 415 not JSON, 400 cut short."""
+    if route.request is None:
+        return b""
+    if route.request is not bytes:
+        media = (request.content_type or "").partition(";")[0].strip().lower()
+        if media != MEDIA_JSON:
+            raise ProblemError(415, "not-json", f"send {MEDIA_JSON}", headers={"Accept": MEDIA_JSON})
+    limit = file_bytes_max if route.request is bytes else json_bytes_max
+    announced = _content_length(request)
+    if announced is not None and announced > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream:
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    if announced is not None and len(body) != announced:
+        raise ValidationProblemError("$", "the body is shorter than its Content-Length", status=400)
+    return bytes(body)
+
+
+def decoded(route: Route, body: bytes) -> Any:
+    """The body as the row's request type. Raises ValidationProblemError naming the field."""
+    if route.request is None:
+        return None
+    if route.request is bytes:
+        return body
+    try:
+        request = msgspec.json.decode(body, type=route.request)
+    except msgspec.DecodeError as error:
+        raise invalid_json(error) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValidationProblemError("$", "not readable as JSON", status=400) from error
+    if rb"\u0000" in body:
+        _refuse_nul(msgspec.json.decode(body), "$")
+    return request
+
+
+def parameters(request: Request, route: Route) -> Any:
+    """The query parameters as the row's query type; None where it has none. Raises ValidationProblemError naming one."""
+    given: dict[str, Any] = dict(request.params)
+    for name, value in given.items():
+        if isinstance(value, list):
+            raise ValidationProblemError(name[:100], "is given more than once")
+        _refuse_nul(value, name[:100])
+    if route.query is None:
+        for name in given:
+            raise ValidationProblemError(name[:100], "is no parameter of this path")
+        return None
+    try:
+        return msgspec.convert(given, route.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid_json(error, "query") from error
+
+
+def _content_length(request: Request) -> int | None:
+    text = request.get_header("Content-Length")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise ValidationProblemError("Content-Length", "is not a number of bytes", status=400)
+    return int(text[:18])
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, "too-large", f"the body may have at most {limit} bytes")
+
+
+def _refuse_nul(value: Any, path: str) -> None:
+    """Text with U+0000 cannot be kept by the database, and nobody means it."""
+    if isinstance(value, str) and _NUL in value:
+        raise ValidationProblemError(path, "must not contain the character U+0000")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_nul(key, path)
+            _refuse_nul(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _refuse_nul(inner, f"{path}[{number}]")

@@ -1,0 +1,122 @@
+"""Server-sent events: bounded in number, with heartbeats, and ended when the gateway stops."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+from falcon.asgi import SSEvent
+
+from contracts.http import EventView
+from gateway.execution import Ended, Execution
+from gateway.problems import ProblemError, as_problem, problem_for
+
+T = TypeVar("T")
+Reply = Callable[[Ended], Awaitable[bytes]]
+"""Makes the body of a finished command's reply."""
+
+
+class Streams:
+    """The open streams of this process, and the one signal that ends them and every wait when the gateway stops."""
+
+    def __init__(self, *, streams_max: int, heartbeat_s: float) -> None:
+        self._streams_max = streams_max
+        self._heartbeat_s = heartbeat_s
+        self._open = 0
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End every stream and every wait; idempotent."""
+        self._stopping.set()
+
+    async def unless_stopping(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of `work`, or None when the gateway stops first."""
+        task = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            await _cancelled(task, stopping)
+
+    def admit(self) -> None:
+        """Raise ProblemError when as many streams are open as there may be."""
+        if self._open >= self._streams_max:
+            headers = {"Retry-After": "5"}
+            raise ProblemError(503, "full", "too many streams are open here; try again", headers=headers)
+
+    async def guarded(self, source: AsyncIterator[SSEvent]) -> AsyncIterator[SSEvent]:
+        """The source's events; a comment when none came for a while; an end when the gateway stops."""
+        self._open += 1
+        stopping = asyncio.create_task(self._stopping.wait())
+        following: asyncio.Task[SSEvent | None] = asyncio.create_task(_next(source))
+        try:
+            yield SSEvent(comment="open")
+            while True:
+                waited = (following, stopping)
+                await asyncio.wait(waited, timeout=self._heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    event = following.result()
+                    if event is None:
+                        return
+                    following = asyncio.create_task(_next(source))
+                    yield event
+                elif stopping.done():
+                    return
+                else:
+                    yield SSEvent(comment="still here")
+        finally:
+            self._open -= 1
+            await _cancelled(following, stopping)
+            if (close := getattr(source, "aclose", None)) is not None:
+                await close()
+
+
+async def _next(source: AsyncIterator[SSEvent]) -> SSEvent | None:
+    return await anext(source, None)
+
+
+async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel what still runs and wait for its end; what it raised was looked at by whoever asked for its result."""
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def command_events(
+    execution: Execution, reply: Reply, *, after: int, instance: str, correlation: str
+) -> AsyncIterator[SSEvent]:
+    """`progress` for each event of the run, then one `answer` or `problem`."""
+    try:
+        async for item in execution.progress(after):
+            if isinstance(item, Ended):
+                yield SSEvent(event="answer", data=await reply(item))
+            else:
+                yield SSEvent(event="progress", event_id=_place(execution, item), data=msgspec.json.encode(item))
+    except Exception as error:  # noqa: BLE001 - the headers are sent: this is how a stream says what went wrong
+        yield _problem(error, instance=instance, correlation=correlation)
+
+
+async def log_events(
+    live: AsyncIterator[tuple[str, EventView]], *, instance: str, correlation: str
+) -> AsyncIterator[SSEvent]:
+    """`event` for each recorded event, its cursor as the id."""
+    try:
+        async for cursor, view in live:
+            yield SSEvent(event="event", event_id=cursor, data=msgspec.json.encode(view))
+    except Exception as error:  # noqa: BLE001 - the headers are sent: this is how a stream says what went wrong
+        yield _problem(error, instance=instance, correlation=correlation)
+    finally:
+        if (close := getattr(live, "aclose", None)) is not None:
+            await close()
+
+
+def _place(execution: Execution, view: EventView) -> str | None:
+    return str(view.sequence) if view.domain is execution.domain else None
+
+
+def _problem(error: Exception, *, instance: str, correlation: str) -> SSEvent:
+    problem = as_problem(problem_for(error), instance=instance, correlation=correlation)
+    return SSEvent(event="problem", data=msgspec.json.encode(problem))
