@@ -107,11 +107,28 @@ DEAD_LETTERS_STREAM = "DLQ"
 DEAD_LETTERS_FILTER = "dlq.>"
 SPANS_STREAM = "SPANS"
 SPANS_FILTER = "system.span.*"
-BLOBS_BUCKET = "BLOBS"
+BLOBS_STREAM = "BLOBS"
+BLOBS_FILTER = "blob.*.*"
+STORED_PREFIX = "stored"
 
 
 def dead_letter(domain: Domain, lane: str) -> str:
     return f"dlq.{domain.value}.{lane}"
+
+
+def lane_of(subject: str) -> str:
+    """The second token, `?` where there is none: also for subjects that `parse` refuses."""
+    return [*subject.split(".", 2), "?"][1] or "?"
+
+
+def stored(subject: str) -> str:
+    """Core subject on which the broker says that something was stored on a log or run subject: after the fact, headers only."""
+    return f"{STORED_PREFIX}.{subject}"
+
+
+def blob(digest: str, chunk: int | Literal["*"]) -> str:
+    """Where one chunk of a blob is kept; `*` for all of them."""
+    return f"blob.{digest}.{chunk}"
 
 
 def spans(trace_id: str) -> str:
@@ -127,3 +144,8 @@ def projected(domain: Domain) -> str:
 def service(domain: Domain, name: str) -> str:
     """Core request/reply subject of a stateless service of a domain, such as `embedding.rpc.search`."""
     return f"{domain.value}.rpc.{name}"
+
+
+def metrics(role: str) -> str:
+    """Core request/reply subject on which a role's process gives its metrics as Prometheus text."""
+    return service(Domain.SYSTEM, f"metrics.{role}")

@@ -21,6 +21,7 @@ SPAN_EMBED = "embed"  # embedding worker
 SPAN_SEARCH = "vector search"  # embedding worker
 SPAN_INDEX = "vector index"  # embedding worker
 SPAN_RPC = "call"  # client side of a stateless service
+SPAN_SERVE = "serve"  # server side of a stateless service; its subject follows
 
 # Metrics: counters end in _total, histograms in _seconds, gauges in neither. Labels are bounded: kind, type, route, status …
 REQUESTS_TOTAL = "diarchy_requests_total"
@@ -42,6 +43,8 @@ MODEL_TOKENS_TOTAL = "diarchy_model_tokens_total"
 LIVE_ACTORS = "diarchy_live_actors"
 RUNNING_REACTIONS = "diarchy_running_reactions"
 HEALTH_SCORE = "diarchy_health_score"
+SPANS_DROPPED_TOTAL = "diarchy_spans_dropped_total"
+ROLE_UP = "diarchy_role_up"
 
 
 class Span(Protocol):

@@ -1,0 +1,232 @@
+"""EventLog on JetStream: compare-and-set appends, batched direct reads, an ordered tail."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from adapters.jetstream import Ack, Broker, Msg, RefusedError
+from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
+from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Envelope, Record, Stored, from_headers, to_headers
+from contracts.subjects import Lane
+from runtime.errors import ConflictError, InvalidError, MalformedError, UnavailableError
+
+BATCH_RECORDS_MAX = 1_000  # the server's limit for one atomic batch
+BATCHES_MAX = 32  # atomic batches of this process at once; the server takes 50 a stream
+PAGE_RECORDS_MAX = 500
+PAGE_BYTES_MAX = 4 << 20
+FOLLOW_BATCH_MAX = 500
+FOLLOW_BUFFER_MAX = 2 * FOLLOW_BATCH_MAX
+FOLLOWER_INACTIVE_S = 120
+WAIT_RECHECK_S = 2.0
+
+# 10071 and 10164: the subject's last sequence is another. 10201: a batch repeats a message id that is stored.
+CONFLICTS = frozenset({10071, 10164, 10201})
+
+_log = logging.getLogger(__name__)
+
+
+class _Get(Struct, omit_defaults=True):
+    seq: int = 0
+    next_by_subj: str = ""
+    last_by_subj: str = ""
+    batch: int = 0
+    max_bytes: int = 0
+
+
+class _State(Struct):
+    last_seq: int = 0
+
+
+class _StreamInfo(Struct):
+    state: _State
+
+
+class _Created(Struct):
+    name: str | UnsetType = UNSET
+
+
+class JetStreamLog:
+    """An EventLog; one of these may serve any number of concurrent callers."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._batches = asyncio.Semaphore(BATCHES_MAX)
+
+    async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
+        """See EventLog.append. One record is one publish, several are one atomic batch (about 4 flushes of the disk)."""
+        if not 1 <= len(records) <= BATCH_RECORDS_MAX:
+            raise InvalidError(f"an append takes 1 to {BATCH_RECORDS_MAX} records, not {len(records)}")
+        try:
+            if len(records) == 1:
+                ack = await self._broker.store(subject, records[0].body, _headers(records[0].envelope, expected))
+            else:
+                async with self._batches:
+                    ack = await self._append_batch(subject, records, expected)
+        except RefusedError as error:
+            if error.code in CONFLICTS:
+                raise ConflictError(f"{subject} does not end at {expected}") from None
+            raise
+        if ack.duplicate:
+            # Stored before, so nothing was appended now, and `seq` is the old place: the writer must read it back.
+            raise ConflictError(f"{subject}: event {records[0].envelope.id} was stored before, at {ack.seq}")
+        return ack.seq
+
+    async def _append_batch(self, subject: str, records: Sequence[Record], expected: int) -> Ack:
+        batch = secrets.token_hex(16)
+        *firsts, last = [
+            (
+                record.body,
+                {**_headers(record.envelope, None), "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)},
+            )
+            for number, record in enumerate(records, start=1)
+        ]
+        firsts[0][1]["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+        last[1]["Nats-Batch-Commit"] = "1"
+        for body, headers in firsts:
+            await self._broker.publish(subject, body, headers=headers)
+        return await self._broker.store(subject, last[0], last[1])
+
+    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
+        stream = subjects.log_stream(subjects.parse(subject).actor.domain)
+        found: list[Stored] = []
+        more = True
+        while more:
+            page, more = await self._page(stream, subject, after + 1)
+            found += page
+            after = found[-1].sequence if found else after
+        return found
+
+    async def _page(self, stream: str, subject: str, first: int) -> tuple[list[Stored], bool]:
+        """Records from sequence `first` on, and whether there are more behind them."""
+        get = _Get(seq=first, next_by_subj=subject, batch=PAGE_RECORDS_MAX, max_bytes=PAGE_BYTES_MAX)
+        *parts, end = await self._broker.collect(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(get))
+        status = _header(end, "Status")
+        if status == "404":
+            return [], False
+        if status != "204":
+            raise UnavailableError("broker", f"reading {subject}: {status} {_header(end, 'Description')}")
+        return [_from_direct(part) for part in parts], int(_header(end, "Nats-Num-Pending") or 0) > 0
+
+    async def follow(
+        self, domain: Domain, lanes: Sequence[Lane], *, after: int
+    ) -> AsyncGenerator[Sequence[Stored], None]:
+        wait_s = REOPEN_S_MIN
+        while True:
+            try:
+                async with contextlib.aclosing(self._tail(domain, lanes, after)) as tail:
+                    async for batch in tail:
+                        after = batch[-1].sequence
+                        wait_s = REOPEN_S_MIN
+                        yield batch
+            except (ConsumerLostError, UnavailableError) as error:
+                _log.info("following %s again after %d in %.1f s: %s", domain.value, after, wait_s, error)
+            await self._broker.wait_connected()
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, REOPEN_S_MAX)
+
+    async def _tail(self, domain: Domain, lanes: Sequence[Lane], after: int) -> AsyncGenerator[Sequence[Stored], None]:
+        """Batches through one ephemeral consumer, until it is lost or skips a message (ConsumerLostError)."""
+        stream = subjects.log_stream(domain)
+        config = Consumer(
+            filter_subjects=[subjects.lane_filter(domain, lane) for lane in lanes],
+            ack_policy="none",
+            deliver_policy="by_start_sequence",
+            opt_start_seq=after + 1,
+            mem_storage=True,
+            num_replicas=1,
+            inactive_threshold=FOLLOWER_INACTIVE_S * SECOND_NS,
+        )
+        name = str((await self._broker.api(f"CONSUMER.CREATE.{stream}", CreateConsumer(stream, config), _Created)).name)
+        puller = Puller(self._broker, stream, name, buffer_max=FOLLOW_BUFFER_MAX)
+        try:
+            await puller.open()
+            due = 1
+            while True:
+                batch = []
+                for msg in await puller.take(FOLLOW_BATCH_MAX):
+                    where = place(msg.reply)
+                    if where.consumer_sequence != due:
+                        break
+                    due += 1
+                    batch.append(_stored(msg.subject, where.sequence, msg))
+                else:
+                    yield batch
+                    continue
+                if batch:
+                    yield batch
+                raise ConsumerLostError(f"message {due} is missing")
+        finally:
+            await puller.close()
+            with contextlib.suppress(UnavailableError):
+                await self._broker.publish(f"$JS.API.CONSUMER.DELETE.{stream}.{name}")
+
+    async def last(self, domain: Domain) -> int:
+        info = await self._broker.api(f"STREAM.INFO.{subjects.log_stream(domain)}", {}, _StreamInfo)
+        return info.state.last_seq
+
+    async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
+        """See EventLog.wait. Looks again every WAIT_RECHECK_S, should a notice have been lost with a connection."""
+        stream = subjects.log_stream(subjects.parse(subject).actor.domain)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        noticed = asyncio.Event()
+        newest = 0
+
+        def on_notice(msg: Msg) -> None:
+            nonlocal newest
+            newest = max(newest, int(_header(msg, "Nats-Sequence") or 0))
+            noticed.set()
+
+        subscription = await self._broker.subscribe(subjects.stored(subject), on_notice)
+        try:
+            while True:
+                if newest > after or await self._last_of(stream, subject) > after:
+                    return True
+                left_s = end - loop.time()
+                if left_s <= 0:
+                    return False
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left_s, WAIT_RECHECK_S)):
+                        await noticed.wait()
+                noticed.clear()
+        finally:
+            await self._broker.unsubscribe(subscription)
+
+    async def _last_of(self, stream: str, subject: str) -> int:
+        body = msgspec.json.encode(_Get(last_by_subj=subject))
+        msg = await self._broker.request(f"$JS.API.DIRECT.GET.{stream}", body)
+        return int(_header(msg, "Nats-Sequence") or 0)
+
+
+def _headers(envelope: Envelope, expected: int | None) -> dict[str, str]:
+    headers = to_headers(envelope)
+    headers["Nats-Msg-Id"] = envelope.id
+    if expected is not None:
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+    return headers
+
+
+def _header(msg: Msg, name: str) -> str | None:
+    headers: dict[str, Any] = msg.headers or {}
+    return headers.get(name)
+
+
+def _from_direct(msg: Msg) -> Stored:
+    headers = msg.headers or {}
+    return _stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), msg)
+
+
+def _stored(subject: str, sequence: int, msg: Msg) -> Stored:
+    try:
+        return Stored(subject, sequence, Record(from_headers(msg.headers or {}), msg.data))
+    except (ValueError, KeyError) as error:
+        raise MalformedError(f"{subject} at {sequence}: {error}") from error

@@ -1,0 +1,145 @@
+"""Queue on JetStream: durable publishes, competing pull consumers, dead letters."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from adapters.jetstream import Broker, Msg
+from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
+from adapters.jetstream_streams import ConsumerName, durable
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Record, to_headers
+from contracts.kernel import DeadLetter
+from runtime.errors import UnavailableError
+from runtime.limits import Limits
+
+BUFFER_MAX = 256  # messages of one `consume` fetched ahead of who handles them
+TERM_REASON_CHARS_MAX = 200
+
+_log = logging.getLogger(__name__)
+_letters = msgspec.json.Decoder(DeadLetter)
+
+
+class JetStreamDelivery:
+    """One message handed out; see Delivery. An `ack` that is lost only means that the message comes again."""
+
+    __slots__ = ("_broker", "_domain", "_reply", "body", "deliveries", "headers", "sequence", "subject", "time_ns")
+
+    def __init__(self, broker: Broker, domain: Domain, msg: Msg) -> None:
+        where = place(msg.reply)
+        self._broker = broker
+        self._domain = domain
+        self._reply = msg.reply
+        self.subject = msg.subject
+        self.sequence = where.sequence
+        self.deliveries = where.deliveries
+        self.time_ns = where.time_ns
+        self.body = msg.data
+        self.headers = {
+            name: value
+            for name, value in (msg.headers or {}).items()
+            if not name.startswith("Nats-") or name == "Nats-Msg-Id"
+        }
+
+    async def ack(self) -> None:
+        await _tell(self._broker, self._reply, b"+ACK")
+
+    async def working(self) -> None:
+        await _tell(self._broker, self._reply, b"+WPI")
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Raises UnavailableError when the letter was not stored; the message comes again then."""
+        subject = subjects.dead_letter(self._domain, subjects.lane_of(self.subject))
+        headers = {"Nats-Msg-Id": f"{self.subject}:{self.sequence}"}
+        await self._broker.store(subject, msgspec.json.encode(letter), headers)
+        await _tell(self._broker, self._reply, b"+TERM " + letter.reason[:TERM_REASON_CHARS_MAX].encode())
+
+
+class _Get(Struct):
+    seq: int
+    batch: int
+
+
+class _State(Struct):
+    first_seq: int = 0
+    last_seq: int = 0
+
+
+class _StreamInfo(Struct):
+    state: _State
+
+
+class JetStreamQueue:
+    """A Queue; one of these may serve any number of concurrent callers."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def publish(self, subject: str, record: Record) -> None:
+        headers = to_headers(record.envelope)
+        headers["Nats-Msg-Id"] = record.envelope.id
+        await self._broker.store(subject, record.body, headers)
+
+    async def consume(self, domain: Domain, name: ConsumerName) -> AsyncGenerator[JetStreamDelivery, None]:
+        """See Queue.consume. The consumer must exist (`ensure_streams`); it is waited for where it does not."""
+        stream, consumer = durable(domain, name)
+        wait_s = REOPEN_S_MIN
+        while True:
+            puller = Puller(self._broker, stream, consumer.name, buffer_max=BUFFER_MAX)
+            keeper = asyncio.create_task(self._keep(puller), name=f"keep {consumer.name}")
+            try:
+                await puller.open()
+                while True:
+                    [msg] = await puller.take(1)
+                    wait_s = REOPEN_S_MIN
+                    yield JetStreamDelivery(self._broker, domain, msg)
+            except (ConsumerLostError, UnavailableError) as error:
+                _log.info("consuming %s again in %.1f s: %s", consumer.name, wait_s, error)
+            finally:
+                keeper.cancel()
+                await puller.close()
+                for msg in puller.buffer:
+                    await _tell(self._broker, msg.reply, b"-NAK")
+                with contextlib.suppress(asyncio.CancelledError):
+                    await keeper
+            await self._broker.wait_connected()
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, REOPEN_S_MAX)
+
+    async def _keep(self, puller: Puller) -> None:
+        """Keep the server from handing out again what waits here for its turn."""
+        waiting: Sequence[Msg] = ()
+        while True:
+            await asyncio.sleep(Limits().ack_wait_s / 3)
+            known = {id(msg) for msg in waiting}
+            waiting = tuple(puller.buffer)
+            for msg in waiting:
+                if id(msg) in known:
+                    await _tell(self._broker, msg.reply, b"+WPI")
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """Raises UnavailableError."""
+        stream = subjects.DEAD_LETTERS_STREAM
+        state = (await self._broker.api(f"STREAM.INFO.{stream}", {}, _StreamInfo)).state
+        letters: list[DeadLetter] = []
+        end = state.last_seq
+        while len(letters) < limit and end >= max(state.first_seq, 1):
+            first = max(state.first_seq, end - limit + 1, 1)
+            get = msgspec.json.encode(_Get(first, end - first + 1))
+            *parts, _ = await self._broker.collect(f"$JS.API.DIRECT.GET.{stream}", get)
+            page = [part for part in parts if int((part.headers or {})["Nats-Sequence"]) <= end]
+            letters += [_letters.decode(part.data) for part in reversed(page)]
+            end = first - 1
+        return letters[:limit]
+
+
+async def _tell(broker: Broker, reply: str, verdict: bytes) -> None:
+    try:
+        await broker.publish(reply, verdict)
+    except UnavailableError as error:
+        _log.debug("%s not said: %s", verdict[:5].decode(), error)

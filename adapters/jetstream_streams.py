@@ -1,0 +1,204 @@
+"""The topology: every stream and durable consumer, created or brought up to date.
+
+Through the raw API, because nats-py lacks fields such as `allow_atomic`. `discard: new` means that a full stream refuses
+(the gateway answers 503) rather than forgetting what was accepted. Message scheduling is not asked for: the server refuses
+it together with `discard: new`.
+"""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from adapters.jetstream import Broker, RefusedError
+from contracts import subjects
+from contracts.domains import Domain
+from runtime.limits import Limits
+
+GIB = 1 << 30
+DAY_NS = 86_400_000_000_000
+SECOND_NS = 1_000_000_000
+DUPLICATES_S = 120
+PENDING_MAX = 1_000  # handed out and unended messages of one durable consumer
+NAME_IN_USE = 10058
+
+ConsumerName = Literal["inbox", "reactor"]
+
+
+class Sizes(Struct, frozen=True, kw_only=True):
+    """How large each stream may become. The server reserves the sum: its `max_file_store` must be at least `total`."""
+
+    inbox_bytes_max: int = 2 * GIB
+    log_bytes_max: int = 6 * GIB
+    dead_letters_bytes_max: int = 1 * GIB
+    spans_bytes_max: int = 1 * GIB
+    blobs_bytes_max: int = 8 * GIB
+
+    @property
+    def total(self) -> int:
+        domains = len(Domain) * (self.inbox_bytes_max + self.log_bytes_max)
+        return domains + self.dead_letters_bytes_max + self.spans_bytes_max + self.blobs_bytes_max
+
+
+class _Mapping(Struct, kw_only=True, omit_defaults=True):
+    src: str
+    dest: str
+    headers_only: bool = False
+
+
+class Stream(Struct, kw_only=True, omit_defaults=True):
+    """What of a stream's configuration is not the server's default; names are the API's."""
+
+    name: str
+    subjects: list[str]
+    max_bytes: int
+    num_replicas: int
+    storage: Literal["", "file"] = ""
+    discard: Literal["old", "new"] = "old"
+    max_age: int = 0
+    duplicate_window: int = 0
+    allow_direct: bool = False
+    allow_atomic: bool = False
+    deny_delete: bool = False
+    deny_purge: bool = False
+    subject_transform: _Mapping | UnsetType = UNSET
+    republish: _Mapping | UnsetType = UNSET
+    persist_mode: Literal["default", "async"] = "default"
+
+
+class Consumer(Struct, kw_only=True, omit_defaults=True):
+    """A pull consumer's configuration; times in nanoseconds; names are the API's."""
+
+    filter_subjects: list[str]
+    ack_policy: Literal["explicit", "none"]
+    name: str = ""
+    durable_name: str = ""
+    ack_wait: int = 0
+    max_ack_pending: int = 0
+    deliver_policy: Literal["all", "by_start_sequence"] = "all"
+    opt_start_seq: int = 0
+    mem_storage: bool = False
+    num_replicas: int = 0
+    inactive_threshold: int = 0
+
+
+class CreateConsumer(Struct):
+    stream_name: str
+    config: Consumer
+
+
+class _Nothing(Struct):
+    """Of the answer only its success counts."""
+
+
+async def ensure_streams(broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None) -> None:
+    """Create or update every stream and durable consumer; repeatable. Raises RefusedError, UnavailableError."""
+    for stream in streams(replicas, sizes or Sizes()):
+        try:
+            await broker.api(f"STREAM.CREATE.{stream.name}", stream, _Nothing)
+        except RefusedError as error:
+            if error.code != NAME_IN_USE:
+                raise
+            await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
+    for domain in Domain:
+        for name in ("inbox", "reactor"):
+            stream_name, consumer = durable(domain, name)
+            request = CreateConsumer(stream_name, consumer)
+            await broker.api(f"CONSUMER.CREATE.{stream_name}.{consumer.name}", request, _Nothing)
+
+
+def streams(replicas: int, sizes: Sizes) -> list[Stream]:
+    """Every stream as it should be."""
+    found = [
+        stream for domain in Domain for stream in (_inbox(domain, replicas, sizes), _event_log(domain, replicas, sizes))
+    ]
+    found.append(
+        Stream(
+            name=subjects.DEAD_LETTERS_STREAM,
+            subjects=[subjects.DEAD_LETTERS_FILTER],
+            storage="file",
+            num_replicas=replicas,
+            max_bytes=sizes.dead_letters_bytes_max,
+            duplicate_window=DUPLICATES_S * SECOND_NS,
+            discard="new",
+            allow_direct=True,
+        )
+    )
+    found.append(
+        Stream(
+            name=subjects.SPANS_STREAM,
+            subjects=[subjects.SPANS_FILTER],
+            storage="file",
+            num_replicas=replicas,
+            max_bytes=sizes.spans_bytes_max,
+            max_age=7 * DAY_NS,
+            allow_direct=True,
+            # Spans are no truth: without this each would cost the disk a flush. Replicated streams cannot have it.
+            persist_mode="async" if replicas == 1 else "default",
+        )
+    )
+    found.append(
+        Stream(
+            name=subjects.BLOBS_STREAM,
+            subjects=[subjects.BLOBS_FILTER],
+            storage="file",
+            num_replicas=replicas,
+            max_bytes=sizes.blobs_bytes_max,
+            discard="new",
+            allow_direct=True,
+            deny_delete=True,
+            deny_purge=True,
+        )
+    )
+    return found
+
+
+def durable(domain: Domain, name: ConsumerName) -> tuple[str, Consumer]:
+    """The stream and the configuration of a domain's durable consumer."""
+    lanes: tuple[subjects.Lane, ...] = ("in", "pub") if name == "inbox" else ("log",)
+    consumer = f"{domain.value}-{name}"
+    return subjects.in_stream(domain) if name == "inbox" else subjects.log_stream(domain), Consumer(
+        name=consumer,
+        durable_name=consumer,
+        filter_subjects=[subjects.lane_filter(domain, lane) for lane in lanes],
+        ack_policy="explicit",
+        ack_wait=int(Limits().ack_wait_s * SECOND_NS),
+        max_ack_pending=PENDING_MAX,
+    )
+
+
+def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
+    published = f"{domain.value}.pub.*.*"
+    return Stream(
+        name=subjects.in_stream(domain),
+        subjects=[subjects.lane_filter(domain, "in"), published],
+        storage="file",
+        num_replicas=replicas,
+        max_bytes=sizes.inbox_bytes_max,
+        max_age=7 * DAY_NS,
+        duplicate_window=DUPLICATES_S * SECOND_NS,
+        discard="new",
+        allow_direct=True,
+        subject_transform=_Mapping(
+            src=published,
+            dest=f"{domain.value}.pub.{{{{partition({subjects.PARTITIONS},1,2)}}}}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
+        ),
+    )
+
+
+def _event_log(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
+    everything = f"{domain.value}.>"
+    return Stream(
+        name=subjects.log_stream(domain),
+        subjects=[subjects.lane_filter(domain, "log"), subjects.lane_filter(domain, "run")],
+        storage="file",
+        num_replicas=replicas,
+        max_bytes=sizes.log_bytes_max,
+        duplicate_window=DUPLICATES_S * SECOND_NS,
+        discard="new",
+        allow_direct=True,
+        allow_atomic=True,
+        deny_delete=True,
+        deny_purge=True,
+        # Told after the record is stored, not when it arrives: whoever waits for it need not look twice.
+        republish=_Mapping(src=everything, dest=subjects.stored(everything), headers_only=True),
+    )

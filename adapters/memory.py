@@ -1,0 +1,314 @@
+"""EventLog, Queue, Blobs and Rpc in memory, with the semantics of the real ones: the reference text for the next adapter.
+
+One MemoryBroker is the world that several logs, queues and services share. Nothing survives the process. A section without
+`await` is atomic here: that is what stands for the server's lock.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Record, Stored, to_headers
+from contracts.kernel import DeadLetter
+from contracts.subjects import Lane
+from runtime.errors import ConflictError, InvalidError, OutcomeError, UnavailableError
+from runtime.limits import Limits
+from runtime.ports import Handler
+from runtime.telemetry import SPAN_RPC, SPAN_SERVE, NoTelemetry, Telemetry
+
+FOLLOW_BATCH_MAX = 500
+PENDING_MAX = 1_000  # handed out and unended messages of one durable consumer
+BLOB_BYTES_MAX = 32 << 20
+CALLS_MAX = 64  # calls of one service handled at once
+
+_log = logging.getLogger(__name__)
+
+
+class Message(Struct, frozen=True):
+    """One stored message; `record` is None for what came without an envelope."""
+
+    subject: str
+    sequence: int
+    time_ns: int
+    headers: dict[str, str]
+    body: bytes
+    record: Record | None
+
+
+class Stream:
+    """Messages in order; sequences count from 1. A message id is known for ever, not only for two minutes."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.ids: dict[str, int] = {}
+        self.lasts: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    def add(self, subject: str, body: bytes, record: Record | None) -> int:
+        """The new sequence, or the old one of a message id that is known."""
+        headers = {} if record is None else to_headers(record.envelope)
+        if record is not None:
+            headers["Nats-Msg-Id"] = record.envelope.id
+            if record.envelope.id in self.ids:
+                return self.ids[record.envelope.id]
+            self.ids[record.envelope.id] = len(self.messages) + 1
+        self.messages.append(Message(subject, len(self.messages) + 1, time.time_ns(), headers, body, record))
+        self.lasts[subject] = len(self.messages)
+        self.wake()
+        return len(self.messages)
+
+    def wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self, timeout_s: float | None = None) -> None:
+        """Return at the next `wake` or after the time-out. Look at what you wait for first, without `await` in between."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+
+
+class Durable:
+    """What the server keeps of a durable consumer; times are the event loop's."""
+
+    def __init__(self, stream: Stream, lanes: tuple[Lane, ...], ack_wait_s: float) -> None:
+        self.stream = stream
+        self.unended: dict[int, float] = {}  # sequence: until when it may stay so
+        self.deliveries: defaultdict[int, int] = defaultdict(int)
+        self._lanes = lanes
+        self._ack_wait_s = ack_wait_s
+        self._position = 0
+
+    async def next(self) -> Message:
+        """The next message to hand out: one that stayed unended too long, or a new one."""
+        loop = asyncio.get_running_loop()
+        while True:
+            late = min((one for one, until in self.unended.items() if until <= loop.time()), default=None)
+            message = self.stream.messages[late - 1] if late is not None else self._new()
+            if message is not None:
+                self.deliveries[message.sequence] += 1
+                self.touch(message.sequence)
+                return message
+            first = min(self.unended.values(), default=None)
+            await self.stream.change(None if first is None else max(0.0, first - loop.time()))
+
+    def touch(self, sequence: int) -> None:
+        self.unended[sequence] = asyncio.get_running_loop().time() + self._ack_wait_s
+
+    def end(self, sequence: int) -> None:
+        self.unended.pop(sequence, None)
+        self.deliveries.pop(sequence, None)
+        self.stream.wake()
+
+    def _new(self) -> Message | None:
+        while self._position < len(self.stream.messages) and len(self.unended) < PENDING_MAX:
+            message = self.stream.messages[self._position]
+            self._position += 1
+            if subjects.lane_of(message.subject) in self._lanes:
+                return message
+        return None
+
+
+class MemoryBroker:
+    """The shared world. Deliveries that stay unended for `ack_wait_s` come again."""
+
+    def __init__(self, *, ack_wait_s: float = Limits().ack_wait_s) -> None:
+        self.inboxes = {domain: Stream() for domain in Domain}
+        self.logs = {domain: Stream() for domain in Domain}
+        self.letters: dict[tuple[str, int], DeadLetter] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.services: dict[str, Callable[[bytes, str | None], Awaitable[bytes]]] = {}
+        self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
+        self.durables = {
+            (domain, name): Durable(stream, lanes, ack_wait_s)
+            for domain in Domain
+            for name, stream, lanes in (
+                ("inbox", self.inboxes[domain], _INBOX_LANES),
+                ("reactor", self.logs[domain], _REACTOR_LANES),
+            )
+        }
+
+    async def publish_plain(self, subject: str, body: bytes) -> None:
+        """As a program outside would, without headers, to `<domain>.pub.<kind>.<id>`: the partition is filled in."""
+        domain, _, kind, id = subject.split(".")  # noqa: A001 - the token's name
+        actor = subjects.actor_ref(Domain(domain), kind, id)
+        self.inboxes[actor.domain].add(subjects.Address("pub", actor).subject, body, None)
+
+
+_INBOX_LANES: tuple[Lane, ...] = ("in", "pub")
+_REACTOR_LANES: tuple[Lane, ...] = ("log",)
+
+
+class MemoryLog:
+    """An EventLog."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._logs = broker.logs
+
+    async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
+        if not records:
+            raise InvalidError("nothing to append")
+        stream = self._stream(subject)
+        if stream.lasts.get(subject, 0) != expected:
+            raise ConflictError(f"{subject} does not end at {expected}")
+        ids = {record.envelope.id for record in records}
+        if len(ids) < len(records) or ids & stream.ids.keys():
+            raise ConflictError(f"{subject}: an event was stored before")
+        return [stream.add(subject, record.body, record) for record in records][-1]
+
+    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
+        return [_stored(one) for one in self._stream(subject).messages[after:] if one.subject == subject]
+
+    async def follow(
+        self, domain: Domain, lanes: Sequence[Lane], *, after: int
+    ) -> AsyncGenerator[Sequence[Stored], None]:
+        stream = self._logs[domain]
+        while True:
+            while not (page := stream.messages[after : after + FOLLOW_BATCH_MAX]):
+                await stream.change()
+            after = page[-1].sequence
+            if batch := [_stored(one) for one in page if subjects.lane_of(one.subject) in lanes]:
+                yield batch
+
+    async def last(self, domain: Domain) -> int:
+        return len(self._logs[domain].messages)
+
+    async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
+        stream = self._stream(subject)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while stream.lasts.get(subject, 0) <= after:
+                    await stream.change()
+        return stream.lasts.get(subject, 0) > after
+
+    def _stream(self, subject: str) -> Stream:
+        return self._logs[subjects.parse(subject).actor.domain]
+
+
+class MemoryDelivery:
+    """A Delivery."""
+
+    def __init__(self, broker: MemoryBroker, domain: Domain, durable: Durable, message: Message) -> None:
+        self._broker = broker
+        self._domain = domain
+        self._durable = durable
+        self.subject = message.subject
+        self.sequence = message.sequence
+        self.time_ns = message.time_ns
+        self.headers = message.headers
+        self.body = message.body
+        self.deliveries = durable.deliveries[message.sequence]
+
+    async def ack(self) -> None:
+        self._durable.end(self.sequence)
+
+    async def working(self) -> None:
+        if self.sequence in self._durable.unended:
+            self._durable.touch(self.sequence)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        self._broker.letters.setdefault((self.subject, self.sequence), letter)
+        self._durable.end(self.sequence)
+
+
+class MemoryQueue:
+    """A Queue."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    async def publish(self, subject: str, record: Record) -> None:
+        self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record)
+
+    async def consume(self, domain: Domain, name: Literal["inbox", "reactor"]) -> AsyncGenerator[MemoryDelivery, None]:
+        durable = self._broker.durables[domain, name]
+        while True:
+            yield MemoryDelivery(self._broker, domain, durable, await durable.next())
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        return list(reversed(self._broker.letters.values()))[:limit]
+
+
+class MemoryBlobs:
+    """Blobs."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._blobs = broker.blobs
+
+    async def put(self, content: bytes) -> str:
+        if len(content) > BLOB_BYTES_MAX:
+            raise InvalidError(f"{len(content)} bytes are more than a blob may have ({BLOB_BYTES_MAX})")
+        digest = hashlib.sha256(content).hexdigest()
+        self._blobs[digest] = content
+        return digest
+
+    async def get(self, digest: str) -> bytes:
+        if digest not in self._blobs:
+            raise OutcomeError(f"no blob {digest[:64]!r}")
+        return self._blobs[digest]
+
+
+class MemoryRpc:
+    """An Rpc. The last server of a subject gets the requests."""
+
+    def __init__(self, broker: MemoryBroker, telemetry: Telemetry | None = None) -> None:
+        self._broker = broker
+        self._telemetry = telemetry or NoTelemetry()
+
+    async def call(self, subject: str, body: bytes, *, timeout_s: float) -> bytes:
+        with self._telemetry.span(SPAN_RPC, attributes={"subject": subject}) as span:
+            service = self._broker.services.get(subject)
+            if service is None:
+                raise UnavailableError("broker", f"nobody answers on {subject}")
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await service(body, span.traceparent)
+            except TimeoutError:
+                raise UnavailableError("broker", f"no answer on {subject} in {timeout_s} s") from None
+
+    async def serve(self, subject: str, handler: Handler) -> None:
+        free = asyncio.Semaphore(CALLS_MAX)
+
+        async def answer(body: bytes, parent: str | None) -> bytes:
+            async with free:
+                with self._telemetry.span(f"{SPAN_SERVE} {subject}", parent=parent):
+                    try:
+                        return await handler(body)
+                    except (UnavailableError, InvalidError, OutcomeError):
+                        raise
+                    except Exception:  # noqa: BLE001 - as over the wire: an answer, and never an exception's insides
+                        _log.exception("serving %s failed", subject)
+                        raise UnavailableError("service", "the service failed") from None
+
+        self._broker.services[subject] = answer
+
+    async def announce(self, subject: str, body: bytes) -> None:
+        for wanted, handler in self._broker.listeners:
+            if _matches(wanted, subject):
+                asyncio.get_running_loop().call_soon(handler, subject, body)
+
+    async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> None:
+        self._broker.listeners.append((subject, handler))
+
+
+def _matches(wanted: str, subject: str) -> bool:
+    """Whether a subject fits a filter: `*` is one token, `>` all that follow."""
+    filters, tokens = wanted.split("."), subject.split(".")
+    if filters[-1] == ">" and len(tokens) >= len(filters):
+        filters, tokens = filters[:-1], tokens[: len(filters) - 1]
+    return len(filters) == len(tokens) and all(one in ("*", token) for one, token in zip(filters, tokens, strict=True))
+
+
+def _stored(message: Message) -> Stored:
+    if message.record is None:
+        raise ValueError(f"{message.subject} at {message.sequence} has no envelope")
+    return Stored(message.subject, message.sequence, message.record)

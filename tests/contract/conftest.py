@@ -1,0 +1,104 @@
+"""The worlds that the contract suites of the broker ports run in: memory, and a real nats-server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from adapters.jetstream import Broker, RefusedError, connect
+from adapters.jetstream_blobs import JetStreamBlobs
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_rpc import NatsRpc
+from adapters.jetstream_streams import Sizes, ensure_streams, streams
+from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from runtime.ports import Blobs, EventLog, Queue, Rpc
+from runtime.telemetry import Telemetry
+from tests.servers import NatsServer
+
+SCENARIO_S_MAX = 60
+
+
+@dataclass
+class World:
+    """The ports over one broker; `publish_plain(subject, body)` is what a program outside does."""
+
+    log: EventLog
+    queue: Queue
+    blobs: Blobs
+    rpc: Callable[[Telemetry | None], Rpc]
+    publish_plain: Callable[[str, bytes], Awaitable[None]]
+
+
+Scenario = Callable[[World], Awaitable[None]]
+Run = Callable[[Scenario], None]
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that the test may kill."""
+    server = NatsServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "jetstream"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a scenario in a world of its own."""
+    if request.param == "memory":
+        return lambda scenario: asyncio.run(_in_memory(scenario))
+    server: NatsServer = request.getfixturevalue("nats_server")
+    return lambda scenario: asyncio.run(on_server(server, scenario))
+
+
+async def _in_memory(scenario: Scenario) -> None:
+    broker = MemoryBroker(ack_wait_s=0.3)
+    world = World(
+        MemoryLog(broker),
+        MemoryQueue(broker),
+        MemoryBlobs(broker),
+        lambda telemetry: MemoryRpc(broker, telemetry),
+        broker.publish_plain,
+    )
+    async with asyncio.timeout(SCENARIO_S_MAX):
+        await scenario(world)
+
+
+def jetstream_world(broker: Broker) -> World:
+    return World(
+        JetStreamLog(broker),
+        JetStreamQueue(broker),
+        JetStreamBlobs(broker),
+        lambda telemetry: NatsRpc(broker, telemetry),
+        broker.publish,
+    )
+
+
+async def on_server(server: NatsServer, scenario: Scenario) -> None:
+    async with asyncio.timeout(SCENARIO_S_MAX):
+        broker = await connect(server.url, user=server.user, password=server.password)
+        try:
+            await _wipe(broker)
+            await ensure_streams(broker)
+            await scenario(jetstream_world(broker))
+        finally:
+            await broker.stop()
+
+
+async def _wipe(broker: Broker) -> None:
+    for stream in streams(1, Sizes()):
+        try:
+            await broker.api(f"STREAM.DELETE.{stream.name}", {}, dict)
+        except RefusedError:  # there was none
+            continue

@@ -1,0 +1,69 @@
+"""A real nats-server for tests: its own free port and folder, killed and started again at will."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+CONFIG = """
+listen: "127.0.0.1:{port}"
+max_payload: 8MB
+jetstream {{ store_dir: "{folder}", sync_interval: always, max_file_store: 200GB }}
+authorization {{ users: [ {{ user: "{user}", password: "{password}" }} ] }}
+"""
+
+
+class NatsServer:
+    """`start` returns when the server is ready; `kill` is kill -9; the folder outlives both."""
+
+    user = "tester"
+    password = "throw-away"
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"nats://127.0.0.1:{port}"
+        self._config = folder / "nats.conf"
+        self._config.write_text(
+            CONFIG.format(port=port, folder=folder / "jetstream", user=self.user, password=self.password)
+        )
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    def start(self) -> None:
+        program = Path(sys.executable).parent / "nats-server"
+        self._process = subprocess.Popen(  # noqa: S603 - our own program and configuration
+            [program, "-c", self._config], stderr=subprocess.PIPE, text=True
+        )
+        ready = threading.Event()
+        lines: list[str] = []
+        self._reader = threading.Thread(target=_read, args=(self._process, lines, ready), daemon=True)
+        self._reader.start()
+        if not ready.wait(20) or self._process.poll() is not None:
+            raise RuntimeError("nats-server did not start:\n" + "\n".join(lines[-20:]))
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._reader is not None:
+            self._process.send_signal(how)
+            self._process.wait(20)
+            self._reader.join(5)
+            self._process = None
+
+
+def _read(process: subprocess.Popen[str], lines: list[str], ready: threading.Event) -> None:
+    assert process.stderr is not None
+    with process.stderr:
+        for line in process.stderr:
+            lines.append(line.rstrip())
+            if "Server is ready" in line:
+                ready.set()
+    ready.set()
