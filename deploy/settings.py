@@ -137,8 +137,8 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cross_requests_per_hour_max: int = 500
     pending_max: int = 1_000  # messages handed to a consumer and not yet ended
     blob_bytes_max: int = 33_554_432
-    log_stream_bytes_max: int = 17_179_869_184  # of one domain; a full log refuses, it never forgets
-    in_stream_bytes_max: int = 4_294_967_296  # of one domain
+    log_stream_bytes_max: int = 6_442_450_944  # of one domain; a full log refuses, it never forgets
+    in_stream_bytes_max: int = 2_147_483_648  # of one domain
     in_stream_age_s_max: int = 604_800
     spans_bytes_max: int = 1_073_741_824
     spans_age_s_max: int = 604_800

@@ -11,6 +11,7 @@ from contracts.kernel import DeadLetter
 from contracts.model import Prompt, Reply
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import Lane
+from contracts.trace import SpanRecord
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
@@ -215,4 +216,22 @@ class Rpc(Protocol):
 
     async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> None:
         """Call the handler with subject and body for everything announced on the subject (`*` and `>` allowed)."""
+        ...
+
+
+class SpanStore(Protocol):
+    """Finished spans, kept for some days. No truth: what was stored may be lost with the machine's power."""
+
+    async def store(self, spans: Sequence[SpanRecord]) -> None:
+        """Keep them; one with a known id (a repeated reaction) supersedes the one that ended before it.
+
+        Raises UnavailableError.
+        """
+        ...
+
+    async def trace(self, trace_id: str) -> list[SpanRecord]:
+        """The spans of one trace by start time, one an id: the one that ended last. Empty when there are none.
+
+        Raises UnavailableError, InvalidError when the id is not 32 hex digits.
+        """
         ...
