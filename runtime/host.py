@@ -10,7 +10,7 @@ from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Message, Record, from_headers
-from contracts.facts import Fact
+from contracts.facts import FACT_DOMAINS, Fact
 from contracts.ids import derived_id, keyed_id, timed_id
 from contracts.kernel import EffectRecorded, Refused, Resolve
 from contracts.subjects import ActorRef, Address
@@ -196,19 +196,23 @@ class Host:
 
 def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Envelope, Message]:
     """The envelope and message of a delivery. Raises MalformedError saying what is wrong with it."""
+    message: Message
     try:
-        message: Message
         if address.lane == "pub":
             message = actor.decode_message(delivery.body)
-            return _outside_envelope(address, delivery, message), message
-        envelope = from_headers(delivery.headers)
-        message = (
-            msgspec.json.decode(delivery.body, type=Resolve)
-            if envelope.type == tag(Resolve)
-            else actor.decode_message(delivery.body)
-        )
+            envelope = _outside_envelope(address, delivery, message)
+        else:
+            envelope = from_headers(delivery.headers)
+            resolves = envelope.type == tag(Resolve)
+            message = (
+                msgspec.json.decode(delivery.body, type=Resolve) if resolves else actor.decode_message(delivery.body)
+            )
     except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedError(str(error)) from error
+    if isinstance(message, Fact) and FACT_DOMAINS[type(message)] != address.actor.domain:
+        raise MalformedError(
+            f"{tag(type(message))} is for {FACT_DOMAINS[type(message)].value}, not {address.actor.domain.value}"
+        )
     return envelope, message
 
 

@@ -1,0 +1,169 @@
+"""How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
+
+from actors.team import evidence_of, route, speaks_of, united
+from actors.teams import TEAMS
+from contracts.collaboration import Outcome, Request
+from contracts.conversation import Answered, Asked, Contribution, Exchange
+from contracts.domains import Domain
+from contracts.model import Evidence, Prompt
+from runtime.actor import Recorded
+from runtime.effects import Effects
+
+EVIDENCE_MAX = 8
+OWN_WEIGHT = 0.6  # of the answering team's confidence, against the mean of the other domains'
+
+TECHNICAL_CUES = (
+    "api",
+    "architect",
+    "automat",
+    "build",
+    "code",
+    "deploy",
+    "engineer",
+    "feasib",
+    "implement",
+    "infrastruct",
+    "integrat",
+    "migrat",
+    "platform",
+    "portal",
+    "self-service",
+    "software",
+    "system",
+    "technic",
+)
+BUSINESS_CUES = (
+    "business",
+    "churn",
+    "client",
+    "cost",
+    "customer",
+    "market",
+    "money",
+    "price",
+    "profit",
+    "revenue",
+    "sales",
+)
+
+OTHER: dict[Domain, tuple[Domain, str, tuple[str, ...]]] = {
+    Domain.SOPHIA: (Domain.ARTEMIS, "technical_feasibility_analysis", TECHNICAL_CUES),
+    Domain.ARTEMIS: (Domain.SOPHIA, "business_impact_analysis", BUSINESS_CUES),
+}
+"""Whom a domain asks, for what, and which words of a question call for it."""
+
+
+async def answer(recorded: Recorded[Asked], effects: Effects) -> Answered:
+    """The domain's answer to a recorded question. Raises OutcomeError when the model or a tool cannot."""
+    asked, domain = recorded.event, recorded.actor.domain
+    teams = TEAMS[domain]
+    team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
+    hits = await effects.search(team.partitions, asked.text, limit=EVIDENCE_MAX)
+    examined = await team.examine(asked.text, hits, effects)
+    findings = examined.findings
+    evidence = evidence_of(united(hits, examined.hits))
+    outcomes = await _collaborate(recorded, evidence, findings, effects)
+    evidence = _merged(evidence, outcomes)
+    prompt = Prompt(
+        role=team.role,
+        question=asked.text,
+        sections=team.sections,
+        evidence=evidence,
+        findings=(*findings, *_remembered(asked.history), *_contributed(outcomes)),
+    )
+    reply = await effects.chat(prompt)
+    contributions = tuple(_contribution(domain, request, outcome) for domain, request, outcome in outcomes)
+    return Answered(
+        turn=asked.turn,
+        content="\n\n".join(
+            f"## {name.replace('_', ' ').capitalize()}\n{text}" for name, text in reply.sections.items()
+        ),
+        team=team.name,
+        confidence=_confidence(reply.confidence, contributions),
+        evidence=evidence,
+        collaboration_needed=bool(outcomes),
+        collaborators=tuple(contribution.domain for contribution in contributions),
+        contributions=contributions,
+        model=reply.model,
+        label=effects.label,
+    )
+
+
+Outcomes = list[tuple[Domain, str, Outcome]]
+
+
+async def _collaborate(
+    recorded: Recorded[Asked], evidence: tuple[Evidence, ...], findings: tuple[str, ...], effects: Effects
+) -> Outcomes:
+    asked, envelope = recorded.event, recorded.envelope
+    if asked.collaborate is False:
+        return []
+    outcomes: Outcomes = []
+    other, request_type, cues = OTHER[recorded.actor.domain]
+    context = {"findings": "\n".join(findings)} if findings else {}
+    if asked.collaborate or speaks_of(asked.text, cues):
+        request = Request(
+            request_type=request_type,
+            question=asked.text,
+            context=context,
+            evidence=evidence,
+            priority=envelope.priority,
+            deadline=envelope.deadline,
+        )
+        outcome = await effects.ask(other, request)
+        outcomes.append((other, request_type, outcome))
+        context = {**context, request_type: _summary(outcome)}
+    request = Request(
+        request_type="strategic_alignment",
+        question=asked.text,
+        context=context,
+        evidence=evidence,
+        priority=envelope.priority,
+        deadline=envelope.deadline,
+    )
+    outcomes.append((Domain.CEO, "strategic_alignment", await effects.ask(Domain.CEO, request)))
+    return outcomes
+
+
+def _merged(evidence: tuple[Evidence, ...], outcomes: Outcomes) -> tuple[Evidence, ...]:
+    """Own evidence first, then what the others rested on, each once."""
+    merged = {item.id: item for item in evidence}
+    for _, _, outcome in outcomes:
+        for item in outcome.evidence:
+            merged.setdefault(item.id, item)
+    return tuple(merged.values())
+
+
+def _contributed(outcomes: Outcomes) -> tuple[str, ...]:
+    return tuple(
+        f"{domain.value.capitalize()} on {name.replace('_', ' ')}: {text}"
+        for domain, _, outcome in outcomes
+        if outcome.status == "completed"
+        for name, text in outcome.sections.items()
+    )
+
+
+def _remembered(history: tuple[Exchange, ...]) -> tuple[str, ...]:
+    return tuple(f"Earlier in this session, asked {past.question!r}: {past.answer}" for past in history)
+
+
+def _summary(outcome: Outcome) -> str:
+    return "\n".join(f"{name}: {text}" for name, text in outcome.sections.items()) or outcome.reason
+
+
+def _contribution(domain: Domain, request_type: str, outcome: Outcome) -> Contribution:
+    return Contribution(
+        domain=domain,
+        request_type=request_type,
+        status=outcome.status,
+        summary=_summary(outcome),
+        confidence=outcome.confidence,
+    )
+
+
+def _confidence(own: float, contributions: tuple[Contribution, ...]) -> float:
+    """The team's own confidence, weighed 0.6 to 0.4 with the mean of the others'; who did not answer counts as 0."""
+    if not contributions:
+        return round(own, 3)
+    others = sum(contribution.confidence for contribution in contributions) / len(contributions)
+    return round(OWN_WEIGHT * own + (1 - OWN_WEIGHT) * others, 3)

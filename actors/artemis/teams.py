@@ -1,0 +1,126 @@
+"""Artemis's four teams."""
+
+from actors.artemis.tools.code_analysis import CodeAnalysisArguments
+from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
+from actors.artemis.tools.security import SecurityArguments
+from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
+from actors.team import Team, examine_evidence, examine_file
+from contracts.domains import Partition
+from contracts.model import Section
+
+PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
+ARCHIVES = ("application/zip", "application/gzip")
+
+system_monitoring = Team(
+    name="system_monitoring",
+    role="Artemis's system monitoring team",
+    cues=(
+        "incident",
+        "outage",
+        "monitor",
+        "alert",
+        "uptime",
+        "availab",
+        "down",
+        "health",
+        "latency",
+        "error",
+        "recover",
+        "operat",
+    ),
+    partitions=PARTITIONS,
+    sections=(
+        Section("summary", "The answer in a few sentences."),
+        Section("incidents", "What happened, to which services, how bad and how long."),
+        Section("causes", "The causes, and what they have in common."),
+        Section("recommendations", "What to change so that it does not happen again."),
+    ),
+    examine=examine_evidence("system_monitoring", lambda _, evidence: SystemMonitoringArguments(evidence=evidence)),
+)
+
+code_analysis = Team(
+    name="code_analysis",
+    role="Artemis's code analysis team",
+    cues=(
+        "code",
+        "source",
+        "module",
+        "function",
+        "class",
+        "refactor",
+        "complex",
+        "depend",
+        "maintain",
+        "test",
+        "architect",
+        "debt",
+        "quality",
+    ),
+    partitions=PARTITIONS,
+    sections=(
+        Section("summary", "The answer in a few sentences."),
+        Section("structure", "How the code is built: languages, size, modules, dependencies."),
+        Section("hot_spots", "The most complex and riskiest places, with file and line."),
+        Section("recommendations", "What to change first."),
+    ),
+    examine=examine_file(
+        "code_analysis", PARTITIONS, ARCHIVES, lambda digest, _: CodeAnalysisArguments(archive=digest)
+    ),
+)
+
+security = Team(
+    name="security",
+    role="Artemis's security team",
+    cues=(
+        "secur",
+        "vulnerab",
+        "attack",
+        "secret",
+        "password",
+        "encrypt",
+        "threat",
+        "exploit",
+        "inject",
+        "leak",
+        "breach",
+    ),
+    partitions=PARTITIONS,
+    sections=(
+        Section("summary", "The answer in a few sentences."),
+        Section("vulnerabilities", "What was found, by severity, with file and line."),
+        Section("exposure", "What it could lead to."),
+        Section("recommendations", "What to fix first."),
+    ),
+    examine=examine_file("security", PARTITIONS, ARCHIVES, lambda digest, _: SecurityArguments(archive=digest)),
+)
+
+performance_analysis = Team(
+    name="performance_analysis",
+    role="Artemis's performance analysis team",
+    cues=(
+        "performance",
+        "slow",
+        "fast",
+        "speed",
+        "throughput",
+        "bottleneck",
+        "profil",
+        "optimi",
+        "memory",
+        "cpu",
+        "scal",
+        "latency",
+    ),
+    partitions=PARTITIONS,
+    sections=(
+        Section("summary", "The answer in a few sentences."),
+        Section("bottlenecks", "Where time goes, with file and line."),
+        Section("capacity", "What the system can take, and what it cannot."),
+        Section("recommendations", "What to speed up first."),
+    ),
+    examine=examine_file(
+        "performance_analysis", PARTITIONS, ARCHIVES, lambda digest, _: PerformanceAnalysisArguments(archive=digest)
+    ),
+)
+
+ARTEMIS_TEAMS = (system_monitoring, code_analysis, security, performance_analysis)

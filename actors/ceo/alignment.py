@@ -1,0 +1,28 @@
+"""Strategic alignment: what the CEO's knowledge, as far as the asker is cleared for it, says about a question."""
+
+from actors.handling import synthesise
+from contracts.collaboration import Outcome, Request
+from contracts.model import Section
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+
+CANDIDATES_MAX = 20
+BEST_MAX = 10
+SECTIONS = (
+    Section("alignment", "How the question fits the company's strategy and its priorities."),
+    Section("conflicts", "Where it conflicts with commitments, budgets, risks or other priorities."),
+    Section("implications", "What follows for the strategy if the company goes ahead."),
+    Section("market_position", "What is known of the company's market position and competitors."),
+    Section("executive_summary", "The executive's view in two or three sentences."),
+)
+
+
+async def strategic_alignment(request: Request, effects: Effects) -> Outcome:
+    """Twenty candidates, the best ten by strategic priority, then relevance."""
+    candidates = await effects.search(("ceo_knowledge", "shared_knowledge"), request.question, limit=CANDIDATES_MAX)
+    best = sorted(candidates, key=_by_priority)[:BEST_MAX]
+    return await synthesise("the CEO's knowledge keeper", request, SECTIONS, best, (), effects)
+
+
+def _by_priority(hit: Hit) -> tuple[int, float]:
+    return -hit.entry.priority, -hit.score

@@ -1,0 +1,69 @@
+"""Collaboration: one request from another domain; it ends exactly once, with a typed outcome."""
+
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.requests import HANDLERS
+from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Requested
+from runtime.actor import Actor, Recorded
+from runtime.effects import Effects
+from runtime.errors import OutcomeError, Rejected
+
+
+class State(Struct, frozen=True):
+    requested: bool = False
+    concluded: bool = False
+
+
+def decide(state: State, message: Collaborate | Conclude) -> list[Requested | Concluded]:
+    match message:
+        case Collaborate():
+            return [] if state.requested else [Requested(asker=message.asker, request=message.request)]
+        case Conclude():
+            if not state.requested:
+                raise Rejected("nothing was requested", "not_found")
+            return [] if state.concluded else [Concluded(outcome=message.outcome)]
+        case _:
+            assert_never(message)
+
+
+def evolve(state: State, event: Requested | Concluded) -> State:
+    match event:
+        case Requested():
+            return replace(state, requested=True)
+        case Concluded():
+            return replace(state, concluded=True)
+        case _:
+            assert_never(event)
+
+
+async def react(recorded: Recorded[Requested | Concluded], effects: Effects) -> None:
+    match recorded.event:
+        case Requested():
+            outcome = await _handle(recorded, recorded.event, effects)
+            await effects.tell(Conclude(outcome=replace(outcome, label=effects.label)))
+        case Concluded():
+            await effects.reply(recorded.event.outcome)
+        case _:
+            assert_never(recorded.event)
+
+
+async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, effects: Effects) -> Outcome:
+    request = event.request
+    handler = HANDLERS.get((recorded.actor.domain, request.request_type))
+    if handler is None:
+        known = ", ".join(sorted(name for domain, name in HANDLERS if domain == recorded.actor.domain))
+        return Outcome(status="unknown_request_type", reason=f"{request.request_type!r} is not one of: {known}")
+    if request.deadline is not None and await effects.now() > request.deadline:
+        return Outcome(status="expired", reason=f"the deadline {request.deadline} had passed")
+    try:
+        return await handler(request, effects)
+    except OutcomeError as error:
+        return Outcome(status="failed", reason=str(error))
+    except Rejected as refusal:
+        return Outcome(status="refused", reason=refusal.reason)
+
+
+collaboration = Actor("collaboration", State(), decide, evolve, react)

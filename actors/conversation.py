@@ -1,0 +1,130 @@
+"""Conversation: one session with a domain; at most one turn waits for an answer."""
+
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.answering import answer
+from contracts.conversation import (
+    Answer,
+    Answered,
+    Ask,
+    Asked,
+    EndSession,
+    Exchange,
+    Fail,
+    Failed,
+    SessionEnded,
+    SessionStarted,
+    StartSession,
+)
+from contracts.domains import Clearance
+from runtime.actor import Actor, Recorded
+from runtime.effects import Effects
+from runtime.errors import OutcomeError, Rejected
+
+TURNS_MAX = 1_000
+EXCHANGES_MAX = 3
+EXCHANGE_CHARS_MAX = 600
+TITLE_CHARS_MAX = 80
+
+Recordable = SessionStarted | Asked | Answered | Failed | SessionEnded
+
+
+class State(Struct, frozen=True):
+    owner: str | None = None
+    ended: bool = False
+    turns: frozenset[str] = frozenset()
+    pending: Asked | None = None
+    recent: tuple[Exchange, ...] = ()
+    label: Clearance = Clearance.PUBLIC
+
+
+def decide(state: State, message: StartSession | Ask | Answer | Fail | EndSession) -> list[Recordable]:
+    match message:
+        case StartSession():
+            if state.owner is not None:
+                return []
+            return [SessionStarted(owner=message.owner, title=message.title, context_type=message.context_type)]
+        case Ask():
+            return _ask(state, message)
+        case Answer():
+            return [message.answer] if _waits_for(state, message.turn) else []
+        case Fail():
+            return [Failed(turn=message.turn, reason=message.reason)] if _waits_for(state, message.turn) else []
+        case EndSession():
+            _owned(state, message.by)
+            return [] if state.ended else [SessionEnded(by=message.by)]
+        case _:
+            assert_never(message)
+
+
+def _ask(state: State, message: Ask) -> list[Recordable]:
+    if message.turn in state.turns:
+        return []  # Messages are redelivered; a repeat changes nothing.
+    asked = Asked(
+        turn=message.turn,
+        by=message.by,
+        text=message.text,
+        team=message.team,
+        collaborate=message.collaborate,
+        history=state.recent,
+        label=state.label,
+    )
+    if state.owner is None:
+        return [
+            SessionStarted(owner=message.by, title=message.text[:TITLE_CHARS_MAX], context_type=message.context_type),
+            asked,
+        ]
+    _owned(state, message.by)
+    if state.ended:
+        raise Rejected("the session has ended", "gone")
+    if state.pending:
+        raise Rejected(f"turn {state.pending.turn} is unanswered")
+    if len(state.turns) >= TURNS_MAX:
+        raise Rejected(f"a session has at most {TURNS_MAX} turns", "limit")
+    return [asked]
+
+
+def _owned(state: State, by: str) -> None:
+    if state.owner is None:
+        raise Rejected("no such session", "not_found")
+    if by != state.owner:
+        raise Rejected("the session belongs to somebody else", "forbidden")
+
+
+def _waits_for(state: State, turn: str) -> bool:
+    return state.pending is not None and state.pending.turn == turn
+
+
+def evolve(state: State, event: Recordable) -> State:
+    match event:
+        case SessionStarted():
+            return replace(state, owner=event.owner)
+        case Asked():
+            return replace(state, turns=state.turns | {event.turn}, pending=event)
+        case Answered():
+            question = state.pending.text if state.pending else ""
+            exchange = Exchange(question[:EXCHANGE_CHARS_MAX], event.content[:EXCHANGE_CHARS_MAX])
+            recent = (*state.recent, exchange)[-EXCHANGES_MAX:]
+            return replace(state, pending=None, recent=recent, label=max(state.label, event.label))
+        case Failed():
+            return replace(state, pending=None)
+        case SessionEnded():
+            return replace(state, ended=True)
+        case _:
+            assert_never(event)
+
+
+async def react(recorded: Recorded[Asked], effects: Effects) -> None:
+    turn = recorded.event.turn
+    try:
+        answered = await answer(recorded, effects)
+    except OutcomeError as error:
+        await effects.tell(Fail(turn=turn, reason=str(error)))
+    else:
+        await effects.tell(Answer(turn=turn, answer=answered))
+
+
+conversation = Actor("conversation", State(), decide, evolve, react)

@@ -1,0 +1,63 @@
+"""What the handlers of collaboration requests share: answer named sections over evidence, as a typed outcome."""
+
+from actors.team import evidence_of
+from contracts.collaboration import Outcome, Request
+from contracts.domains import Domain
+from contracts.model import Evidence, Prompt, Section
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+
+
+def contextual(request: Request) -> tuple[str, ...]:
+    """The request's context as findings for the model."""
+    return tuple(f"{name.replace('_', ' ')}: {text}" for name, text in request.context.items())
+
+
+async def synthesise(
+    role: str,
+    request: Request,
+    sections: tuple[Section, ...],
+    hits: list[Hit],
+    findings: tuple[str, ...],
+    effects: Effects,
+) -> Outcome:
+    """Answer the sections from what was found, the evidence that came with the request, and the findings."""
+    evidence = {item.id: item for item in (*evidence_of(hits), *request.evidence)}
+    prompt = Prompt(
+        role=role,
+        question=request.question,
+        sections=sections,
+        evidence=tuple(evidence.values()),
+        findings=(*findings, *contextual(request)),
+    )
+    reply = await effects.chat(prompt)
+    return Outcome(
+        status="completed",
+        sections=reply.sections,
+        evidence=_own(evidence, hits),
+        confidence=reply.confidence,
+        model=reply.model,
+        label=effects.label,
+    )
+
+
+def _own(evidence: dict[str, Evidence], hits: list[Hit]) -> tuple[Evidence, ...]:
+    """What the answering domain itself found: the asker knows the rest."""
+    return tuple(evidence[hit.entry.id] for hit in hits)
+
+
+async def with_ceo_context(request: Request, effects: Effects) -> tuple[str, ...]:
+    """The CEO's view as findings, where the request wants it; asking is an effect of the reaction at hand."""
+    if not request.needs_ceo_context:
+        return ()
+    outcome = await effects.ask(
+        Domain.CEO,
+        Request(
+            request_type="strategic_alignment",
+            question=request.question,
+            context=request.context,
+            priority=request.priority,
+            deadline=request.deadline,
+        ),
+    )
+    return tuple(f"CEO on {name.replace('_', ' ')}: {text}" for name, text in outcome.sections.items())

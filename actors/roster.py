@@ -1,0 +1,24 @@
+"""Which actors and tools each domain runs."""
+
+from collections.abc import Sequence
+
+from actors.artemis.tools import TOOLS as ARTEMIS_TOOLS
+from actors.ceo.knowledge_item import knowledge_item
+from actors.collaboration import collaboration
+from actors.conversation import conversation
+from actors.signal import signal
+from actors.sophia.analysis import analysis
+from actors.sophia.tools import TOOLS as SOPHIA_TOOLS
+from actors.system.user import user
+from contracts.domains import Domain
+from runtime.actor import AnyActor
+from runtime.ports import Tool
+
+ACTORS: dict[Domain, Sequence[AnyActor]] = {
+    Domain.SOPHIA: (conversation, collaboration, analysis, signal),
+    Domain.ARTEMIS: (conversation, collaboration, signal),
+    Domain.CEO: (knowledge_item, collaboration, signal),
+    Domain.SYSTEM: (user, signal),
+    Domain.EMBEDDING: (),
+}
+TOOLS: dict[Domain, dict[str, Tool]] = {Domain.SOPHIA: SOPHIA_TOOLS, Domain.ARTEMIS: ARTEMIS_TOOLS}

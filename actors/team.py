@@ -1,0 +1,116 @@
+"""Team: who answers a kind of question, where it looks, and what it computes. The router picks one by the question's words."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec import Struct
+
+from contracts import conversation
+from contracts.domains import Partition
+from contracts.model import Evidence, Section
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+from runtime.errors import OutcomeError
+
+EVIDENCE_CHARS_MAX = 1_500
+_WORD = re.compile(r"[a-z][a-z0-9-]+")
+
+
+class Examined(Struct, frozen=True):
+    """What real work on the evidence found: exact findings in plain words, and what else they rest on."""
+
+    findings: tuple[str, ...] = ()
+    hits: tuple[Hit, ...] = ()
+
+
+class Findings(Struct, frozen=True):
+    """The part of every tool's result that goes into an answer; the whole result stands in the journal."""
+
+    findings: tuple[str, ...]
+
+
+Examine = Callable[[str, Sequence[Hit], Effects], Awaitable[Examined]]
+"""Question and hits to findings."""
+
+
+class Team(Struct, frozen=True, kw_only=True):
+    """`cues` are word beginnings that speak for the team; `partitions` are searched in one go."""
+
+    name: conversation.Team
+    role: str
+    cues: tuple[str, ...]
+    partitions: tuple[Partition, ...]
+    sections: tuple[Section, ...]
+    examine: Examine
+
+
+def route(question: str, teams: Sequence[Team]) -> Team:
+    """The team whose cues occur most in the question; between equals, and without any, the one that stands first."""
+    words = _WORD.findall(question.lower())
+
+    def occurrences(team: Team) -> int:
+        return sum(any(word.startswith(cue) for cue in team.cues) for word in words)
+
+    return max(teams, key=occurrences)
+
+
+def speaks_of(question: str, cues: Sequence[str]) -> bool:
+    """Whether any word of the question begins with one of the cues."""
+    return any(word.startswith(cue) for word in _WORD.findall(question.lower()) for cue in cues)
+
+
+def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+    """What was found as evidence, each text cut to its first 1,500 characters, scores clipped to 0 … 1."""
+    return tuple(
+        Evidence(
+            id=hit.entry.id,
+            title=hit.entry.title,
+            text=hit.entry.text[:EVIDENCE_CHARS_MAX],
+            label=hit.entry.label,
+            score=round(min(1.0, max(0.0, hit.score)), 4),
+            source=hit.entry.source,
+            partition=hit.partition,
+        )
+        for hit in hits
+    )
+
+
+def united(hits: Sequence[Hit], more: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Both, each entry once, the first ones first."""
+    merged = {hit.entry.id: hit for hit in (*hits, *more)}
+    return tuple(merged.values())
+
+
+def examine_file(
+    tool: str, partitions: tuple[Partition, ...], media_types: tuple[str, ...], arguments: Callable[[str, str], Struct]
+) -> Examine:
+    """Runs a tool on the most relevant stored file of the given media types; `arguments` are made of digest and question."""
+
+    async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
+        for media_type in media_types:
+            for hit in await effects.search(partitions, question, limit=1, media_type=media_type):
+                if hit.entry.attachment:
+                    findings = await run_tool(tool, arguments(hit.entry.attachment, question), hit.entry.title, effects)
+                    return Examined(findings, (hit,))
+        return Examined()
+
+    return examine
+
+
+def examine_evidence(tool: str, arguments: Callable[[str, tuple[Evidence, ...]], Struct]) -> Examine:
+    """Runs a tool on the texts that were found; `arguments` are made of question and evidence."""
+
+    async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+        if not hits:
+            return Examined()
+        return Examined(await run_tool(tool, arguments(question, evidence_of(hits)), "the evidence", effects))
+
+    return examine
+
+
+async def run_tool(tool: str, arguments: Struct, subject: str, effects: Effects) -> tuple[str, ...]:
+    """The tool's findings; input it cannot use is a finding too, for the answer does not depend on one file."""
+    try:
+        return (await effects.tool(tool, arguments, Findings)).findings
+    except OutcomeError as error:
+        return (f"{tool.replace('_', ' ').capitalize()} could not use {subject}: {error}",)

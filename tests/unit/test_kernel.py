@@ -1,0 +1,446 @@
+"""The kernel on the memory adapter: nothing lost, nothing doubled, whatever is repeated, interrupted or wrong."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import msgspec
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Envelope, Event, Message, Record, Stored
+from contracts.facts import StrategicAlert
+from contracts.ids import derived_id, new_id
+from contracts.model import Prompt, Reply, Section
+from contracts.retrieval import Entry, Hit, Query
+from contracts.subjects import ActorRef
+from runtime.actor import Actor, AnyActor, Recorded
+from runtime.chain import broken_at
+from runtime.consumer import Consumer
+from runtime.effects import Effects, Outside
+from runtime.errors import NonDeterministicError, OutcomeError, Rejected, UnavailableError
+from runtime.host import Host
+from runtime.limits import Limits
+from runtime.ports import Retrieval, Tool
+from runtime.reactor import Reactor
+from runtime.telemetry import NoTelemetry
+
+LIMITS = Limits(ack_wait_s=0.2, retry_s_min=0.001, retry_s_max=0.01, attempts_max=3, reply_recheck_s=0.05)
+PROMPT = Prompt(role="r", question="q", sections=(Section("answer", "a"),))
+
+
+class Add(Message, frozen=True, kw_only=True, tag="counter.add.v1"):
+    amount: int
+
+
+class Note(Message, frozen=True, kw_only=True, tag="counter.note.v1"):
+    text: str
+
+
+class Added(Event, frozen=True, kw_only=True, tag="counter.added.v1"):
+    amount: int
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="counter.noted.v1"):
+    text: str
+
+
+class Sum(Struct, frozen=True):
+    total: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def decide(_state: Sum, message: Add | Note | StrategicAlert) -> list[Added | Noted]:
+    match message:
+        case Add():
+            if message.amount < 0:
+                raise Rejected("amounts are not negative", "limit")
+            if message.amount == 13:
+                raise RuntimeError("a bug")
+            return [Added(amount=1)] * message.amount
+        case Note():
+            return [Noted(text=message.text)]
+        case StrategicAlert():
+            return [Noted(text=message.title)]
+        case _:
+            assert_never(message)
+
+
+def evolve(state: Sum, event: Added | Noted) -> Sum:
+    match event:
+        case Added():
+            return replace(state, total=state.total + event.amount)
+        case Noted():
+            return replace(state, notes=(*state.notes, event.text))
+        case _:
+            assert_never(event)
+
+
+COUNTER = ActorRef(Domain.CEO, "counter", "c1")
+counter = Actor("counter", Sum(), decide, evolve)
+
+
+class CountingModel:
+    """Answers with how often it was asked; can be told to fail."""
+
+    name = "counting"
+
+    def __init__(self, fail: list[Exception] | None = None) -> None:
+        self.keys: list[str] = []
+        self.fail = fail or []
+
+    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+        self.keys.append(idempotency_key)
+        if self.fail:
+            raise self.fail.pop(0)
+        return Reply(
+            sections={"answer": f"{prompt.question} {len(self.keys)}"}, cited=(), confidence=1.0, model="counting"
+        )
+
+
+class OneHit:
+    """Finds one entry of a given label."""
+
+    def __init__(self, label: Clearance) -> None:
+        self.label = label
+
+    async def search(self, query: Query) -> list[Hit]:
+        return [
+            Hit(entry=Entry(id="e", title="t", text="x", label=self.label), partition=query.partitions[0], score=0.5)
+        ]
+
+    async def index(self, partition: object, entries: object) -> None: ...
+
+    async def remove(self, partition: object, ids: object) -> None: ...
+
+
+class World:
+    """A domain's worker on the memory adapters."""
+
+    def __init__(
+        self, *actors: AnyActor, model: CountingModel | None = None, retrieval: Retrieval | None = None
+    ) -> None:
+        self.broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
+        self.log = MemoryLog(self.broker)
+        self.queue = MemoryQueue(self.broker)
+        self.model = model or CountingModel()
+        self.actors = actors
+        self.outside = Outside(
+            log=self.log,
+            queue=self.queue,
+            retrieval=retrieval or OneHit(Clearance.PUBLIC),
+            model=self.model,
+            blobs=MemoryBlobs(self.broker),
+            telemetry=NoTelemetry(),
+            clock=lambda: datetime.now(UTC),
+            tools={"double": Tool(name="double", arguments=Sum, result=Sum, run=_double)},
+            limits=LIMITS,
+        )
+
+    async def __aenter__(self) -> "World":
+        self.consumers = []
+        for domain in (Domain.CEO, Domain.SOPHIA):
+            host = Host(self.actors, self.log, self.outside.clock, LIMITS, NoTelemetry())
+            reactor = Reactor(self.actors, self.outside)
+            self.consumers.append(Consumer(self.queue, domain, "inbox", host.handle, LIMITS, NoTelemetry()))
+            self.consumers.append(Consumer(self.queue, domain, "reactor", reactor.handle, LIMITS, NoTelemetry()))
+        for consumer in self.consumers:
+            await consumer.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for consumer in self.consumers:
+            await consumer.stop()
+
+    async def send(self, message: Message, to: ActorRef = COUNTER, **changes: Any) -> str:
+        identity = changes.pop("id", None) or new_id()
+        envelope = Envelope(
+            id=identity,
+            type=tag(type(message)),
+            time=datetime.now(UTC),
+            correlation=identity,
+            principal="ann",
+            source=Domain.SYSTEM,
+            target=to.domain,
+            clearance=Clearance.RESTRICTED,
+            **changes,
+        )
+        await self.queue.publish(subjects.inbox(to), Record(envelope, msgspec.json.encode(message)))
+        return str(identity)
+
+    async def events(self, of: ActorRef = COUNTER, *, at_least: int) -> list[Stored]:
+        """The actor's log once it has that many records."""
+        while len(found := await self.log.read(subjects.log(of))) < at_least:
+            after = found[-1].sequence if found else 0
+            assert await self.log.wait(subjects.log(of), after=after, timeout_s=5), f"{len(found)} of {at_least} came"
+        return found
+
+    async def letters(self) -> list[Any]:
+        """The dead letters once there are any: a message that is not blocked by them has come through."""
+        await self.send(Note(text="through"), ActorRef(Domain.CEO, "counter", "other"))
+        while not (found := await self.queue.dead_letters()):
+            await self.broker.inboxes[Domain.CEO].change(0.05)
+        return found
+
+
+def _double(arguments: Struct, _blobs: object) -> Struct:
+    assert isinstance(arguments, Sum)
+    return Sum(total=2 * arguments.total)
+
+
+def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(body(), 20))
+
+
+def types(found: list[Stored]) -> list[str]:
+    return [stored.record.envelope.type for stored in found]
+
+
+def test_a_message_becomes_events_that_know_it() -> None:
+    async def body() -> None:
+        async with World(counter) as world:
+            sent = await world.send(Add(amount=3), label=Clearance.INTERNAL, priority=5)
+            found = await world.events(at_least=3)
+            envelopes = [stored.record.envelope for stored in found]
+            assert [envelope.causation for envelope in envelopes] == [sent] * 3
+            assert [envelope.id for envelope in envelopes] == [derived_id(sent, number) for number in range(3)]
+            assert {(envelope.label, envelope.priority, envelope.source) for envelope in envelopes} == {
+                (Clearance.INTERNAL, 5, Domain.CEO)
+            }
+            assert broken_at(found) is None
+
+    run(body)
+
+
+def test_a_changed_record_breaks_the_chain() -> None:
+    async def body() -> None:
+        async with World(counter) as world:
+            await world.send(Add(amount=3))
+            found = await world.events(at_least=3)
+            forged = Stored(found[1].subject, found[1].sequence, Record(found[1].record.envelope, b'{"amount":9}'))
+            assert broken_at([found[0], forged, found[2]]) == found[1].sequence
+            assert broken_at([found[0], found[2]]) == found[2].sequence
+
+    run(body)
+
+
+def test_a_repeated_message_changes_nothing_even_for_a_new_host() -> None:
+    async def body() -> None:
+        world = World(counter)
+        identity = new_id()
+        async with world:
+            await world.send(Add(amount=2), id=identity)
+            await world.events(at_least=2)
+        world.broker.inboxes[Domain.CEO].ids.clear()  # As after the broker's window for repeats.
+        async with world:
+            await world.send(Add(amount=2), id=identity)
+            await world.send(Note(text="end"))
+            assert types(await world.events(at_least=3)) == [tag(Added), tag(Added), tag(Noted)]
+
+    run(body)
+
+
+def test_a_refusal_is_recorded_and_changes_nothing_else() -> None:
+    async def body() -> None:
+        async with World(counter) as world:
+            await world.send(Add(amount=-1))
+            await world.send(Add(amount=1))
+            found = await world.events(at_least=2)
+            assert types(found) == ["runtime.refused.v1", tag(Added)]
+            refused = msgspec.json.decode(found[0].record.body)
+            assert (refused["code"], refused["reason"]) == ("limit", "amounts are not negative")
+            assert broken_at(found) is None
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b"{", "truncated"), (b'{"type":"unknown.v1"}', "unknown.v1"), (b'{"type":"counter.add.v1"}', "amount")],
+)
+def test_what_cannot_be_read_is_buried_and_blocks_nobody(body: bytes, reason: str) -> None:
+    async def scenario() -> None:
+        async with World(counter) as world:
+            await world.broker.publish_plain("ceo.pub.counter.c1", body)
+            await world.send(Note(text="next"))
+            await world.events(at_least=1)
+            letter = (await world.letters())[0]
+            assert reason in letter.reason
+            assert letter.body == body.decode()
+
+    run(scenario)
+
+
+def test_poison_is_buried_with_its_stack_after_its_attempts() -> None:
+    async def body() -> None:
+        async with World(counter) as world:
+            await world.send(Add(amount=13))
+            await world.send(Note(text="next"))
+            await world.events(at_least=1)
+            letter = (await world.letters())[0]
+            assert letter.attempts == LIMITS.attempts_max
+            assert "RuntimeError: a bug" in letter.reason
+            assert "in decide" in letter.stack
+
+    run(body)
+
+
+def test_facts_from_outside_reach_their_domain_only_and_nothing_else_does() -> None:
+    async def body() -> None:
+        alert = msgspec.json.encode(StrategicAlert(title="t", text="x", origin="o", alert_priority=9))
+        async with World(counter) as world:
+            await world.broker.publish_plain("ceo.pub.counter.c1", alert)
+            envelope = (await world.events(at_least=1))[0].record.envelope
+            assert (envelope.principal, envelope.label) == ("publisher", Clearance.INTERNAL)
+            await world.broker.publish_plain("sophia.pub.counter.c1", alert)
+            assert "is for ceo" in (await world.letters())[0].reason
+        async with World(counter) as world:
+            await world.broker.publish_plain("ceo.pub.counter.c1", msgspec.json.encode(Add(amount=1)))
+            assert "not taken from outside" in (await world.letters())[0].reason
+
+    run(body)
+
+
+def test_two_hosts_of_one_actor_lose_and_double_nothing() -> None:
+    async def body() -> None:
+        world, rival = World(counter), World(counter)
+        rival.broker, rival.log, rival.queue = world.broker, world.log, world.queue
+        async with world, rival:
+            for _ in range(50):
+                await world.send(Add(amount=1))
+            found = await world.events(at_least=50)
+            assert len({stored.record.envelope.causation for stored in found}) == len(found) == 50
+            assert broken_at(found) is None
+
+    run(body)
+
+
+Reaction = Callable[[Effects], Awaitable[None]]
+
+
+def reacting(reaction: Reaction) -> AnyActor:
+    async def react(recorded: Recorded[Added], effects: Effects) -> None:
+        assert recorded.actor == COUNTER
+        await reaction(effects)
+
+    return Actor("counter", Sum(), decide, evolve, react)
+
+
+async def _journal(world: World) -> list[Any]:
+    event = (await world.log.read(subjects.log(COUNTER)))[0].record.envelope.id
+    found = await world.log.read(subjects.run(COUNTER, event))
+    return [(msgspec.json.decode(stored.record.body), stored.record.envelope) for stored in found]
+
+
+def test_effects_are_journaled_in_order_and_label_what_follows() -> None:
+    async def reaction(effects: Effects) -> None:
+        now = await effects.now()
+        name = await effects.new_id()
+        await effects.search(("ceo_knowledge",), "q")
+        doubled = await effects.tool("double", Sum(total=4), Sum)
+        reply = await effects.chat(PROMPT)
+        await effects.tell(Note(text=f"{now.year > 2000} {len(name)} {doubled.total} {reply.sections['answer']}"))
+
+    async def body() -> None:
+        async with World(reacting(reaction), retrieval=OneHit(Clearance.CONFIDENTIAL)) as world:
+            await world.send(Add(amount=1))
+            found = await world.events(at_least=2)
+            assert msgspec.json.decode(found[1].record.body)["text"] == "True 36 8 q 1"
+            assert found[1].record.envelope.label == Clearance.CONFIDENTIAL
+            journal = await _journal(world)
+            assert [entry["name"] for entry, _ in journal] == ["now", "new_id", "search", "tool double", "chat"]
+            assert [envelope.label for _, envelope in journal] == [Clearance.PUBLIC] * 2 + [Clearance.CONFIDENTIAL] * 3
+            prompt = await world.outside.blobs.get(journal[4][0]["arguments"])
+            assert b'"question":"q"' in prompt
+
+    run(body)
+
+
+@pytest.mark.parametrize("interrupted", range(4))
+def test_an_interrupted_reaction_asks_nothing_twice(interrupted: int) -> None:
+    """It fails after its nth effect; run again it uses the recorded results, and the model sees each call once."""
+    failures = [interrupted]
+
+    async def reaction(effects: Effects) -> None:
+        said = []
+        for number in range(4):
+            said.append((await effects.chat(replace(PROMPT, question=f"q{number}"))).sections["answer"])
+            if failures == [number]:
+                failures.clear()
+                raise RuntimeError("killed")
+        await effects.tell(Note(text=" ".join(said)))
+
+    async def body() -> None:
+        async with World(reacting(reaction)) as world:
+            await world.send(Add(amount=1))
+            found = await world.events(at_least=2)
+            assert msgspec.json.decode(found[1].record.body)["text"] == "q0 1 q1 2 q2 3 q3 4"
+            assert len(world.model.keys) == len(set(world.model.keys)) == 4
+
+    run(body)
+
+
+def test_a_call_that_fails_for_now_repeats_with_the_same_key() -> None:
+    async def reaction(effects: Effects) -> None:
+        await effects.tell(Note(text=(await effects.chat(PROMPT)).sections["answer"]))
+
+    async def body() -> None:
+        model = CountingModel([UnavailableError("model", "down")] * (2 * LIMITS.attempts_max))
+        async with World(reacting(reaction), model=model) as world:
+            await world.send(Add(amount=1))
+            await world.events(at_least=2)
+            assert len(set(model.keys)) == 1
+
+    run(body)
+
+
+def test_an_outcome_is_recorded_and_raised_again() -> None:
+    runs: list[str] = []
+
+    async def reaction(effects: Effects) -> None:
+        try:
+            await effects.chat(PROMPT)
+        except OutcomeError as error:
+            runs.append(str(error))
+        if len(runs) == 1:
+            raise RuntimeError("once more")
+        await effects.tell(Note(text=runs[-1]))
+
+    async def body() -> None:
+        model = CountingModel([OutcomeError("no answer")])
+        async with World(reacting(reaction), model=model) as world:
+            await world.send(Add(amount=1))
+            await world.events(at_least=2)
+            assert runs == ["no answer", "no answer"]
+            assert len(model.keys) == 1
+
+    run(body)
+
+
+@pytest.mark.parametrize("change", ["another question", "an effect less"])
+def test_a_changed_reaction_is_stopped_and_overwrites_nothing(change: str) -> None:
+    runs: list[int] = []
+
+    async def reaction(effects: Effects) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            await effects.chat(PROMPT)
+            raise RuntimeError("interrupted")
+        if change == "another question":
+            await effects.chat(replace(PROMPT, question="other"))
+
+    async def body() -> None:
+        async with World(reacting(reaction)) as world:
+            await world.send(Add(amount=1))
+            letter = (await world.letters())[0]
+            assert NonDeterministicError.__name__ in letter.reason
+            assert len(await _journal(world)) == 1
+            assert len(world.model.keys) == 1
+
+    run(body)
