@@ -91,7 +91,7 @@ def insight(question: str, evidence: Sequence[Evidence]) -> BusinessInsightResul
 
 
 def indicator(claim: Claim) -> Indicator | None:
-    """The indicator whose word stands nearest to the figure, within NEAR_CHARS; None for dates and for figures of nothing known."""
+    """The indicator whose word stands nearest to the figure, within NEAR_CHARS; None for dates and unknown subjects."""
     if claim.kind == "date":
         return None
     at = claim.sentence.find(claim.text)
