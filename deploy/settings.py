@@ -151,9 +151,14 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of it. `data` is the folder of the embedded servers, keys and logs; `ready_fd` is set by the supervisor."""
+    """All of it. `data` is the folder of the embedded servers, keys and logs; `ready_fd` is set by the supervisor.
+
+    `url` and `token` are for commands: a gateway elsewhere, and as whom to ask it.
+    """
 
     data: str = "diarchy-data"
+    url: str = ""
+    token: Secret = Secret()
     nats: Nats = Nats()
     postgres: Postgres = Postgres()
     qdrant: Qdrant = Qdrant()
@@ -256,6 +261,7 @@ def _check(settings: Settings) -> None:
     if len(set(names)) != len(names):
         raise SettingsError("chat: two providers have the same name; give each its own", "chat")
     for key, url, schemes in (
+        ("url", settings.url, ("http://", "https://")),
         ("nats.url", settings.nats.url, ("nats://", "tls://", "ws://", "wss://")),
         ("qdrant.url", settings.qdrant.url, ("http://", "https://")),
         ("embedding.url", embedding.url, ("http://", "https://")),

@@ -1,0 +1,150 @@
+"""Progress on stderr: live where that is a terminal, a line a step where it is not."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from deploy.embedded.supervisor import State
+
+PLAIN_WIDTH = 100
+PLAIN_EVERY_S = 5.0  # between two lines of one step's progress
+
+
+def out() -> Console:
+    """Results: in colour and as wide as the terminal, plain and 100 columns wide elsewhere."""
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+
+def err(text: str) -> None:
+    click.echo(text, err=True)
+
+
+class Steps:
+    """One line a step with its count and seconds. `begin` a step, `advance` it, `end` it; leaving ends the display."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._console = Console(file=sys.stderr, highlight=False, width=None if self._live else PLAIN_WIDTH)
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._plain: dict[TaskID, _Plain] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, what: str, total: int | None = None) -> TaskID:
+        """A new step; `total` None: not known, or not countable."""
+        task = self._progress.add_task(what, total=total, rate="", note="")
+        self._plain[task] = _Plain(what, total)
+        self._say(f"{what} …")
+        return task
+
+    def advance(
+        self, task: TaskID, done: int, *, total: int | None = None, note: str | None = None, rate: str = ""
+    ) -> None:
+        """How far the step is: absolute, not by how much."""
+        plain = self._plain[task]
+        plain.done, plain.total = done, total or plain.total
+        if note is None:
+            self._progress.update(task, completed=done, total=plain.total, rate=rate)
+        else:
+            self._progress.update(task, completed=done, total=plain.total, rate=rate, note=note)
+        now = time.monotonic()
+        if now - plain.said >= PLAIN_EVERY_S:
+            plain.said = now
+            self._say(f"  {plain.count} {rate}".rstrip())
+
+    def note(self, task: TaskID, text: str) -> None:
+        """What the step is doing now; a line of its own where nothing can be overwritten."""
+        self._progress.update(task, note=text)
+        self._say(f"  {text}")
+
+    def end(self, task: TaskID, note: str = "") -> None:
+        plain = self._plain[task]
+        total = plain.total or max(plain.done, 1)
+        self._progress.update(task, completed=total, total=total, note=note)
+        self._say(f"{plain.what}: done in {time.monotonic() - plain.began:.1f} s{f', {note}' if note else ''}")
+
+    def say(self, text: str) -> None:
+        """A line that stays, above what is live."""
+        self._console.print(text, markup=False)
+
+    def _say(self, text: str) -> None:
+        if not self._live:
+            self._console.print(text, markup=False)
+
+
+class _Plain:
+    """A step as told line by line."""
+
+    def __init__(self, what: str, total: int | None) -> None:
+        self.what = what
+        self.total = total
+        self.done = 0
+        self.began = self.said = time.monotonic()
+
+    @property
+    def count(self) -> str:
+        return f"{self.done:,}" if self.total is None else f"{self.done:,} of {self.total:,}"
+
+
+class Starting:
+    """The states of a starting stack, as `Supervisor` tells them: counts what is ready, tells of what goes down."""
+
+    def __init__(self, parts: int, steps: Steps | None = None) -> None:
+        self._steps = steps or Steps()
+        self._own = steps is None
+        self._parts = parts
+        self._ready: set[str] = set()
+        self._task: TaskID | None = None
+        self._done = False
+
+    def __enter__(self) -> Self:
+        if self._own:
+            self._steps.__enter__()
+        self._task = self._steps.begin("Starting processes", self._parts)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._own:
+            self._steps.__exit__(kind, error, trace)
+
+    def __call__(self, name: str, state: State, detail: str) -> None:
+        if state == "ready":
+            self._ready.add(name)
+            if self._done:
+                self._steps.say(f"{name} is back")
+        elif state == "down":
+            self._steps.say(f"{name}: {detail}")
+        if self._task is not None and not self._done:
+            self._steps.advance(self._task, len(self._ready), note=name)
+
+    def done(self) -> None:
+        """Everything is ready; from here on only what goes wrong is told."""
+        self._done = True
+        if self._task is not None:
+            self._steps.end(self._task)
+        if self._own:
+            self._steps.__exit__(None, None, None)

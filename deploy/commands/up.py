@@ -1,0 +1,40 @@
+"""`diarchy up`: the whole stack on this machine."""
+
+import asyncio
+
+import click
+
+from deploy.commands import options
+
+
+@click.command()
+@options.data_option
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), metavar="PORT", help="Of the gateway; 0: a free one.  [default: 8420]"
+)
+def up(data: str | None, port: int | None) -> None:
+    """Serve on this machine until Ctrl-C: broker, database, vector search and every role, each its own process.
+
+    All data is in one folder; the next `up` on it goes on where this one stopped.
+
+    \b
+    Examples:
+      diarchy up
+      diarchy up --data /srv/diarchy --port 8080
+    """
+    from deploy.commands.progress import Starting, err
+    from deploy.stack import PARTS, announce, started, until_interrupted, with_port
+
+    settings = with_port(options.settings(data), port)
+
+    async def serve() -> None:
+        with Starting(PARTS) as starting:
+            async with started(settings, starting) as supervisor:
+                starting.done()
+                for line in announce(supervisor.settings):
+                    click.echo(line)
+                await supervisor.failed()
+
+    interrupted = asyncio.run(until_interrupted(serve))
+    if interrupted:
+        err(f"stopped; `diarchy up --data {settings.data}` goes on")

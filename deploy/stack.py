@@ -1,0 +1,119 @@
+"""The embedded stack as commands see it: start one and stop it again, or find the one that runs in a folder."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from deploy.embedded.child import StartError
+from deploy.embedded.supervisor import OnState, Supervisor, standard_roles
+from deploy.settings import Settings, load
+
+RUNNING = "running.json"
+"""The settings of a running stack, in its folder; only there while it runs."""
+
+ADMIN_PASSWORD = "admin-password"  # noqa: S105 - a file's name
+"""Where the first start puts the administrator's password, in the folder, when none is configured."""
+
+PARTS = 9
+"""Processes of a whole stack: broker, database, seven roles."""
+
+
+class NotRunningError(StartError):
+    """No stack runs in the folder."""
+
+
+def running(folder: Path) -> Settings | None:
+    """The settings of the stack that runs in the folder, None when none does. Raises SettingsError."""
+    path = folder / RUNNING
+    return load(path, environment={}) if path.exists() else None
+
+
+def demand_running(settings: Settings) -> Settings:
+    """The settings, when they say where broker and database are. Raises NotRunningError with the remedy."""
+    if not settings.nats.url or not settings.postgres.dsn:
+        raise NotRunningError(
+            f"no stack runs in {settings.folder}; start it with `diarchy up --data {settings.data}`, or name its folder "
+            "with --data, or set nats.url and postgres.dsn"
+        )
+    return settings
+
+
+def url_of(settings: Settings) -> str:
+    """Where the gateway of these settings is reached from this machine."""
+    host = settings.gateway.host
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.port}"
+
+
+def with_port(settings: Settings, port: int | None) -> Settings:
+    """The settings with this gateway port (None: as they are; 0: a free one). Raises StartError when it is taken."""
+    wanted = settings.gateway.port if port is None else port
+    family = socket.AF_INET6 if ":" in settings.gateway.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.gateway.host, wanted))
+        except OSError as error:
+            raise StartError(
+                f"port {wanted} on {settings.gateway.host} cannot be used ({error.strerror}); choose another with --port, "
+                "or --port 0 for a free one"
+            ) from error
+        wanted = probe.getsockname()[1]
+    return msgspec.structs.replace(settings, gateway=msgspec.structs.replace(settings.gateway, port=wanted))
+
+
+def announce(settings: Settings) -> list[str]:
+    """What somebody who has just started a stack wants to know, a line each."""
+    folder = settings.data
+    password = settings.folder / ADMIN_PASSWORD
+    known = f"password in {password}" if password.exists() else "password as configured"
+    return [
+        f"Diarchy serves on {url_of(settings)} (API description: {url_of(settings)}/docs)",
+        f"  administrator  {settings.gateway.admin_username}, {known}",
+        f'  ask            diarchy ask --data {folder} "Which customers are at risk?"',
+        f"  import         diarchy import --data {folder} FOLDER",
+        f"  watch          diarchy events --data {folder} --follow",
+        "Ctrl-C stops it.",
+    ]
+
+
+@asynccontextmanager
+async def started(settings: Settings, on_state: OnState) -> AsyncIterator[Supervisor]:
+    """A whole stack, ready; stopped at the end of the block, however that ends. Raises StartError."""
+    supervisor = Supervisor(settings, standard_roles(), on_state=on_state)
+    await supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        await asyncio.shield(supervisor.stop())
+
+
+async def until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
+    """Do the work; SIGINT or SIGTERM cancels it once and lets it clean up. Whether it was interrupted."""
+    task = asyncio.ensure_future(work())
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    return interrupted
