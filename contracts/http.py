@@ -244,7 +244,10 @@ class File(Struct, frozen=True, kw_only=True):
 
 
 class EventView(Struct, frozen=True, kw_only=True):
-    """One recorded event: its place, its envelope and, where it may be shown, its body."""
+    """One recorded event: its place, its envelope and, where it may be shown, its body.
+
+    A journaled effect names its `effect` and the `reaction` (the id of the event that caused it).
+    """
 
     domain: Domain
     sequence: int
@@ -257,6 +260,8 @@ class EventView(Struct, frozen=True, kw_only=True):
     principal: str
     label: Clearance
     causation: str | None = None
+    reaction: str | None = None
+    effect: str | None = None
     body: Raw | None = None
 
 

@@ -1,0 +1,166 @@
+"""What each role runs, wired from the settings: one process runs one or more roles against the same servers."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+from actors.roster import ACTORS, TOOLS
+from adapters.jetstream import Broker, connect
+from adapters.jetstream_blobs import JetStreamBlobs
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_rpc import NatsRpc
+from adapters.jetstream_streams import ensure_streams
+from adapters.otel import OtelTelemetry, otlp
+from adapters.prometheus import PrometheusMetrics
+from adapters.span_store import JetStreamSpanStore
+from contracts import subjects
+from contracts.domains import Domain
+from deploy.embedded.supervisor import ROLES, say_ready
+from deploy.logs import configure
+from deploy.settings import Settings, SettingsError
+from runtime.consumer import Consumer
+from runtime.effects import Outside
+from runtime.host import Host
+from runtime.lifecycle import run_until_stopped
+from runtime.ports import Runnable
+from runtime.reactor import Reactor
+
+WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
+_logger = logging.getLogger(__name__)
+
+
+class Plant:
+    """What all roles of one process share: the connection, the adapters over it, telemetry, and what has to be run."""
+
+    def __init__(
+        self, settings: Settings, broker: Broker, telemetry: OtelTelemetry, metrics: PrometheusMetrics
+    ) -> None:
+        self.settings = settings
+        self.broker = broker
+        self.telemetry = telemetry
+        self.metrics = metrics
+        self.log = JetStreamLog(broker)
+        self.queue = JetStreamQueue(broker)
+        self.blobs = JetStreamBlobs(broker)
+        self.spans = JetStreamSpanStore(broker)
+        self.rpc = NatsRpc(broker, telemetry)
+        self.parts: list[Runnable] = []
+        self.watched: list[Callable[[], Awaitable[None]]] = []
+
+    async def metrics_text(self, _request: bytes) -> bytes:
+        """This process's metrics, for the gateway's gathering."""
+        return self.metrics.text()
+
+
+async def run_roles(roles: Sequence[str], settings: Settings) -> None:
+    """Run the roles until SIGTERM or SIGINT. Raises SettingsError for an unknown role or missing servers."""
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown or not roles:
+        raise SettingsError(f"{', '.join(unknown) or 'no role'}: roles are {', '.join(ROLES)}", "roles")
+    if not settings.nats.url:
+        raise SettingsError("nats.url: is needed to run roles; `diarchy up` starts embedded servers", "nats.url")
+    service = "+".join(roles)
+    configure(service, settings.log)
+    async with AsyncExitStack() as stack:
+        broker = await connect(
+            settings.nats.url,
+            user=settings.nats.user or None,
+            password=settings.nats.password.reveal() or None,
+            name=service,
+        )
+        stack.push_async_callback(broker.stop)
+        await ensure_streams(broker)
+        metrics = PrometheusMetrics()
+        endpoint = settings.telemetry.otlp_endpoint
+        telemetry = OtelTelemetry(
+            service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None, metrics=metrics
+        )
+        await telemetry.start()
+        stack.push_async_callback(telemetry.stop)
+        plant = Plant(settings, broker, telemetry, metrics)
+        for role in roles:
+            await _wire(role, plant)
+        for role in roles:
+            await plant.rpc.serve(subjects.metrics(role), plant.metrics_text)
+
+        async def ready() -> None:
+            say_ready(settings.ready_fd)
+            _logger.info("ready")
+
+        await run_until_stopped(
+            plant.parts, ready=ready, watch=[broker.wait_closed(), *(watched() for watched in plant.watched)]
+        )
+
+
+async def _wire(role: str, plant: Plant) -> None:
+    if role in WORKERS:
+        await _worker(WORKERS[role], plant)
+    elif role == "embedding":
+        from deploy.embedding_role import wire_embedding
+
+        await wire_embedding(plant)
+    elif role == "projector":
+        _projector(plant)
+    else:
+        from deploy.gateway_role import wire_gateway
+
+        await wire_gateway(plant)
+
+
+async def _worker(domain: Domain, plant: Plant) -> None:
+    """Inbox and reactions of one domain."""
+    from adapters.retrieval import RemoteRetrieval
+    from deploy.providers import chat_model
+
+    limits = plant.settings.limits
+    outside = Outside(
+        log=plant.log,
+        queue=plant.queue,
+        retrieval=RemoteRetrieval(plant.rpc, plant.telemetry),
+        model=chat_model(plant.settings),
+        blobs=plant.blobs,
+        telemetry=plant.telemetry,
+        clock=now,
+        tools=TOOLS.get(domain, {}),
+        limits=limits,
+    )
+    host = Host(ACTORS[domain], plant.log, now, limits, plant.telemetry)
+    reactor = Reactor(ACTORS[domain], outside)
+    for consumer in (
+        Consumer(plant.queue, domain, "inbox", host.handle, limits, plant.telemetry),
+        Consumer(plant.queue, domain, "reactor", reactor.handle, limits, plant.telemetry),
+    ):
+        plant.parts.append(consumer)
+        plant.watched.append(consumer.wait)
+
+
+def _projector(plant: Plant) -> None:
+    from adapters.postgres import Postgres
+    from adapters.postgres_read_models import PostgresReadModels
+    from projections.catalogue import PROJECTIONS
+    from runtime.projector import ExactlyOnceProjector
+
+    async def announce(domain: Domain, sequence: int) -> None:
+        await plant.rpc.announce(subjects.projected(domain), str(sequence).encode())
+
+    postgres = Postgres(plant.settings.postgres.dsn.reveal())
+    plant.parts.append(
+        ExactlyOnceProjector(
+            plant.log, PostgresReadModels(postgres), PROJECTIONS, announce=announce, telemetry=plant.telemetry
+        )
+    )
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(roles: Sequence[str], settings: Settings) -> None:
+    """`run_roles` on uvloop, to its end."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_roles(roles, settings))

@@ -1,0 +1,35 @@
+"""The router: every team is reached by a question of its own."""
+
+import pytest
+
+from actors.answering import TECHNICAL_CUES
+from actors.team import route, speaks_of
+from actors.teams import TEAMS
+from contracts.domains import Domain
+
+QUESTIONS = [
+    (Domain.SOPHIA, "client_analysis", "Why are we losing small-business customers?"),
+    (Domain.SOPHIA, "market_research", "Which competitors gain market share in our industry?"),
+    (Domain.SOPHIA, "sales_intelligence", "Which deals in the pipeline can we upsell this quarter?"),
+    (Domain.SOPHIA, "business_insight", "How did our key metrics and margins develop?"),
+    (Domain.SOPHIA, "business_insight", "What do you know?"),
+    (Domain.ARTEMIS, "code_analysis", "Which modules of the code need refactoring?"),
+    (Domain.ARTEMIS, "system_monitoring", "What caused the outages and incidents in May?"),
+    (Domain.ARTEMIS, "security", "Are there vulnerabilities or leaked secrets?"),
+    (Domain.ARTEMIS, "performance_analysis", "Where are the bottlenecks that make it slow?"),
+]
+
+
+@pytest.mark.parametrize(("domain", "team", "question"), QUESTIONS)
+def test_a_question_reaches_its_team(domain: Domain, team: str, question: str) -> None:
+    assert route(question, TEAMS[domain]).name == team
+
+
+def test_every_team_is_reached() -> None:
+    reached = {(domain, team) for domain, team, _ in QUESTIONS}
+    assert reached == {(domain, team.name) for domain, teams in TEAMS.items() for team in teams}
+
+
+def test_technical_words_call_for_feasibility() -> None:
+    assert speaks_of("Is the proposed self-service portal feasible?", TECHNICAL_CUES)
+    assert not speaks_of("Why do customers leave us?", TECHNICAL_CUES)
