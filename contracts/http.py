@@ -13,6 +13,7 @@ from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
 from contracts.knowledge import Category, Knowledge
 from contracts.model import Evidence
+from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
 
 PAGE_MAX = 200
@@ -84,25 +85,32 @@ class SearchKnowledge(Body, frozen=True, kw_only=True):
 
 class SessionsQuery(Body, frozen=True, kw_only=True):
     domain: AskedDomain | None = None
+    after: Cursor | None = None
     limit: Limit = 50
 
 
 class MessagesQuery(Body, frozen=True, kw_only=True):
+    after: Cursor | None = None
     limit: Limit = 50
 
 
 class AnalysesQuery(Body, frozen=True, kw_only=True):
+    after: Cursor | None = None
     limit: Limit = 50
 
 
 class EventsQuery(Body, frozen=True, kw_only=True):
-    """Filters are joined by AND. `after` is exclusive; without it the page starts at the first event, a stream at the end."""
+    """Filters are joined by AND. `after` is exclusive; without it the page starts at the first event, a stream at the end.
+
+    Lane `log` holds events, `run` the journals of effects.
+    """
 
     domain: Domain | None = None
     kind: Annotated[str, Meta(max_length=128)] | None = None
     id: Annotated[str, Meta(max_length=128)] | None = None
     type: Annotated[str, Meta(max_length=128)] | None = None
     correlation: Annotated[str, Meta(max_length=64)] | None = None
+    lane: Literal["log", "run"] = "log"
     since: Annotated[datetime, Meta(tz=True)] | None = None
     until: Annotated[datetime, Meta(tz=True)] | None = None
     after: Cursor | None = None
@@ -146,9 +154,10 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class Sessions(Struct, frozen=True, kw_only=True):
-    """Newest first."""
+    """Newest first; go on with `next` until it is null."""
 
     sessions: tuple[Session, ...]
+    next: str | None = None
 
 
 class AnswerReply(Struct, frozen=True, kw_only=True):
@@ -181,9 +190,10 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 
 class Turns(Struct, frozen=True, kw_only=True):
-    """Newest first."""
+    """Newest first; go on with `next` until it is null."""
 
     turns: tuple[Turn, ...]
+    next: str | None = None
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
@@ -207,9 +217,10 @@ class Analysis(Struct, frozen=True, kw_only=True):
 
 
 class Analyses(Struct, frozen=True, kw_only=True):
-    """Newest first."""
+    """Newest first; go on with `next` until it is null."""
 
     analyses: tuple[Analysis, ...]
+    next: str | None = None
 
 
 class KnowledgeItem(Struct, frozen=True, kw_only=True):
@@ -260,13 +271,14 @@ class EventView(Struct, frozen=True, kw_only=True):
     principal: str
     label: Clearance
     causation: str | None = None
+    lane: Literal["log", "run"] = "log"
     reaction: str | None = None
     effect: str | None = None
     body: Raw | None = None
 
 
 class Events(Struct, frozen=True, kw_only=True):
-    """Oldest first. Go on with `next` until it is null; a page may hold fewer events than its limit."""
+    """Oldest first, of each domain in its order. Go on with `next` until it is null; a page may hold fewer than its limit."""
 
     events: tuple[EventView, ...]
     next: str | None = None
@@ -279,25 +291,12 @@ class Run(Struct, frozen=True, kw_only=True):
     events: tuple[EventView, ...]
 
 
-class SpanView(Struct, frozen=True, kw_only=True):
-    """One piece of work: its place in the tree, the role that did it, start in Unix nanoseconds and duration."""
-
-    span_id: str
-    parent_id: str | None
-    name: str
-    service: str
-    start_ns: int
-    duration_ns: int
-    ok: bool
-    attributes: dict[str, str | int | float | bool] = {}
-
-
 class Trace(Struct, frozen=True, kw_only=True):
     """The spans of one run, by start."""
 
     correlation_id: str
     trace_id: str
-    spans: tuple[SpanView, ...]
+    spans: tuple[SpanRecord, ...]
 
 
 class Health(Struct, frozen=True, kw_only=True):

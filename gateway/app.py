@@ -63,7 +63,7 @@ class _Resource:
 
 
 class _SecurityHeaders:
-    async def process_response(self, request: Request, response: Response, _resource: object, _ok: bool) -> None:  # noqa: FBT001 - the framework's
+    async def process_response(self, request: Request, response: Response, _resource: object, _ok: bool) -> None:
         for name, value in SECURITY_HEADERS.items():
             response.set_header(name, value)
         if request.path == "/docs":

@@ -189,7 +189,7 @@ def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: Context
     )
 
 
-async def session_reply(incoming: Incoming[CreateSession], command: Command, ended: Ended) -> Session:
+async def session_reply(_incoming: Incoming[CreateSession], command: Command, ended: Ended) -> Session:
     envelope = ended.ending.record.envelope
     started = msgspec.json.decode(ended.ending.record.body, type=SessionStarted)
     return Session(

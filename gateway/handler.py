@@ -51,7 +51,6 @@ class Handler:
             try:
                 correlation = await self._admitted(route, request, response, path, correlation)
             except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
-                correlation = getattr(error, "correlation", correlation)
                 write_problem(problem_for(error), request, response, correlation)
             finally:
                 self._in_flight -= 1
@@ -88,7 +87,7 @@ class Handler:
             try:
                 asker = _Asker(principal, run, key, span.traceparent)
                 await self._answer(route, request, response, path, asker)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
                 problem = problem_for(error)
                 if problem.status >= 500:
                     span.fail(problem.slug)

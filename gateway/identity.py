@@ -30,7 +30,14 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     "sophia_user": frozenset({"sophia:read", "sophia:write"}),
     "artemis_user": frozenset({"artemis:read", "artemis:write"}),
     "cross_domain_user": frozenset(
-        {"sophia:read", "sophia:write", "artemis:read", "artemis:write", "cross_domain:collaborate", "cross_domain:read"}
+        {
+            "sophia:read",
+            "sophia:write",
+            "artemis:read",
+            "artemis:write",
+            "cross_domain:collaborate",
+            "cross_domain:read",
+        }
     ),
     "read_only": frozenset({"sophia:read", "artemis:read", "cross_domain:read"}),
 }

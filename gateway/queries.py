@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -83,13 +84,10 @@ async def sessions(incoming: Incoming[SessionsQuery]) -> Sessions:
     wanted = [Domain(query.domain)] if query.domain else list(READ)
     for domain in wanted if query.domain else ():
         principal.require(READ[domain])
-    found = await incoming.services.reads.sessions(
-        owner=_owner(principal),
-        domains=[domain for domain in wanted if principal.may(READ[domain])],
-        clearance=principal.clearance,
-        limit=query.limit,
+    domains = [domain for domain in wanted if principal.may(READ[domain])]
+    return await incoming.services.reads.sessions(
+        query, owner=_owner(principal), domains=domains, clearance=principal.clearance
     )
-    return Sessions(sessions=tuple(found))
 
 
 async def session(incoming: Incoming[None] | Incoming[MessagesQuery]) -> Session:
@@ -105,16 +103,13 @@ async def session(incoming: Incoming[None] | Incoming[MessagesQuery]) -> Session
 
 async def turns(incoming: Incoming[MessagesQuery]) -> Turns:
     found = await session(incoming)
-    clearance, limit = incoming.principal.clearance, incoming.body.limit
-    return Turns(turns=tuple(await incoming.services.reads.turns(found.id, clearance=clearance, limit=limit)))
+    return await incoming.services.reads.turns(found.id, incoming.body, clearance=incoming.principal.clearance)
 
 
 async def analyses(incoming: Incoming[AnalysesQuery]) -> Analyses:
     principal = incoming.principal
-    found = await incoming.services.reads.analyses(
-        by=_owner(principal), clearance=principal.clearance, limit=incoming.body.limit
-    )
-    return Analyses(analyses=tuple(found))
+    reads = incoming.services.reads
+    return await reads.analyses(incoming.body, by=_owner(principal), clearance=principal.clearance)
 
 
 async def analysis(incoming: Incoming[None]) -> Analysis:
@@ -193,8 +188,7 @@ async def trace(incoming: Incoming[None]) -> Trace:
     await run(incoming)
     identity = _uuid(incoming.path["correlation"])
     spans = await incoming.services.spans.trace(identity.hex)
-    ordered = tuple(sorted(spans, key=lambda span: (span.start_ns, span.span_id)))
-    return Trace(correlation_id=str(identity), trace_id=identity.hex, spans=ordered)
+    return Trace(correlation_id=str(identity), trace_id=identity.hex, spans=tuple(spans))
 
 
 async def health(_incoming: Incoming[None]) -> Health:
@@ -206,7 +200,7 @@ async def detailed_health(incoming: Incoming[None]) -> DetailedHealth:
     named = incoming.services.checks.items()
     checks = await asyncio.gather(*(_checked(name, check, timeout_s) for name, check in named))
     well = sum(check.ok for check in checks)
-    status = "ok" if well == len(checks) else "degraded" if well else "down"
+    status: Literal["ok", "degraded", "down"] = "ok" if well == len(checks) else "degraded" if well else "down"
     return DetailedHealth(status=status, score=round(100 * well / len(checks)) if checks else 100, checks=tuple(checks))
 
 
@@ -224,7 +218,7 @@ async def _checked(name: str, check: CheckFunction, timeout_s: float) -> Check:
 
 
 async def metrics(incoming: Incoming[None]) -> bytes:
-    return incoming.services.metrics()
+    return await incoming.services.metrics()
 
 
 def _uuid(text: str) -> UUID:

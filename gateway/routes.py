@@ -48,7 +48,7 @@ class Answers:
     """A query: its answer, and where it can be followed live, a stream of events with their cursors."""
 
     answer: Callable[[Incoming[Any]], Awaitable[Struct | bytes]]
-    live: Callable[[Incoming[Any]], AsyncIterator[tuple[str, EventView]]] | None = None
+    live: Callable[[Incoming[Any]], AsyncIterator[tuple[str | None, EventView]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

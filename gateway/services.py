@@ -8,10 +8,22 @@ from typing import Protocol
 from msgspec import Struct
 
 from contracts.domains import Clearance, Domain
-from contracts.http import Analysis, EventView, KnowledgeItem, Session, SpanView, Turn
+from contracts.http import (
+    Analyses,
+    AnalysesQuery,
+    Analysis,
+    EventsQuery,
+    EventView,
+    KnowledgeItem,
+    MessagesQuery,
+    Session,
+    Sessions,
+    SessionsQuery,
+    Turns,
+)
 from gateway.identity import Passwords, Tokens
 from gateway.watch import ProjectionWatch
-from runtime.ports import Blobs, EventLog, Queue, Retrieval
+from runtime.ports import Blobs, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
 
 
@@ -22,35 +34,43 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     wait_s_max: float = 120.0
     projection_wait_s: float = 2.0
     progress_poll_s: float = 0.5
+    events_poll_s: float = 1.0
     heartbeat_s: float = 15.0
     body_bytes_max: int = 2 * 1024 * 1024
     file_bytes_max: int = 16 * 1024 * 1024
     requests_in_flight_max: int = 2_000
     streams_max: int = 500
-    events_scanned_max: int = 20_000
     check_timeout_s: float = 3.0
     metrics_open: bool = False
+
+
+class EventsRead(Struct, frozen=True):
+    """Some records, oldest first, the cursor behind them, and whether there may be more now."""
+
+    events: tuple[EventView, ...]
+    cursor: str
+    more: bool
 
 
 class Reads(Protocol):
     """The read models as the gateway asks them. Nothing with a label above `clearance` is ever returned.
 
-    Every method raises UnavailableError when the read models cannot be reached.
+    Every method raises UnavailableError when the read models cannot be reached, InvalidError for a cursor that is not ours.
     """
 
     async def sessions(
-        self, *, owner: str | None, domains: Sequence[Domain], clearance: Clearance, limit: int
-    ) -> list[Session]:
+        self, query: SessionsQuery, *, owner: str | None, domains: Sequence[Domain], clearance: Clearance
+    ) -> Sessions:
         """Sessions of one owner (None: anybody's), newest first."""
         ...
 
     async def session(self, id: str, *, clearance: Clearance) -> Session | None: ...  # noqa: A002 - the field's name
 
-    async def turns(self, session: str, *, clearance: Clearance, limit: int) -> list[Turn]:
+    async def turns(self, session: str, query: MessagesQuery, *, clearance: Clearance) -> Turns:
         """Questions and answers, newest first."""
         ...
 
-    async def analyses(self, *, by: str | None, clearance: Clearance, limit: int) -> list[Analysis]:
+    async def analyses(self, query: AnalysesQuery, *, by: str | None, clearance: Clearance) -> Analyses:
         """Analyses somebody (None: anybody) started, newest first."""
         ...
 
@@ -61,20 +81,24 @@ class Reads(Protocol):
         ...
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
-        """What happened under one correlation id in every domain, by time; without bodies."""
+        """What happened under one correlation id in every domain, effects included, by time; without bodies."""
         ...
 
+    async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
+        """The next matching records after `query.after`, with bodies."""
+        ...
 
-class Spans(Protocol):
-    """The local store of finished spans."""
-
-    async def trace(self, trace_id: str) -> Sequence[SpanView]:
-        """The spans of one trace (32 hex digits). Raises UnavailableError."""
+    async def end_of_events(self) -> str:
+        """The cursor behind everything that is there now."""
         ...
 
 
 CheckFunction = Callable[[], Awaitable[str]]
 """Ask a dependency whether it is there: returns a few words about it, raises when it is not."""
+
+
+async def _no_metrics() -> bytes:
+    return b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +110,12 @@ class Services:
     retrieval: Retrieval
     blobs: Blobs
     reads: Reads
-    spans: Spans
+    spans: SpanStore
     telemetry: Telemetry
     tokens: Tokens
     passwords: Passwords
     watch: ProjectionWatch
     clock: Callable[[], datetime]
     checks: Mapping[str, CheckFunction] = field(default_factory=dict)
-    metrics: Callable[[], bytes] = bytes
+    metrics: Callable[[], Awaitable[bytes]] = _no_metrics
     settings: GatewaySettings = field(default_factory=GatewaySettings)

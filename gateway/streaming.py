@@ -100,7 +100,7 @@ async def command_events(
 
 
 async def log_events(
-    live: AsyncIterator[tuple[str, EventView]], *, instance: str, correlation: str
+    live: AsyncIterator[tuple[str | None, EventView]], *, instance: str, correlation: str
 ) -> AsyncIterator[SSEvent]:
     """`event` for each recorded event, its cursor as the id."""
     try:

@@ -1,6 +1,7 @@
 """How far the read models have come, as the projector announces it: so that a GET after a POST sees what was posted."""
 
 import asyncio
+import contextlib
 
 from contracts import subjects
 from contracts.domains import Domain
@@ -32,6 +33,12 @@ class ProjectionWatch:
         self._lagging.discard(domain)
         self._advanced.set()
         self._advanced = asyncio.Event()
+
+    async def advance(self, *, timeout_s: float) -> None:
+        """Return when anything more was projected, or after `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._advanced.wait()
 
     async def reached(self, domain: Domain, sequence: int, *, timeout_s: float) -> bool:
         """Whether the read models of `domain` hold `sequence`; waits up to `timeout_s`.

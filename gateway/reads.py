@@ -1,0 +1,184 @@
+"""The read models in Postgres, asked through the projections' queries and said in the API's words."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+import msgspec
+
+from contracts.conversation import Team
+from contracts.domains import Clearance, Domain
+from contracts.http import (
+    Analyses,
+    AnalysesQuery,
+    Analysis,
+    AnswerReply,
+    EventsQuery,
+    EventView,
+    KnowledgeItem,
+    MessagesQuery,
+    Session,
+    Sessions,
+    SessionsQuery,
+    Turn,
+    Turns,
+)
+from gateway.services import EventsRead
+from projections import analyses, knowledge, messages, runs, sessions
+from runtime.read_models import Db
+
+
+class PostgresReads:
+    """Reads over a Db."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    async def sessions(
+        self, query: SessionsQuery, *, owner: str | None, domains: Sequence[Domain], clearance: Clearance
+    ) -> Sessions:
+        page = await sessions.list_sessions(
+            self._db, clearance=clearance, owner=owner, domains=tuple(domains), limit=query.limit, cursor=query.after
+        )
+        return Sessions(sessions=tuple(map(session_view, page.items)), next=page.next)
+
+    async def session(self, id: str, *, clearance: Clearance) -> Session | None:  # noqa: A002 - the field's name
+        row = await sessions.get_session(self._db, id, clearance=clearance)
+        return session_view(row) if row else None
+
+    async def turns(self, session: str, query: MessagesQuery, *, clearance: Clearance) -> Turns:
+        page = await messages.list_turns(self._db, session, clearance=clearance, limit=query.limit, cursor=query.after)
+        return Turns(turns=tuple(map(turn_view, page.items)), next=page.next)
+
+    async def analyses(self, query: AnalysesQuery, *, by: str | None, clearance: Clearance) -> Analyses:
+        page = await analyses.list_analyses(self._db, clearance=clearance, by=by, limit=query.limit, cursor=query.after)
+        return Analyses(analyses=tuple(map(analysis_view, page.items)), next=page.next)
+
+    async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
+        row = await analyses.get_analysis(self._db, id, clearance=clearance)
+        return analysis_view(row) if row else None
+
+    async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
+        rows = await knowledge.get_items(self._db, list(ids), clearance=clearance, now=now)
+        return list(map(item_view, rows))
+
+    async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
+        found = await runs.get_run(self._db, correlation, clearance=clearance)
+        return list(map(record_view, found.records)) if found else []
+
+    async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
+        wanted = runs.EventFilter(
+            domain=query.domain,
+            kind=query.kind,
+            actor=query.id,
+            type=query.type,
+            correlation=query.correlation,
+            lane=query.lane,
+            since=query.since,
+            until=query.until,
+        )
+        page = await runs.list_events(
+            self._db, wanted, clearance=clearance, limit=query.limit, cursor=query.after, bodies=True
+        )
+        shown = tuple(map(record_view, page.records))
+        return EventsRead(shown, page.next, more=len(shown) >= query.limit)
+
+    async def end_of_events(self) -> str:
+        return await runs.end_of_events(self._db)
+
+
+def session_view(row: sessions.Session) -> Session:
+    return Session(
+        id=row.id,
+        domain=row.domain,
+        title=row.title,
+        context_type=row.context_type,
+        owner=row.owner,
+        status=row.status,
+        label=row.label,
+        started=row.created,
+        turns=row.turns,
+        last_active=row.updated,
+    )
+
+
+def turn_view(row: messages.Turn) -> Turn:
+    answer: AnswerReply | None = None
+    if row.status == "answered":
+        answer = AnswerReply(
+            content=row.content,
+            team=cast("Team", row.team),
+            confidence=row.confidence,
+            evidence=row.evidence,
+            collaboration_needed=row.collaboration_needed,
+            collaborators=row.collaborators,
+            contributions=row.contributions,
+            model=row.model,
+            label=row.label,
+        )
+    return Turn(
+        id=row.turn,
+        session=row.session,
+        question=row.question,
+        by=row.asker,
+        status=row.status,
+        asked=row.asked,
+        answer=answer,
+        failure=row.reason or None,
+        answered=row.answered,
+        correlation_id=row.correlation,
+    )
+
+
+def analysis_view(row: analyses.Analysis) -> Analysis:
+    return Analysis(
+        id=row.id,
+        by=row.asker,
+        subject=row.subject,
+        question=row.question,
+        status=row.status,
+        label=row.label,
+        started=row.started,
+        phases=row.phases,
+        executive_summary=row.executive_summary,
+        recommendations=row.recommendations,
+        confidence=row.confidence,
+        confidence_by_domain=row.confidence_by_domain,
+        completed=row.completed,
+        failure=row.reason or None,
+        correlation_id=row.correlation,
+    )
+
+
+def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
+    return KnowledgeItem(
+        id=row.id, knowledge=row.knowledge(), by=row.updated_by, created=row.created, updated=row.updated
+    )
+
+
+def record_view(row: runs.RunRecord) -> EventView:
+    return EventView(
+        domain=row.domain,
+        sequence=row.sequence,
+        kind=row.kind,
+        actor=row.actor,
+        id=row.id,
+        type=row.type,
+        time=row.time,
+        correlation=row.correlation,
+        principal=row.principal,
+        label=row.label,
+        causation=row.causation,
+        lane=row.lane,
+        reaction=row.reaction,
+        effect=row.effect,
+        body=_body(row.body),
+    )
+
+
+def _body(text: str) -> msgspec.Raw | None:
+    """The body where there is one that is JSON: what is stored is not always ours to trust."""
+    try:
+        return msgspec.json.decode(text, type=msgspec.Raw).copy() if text else None
+    except msgspec.DecodeError:
+        return None
