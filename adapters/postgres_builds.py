@@ -106,6 +106,9 @@ class PostgresBuild:
     @asynccontextmanager
     async def settle(self) -> AsyncIterator[PostgresSettlement]:
         connection = self._connection
+        schema = schema_of(self._projection.name, self._projection.version, self._number)
+        for table in await tables_of(connection, schema):
+            await connection.execute(f"ANALYZE {schema}.{table}")  # The first queries after the swap need statistics.
         async with connection.transaction():
             await connection.execute(
                 f"SET LOCAL lock_timeout = {SETTLE_LOCK_MS_MAX}; SET LOCAL synchronous_commit = on"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from adapters.postgres import decode_rows, json_text
 from contracts.domains import Clearance, Domain
@@ -58,7 +59,12 @@ class PostgresBatch:
         return decode_rows(projection.row, await self._connection.fetch(sql, *zip(*keys, strict=True)))
 
     async def save(self, projection: Projection[R], rows: Sequence[R]) -> None:
-        await self._connection.execute(_save_sql(projection, self._schema), json_text(rows))
+        if projection.appends:
+            columns, records = projection.row.__struct_fields__, map(_plain, rows)
+            place = {"schema_name": self._schema, "columns": columns}
+            await self._connection.copy_records_to_table(projection.table, records=records, **place)
+        else:
+            await self._connection.execute(_save_sql(projection, self._schema), json_text(rows))
 
     async def remove(self, projection: Projection[R], keys: Sequence[Key]) -> None:
         sql = f"DELETE FROM {self._schema}.{projection.table} t WHERE {_matches(projection)}"  # noqa: S608
@@ -84,11 +90,21 @@ def _save_sql(projection: AnyProjection, schema: str) -> str:
     table = f"{schema}.{projection.table}"
     columns = ", ".join(projection.row.__struct_fields__)
     insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, $1::json)"  # noqa: S608
-    if projection.appends:
-        return insert
     others = [column for column in projection.row.__struct_fields__ if column not in projection.key_columns]
     changes = ", ".join(f"{column} = excluded.{column}" for column in others)
     return f"{insert} ON CONFLICT ({', '.join(projection.key_columns)}) DO UPDATE SET {changes}"
+
+
+def _plain(row: Struct) -> tuple[object, ...]:
+    """A row for COPY: levels by name, texts without the character NUL, which PostgreSQL does not store."""
+    return tuple(
+        value.replace("\0", "\ufffd")
+        if isinstance(value, str) and "\0" in value
+        else value.value
+        if isinstance(value, Clearance)
+        else value
+        for value in astuple(row)
+    )
 
 
 class Pointer(Struct, frozen=True):

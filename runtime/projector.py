@@ -7,7 +7,7 @@ its last asynchronous commits) makes the projector read the log again from there
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 
 from contracts.domains import Domain
@@ -30,6 +30,7 @@ from runtime.telemetry import PROJECTED_TOTAL, SPAN_PROJECT, NoTelemetry, Teleme
 SPAN_BATCH_EVENTS_MAX = 100  # A larger batch is catching up, not live traffic.
 UNSAVED_EVENTS_MAX = 5_000  # How many records without news a position may stay behind what was read.
 BACKOFF_S_MIN = 0.1
+LAST_BATCH_S_MAX = 5.0  # What a stop allows the batch under way.
 BACKOFF_S_MAX = 5.0
 _log = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ class ExactlyOnceProjector:
                 await self._tell(domain, after)
                 async with following(self._event_log, domain, after) as batches:
                     async for batch in batches:
-                        await self._project(domain, readers, batch)
+                        await _undisturbed(self._project(domain, readers, batch))
                         wait_s = BACKOFF_S_MIN
                         await self._tell(domain, batch[-1].sequence)
             except OutdatedError as error:
@@ -206,6 +207,18 @@ class ExactlyOnceProjector:
         reader.saved = reader.seen = saved
         if number:
             self._telemetry.count(PROJECTED_TOTAL, number, projection=projection.name)
+
+
+async def _undisturbed(work: Coroutine[None, None, None]) -> None:
+    """Let a transaction end before a cancellation takes effect, if it ends within reason."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=LAST_BATCH_S_MAX)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _traces(records: Sequence[Logged]) -> dict[str, int]:
