@@ -127,11 +127,11 @@ class PrometheusMetrics:
 async def gather(rpc: Rpc, own: PrometheusMetrics, *, role: str, others: Sequence[str]) -> bytes:
     """The metrics of all roles as one text, each sample with the label `role`: our own (`role`) and what `others` answer.
 
-    A role that does not answer within a second is left out; `diarchy_role_up` says so. Never raises.
+    A role that does not answer within a second is left out; `diarchy_role_up{target=…}` says so. Never raises.
     """
     texts = await asyncio.gather(*(_ask(rpc, other) for other in others))
     for other, text in zip(others, texts, strict=True):
-        own.gauge(telemetry.ROLE_UP, 0 if text is None else 1, name=other)
+        own.gauge(telemetry.ROLE_UP, 0 if text is None else 1, target=other)
     found = [
         (role, own.text()),
         *((other, text) for other, text in zip(others, texts, strict=True) if text is not None),

@@ -9,6 +9,7 @@ from contracts.trace import SpanRecord
 
 LINES_MAX = 500
 WIDTH_MIN = 60
+DEPTH_DRAWN_MAX = 8  # deeper spans show their depth as a number
 SERVICE_CHARS_MAX = 12
 REASON_CHARS_MAX = 120
 
@@ -66,7 +67,7 @@ def render(spans: Sequence[SpanRecord], *, width: int = 100) -> str:
     lines = list(_tree(spans))
     service_chars = min(max(len(span.service) for span in spans), SERVICE_CHARS_MAX)
     name_chars = min(max(len(line.tree) + len(_label(line.span)) for line in lines), width // 2 - 5)
-    bar_chars = width - name_chars - service_chars - len("  99999.9 ms  ") - 1
+    bar_chars = width - name_chars - service_chars - len("  1234567.8 ms  ")
     text = [_headline(whole)]
     for line in lines[:LINES_MAX]:
         name = _clip(line.tree + _label(line.span), name_chars)
@@ -100,23 +101,24 @@ def _tree(spans: Sequence[SpanRecord]) -> Iterator[_Line]:
         children[span.parent_id if span.parent_id in known else None].append(span)
     seen: set[str] = set()
     # A stack, since a conversation's trace may be deeper than Python's own.
-    stack = [("", "", span) for span in reversed(children[None])]
+    stack = [("", "", 0, span) for span in reversed(children[None])]
     remaining = iter(sorted(spans, key=lambda span: span.start_ns))
     while True:
         while stack:
-            tree, below, span = stack.pop()
+            tree, below, depth, span = stack.pop()
             if span.span_id in seen:
                 continue
             seen.add(span.span_id)
-            yield _Line(tree, span)
+            yield _Line(tree if depth <= DEPTH_DRAWN_MAX else f"⋯{depth} ", span)
             under = children[span.span_id]
             for number, child in reversed(list(enumerate(under))):
-                last = number == len(under) - 1
-                stack.append((below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), child))
+                branch, next_below = ("└─ ", "   ") if number == len(under) - 1 else ("├─ ", "│  ")
+                drawn = depth <= DEPTH_DRAWN_MAX
+                stack.append((below + branch, below + next_below if drawn else below, depth + 1, child))
         left_over = next((span for span in remaining if span.span_id not in seen), None)
         if left_over is None:
             return
-        stack.append(("", "", left_over))
+        stack.append(("", "", 0, left_over))
 
 
 def _label(span: SpanRecord) -> str:
