@@ -1,0 +1,127 @@
+"""all-MiniLM-L6-v2 as an ONNX graph, built from its weights: no hub, no PyTorch.
+
+A BERT encoder (Devlin et al., arXiv:1810.04805) of six layers with mean pooling and L2 norm (Reimers and Gurevych,
+arXiv:1908.10084). Query, key and value are one matrix, and 1/√32 is folded into the query's part of it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+LAYERS = 6
+HIDDEN = 384
+HEADS = 12
+HEAD_SIZE = HIDDEN // HEADS
+LAYER_NORM_EPSILON = 1e-12
+OPSET = 20
+IR_VERSION = 10
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+def feed_forward_output(layer: int) -> str:
+    """The name of the matrix multiplication whose input has the largest outliers: the second of the feed-forward part."""
+    return f"layer{layer}.feed_forward.output.matmul"
+
+
+class _Graph:
+    """Nodes and constants under construction; every method returns the name of its result."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def op(self, kind: str, name: str, *inputs: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def dense(self, name: str, source: str, weight: NDArray[Any], bias: NDArray[Any]) -> str:
+        product = self.op("MatMul", f"{name}.matmul", source, self.constant(f"{name}.weight", weight.T))
+        return self.op("Add", name, product, self.constant(f"{name}.bias", bias))
+
+    def norm(self, name: str, source: str, stored: str) -> str:
+        scale = self.constant(f"{name}.scale", self.weights[f"{stored}.weight"])
+        bias = self.constant(f"{name}.bias", self.weights[f"{stored}.bias"])
+        return self.op("LayerNormalization", name, source, scale, bias, axis=-1, epsilon=LAYER_NORM_EPSILON)
+
+    def layer(self, index: int, source: str, mask: str) -> str:
+        name, stored = f"layer{index}", f"encoder.layer.{index}"
+        attended = self.attention(name, f"{stored}.attention.self", source, mask)
+        projected = self.stored_dense(f"{name}.attention.output", attended, f"{stored}.attention.output.dense")
+        residual = self.op("Add", f"{name}.attention.residual", projected, source)
+        middle = self.norm(f"{name}.attention.norm", residual, f"{stored}.attention.output.LayerNorm")
+        wide = self.stored_dense(f"{name}.feed_forward.input", middle, f"{stored}.intermediate.dense")
+        bent = self.op("Gelu", f"{name}.feed_forward.gelu", wide)
+        narrow = self.stored_dense(f"{name}.feed_forward.output", bent, f"{stored}.output.dense")
+        residual = self.op("Add", f"{name}.feed_forward.residual", narrow, middle)
+        return self.norm(f"{name}.feed_forward.norm", residual, f"{stored}.output.LayerNorm")
+
+    def stored_dense(self, name: str, source: str, stored: str) -> str:
+        return self.dense(name, source, self.weights[f"{stored}.weight"], self.weights[f"{stored}.bias"])
+
+    def attention(self, name: str, stored: str, source: str, mask: str) -> str:
+        scale = {"query": HEAD_SIZE**-0.5, "key": 1.0, "value": 1.0}
+        parts = [
+            (self.weights[f"{stored}.{part}.weight"], self.weights[f"{stored}.{part}.bias"], scale[part])
+            for part in scale
+        ]
+        weight = np.concatenate([matrix * factor for matrix, _, factor in parts]).astype(np.float32)
+        bias = np.concatenate([vector * factor for _, vector, factor in parts]).astype(np.float32)
+        joined = self.dense(f"{name}.qkv", source, weight, bias)
+        names = [f"{name}.{part}" for part in scale]
+        self.nodes.append(helper.make_node("Split", [joined], names, name=f"{name}.split", axis=-1, num_outputs=3))
+        query, key, value = (self.op("Reshape", f"{part}.heads", part, "heads_shape") for part in names)
+        query = self.op("Transpose", f"{query}.t", query, perm=[0, 2, 1, 3])
+        key = self.op("Transpose", f"{key}.t", key, perm=[0, 2, 3, 1])
+        value = self.op("Transpose", f"{value}.t", value, perm=[0, 2, 1, 3])
+        scores = self.op("Add", f"{name}.masked", self.op("MatMul", f"{name}.scores", query, key), mask)
+        mixed = self.op("MatMul", f"{name}.mixed", self.op("Softmax", f"{name}.softmax", scores, axis=-1), value)
+        mixed = self.op("Transpose", f"{name}.mixed.t", mixed, perm=[0, 2, 1, 3])
+        return self.op("Reshape", f"{name}.context", mixed, "hidden_shape")
+
+
+def build(weights: Weights) -> ModelProto:
+    """fp32 model: `input_ids` and `attention_mask` (int64, batch × tokens) to `embedding` (float32, batch × 384, norm 1)."""
+    graph = _Graph(weights)
+    graph.constant("heads_shape", np.array([0, 0, HEADS, HEAD_SIZE], np.int64))
+    graph.constant("hidden_shape", np.array([0, 0, HIDDEN], np.int64))
+    graph.constant("token_axis", np.array([1], np.int64))
+    graph.constant("mask_axes", np.array([1, 2], np.int64))
+    real = graph.op("Cast", "mask.float", "attention_mask", to=TensorProto.FLOAT)
+    absent = graph.op("Sub", "mask.absent", graph.constant("one", np.array(1, np.float32)), real)
+    absent = graph.op("Mul", "mask.penalty", absent, graph.constant("penalty", np.array(-10_000, np.float32)))
+    mask = graph.op("Unsqueeze", "mask", absent, "mask_axes")
+    state = _embeddings(graph)
+    for index in range(LAYERS):
+        state = graph.layer(index, state, mask)
+    column = graph.op("Unsqueeze", "mask.column", real, graph.constant("last_axis", np.array([-1], np.int64)))
+    total = graph.op("ReduceSum", "pool.sum", graph.op("Mul", "pool.masked", state, column), "token_axis", keepdims=0)
+    mean = graph.op("Div", "pool.mean", total, graph.op("ReduceSum", "pool.count", real, "token_axis", keepdims=1))
+    graph.op("LpNormalization", "embedding", mean, axis=-1, p=2)
+    shape = ["batch", "tokens"]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")]
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", HIDDEN])
+    body = helper.make_graph(graph.nodes, "all-MiniLM-L6-v2", inputs, [output], graph.constants)
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _embeddings(graph: _Graph) -> str:
+    """Word plus position plus token type 0, normalised. The token type is folded into the positions."""
+    words = graph.constant("words.table", graph.weights["embeddings.word_embeddings.weight"])
+    place = (
+        graph.weights["embeddings.position_embeddings.weight"]
+        + graph.weights["embeddings.token_type_embeddings.weight"][0]
+    )
+    places = graph.constant("positions.table", place)
+    word = graph.op("Gather", "words", words, "input_ids")
+    length = graph.op("Shape", "length", "input_ids", start=1, end=2)
+    position = graph.op("Slice", "positions", places, graph.constant("zero", np.array([0], np.int64)), length)
+    return graph.norm("embeddings", graph.op("Add", "embeddings.sum", word, position), "embeddings.LayerNorm")

@@ -1,0 +1,93 @@
+"""What a vector engine stores beside a vector, and a query's filter in terms every engine has: one meaning, three stores."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar, get_args
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from contracts.domains import Partition
+from contracts.retrieval import Entry, Hit, Query
+from runtime.errors import InvalidError
+
+T = TypeVar("T")
+
+PARTITIONS: tuple[Partition, ...] = get_args(Partition)
+HITS_MAX = 1_000
+UPSERT_ENTRIES_MAX = 256
+
+RANK = "label_rank"
+EXPIRES = "expires_epoch_s"
+KEYWORDS = ("category", "source", "media_type")
+"""The text fields a query may filter on; engines index them."""
+
+
+class Conditions(Struct, frozen=True):
+    """An entry may be returned if its rank is at most `rank_max`, it does not expire at or before `now_epoch_s`, and each of
+    the `matches` (a field of KEYWORDS, its value) holds exactly."""
+
+    rank_max: int
+    now_epoch_s: float
+    matches: tuple[tuple[str, str], ...]
+
+
+def conditions(query: Query) -> Conditions:
+    wanted = zip(KEYWORDS, (query.category, query.source, query.media_type), strict=True)
+    matches = tuple((field, value) for field, value in wanted if value is not None)
+    return Conditions(query.clearance.rank, query.now.timestamp(), matches)
+
+
+def payload(entry: Entry) -> dict[str, Any]:
+    """The entry as JSON values, with its label's rank and its expiry in epoch seconds, to the microsecond (left out: never)."""
+    values: dict[str, Any] = msgspec.to_builtins(entry)
+    values[RANK] = entry.label.rank
+    if entry.expires is not None:
+        values[EXPIRES] = entry.expires.timestamp()
+    return values
+
+
+def entry(values: dict[str, Any]) -> Entry:
+    """The entry that `payload` was made of."""
+    return msgspec.convert(values, Entry)
+
+
+def allowed(values: dict[str, Any], wanted: Conditions) -> bool:
+    """The conditions over one payload, for engines without filters of their own, and the reference for those with."""
+    if values[RANK] > wanted.rank_max or values.get(EXPIRES, float("inf")) <= wanted.now_epoch_s:
+        return False
+    return all(values[field] == value for field, value in wanted.matches)
+
+
+def point_id(text: str) -> str:
+    """The UUID in its canonical form. Raises InvalidError for anything else."""
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        raise InvalidError(f"the id of an entry must be a UUID, not {text[:60]!r}", "$.id") from error
+
+
+def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def check(entries: Sequence[Entry], vectors: Sequence[Sequence[float]], dimensions: int) -> None:
+    """Raises InvalidError unless there is one vector an entry and each is of the store's size."""
+    if len(entries) != len(vectors):
+        raise InvalidError(f"{len(entries)} entries came with {len(vectors)} vectors")
+    for vector in vectors:
+        check_size(vector, dimensions)
+
+
+def check_size(vector: Sequence[float], dimensions: int) -> None:
+    if len(vector) != dimensions:
+        raise InvalidError(f"a vector has {len(vector)} numbers where the store holds {dimensions}")
+
+
+def limit(query: Query) -> int:
+    return max(0, min(query.limit, HITS_MAX))
+
+
+def best(hits: Iterable[Hit], query: Query) -> list[Hit]:
+    """The hits of several partitions merged, best first, as many as the query wants."""
+    return sorted(hits, key=lambda hit: hit.score, reverse=True)[: limit(query)]

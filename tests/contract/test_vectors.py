@@ -1,0 +1,328 @@
+"""The VectorStore contract, on memory, on the embedded Qdrant engine, and on the server adapter.
+
+There is no Qdrant server binary among the packages, so the server adapter runs here over qdrant-client's own local mode
+(`AsyncQdrantClient(":memory:")`): its requests, filters and payloads are exercised, its HTTP transport is not.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qdrant_client import AsyncQdrantClient
+
+from adapters.memory_vectors import MemoryVectors
+from adapters.qdrant_edge import EdgeVectors
+from adapters.qdrant_server import ServerVectors
+from adapters.vector_payload import PARTITIONS
+from contracts.domains import Clearance, Partition
+from contracts.retrieval import Entry, Query
+from runtime.errors import InvalidError, UnavailableError
+from runtime.ports import VectorStore
+
+DIMENSIONS = 8
+NOW = datetime(2026, 11, 21, 12, 0, 0, 500_000, tzinfo=UTC)
+
+Opener = Callable[[], AbstractAsyncContextManager[VectorStore]]
+
+
+@asynccontextmanager
+async def memory() -> AsyncIterator[VectorStore]:
+    yield MemoryVectors(DIMENSIONS)
+
+
+@asynccontextmanager
+async def edge() -> AsyncIterator[VectorStore]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = EdgeVectors(Path(folder), DIMENSIONS)
+        await store.start()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[VectorStore]:
+    store = ServerVectors(AsyncQdrantClient(":memory:"), DIMENSIONS)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture(params=[memory, edge, server], ids=lambda opener: str(opener.__name__))
+def opener(request: pytest.FixtureRequest) -> Opener:
+    chosen: Opener = request.param
+    return chosen
+
+
+def exercise(opener: Opener, test: Callable[[VectorStore], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with opener() as store:
+            await test(store)
+
+    asyncio.run(run())
+
+
+def entry(number: int, label: Clearance = Clearance.PUBLIC, **fields: object) -> Entry:
+    values = {"title": f"title {number}", "text": f"text {number}", **fields}
+    return Entry(id=str(UUID(int=number)), label=label, **values)  # type: ignore[arg-type]
+
+
+def vector(seed: int) -> list[float]:
+    numbers = np.random.default_rng(seed).standard_normal(DIMENSIONS)
+    return [float(number) for number in numbers / np.linalg.norm(numbers)]
+
+
+def query(*partitions: Partition, **fields: object) -> Query:
+    values = {"clearance": Clearance.TOP_SECRET, "now": NOW, **fields}
+    return Query(partitions=partitions or ("ceo_knowledge",), text="", **values)  # type: ignore[arg-type]
+
+
+def test_an_entry_comes_back_as_it_was_stored(opener: Opener) -> None:
+    full = entry(
+        1,
+        Clearance.CONFIDENTIAL,
+        category="risk_management",
+        priority=9,
+        source="board",
+        tags=("a", "ü"),
+        expires=NOW + timedelta(microseconds=1),
+        attachment="ab" * 32,
+        media_type="text/csv",
+    )
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", [full, entry(2)], [vector(1), vector(2)])
+        hits = await store.search(query(), vector(1))
+        assert [hit.entry for hit in hits] == [full, entry(2)]
+        assert hits[0].partition == "ceo_knowledge"
+        assert hits[0].score == pytest.approx(1, abs=1e-5)
+        assert hits[1].score == pytest.approx(float(np.dot(vector(1), vector(2))), abs=1e-5)
+
+    exercise(opener, test)
+
+
+def test_every_partition_is_apart_and_a_search_spans_those_it_names(opener: Opener) -> None:
+    async def test(store: VectorStore) -> None:
+        for number, partition in enumerate(PARTITIONS):
+            await store.upsert(partition, [entry(number)], [vector(number)])
+        for number, partition in enumerate(PARTITIONS):
+            assert await store.count(partition) == 1
+            assert [hit.entry for hit in await store.search(query(partition), vector(0))] == [entry(number)]
+        hits = await store.search(query(*PARTITIONS), vector(3))
+        assert {hit.partition for hit in hits} == set(PARTITIONS)
+        assert hits[0].entry == entry(3)
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+    exercise(opener, test)
+
+
+def test_replaced_and_removed(opener: Opener) -> None:
+    async def test(store: VectorStore) -> None:
+        await store.upsert("shared_knowledge", [entry(1), entry(2)], [vector(1), vector(2)])
+        newer = entry(1, Clearance.RESTRICTED, expires=NOW + timedelta(hours=1))
+        await store.upsert("shared_knowledge", [newer], [vector(7)])
+        assert await store.count("shared_knowledge") == 2
+        hits = await store.search(query("shared_knowledge"), vector(7))
+        assert hits[0].entry == newer
+        assert hits[0].score == pytest.approx(1, abs=1e-5)
+        await store.remove("shared_knowledge", [newer.id, str(UUID(int=99))])
+        await store.remove("shared_knowledge", [])
+        assert [hit.entry for hit in await store.search(query("shared_knowledge"), vector(7))] == [entry(2)]
+        await store.upsert("shared_knowledge", [], [])
+        assert await store.count("shared_knowledge") == 1
+
+    exercise(opener, test)
+
+
+def test_a_replacement_without_expiry_never_expires(opener: Opener) -> None:
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", [entry(1, expires=NOW)], [vector(1)])
+        assert await store.search(query(), vector(1)) == []
+        await store.upsert("ceo_knowledge", [entry(1)], [vector(1)])
+        assert [hit.entry for hit in await store.search(query(), vector(1))] == [entry(1)]
+
+    exercise(opener, test)
+
+
+def test_filters_hold_together(opener: Opener) -> None:
+    stored = [
+        entry(1, category="a", source="x", media_type="text/csv"),
+        entry(2, category="a", source="y"),
+        entry(3, category="b", source="x", media_type="text/csv"),
+    ]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("code_knowledge", stored, [vector(number) for number in range(3)])
+
+        async def found(**fields: object) -> set[int]:
+            hits = await store.search(query("code_knowledge", **fields), vector(1))
+            return {UUID(hit.entry.id).int for hit in hits}
+
+        assert await found(category="a") == {1, 2}
+        assert await found(source="x") == {1, 3}
+        assert await found(media_type="text/csv") == {1, 3}
+        assert await found(category="a", source="x", media_type="text/csv") == {1}
+        assert await found(category="") == set()
+        assert len(await found(limit=2)) == 2
+        assert await found(limit=0) == set()
+
+    exercise(opener, test)
+
+
+def test_wrong_input_is_the_askers(opener: Opener) -> None:
+    async def test(store: VectorStore) -> None:
+        with pytest.raises(InvalidError, match="UUID"):
+            await store.upsert("ceo_knowledge", [Entry(id="x", title="", text="", label=Clearance.PUBLIC)], [vector(1)])
+        with pytest.raises(InvalidError, match="3 numbers"):
+            await store.upsert("ceo_knowledge", [entry(1)], [[0.0, 0.0, 1.0]])
+        with pytest.raises(InvalidError, match="3 numbers"):
+            await store.search(query(), [0.0, 0.0, 1.0])
+        with pytest.raises(InvalidError, match="0 vectors"):
+            await store.upsert("ceo_knowledge", [entry(1)], [])
+        assert await store.count("ceo_knowledge") == 0
+
+    exercise(opener, test)
+
+
+_moments = st.one_of(st.none(), st.integers(-3, 3).map(lambda microseconds: NOW + timedelta(microseconds=microseconds)))
+_entries = st.builds(
+    lambda number, label, expires, category: entry(number, label, expires=expires, category=category),
+    st.integers(0, 15),
+    st.sampled_from(Clearance),
+    _moments,
+    st.sampled_from(["", "a", "b"]),
+)
+_changes = st.lists(st.one_of(st.lists(_entries, min_size=1, max_size=6), st.integers(0, 15)), max_size=12)
+_queries = st.builds(
+    lambda clearance, category, limit: query(clearance=clearance, category=category, limit=limit),
+    st.sampled_from(Clearance),
+    st.sampled_from([None, "a"]),
+    st.integers(1, 20),
+)
+
+
+def test_any_history_is_searched_as_the_model_says(opener: Opener) -> None:
+    """Never above the clearance, never expired, the latest version only, best first, and nothing that belongs is missing."""
+
+    async def clear(store: VectorStore) -> None:
+        await store.remove("ceo_knowledge", [str(UUID(int=number)) for number in range(16)])
+
+    with asyncio.Runner() as runner:
+        context = opener()
+        store = runner.run(context.__aenter__())
+
+        @settings(max_examples=25, deadline=None)
+        @given(_changes, _queries, st.integers(0, 50))
+        def check(changes: list[list[Entry] | int], asked: Query, seed: int) -> None:
+            async def run() -> None:
+                await clear(store)
+                model: dict[str, Entry] = {}
+                for change in changes:
+                    if isinstance(change, int):
+                        model.pop(str(UUID(int=change)), None)
+                        await store.remove("ceo_knowledge", [str(UUID(int=change))])
+                        continue
+                    latest = {item.id: item for item in change}
+                    model |= latest
+                    vectors = [vector(UUID(item.id).int) for item in latest.values()]
+                    await store.upsert("ceo_knowledge", list(latest.values()), vectors)
+                hits = await store.search(asked, vector(seed))
+                belongs = [
+                    item
+                    for item in model.values()
+                    if item.label <= asked.clearance
+                    and (item.expires is None or item.expires > asked.now)
+                    and asked.category in (None, item.category)
+                ]
+                belongs.sort(key=lambda item: -float(np.dot(vector(UUID(item.id).int), vector(seed))))
+                assert [hit.entry for hit in hits] == belongs[: asked.limit]
+                assert await store.count("ceo_knowledge") == len(model)
+
+            runner.run(run())
+
+        try:
+            check()
+        finally:
+            runner.run(context.__aexit__(None, None, None))
+
+
+def test_edge_is_refused_before_start_after_close_and_to_a_second_owner(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = EdgeVectors(tmp_path, DIMENSIONS)
+        with pytest.raises(UnavailableError, match="not open"):
+            await store.count("ceo_knowledge")
+        await store.start()
+        second = EdgeVectors(tmp_path, DIMENSIONS)
+        with pytest.raises(UnavailableError, match="WAL"):
+            await second.start()
+        await store.close()
+        await store.close()
+        with pytest.raises(UnavailableError, match="not open"):
+            await store.search(query(), vector(1))
+        with pytest.raises(InvalidError, match="another size"):
+            await EdgeVectors(tmp_path, DIMENSIONS + 1).start()
+
+    asyncio.run(run())
+
+
+def test_edge_persists_over_reopening(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = EdgeVectors(tmp_path, DIMENSIONS)
+        await store.start()
+        await store.upsert("agent_memories", [entry(1), entry(2)], [vector(1), vector(2)])
+        await store.remove("agent_memories", [entry(1).id])
+        await store.close()
+        await store.start()
+        assert [hit.entry for hit in await store.search(query("agent_memories"), vector(1))] == [entry(2)]
+        await store.close()
+
+    asyncio.run(run())
+
+
+_DIE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from adapters.qdrant_edge import EdgeVectors
+from tests.contract.test_vectors import DIMENSIONS, entry, vector
+
+async def run():
+    store = EdgeVectors(Path(sys.argv[1]), DIMENSIONS)
+    await store.start()
+    for number in range(20):
+        await store.upsert("ceo_knowledge", [entry(number)], [vector(number)])
+    await store.remove("ceo_knowledge", [entry(0).id])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(run())
+"""
+
+
+def test_edge_keeps_what_it_acknowledged_over_kill_9(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    died = subprocess.run([sys.executable, "-c", _DIE, str(tmp_path)], cwd=root, check=False, env=dict(os.environ))  # noqa: S603
+    assert died.returncode == -signal.SIGKILL
+
+    async def run() -> None:
+        store = EdgeVectors(tmp_path, DIMENSIONS)
+        await store.start()
+        hits = await store.search(query(limit=50), vector(7))
+        assert hits[0].entry == entry(7)
+        assert {hit.entry.id for hit in hits} == {entry(number).id for number in range(1, 20)}
+        await store.close()
+
+    asyncio.run(run())
