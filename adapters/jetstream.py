@@ -97,8 +97,12 @@ class Broker:
         return int(self._client.max_payload)
 
     async def wait_connected(self) -> None:
-        """Return at once or when the connection is back."""
-        await self._connected.wait()
+        """Return at once or when the connection is back. Raises UnavailableError when it is closed for good."""
+        while not self.is_connected:
+            if self._closed.is_set():
+                raise UnavailableError("broker", "the connection is closed")
+            self._connected.clear()  # the client knows of a loss before it calls us
+            await self._connected.wait()
 
     async def wait_closed(self) -> None:
         """Return when the connection is closed for good: by `stop`, or by a server that no longer admits this user."""
@@ -148,7 +152,7 @@ class Broker:
         except (nats.errors.Error, TimeoutError) as error:
             _log.debug("broker connection not drained: %s", error)
         await self._client.close()
-        self._closed.set()
+        await self._on_closed()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task owned by the connection: cancelled and awaited by `stop`; its failure is logged."""
@@ -289,7 +293,7 @@ class Broker:
         self._connected.set()
 
     async def _on_disconnected(self) -> None:
-        if self._connected.is_set() and not self._stopping:
+        if not self._stopping:
             _log.warning("connection to the broker lost; reconnecting")
         self._connected.clear()
         for answer in list(self._pending):
@@ -301,6 +305,7 @@ class Broker:
         if not self._stopping:
             _log.critical("the broker closed the connection for good")
         self._closed.set()
+        self._connected.set()
 
 
 def _fail(answer: asyncio.Future[Any], reason: str) -> None:

@@ -16,7 +16,7 @@ from runtime.ports import EventLog
 from tests.contract.conftest import Run, World
 from tests.contract.records import actor, record
 
-BOTH = ("log", "run")
+BOTH: tuple[subjects.Lane, ...] = ("log", "run")
 
 
 async def collect(
@@ -195,10 +195,9 @@ def test_exactly_one_concurrent_writer_wins_each_position(run: Run, sizes: list[
             results = await asyncio.gather(
                 *(world.log.append(subject, offer, expected=last) for offer in offers), return_exceptions=True
             )
-            [winner] = [number for number, result in enumerate(results) if isinstance(result, int)]
+            [(winner, last)] = [(number, result) for number, result in enumerate(results) if isinstance(result, int)]
             assert all(isinstance(result, int | ConflictError) for result in results), results
             kept += offers[winner]
-            last = results[winner]
         stored = await world.log.read(subject)
         assert [one.record for one in stored] == kept
         assert stored[-1].sequence == last

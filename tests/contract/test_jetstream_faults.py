@@ -1,0 +1,225 @@
+"""What only the real broker can be asked: kill -9, restarts, idleness."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+
+import pytest
+
+from adapters.jetstream import Broker, connect
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_rpc import NatsRpc
+from adapters.jetstream_streams import ensure_streams
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Stored
+from runtime.errors import ConflictError, UnavailableError
+from tests.contract.records import actor, record
+from tests.servers import NatsServer
+
+BOTH: tuple[subjects.Lane, ...] = ("log", "run")
+
+
+def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            broker = await connect(server.url, user=server.user, password=server.password)
+            try:
+                await ensure_streams(broker)
+                await scenario(broker)
+            finally:
+                await broker.stop()
+
+    asyncio.run(main())
+
+
+async def restart(server: NatsServer) -> None:
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+
+
+class Traffic:
+    """A writer that behaves as the kernel does, a follower and a consumer, and what each has seen."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.log = JetStreamLog(broker)
+        self.queue = JetStreamQueue(broker)
+        self.kept: list[str] = []  # events whose append was acknowledged
+        self.published: set[str] = set()  # messages whose publish was acknowledged
+        self.followed: list[Stored] = []
+        self.consumed: set[str] = set()
+        self._progress = asyncio.Condition()
+
+    async def follow(self) -> None:
+        async for batch in self.log.follow(Domain.SOPHIA, BOTH, after=0):
+            self.followed.extend(batch)
+            await self._tell()
+
+    async def consume(self) -> None:
+        async for delivery in self.queue.consume(Domain.SOPHIA, "inbox"):
+            self.consumed.add(delivery.headers["Nats-Msg-Id"])
+            await delivery.ack()
+            await self._tell()
+
+    async def write(self) -> None:
+        subject, last = subjects.log(actor()), 0
+        while True:
+            events, message = [record() for _ in range(1 + last % 3)], record()
+            try:
+                last = await self.log.append(subject, events, expected=last)
+                self.kept += [event.envelope.id for event in events]
+                await self.queue.publish(subjects.inbox(actor()), message)
+                self.published.add(message.envelope.id)
+            except (UnavailableError, ConflictError):
+                last = await self._reread(subject)
+
+    async def _reread(self, subject: str) -> int:
+        while True:
+            await self.broker.wait_connected()
+            with suppress(UnavailableError):
+                stored = await self.log.read(subject)
+                return stored[-1].sequence if stored else 0
+
+    async def grown(self) -> None:
+        followed, consumed = len(self.followed) + 50, len(self.consumed) + 50
+        await self.until(lambda: len(self.followed) > followed and len(self.consumed) > consumed)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with self._progress:
+            await self._progress.wait_for(condition)
+
+    async def _tell(self) -> None:
+        async with self._progress:
+            self._progress.notify_all()
+
+
+def test_nothing_acknowledged_is_lost_by_kill_9_and_all_go_on(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        traffic = Traffic(broker)
+        readers = [asyncio.create_task(work()) for work in (traffic.follow, traffic.consume)]
+        writers = [asyncio.create_task(traffic.write()) for _ in range(4)]
+        await traffic.grown()
+        for _ in range(2):
+            await restart(own_server)
+            await traffic.grown()
+        await end(writers)
+        last = await traffic.log.last(Domain.SOPHIA)
+        await traffic.until(lambda: traffic.followed[-1].sequence == last and traffic.published <= traffic.consumed)
+        await end(readers)
+        followed = [one.record.envelope.id for one in traffic.followed]
+        assert [one.sequence for one in traffic.followed] == list(range(1, last + 1))
+        assert set(traffic.kept) <= set(followed)
+        assert len(set(followed)) == len(followed)
+
+    with_broker(own_server, scenario)
+
+
+async def end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results), results
+
+
+def test_calls_fail_at_once_while_the_broker_is_away(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        log, queue, rpc = JetStreamLog(broker), JetStreamQueue(broker), NatsRpc(broker)
+        subject = subjects.log(actor())
+        hanging = asyncio.Event()
+        asked = asyncio.Event()
+
+        async def hang(body: bytes) -> bytes:
+            asked.set()
+            await hanging.wait()
+            return body
+
+        await rpc.serve("sophia.rpc.hang", hang)
+        call = asyncio.create_task(rpc.call("sophia.rpc.hang", b"", timeout_s=60))
+        await asked.wait()
+        await asyncio.to_thread(own_server.kill)
+        async with asyncio.timeout(2):
+            with pytest.raises(UnavailableError):
+                await call
+            assert not broker.is_connected
+            for attempt in (
+                log.append(subject, [record()], expected=0),
+                log.append(subject, [record(), record()], expected=0),
+                log.read(subject),
+                log.last(Domain.SOPHIA),
+                log.wait(subject, after=0, timeout_s=30),
+                queue.publish(subjects.inbox(actor()), record()),
+                queue.dead_letters(),
+            ):
+                with pytest.raises(UnavailableError):
+                    await attempt
+        await asyncio.to_thread(own_server.start)
+        await broker.wait_connected()
+        assert await log.read(subject) == []  # what failed did not arrive later
+        assert await log.append(subject, [record()], expected=0) == 1
+
+    with_broker(own_server, scenario)
+
+
+def test_a_wait_survives_a_restart(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        log = JetStreamLog(broker)
+        subject = subjects.log(actor())
+
+        async def wait() -> bool:
+            while True:
+                try:
+                    return await log.wait(subject, after=0, timeout_s=30)
+                except UnavailableError:
+                    await broker.wait_connected()
+
+        waiting = asyncio.create_task(wait())
+        await restart(own_server)
+        await broker.wait_connected()
+        await log.append(subject, [record()], expected=0)
+        assert await waiting
+
+    with_broker(own_server, scenario)
+
+
+def test_the_topology_may_be_ensured_again(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        log, queue = JetStreamLog(broker), JetStreamQueue(broker)
+        subject = subjects.log(actor())
+        await log.append(subject, [record()], expected=0)
+        await queue.publish(subjects.inbox(actor()), record())
+        async with aclosing(queue.consume(Domain.SOPHIA, "inbox")) as deliveries:
+            await (await anext(deliveries)).ack()
+        await ensure_streams(broker)
+        assert await log.append(subject, [record()], expected=1) == 2
+
+    with_broker(own_server, scenario)
+
+
+def test_a_follower_whose_consumer_is_deleted_goes_on(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        log = JetStreamLog(broker)
+        subject = subjects.log(actor())
+        last = await log.append(subject, [record()], expected=0)
+        async with aclosing(log.follow(Domain.SOPHIA, BOTH, after=0)) as batches:
+            assert [one.sequence for one in await anext(batches)] == [1]
+            stream = subjects.log_stream(Domain.SOPHIA)
+            names = (await broker.api(f"CONSUMER.NAMES.{stream}", {}, dict))["consumers"]
+            for name in names:
+                await broker.api(f"CONSUMER.DELETE.{stream}.{name}", {}, dict)
+            await log.append(subject, [record(), record()], expected=last)
+            assert [one.sequence for one in await anext(batches)] == [2, 3]
+
+    with_broker(own_server, scenario)
+
+
+def test_a_stopped_broker_stays_stopped(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        await broker.stop()
+        await asyncio.gather(broker.stop(), broker.wait_closed())
+        assert not broker.is_connected
+        with pytest.raises(UnavailableError):
+            await JetStreamLog(broker).last(Domain.SOPHIA)
+
+    with_broker(own_server, scenario)
