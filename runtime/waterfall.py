@@ -58,7 +58,7 @@ def shape(spans: Sequence[SpanRecord]) -> Shape:
     )
 
 
-def render(spans: Sequence[SpanRecord], *, width: int = 100) -> str:
+def waterfall(spans: Sequence[SpanRecord], *, width: int = 100) -> str:
     """The spans as an indented tree with service, milliseconds and a bar on a common time axis; lines fit `width` (≥ 60)."""
     if not spans:
         return "no spans"

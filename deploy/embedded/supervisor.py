@@ -48,6 +48,19 @@ def standard_roles(names: Sequence[str] = ROLES) -> list[Role]:
     return [Role(name, (sys.executable, "-m", "deploy", "run", name)) for name in names]
 
 
+def holder(folder: Path) -> int | None:
+    """The process id of the supervisor that runs on this data folder; None when none does, whatever files it left."""
+    try:
+        with (folder / "lock").open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0) or None
+    except (OSError, ValueError):
+        return None
+    return None
+
+
 def say_ready(ready_fd: int) -> None:
     """Tell the supervisor that this role does its work now; without one (`ready_fd` below 0) nothing happens."""
     if ready_fd >= 0:

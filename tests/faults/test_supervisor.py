@@ -16,7 +16,7 @@ import nats
 import pytest
 
 from deploy.embedded.child import StartError
-from deploy.embedded.supervisor import Backoff, Role, State, Supervisor, standard_roles
+from deploy.embedded.supervisor import Backoff, Role, State, Supervisor, holder, standard_roles
 from deploy.settings import load
 
 
@@ -104,6 +104,9 @@ def test_a_second_supervisor_is_refused_and_told_by_whom(tmp_path: Path) -> None
             second = Supervisor(load(environment={}, data=str(tmp_path)), [])
             with pytest.raises(StartError, match=rf"in use by process {os.getpid()}; stop that one"):
                 await second.start()
+            assert holder(tmp_path) == os.getpid()
+        assert holder(tmp_path) is None
+        assert holder(tmp_path / "nowhere") is None
         third = Supervisor(load(environment={}, data=str(tmp_path)), [])
         await third.start()
         await third.stop()

@@ -1,7 +1,7 @@
 """A trace's shape and picture."""
 
 from contracts.trace import SpanRecord
-from runtime.waterfall import LINES_MAX, render, shape
+from runtime.waterfall import LINES_MAX, shape, waterfall
 
 MS = 1_000_000
 
@@ -44,7 +44,7 @@ def test_orphans_and_second_roots_are_named() -> None:
     assert not found.is_whole
     assert [one.name for one in found.orphans] == ["span 6"]
     assert [one.name for one in found.roots] == ["request /v1/ask", "span 7"]
-    text = render([*WHOLE, span(6, 99, 5, 6), span(7, None, 1, 2)])
+    text = waterfall([*WHOLE, span(6, 99, 5, 6), span(7, None, 1, 2)])
     assert "2 roots · 1 failed · 1 without their parent" in text
     assert "? span 6: its parent 0000000000000063 is missing" in text
 
@@ -60,21 +60,21 @@ request /v1/ask        sophia      100.0 ms  ███████████�
 
 
 def test_the_picture() -> None:
-    assert render(WHOLE, width=76) == PICTURE
+    assert waterfall(WHOLE, width=76) == PICTURE
 
 
 def test_lines_fit_the_width_however_deep_the_trace() -> None:
     deep = [span(number, number - 1 if number > 1 else None, number, 3000) for number in range(1, 1500)]
-    text = render(deep, width=80)
+    text = waterfall(deep, width=80)
     assert all(len(line) <= 80 for line in text.splitlines())
     assert f"… {1499 - LINES_MAX} more spans" in text
 
 
 def test_every_span_is_shown_once_even_in_a_ring() -> None:
-    text = render([span(1, 2, 0, 1), span(2, 1, 0, 1), span(3, 3, 0, 1)])
+    text = waterfall([span(1, 2, 0, 1), span(2, 1, 0, 1), span(3, 3, 0, 1)])
     assert all(text.count(f"span {number}") == 1 for number in (1, 2, 3))
 
 
 def test_nothing_and_no_time_are_no_trouble() -> None:
-    assert render([]) == "no spans"
-    assert "0.0 ms" in render([span(1, None, 5, 5)])
+    assert waterfall([]) == "no spans"
+    assert "0.0 ms" in waterfall([span(1, None, 5, 5)])
