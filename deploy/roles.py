@@ -2,61 +2,40 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 from actors.roster import ACTORS, TOOLS
 from adapters.jetstream import Broker, connect
-from adapters.jetstream_blobs import JetStreamBlobs
 from adapters.jetstream_log import JetStreamLog
-from adapters.jetstream_queue import JetStreamQueue
-from adapters.jetstream_rpc import NatsRpc
 from adapters.jetstream_streams import ensure_streams
 from adapters.otel import OtelTelemetry, otlp
-from adapters.prometheus import PrometheusMetrics
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
 from contracts.domains import Domain
+from deploy.clock import now
 from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
+from deploy.plant import Plant
 from deploy.settings import Settings, SettingsError
 from runtime.consumer import Consumer
 from runtime.effects import Outside
 from runtime.host import Host
 from runtime.lifecycle import run_until_stopped
-from runtime.ports import Runnable
+from runtime.ports import EventLog
 from runtime.reactor import Reactor
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
 _logger = logging.getLogger(__name__)
 
 
-class Plant:
-    """What all roles of one process share: the connection, the adapters over it, telemetry, and what has to be run."""
+async def run_roles(
+    roles: Sequence[str], settings: Settings, *, log: Callable[[Broker], EventLog] = JetStreamLog
+) -> None:
+    """Run the roles until SIGTERM or SIGINT. Raises SettingsError for an unknown role or missing servers.
 
-    def __init__(
-        self, settings: Settings, broker: Broker, telemetry: OtelTelemetry, metrics: PrometheusMetrics
-    ) -> None:
-        self.settings = settings
-        self.broker = broker
-        self.telemetry = telemetry
-        self.metrics = metrics
-        self.log = JetStreamLog(broker)
-        self.queue = JetStreamQueue(broker)
-        self.blobs = JetStreamBlobs(broker)
-        self.spans = JetStreamSpanStore(broker)
-        self.rpc = NatsRpc(broker, telemetry)
-        self.parts: list[Runnable] = []
-        self.watched: list[Callable[[], Awaitable[None]]] = []
-
-    async def metrics_text(self, _request: bytes) -> bytes:
-        """This process's metrics, for the gateway's gathering."""
-        return self.metrics.text()
-
-
-async def run_roles(roles: Sequence[str], settings: Settings) -> None:
-    """Run the roles until SIGTERM or SIGINT. Raises SettingsError for an unknown role or missing servers."""
+    `log` makes the event log of a connection; fault tests put one in that fails.
+    """
     unknown = [role for role in roles if role not in ROLES]
     if unknown or not roles:
         raise SettingsError(f"{', '.join(unknown) or 'no role'}: roles are {', '.join(ROLES)}", "roles")
@@ -73,14 +52,13 @@ async def run_roles(roles: Sequence[str], settings: Settings) -> None:
         )
         stack.push_async_callback(broker.stop)
         await ensure_streams(broker)
-        metrics = PrometheusMetrics()
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
-            service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None, metrics=metrics
+            service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None
         )
         await telemetry.start()
         stack.push_async_callback(telemetry.stop)
-        plant = Plant(settings, broker, telemetry, metrics)
+        plant = Plant(settings, broker, log(broker), telemetry)
         for role in roles:
             await _wire(role, plant)
         for role in roles:
@@ -113,6 +91,7 @@ async def _wire(role: str, plant: Plant) -> None:
 async def _worker(domain: Domain, plant: Plant) -> None:
     """Inbox and reactions of one domain."""
     from adapters.retrieval import RemoteRetrieval
+
     from deploy.providers import chat_model
 
     limits = plant.settings.limits
@@ -152,10 +131,6 @@ def _projector(plant: Plant) -> None:
             plant.log, PostgresReadModels(postgres), PROJECTIONS, announce=announce, telemetry=plant.telemetry
         )
     )
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def run(roles: Sequence[str], settings: Settings) -> None:

@@ -1,0 +1,145 @@
+"""The gateway role: the HTTP API over the running servers, and the first administrator."""
+
+import asyncio
+import logging
+
+import msgspec
+from adapters.retrieval import RemoteRetrieval
+from argon2 import PasswordHasher
+
+from adapters.postgres import Postgres, PostgresDb
+from adapters.prometheus import gather
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Envelope, Record
+from contracts.ids import keyed_id
+from contracts.retrieval import Query
+from contracts.subjects import actor_ref
+from contracts.users import CreateUser
+from deploy.clock import now
+from deploy.embedded.supervisor import ROLES
+from deploy.keys import admin_password, signing_key
+from deploy.plant import Plant
+from gateway.identity import Passwords, Tokens
+from gateway.reads import PostgresReads
+from gateway.server import GatewayServer
+from gateway.services import CheckFunction, GatewaySettings, Services
+from gateway.watch import ProjectionWatch
+from runtime.errors import UnavailableError
+
+ADMIN_CHECK_S = 5.0
+_logger = logging.getLogger(__name__)
+
+
+async def wire_gateway(plant: Plant) -> None:
+    """Add the gateway's parts to what the process runs."""
+    settings = plant.settings
+    limits = settings.limits
+    postgres = Postgres(settings.postgres.dsn.reveal(), connections_max=limits.postgres_connections_max)
+    db = PostgresDb(postgres)
+    retrieval = RemoteRetrieval(plant.rpc, plant.telemetry)
+    others = [role for role in ROLES if role != "gateway"]
+
+    async def metrics() -> bytes:
+        return await gather(plant.rpc, plant.telemetry.metrics, role="gateway", others=others)
+
+    services = Services(
+        log=plant.log,
+        queue=plant.queue,
+        retrieval=retrieval,
+        blobs=plant.blobs,
+        reads=PostgresReads(db),
+        spans=plant.spans,
+        telemetry=plant.telemetry,
+        tokens=Tokens(signing_key(settings)),
+        passwords=Passwords(),
+        watch=ProjectionWatch(plant.rpc),
+        clock=now,
+        checks=_checks(plant, db, retrieval, others),
+        metrics=metrics,
+        settings=GatewaySettings(
+            wait_s=limits.wait_s_default,
+            wait_s_max=limits.wait_s_max,
+            body_bytes_max=limits.body_bytes_max,
+            file_bytes_max=limits.blob_bytes_max,
+            requests_in_flight_max=limits.requests_in_flight_max,
+            streams_max=limits.streams_max,
+        ),
+    )
+    plant.parts.append(FirstAdministrator(plant))
+    plant.parts.append(GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port))
+
+
+def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: list[str]) -> dict[str, CheckFunction]:
+    async def broker() -> str:
+        return f"{sum([await plant.log.last(domain) for domain in Domain])} records in the logs"
+
+    async def database() -> str:
+        await db.rows(_One, "SELECT 1 AS one")
+        return "answers"
+
+    async def search() -> str:
+        query = Query(partitions=("shared_knowledge",), text="ready?", clearance=Clearance.PUBLIC, now=now(), limit=1)
+        await retrieval.search(query)
+        return "answers"
+
+    def role(name: str) -> CheckFunction:
+        async def check() -> str:
+            await plant.rpc.call(subjects.metrics(name), b"", timeout_s=2.0)
+            return "answers"
+
+        return check
+
+    return {"broker": broker, "database": database, "search": search, **{name: role(name) for name in others}}
+
+
+class _One(msgspec.Struct):
+    one: int
+
+
+class FirstAdministrator:
+    """Sees to it that the configured administrator exists: asks the system domain to create him, once. A Runnable."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._ensure(), name="first administrator")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _ensure(self) -> None:
+        username = self._plant.settings.gateway.admin_username
+        actor = actor_ref(Domain.SYSTEM, "user", username)
+        while True:
+            try:
+                if await self._plant.log.read(subjects.log(actor)):
+                    return
+                password = await asyncio.to_thread(admin_password, self._plant.settings)
+                encoded = await asyncio.to_thread(PasswordHasher().hash, password)
+                message = CreateUser(
+                    username=username, password_hash=encoded, roles=("admin",), clearance=Clearance.TOP_SECRET
+                )
+                identity = keyed_id("first administrator", username)
+                envelope = Envelope(
+                    id=identity,
+                    type=tag(CreateUser),
+                    time=now(),
+                    correlation=identity,
+                    principal="system",
+                    source=Domain.SYSTEM,
+                    target=Domain.SYSTEM,
+                    clearance=Clearance.TOP_SECRET,
+                    label=Clearance.TOP_SECRET,
+                )
+                await self._plant.queue.publish(subjects.inbox(actor), Record(envelope, msgspec.json.encode(message)))
+            except UnavailableError as error:
+                _logger.warning("the first administrator waits: %s", error)
+                await asyncio.sleep(ADMIN_CHECK_S)
+            else:
+                return

@@ -1,0 +1,32 @@
+"""Plant: what all roles of one process share."""
+
+from collections.abc import Awaitable, Callable
+
+from adapters.jetstream import Broker
+from adapters.jetstream_blobs import JetStreamBlobs
+from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_rpc import NatsRpc
+from adapters.otel import OtelTelemetry
+from adapters.span_store import JetStreamSpanStore
+from deploy.settings import Settings
+from runtime.ports import EventLog, Runnable
+
+
+class Plant:
+    """The connection, the adapters over it, telemetry, and what the roles add: parts to run, and tasks whose end is a failure."""
+
+    def __init__(self, settings: Settings, broker: Broker, log: EventLog, telemetry: OtelTelemetry) -> None:
+        self.settings = settings
+        self.broker = broker
+        self.telemetry = telemetry
+        self.log = log
+        self.queue = JetStreamQueue(broker)
+        self.blobs = JetStreamBlobs(broker)
+        self.spans = JetStreamSpanStore(broker)
+        self.rpc = NatsRpc(broker, telemetry)
+        self.parts: list[Runnable] = []
+        self.watched: list[Callable[[], Awaitable[None]]] = []
+
+    async def metrics_text(self, _request: bytes) -> bytes:
+        """This process's metrics, for the gateway's gathering."""
+        return self.telemetry.metrics.text()
