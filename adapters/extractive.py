@@ -200,7 +200,7 @@ def _pattern(section: Section) -> re.Pattern[str] | None:
 
 def _scores(pool: _Pool, usable: Sequence[int], section: Section, question: str) -> dict[int, float]:
     """How well each sentence suits the section; the question's words count twice, the guidance's once."""
-    query = Counter({word: 2 for word in words(question)})
+    query = Counter(dict.fromkeys(words(question), 2))
     prose = _is_prose(section)
     if not prose:
         query.update(set(words(f"{section.name.replace('_', ' ')} {section.guidance}")))
