@@ -1,0 +1,1 @@
+"""The demo company: Tidewick Networks, made up for this project."""
