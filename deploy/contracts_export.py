@@ -8,7 +8,7 @@ import msgspec
 from contracts.catalogue import EVENTS, tag
 from contracts.domains import Domain
 from contracts.facts import FACT_DOMAINS, SIGNAL, Fact
-from contracts.subjects import ID_CHARS_MAX, publisher, actor_ref
+from contracts.subjects import ID_CHARS_MAX, actor_ref, publisher
 
 FOLDER = Path("docs") / "contracts"
 _ID_PATTERN = f"^[A-Za-z0-9_-]{{1,{ID_CHARS_MAX}}}$"

@@ -4,11 +4,11 @@ import asyncio
 import logging
 
 import msgspec
-from adapters.retrieval import RemoteRetrieval
 from argon2 import PasswordHasher
 
 from adapters.postgres import Postgres, PostgresDb
 from adapters.prometheus import gather
+from adapters.retrieval import RemoteRetrieval
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
@@ -38,7 +38,7 @@ async def wire_gateway(plant: Plant) -> None:
     limits = settings.limits
     postgres = Postgres(settings.postgres.dsn.reveal(), connections_max=limits.postgres_connections_max)
     db = PostgresDb(postgres)
-    retrieval = RemoteRetrieval(plant.rpc, plant.telemetry)
+    retrieval = RemoteRetrieval(plant.rpc)
     others = [role for role in ROLES if role != "gateway"]
 
     async def metrics() -> bytes:

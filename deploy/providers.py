@@ -1,8 +1,11 @@
 """Which models the settings name: chat providers in their order, and what embeds."""
 
+from collections.abc import Awaitable, Callable
+
+from adapters.batching_embedder import BatchingEmbedder
 from adapters.extractive import ExtractiveModel
 from deploy.settings import Settings
-from runtime.ports import ChatModel, Embedder
+from runtime.ports import ChatModel, Embedder, Runnable, VectorStore
 
 
 def chat_model(settings: Settings) -> ChatModel:
@@ -20,13 +23,42 @@ def chat_model(settings: Settings) -> ChatModel:
     )
 
 
-def embedder(settings: Settings) -> Embedder:
-    """MiniLM in this process, or a server that speaks OpenAI's embeddings."""
+def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
+    """What embeds, concurrent calls merged into batches, and what has to be started for it, in this order."""
     wanted = settings.embedding
     if wanted.provider == "openai":
         from adapters.openai_embeddings import OpenAiEmbedder
 
-        return OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions)
+        return OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions), []
     from adapters.minilm import MiniLm
 
-    return MiniLm(settings.folder / "models")
+    model = MiniLm(settings.folder / "models")
+    batching = BatchingEmbedder(model)
+    return batching, [model, batching]
+
+
+def vector_store(settings: Settings, dimensions: int) -> tuple[VectorStore, Runnable]:
+    """The configured Qdrant server, else the engine in this process; the second one has to be started."""
+    if settings.qdrant.url:
+        from adapters.qdrant_server import ServerVectors
+
+        server = ServerVectors.connect(settings.qdrant.url, dimensions, settings.qdrant.api_key.reveal() or None)
+        return server, Opened(server.start, server.close)
+    from adapters.qdrant_edge import EdgeVectors
+
+    edge = EdgeVectors(settings.folder / "vectors", dimensions)
+    return edge, Opened(edge.start, edge.close)
+
+
+class Opened:
+    """Something that is opened and closed, as a Runnable."""
+
+    def __init__(self, open_: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> None:
+        self._open = open_
+        self._close = close
+
+    async def start(self) -> None:
+        await self._open()
+
+    async def stop(self) -> None:
+        await self._close()

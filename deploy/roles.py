@@ -91,14 +91,13 @@ async def _wire(role: str, plant: Plant) -> None:
 async def _worker(domain: Domain, plant: Plant) -> None:
     """Inbox and reactions of one domain."""
     from adapters.retrieval import RemoteRetrieval
-
     from deploy.providers import chat_model
 
     limits = plant.settings.limits
     outside = Outside(
         log=plant.log,
         queue=plant.queue,
-        retrieval=RemoteRetrieval(plant.rpc, plant.telemetry),
+        retrieval=RemoteRetrieval(plant.rpc),
         model=chat_model(plant.settings),
         blobs=plant.blobs,
         telemetry=plant.telemetry,

@@ -2,7 +2,8 @@
 
     python -m tests.faults.dying_worker ROLE FOLDER
 
-Each death leaves a file in FOLDER named after the effect, so that the restarted worker lives past it.
+It does so only while FOLDER holds a file `armed`. Each death leaves a file there named after the effect, so that the
+restarted worker lives past it.
 """
 
 import os
@@ -38,10 +39,12 @@ class DyingLog:
     async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
         sequence = await self._log.append(subject, records, expected=expected)
         address = subjects.parse(subject)
-        if address.lane == "run" and address.actor.kind in DIES_IN:
+        if address.lane == "run" and address.actor.kind in DIES_IN and (self._folder / "armed").exists():
             for record in records:
                 effect = msgspec.json.decode(record.body, type=EffectRecorded)
-                name = f"{address.actor.domain.value}-{address.actor.id}-{address.reaction}-{effect.effect}-{effect.name}"
+                name = (
+                    f"{address.actor.domain.value}-{address.actor.id}-{address.reaction}-{effect.effect}-{effect.name}"
+                )
                 marker = self._folder / name.replace(" ", "_")
                 if not marker.exists():
                     marker.touch()

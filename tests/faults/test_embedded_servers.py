@@ -15,21 +15,21 @@ from deploy.embedded.nats_server import NatsServer
 from deploy.embedded.postgres_server import PostgresServer
 
 
-def test_the_broker_keeps_its_port_and_passwords_over_restarts(tmp_path: Path) -> None:
+def test_the_broker_keeps_its_port_and_passwords_over_restarts(data_folder: Path) -> None:
     async def scenario() -> None:
-        first = NatsServer(tmp_path)
+        first = NatsServer(data_folder)
         await first.start()
         url, password = first.url, first.password
         await first.stop()
         await first.stop()
-        second = NatsServer(tmp_path)
+        second = NatsServer(data_folder)
         await second.start()
         assert (second.url, second.password) == (url, password)
         await second.stop()
         with socket.create_server(("127.0.0.1", int(url.rpartition(":")[2]))):
-            await second_start_elsewhere(tmp_path, url)
+            await second_start_elsewhere(data_folder, url)
         for name in ("credentials.json", "nats.conf"):
-            assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+            assert (data_folder / name).stat().st_mode & 0o777 == 0o600
 
     async def second_start_elsewhere(folder: Path, taken: str) -> None:
         third = NatsServer(folder)
@@ -40,19 +40,19 @@ def test_the_broker_keeps_its_port_and_passwords_over_restarts(tmp_path: Path) -
     asyncio.run(scenario())
 
 
-def test_a_wanted_port_that_is_taken_is_an_error_that_shows_the_servers_words(tmp_path: Path) -> None:
+def test_a_wanted_port_that_is_taken_is_an_error_that_shows_the_servers_words(data_folder: Path) -> None:
     async def scenario() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
-            server = NatsServer(tmp_path, port=taken.getsockname()[1])
+            server = NatsServer(data_folder, port=taken.getsockname()[1])
             with pytest.raises(StartError, match=r"(?s)nats-server ended with status 1.*address already in use"):
                 await server.start()
 
     asyncio.run(scenario())
 
 
-def test_an_outside_publisher_may_publish_facts_and_nothing_else(tmp_path: Path) -> None:
+def test_an_outside_publisher_may_publish_facts_and_nothing_else(data_folder: Path) -> None:
     async def scenario() -> None:
-        server = NatsServer(tmp_path)
+        server = NatsServer(data_folder)
         await server.start()
         denied: asyncio.Queue[Exception] = asyncio.Queue()
         publisher = await nats.connect(
@@ -63,7 +63,7 @@ def test_an_outside_publisher_may_publish_facts_and_nothing_else(tmp_path: Path)
         await owner.flush()
         await publisher.publish("sophia.pub.signal.one", b"fact")
         assert (await everything.next_msg(5)).subject == "sophia.pub.signal.one"
-        for subject in ("sophia.in.1.signal.one", "sophia.log.1.signal.one", "$JS.API.STREAM.LIST"):
+        for subject in ("sophia.in.1.signal.one", "sophia.log.1.signal.one", "dlq.pub.one.two", "$JS.API.STREAM.LIST"):
             await publisher.publish(subject, b"forged")
             assert "permissions violation" in str(await asyncio.wait_for(denied.get(), 5)).lower()
         await publisher.subscribe("sophia.log.>")
@@ -79,8 +79,8 @@ def test_an_outside_publisher_may_publish_facts_and_nothing_else(tmp_path: Path)
     asyncio.run(scenario())
 
 
-def test_the_database_works_from_a_folder_too_deep_for_a_socket(tmp_path: Path) -> None:
-    folder = tmp_path / ("deep" * 15) / ("deeper" * 10)
+def test_the_database_works_from_a_folder_too_deep_for_a_socket(data_folder: Path) -> None:
+    folder = data_folder / ("deep" * 15) / ("deeper" * 10)
 
     async def scenario() -> None:
         server = PostgresServer(folder)
@@ -103,9 +103,9 @@ def test_the_database_works_from_a_folder_too_deep_for_a_socket(tmp_path: Path) 
         assert (folder / "data").stat().st_uid != 0
 
 
-def test_a_database_left_behind_is_ended_before_the_next_starts(tmp_path: Path) -> None:
+def test_a_database_left_behind_is_ended_before_the_next_starts(data_folder: Path) -> None:
     async def scenario() -> None:
-        left, successor = PostgresServer(tmp_path), PostgresServer(tmp_path)
+        left, successor = PostgresServer(data_folder), PostgresServer(data_folder)
         await left.start()
         await successor.start()
         assert await asyncio.wait_for(left.ended(), 5) == 0
@@ -116,24 +116,24 @@ def test_a_database_left_behind_is_ended_before_the_next_starts(tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_a_damaged_database_is_an_error_that_shows_the_servers_words(tmp_path: Path) -> None:
+def test_a_damaged_database_is_an_error_that_shows_the_servers_words(data_folder: Path) -> None:
     async def scenario() -> None:
-        server = PostgresServer(tmp_path)
+        server = PostgresServer(data_folder)
         await server.start()
         await server.stop()
-        (tmp_path / "data" / "global" / "pg_control").unlink()
+        (data_folder / "data" / "global" / "pg_control").unlink()
         with pytest.raises(StartError, match=r"(?s)postgres ended with status.*pg_control.*"):
             await server.start()
 
     asyncio.run(scenario())
 
 
-def test_a_log_file_is_bounded_and_remembers_its_end(tmp_path: Path) -> None:
-    log = LogFile(tmp_path / "x.log", bytes_max=100)
+def test_a_log_file_is_bounded_and_remembers_its_end(data_folder: Path) -> None:
+    log = LogFile(data_folder / "x.log", bytes_max=100)
     for number in range(50):
         log.write(f"line {number}\n".encode())
     log.close()
-    sizes = [file.stat().st_size for file in sorted(tmp_path.iterdir())]
+    sizes = [file.stat().st_size for file in sorted(data_folder.iterdir())]
     assert len(sizes) == 2
     assert max(sizes) <= 100
     assert log.tail.splitlines()[-1] == "line 49"

@@ -60,9 +60,9 @@ async def stack(folder: Path, *roles: Role) -> AsyncIterator[tuple[Supervisor, W
         await supervisor.stop()
 
 
-def test_what_dies_is_restarted_where_it_was(tmp_path: Path) -> None:
+def test_what_dies_is_restarted_where_it_was(data_folder: Path) -> None:
     async def scenario() -> None:
-        async with stack(tmp_path, role("sophia", "steady")) as (supervisor, watcher):
+        async with stack(data_folder, role("sophia", "steady")) as (supervisor, watcher):
             settings = supervisor.settings
             user, password = settings.nats.user, settings.nats.password.reveal()
             client = await nats.connect(settings.nats.url, user=user, password=password)
@@ -83,10 +83,10 @@ def test_what_dies_is_restarted_where_it_was(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_stops_in_order_and_in_time_even_when_a_role_will_not(tmp_path: Path) -> None:
+def test_stops_in_order_and_in_time_even_when_a_role_will_not(data_folder: Path) -> None:
     async def scenario() -> None:
         roles = [role("projector", "steady"), role("sophia", "stubborn"), role("gateway", "steady")]
-        async with stack(tmp_path, *roles) as (supervisor, watcher):
+        async with stack(data_folder, *roles) as (supervisor, watcher):
             began = time.monotonic()
             await supervisor.stop()
             assert time.monotonic() - began < 5
@@ -98,26 +98,26 @@ def test_stops_in_order_and_in_time_even_when_a_role_will_not(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
-def test_a_second_supervisor_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+def test_a_second_supervisor_is_refused_and_told_by_whom(data_folder: Path) -> None:
     async def scenario() -> None:
-        async with stack(tmp_path):
-            second = Supervisor(load(environment={}, data=str(tmp_path)), [])
+        async with stack(data_folder):
+            second = Supervisor(load(environment={}, data=str(data_folder)), [])
             with pytest.raises(StartError, match=rf"in use by process {os.getpid()}; stop that one"):
                 await second.start()
-            assert holder(tmp_path) == os.getpid()
-        assert holder(tmp_path) is None
-        assert holder(tmp_path / "nowhere") is None
-        third = Supervisor(load(environment={}, data=str(tmp_path)), [])
+            assert holder(data_folder) == os.getpid()
+        assert holder(data_folder) is None
+        assert holder(data_folder / "nowhere") is None
+        third = Supervisor(load(environment={}, data=str(data_folder)), [])
         await third.start()
         await third.stop()
 
     asyncio.run(scenario())
 
 
-def test_a_role_that_cannot_start_ends_the_start_with_its_last_words(tmp_path: Path) -> None:
+def test_a_role_that_cannot_start_ends_the_start_with_its_last_words(data_folder: Path) -> None:
     async def scenario() -> None:
         watcher = Watcher()
-        settings = load(environment={}, data=str(tmp_path))
+        settings = load(environment={}, data=str(data_folder))
         supervisor = Supervisor(settings, [role("sophia", "broken")], on_state=watcher)
         with pytest.raises(StartError, match=r"(?s)sophia ended with status 3 before it was ready.*wrong quarter"):
             await supervisor.start()
@@ -127,21 +127,21 @@ def test_a_role_that_cannot_start_ends_the_start_with_its_last_words(tmp_path: P
     asyncio.run(scenario())
 
 
-def test_a_role_that_fails_once_is_tried_again(tmp_path: Path) -> None:
+def test_a_role_that_fails_once_is_tried_again(data_folder: Path) -> None:
     async def scenario() -> None:
-        async with stack(tmp_path, role("sophia", "broken at first", str(tmp_path / "tried"))) as (_, watcher):
+        async with stack(data_folder, role("sophia", "broken at first", str(data_folder / "tried"))) as (_, watcher):
             states = [state for name, state in watcher.seen if name == "sophia"]
             assert states == ["starting", "down", "starting", "ready"]
             assert "again in 0.2 s" in "".join(watcher.details)
-        log = (tmp_path / "logs" / "sophia.log").read_text()
+        log = (data_folder / "logs" / "sophia.log").read_text()
         assert "wrong quarter" in log
         assert "at work" in log
 
     asyncio.run(scenario())
 
 
-def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:
-    argv = [sys.executable, "-m", "tests.faults.supervised_stack", str(tmp_path)]
+def test_nothing_outlives_a_killed_supervisor(data_folder: Path) -> None:
+    argv = [sys.executable, "-m", "tests.faults.supervised_stack", str(data_folder)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own test program
         assert process.stdout is not None
         pids = [int(word) for word in process.stdout.readline().split()]
@@ -154,7 +154,7 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:
             assert readable, "a child outlived its supervisor"
 
     async def again() -> None:
-        async with stack(tmp_path) as (supervisor, _):
+        async with stack(data_folder) as (supervisor, _):
             assert supervisor.pid("postgres")
 
     asyncio.run(again())
