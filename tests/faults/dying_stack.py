@@ -1,0 +1,32 @@
+"""A whole stack whose domain workers die after effects (see dying_worker) once the marker folder holds `armed`.
+
+    python -m tests.faults.dying_stack DATA MARKERS
+
+Prints the gateway's URL once it serves, then whatever is the process id of `sophia` for each line it reads.
+"""
+
+import asyncio
+import sys
+
+from deploy.embedded.supervisor import ROLES, Role, Supervisor, standard_roles
+from deploy.settings import load
+from deploy.stack import url_of, with_port
+
+DYING = ("sophia", "artemis", "ceo")
+
+
+async def main(data: str, markers: str) -> None:
+    roles = standard_roles([name for name in ROLES if name not in DYING])
+    roles += [Role(name, (sys.executable, "-m", "tests.faults.dying_worker", name, markers)) for name in DYING]
+    supervisor = Supervisor(with_port(load(data=data), 0), roles)
+    await supervisor.start()
+    print(url_of(supervisor.settings), flush=True)
+    try:
+        while await asyncio.to_thread(sys.stdin.readline):
+            print(supervisor.pid("sophia"), flush=True)
+    finally:
+        await supervisor.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,138 @@
+"""A comprehensive analysis survives kill -9 after each of its effects, and pays for each model call once."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import kill
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.domains import Clearance
+from tests.model_server import ModelServer, Options, calls_per_key, recorded
+from tests.stack import ROOT, Stack, ok
+
+ANALYSIS = {"subject": "Portal", "question": "Can we build a self-service portal for the customers we lose?"}
+WAIT_S = 110
+
+
+class DyingStack(Stack):
+    """A stack of `tests.faults.dying_stack`, answered by a counting model server."""
+
+    def __init__(self, folder: Path, model: ModelServer) -> None:
+        provider = f'[{{"name": "counting", "base_url": "{model.url}", "model": "counting", "timeout_s": 60}}]'
+        super().__init__(folder / "data", DIARCHY_CHAT=provider, DIARCHY_LIMITS_ACK_WAIT_S="1")
+        self.markers = folder / "markers"
+        self.markers.mkdir()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "tests.faults.dying_stack", str(self.folder), str(self.markers)],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url, self.role_logs()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.communicate(timeout=30)
+
+    def sophia(self) -> int:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def running(folder: Path, **options: Any) -> Iterator[tuple[DyingStack, httpx.Client, Path]]:
+    record = folder / "calls.jsonl"
+    with ModelServer(Options(record=record, **options)) as model:
+        stack = DyingStack(folder, model)
+        try:
+            stack.start()
+            with stack.client(clearance=Clearance.TOP_SECRET) as client:
+                _learn(client)
+                yield stack, client, record
+        finally:
+            stack.stop()
+
+
+def _learn(client: httpx.Client) -> None:
+    for number, partition in enumerate(("ceo_knowledge", "artemis_technical", "sophia_business")):
+        item = {
+            "title": f"Portal note {number}",
+            "content": "A self-service portal was proposed for small-business customers, who leave after billing errors.",
+            "category": "strategic_planning",
+            "confidentiality": "internal",
+            "partition": partition,
+        }
+        ok(client.post("/v1/knowledge", json=item))
+        search = {"query": "self-service portal", "partitions": [partition]}
+        while not ok(client.post("/v1/knowledge/search", json=search))["hits"]:
+            pass  # The request itself is the wait: the item is found once its reaction has indexed it.
+
+
+def analyse(client: httpx.Client) -> dict[str, Any]:
+    response = client.post("/v1/analyses", json=ANALYSIS, headers={"Prefer": f"wait={WAIT_S}"}, timeout=WAIT_S + 10)
+    answer: dict[str, Any] = ok(response)
+    assert answer["status"] == "completed"
+    return answer
+
+
+def comparable(analysis: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in analysis.items() if name not in ("id", "correlation_id", "started", "completed")
+    }
+
+
+@pytest.mark.timeout(300)
+def test_killed_after_each_effect_the_answer_is_the_same_and_each_call_was_made_once(tmp_path: Path) -> None:
+    with running(tmp_path) as (stack, client, record):
+        undisturbed = analyse(client)
+        calls = len(recorded(record))
+        assert calls > 0
+        (stack.markers / "armed").touch()
+        disturbed = analyse(client)
+        run = ok(client.get(f"/v1/runs/{disturbed['correlation_id']}"))
+        effects = [event for event in run["events"] if event["effect"]]
+        deaths = [marker.name for marker in stack.markers.iterdir() if marker.name != "armed"]
+        assert len(deaths) == len(effects), (deaths, effects)
+        assert {domain for domain in ("sophia", "artemis", "ceo") if any(d.startswith(domain) for d in deaths)} == {
+            "sophia",
+            "artemis",
+            "ceo",
+        }
+        assert comparable(disturbed) == comparable(undisturbed)
+        assert len(recorded(record)) == 2 * calls
+        assert set(calls_per_key(record).values()) == {1}
+
+
+@pytest.mark.timeout(180)
+def test_killed_in_the_middle_of_a_call_only_that_call_repeats_with_its_key(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    with running(tmp_path, hold=2, release=release) as (stack, client, record):
+        headers = {"Prefer": "respond-async", "Idempotency-Key": "one"}
+        ok(client.post("/v1/analyses", json=ANALYSIS, headers=headers), 202)
+        while len(recorded(record)) < 2:
+            ok(client.get("/health"))  # The model server holds the second call now.
+        kill(stack.sophia(), signal.SIGKILL)
+        release.touch()
+        headers["Prefer"] = f"wait={WAIT_S}"
+        response = client.post("/v1/analyses", json=ANALYSIS, headers=headers, timeout=WAIT_S + 10)
+        assert ok(response)["status"] == "completed"
+        counts = calls_per_key(record)
+        held = recorded(record)[1]["key"]
+        assert counts.pop(held) in (1, 2)
+        assert set(counts.values()) == {1}
