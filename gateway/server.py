@@ -31,6 +31,10 @@ class GatewayServer:
         self._server: Any = None
         self._serving: asyncio.Task[None] | None = None
 
+    @property
+    def open_streams(self) -> int:
+        return self._gateway.streams.open if self._gateway else 0
+
     async def start(self) -> None:
         """Return when connections are accepted. Raises UnavailableError when the address cannot be used."""
         await self._services.watch.start()

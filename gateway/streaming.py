@@ -26,6 +26,10 @@ class Streams:
         self._open = 0
         self._stopping = asyncio.Event()
 
+    @property
+    def open(self) -> int:
+        return self._open
+
     def stop(self) -> None:
         """End every stream and every wait; idempotent."""
         self._stopping.set()
