@@ -37,7 +37,8 @@ class Gateway:
         self._handler = Handler(services, self.streams)
         self.app = falcon.asgi.App(middleware=[_SecurityHeaders()])
         self.app.req_options.keep_blank_qs_values = True
-        self.app.add_error_handler((Exception, falcon.HTTPError), self._unrouted)
+        self.app.add_error_handler(Exception, self._unrouted)
+        self.app.add_error_handler(falcon.HTTPError, self._unrouted)  # The framework has its own handler for these.
         self._add([*table(metrics_open=settings.metrics_open), *_documents()])
 
     def _add(self, routes: list[Route]) -> None:

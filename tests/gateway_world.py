@@ -1,0 +1,380 @@
+"""The gateway over the kernel, the actors and the projections' folds, all in memory: only the agents' thinking is replaced."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from msgspec import Struct
+
+from actors import conversation as conversations
+from actors.ceo.knowledge_item import knowledge_item
+from actors.signal import signal
+from actors.sophia import analysis as analyses_actor
+from actors.system.user import user
+from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from adapters.span_store import MemorySpanStore
+from contracts import subjects
+from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
+from contracts.catalogue import tag
+from contracts.conversation import Answer, Answered, Asked, Fail
+from contracts.domains import Clearance, Domain, Partition
+from contracts.envelope import Envelope, Message, Record, Stored
+from contracts.http import (
+    Analyses,
+    AnalysesQuery,
+    Analysis,
+    EventsQuery,
+    EventView,
+    KnowledgeItem,
+    MessagesQuery,
+    Session,
+    Sessions,
+    SessionsQuery,
+    Turns,
+)
+from contracts.ids import new_id
+from contracts.model import Evidence, Prompt, Reply
+from contracts.retrieval import Entry, Hit, Query
+from contracts.subjects import ActorRef
+from contracts.users import CreateUser, Role
+from gateway import reads
+from gateway.app import Gateway
+from gateway.identity import Passwords, Principal, Tokens
+from gateway.services import EventsRead, GatewaySettings, Services
+from gateway.watch import ProjectionWatch
+from projections import analyses, knowledge, messages, runs, sessions
+from runtime.actor import Actor, AnyActor, Recorded
+from runtime.consumer import Consumer
+from runtime.effects import Effects, Outside
+from runtime.errors import UnavailableError
+from runtime.host import Host
+from runtime.limits import Limits
+from runtime.reactor import Reactor
+from runtime.read_models import Projection, logged
+from runtime.telemetry import NoTelemetry
+
+LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
+SETTINGS = GatewaySettings(
+    wait_s=5, projection_wait_s=0.2, progress_poll_s=0.02, events_poll_s=0.02, heartbeat_s=0.5, body_bytes_max=300_000
+)
+HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+DOMAINS = (Domain.SOPHIA, Domain.ARTEMIS, Domain.CEO, Domain.SYSTEM)
+R = TypeVar("R", bound=Struct)
+
+
+def token_key() -> bytes:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+TOKENS = Tokens(token_key())
+
+
+class Silent:
+    """A model nobody asks."""
+
+    name = "silent"
+
+    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+        raise NotImplementedError
+
+
+class Words:
+    """Retrieval by counting common words."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[Partition, str], Entry] = {}
+
+    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
+        self.entries.update({(partition, entry.id): entry for entry in entries})
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
+        for id in ids:  # noqa: A001 - the field's name
+            self.entries.pop((partition, id), None)
+
+    async def search(self, query: Query) -> list[Hit]:
+        """Without a filter on clearance, on purpose: the gateway must not rely on it alone."""
+        words = set(query.text.lower().split())
+        hits = [
+            Hit(entry=entry, partition=partition, score=len(words & set(entry.text.lower().split())) / len(words))
+            for (partition, _), entry in self.entries.items()
+            if partition in query.partitions
+        ]
+        return sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score)[: query.limit]
+
+
+class Agents:
+    """What stands for thinking: echoes; a question that begins with a word of these behaves as it says."""
+
+    def __init__(self) -> None:
+        self.release = asyncio.Event()
+        self.asked = 0
+
+    async def converse(self, recorded: Recorded[Asked], effects: Effects) -> None:
+        self.asked += 1
+        turn, text = recorded.event.turn, recorded.event.text
+        if text.startswith("slow"):
+            await self.release.wait()
+        if text.startswith("fail"):
+            await effects.tell(Fail(turn=turn, reason="the model refused"))
+            return
+        label = Clearance.TOP_SECRET if text.startswith("leak") else recorded.envelope.label
+        answered = Answered(
+            turn=turn,
+            content=f"echo: {text}",
+            team="business_insight",
+            confidence=0.5,
+            evidence=(Evidence(id="e", title="t", text="x", label=label, score=0.5),),
+            collaboration_needed=False,
+            collaborators=(),
+            contributions=(),
+            model="echo",
+            label=label,
+        )
+        await effects.tell(Answer(turn=turn, answer=answered))
+
+    async def analyse(self, recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+        for phase in PHASES:
+            result = PhaseResult(
+                phase=phase,
+                domain=Domain.SOPHIA,
+                sections={"text": recorded.event.subject},
+                confidence=0.5,
+                evidence=(),
+                model="echo",
+                label=recorded.envelope.label,
+            )
+            await effects.tell(RecordPhase(result=result))
+        await effects.tell(FinishAnalysis())
+
+
+class FoldedReads:
+    """Reads that fold the logs anew for every question: always as fresh as the log."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+        self.down = False
+
+    def _all(self) -> list[Stored]:
+        if self.down:
+            raise UnavailableError("postgres", "connection refused")
+        return [
+            Stored(one.subject, one.sequence, one.record)
+            for stream in self._broker.logs.values()
+            for one in stream.messages
+            if one.record is not None
+        ]
+
+    def _fold(self, projection: Projection[R]) -> list[R]:
+        rows: dict[tuple[str, ...], R] = {}
+        for one in projection.wanted(logged(self._all())):
+            key = projection.key(one)
+            if key is None:
+                continue
+            row = projection.fold(rows.get(key), one)
+            if row is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = row
+        return list(rows.values())
+
+    async def sessions(
+        self, query: SessionsQuery, *, owner: str | None, domains: Sequence[Domain], clearance: Clearance
+    ) -> Sessions:
+        found = [
+            row
+            for row in self._fold(sessions.SESSIONS)
+            if owner in (None, row.owner) and row.domain in domains and row.label <= clearance
+        ]
+        found.sort(key=lambda row: row.created, reverse=True)
+        return Sessions(sessions=tuple(map(reads.session_view, found[: query.limit])))
+
+    async def session(self, id: str, *, clearance: Clearance) -> Session | None:  # noqa: A002 - the field's name
+        found = [row for row in self._fold(sessions.SESSIONS) if row.id == id and row.label <= clearance]
+        return reads.session_view(found[0]) if found else None
+
+    async def turns(self, session: str, query: MessagesQuery, *, clearance: Clearance) -> Turns:
+        found = [row for row in self._fold(messages.MESSAGES) if row.session == session and row.label <= clearance]
+        found.sort(key=lambda row: row.sequence, reverse=True)
+        return Turns(turns=tuple(map(reads.turn_view, found[: query.limit])))
+
+    async def analyses(self, query: AnalysesQuery, *, by: str | None, clearance: Clearance) -> Analyses:
+        found = [row for row in self._fold(analyses.ANALYSES) if by in (None, row.asker) and row.label <= clearance]
+        return Analyses(analyses=tuple(map(reads.analysis_view, found[: query.limit])))
+
+    async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
+        found = [row for row in self._fold(analyses.ANALYSES) if row.id == id and row.label <= clearance]
+        return reads.analysis_view(found[0]) if found else None
+
+    async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
+        return [
+            reads.item_view(row)
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.id in ids and row.label <= clearance and (row.expires is None or row.expires > now)
+        ]
+
+    def _records(self, clearance: Clearance) -> list[EventView]:
+        rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance]
+        return [reads.record_view(row) for row in sorted(rows, key=lambda row: (row.time, row.domain, row.sequence))]
+
+    async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
+        return [view for view in self._records(clearance) if view.correlation == correlation]
+
+    async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
+        """The cursor is how many records there are before it."""
+        records = self._records(clearance)
+        start = int(query.after or 0)
+        page = records[start : start + query.limit]
+        shown = tuple(
+            view
+            for view in page
+            if (query.domain in (None, view.domain))
+            and query.type in (None, view.type)
+            and query.correlation in (None, view.correlation)
+            and view.lane == query.lane
+        )
+        return EventsRead(shown, str(start + len(page)), more=start + len(page) < len(records))
+
+    async def end_of_events(self) -> str:
+        return str(len(self._all()))
+
+
+class World:
+    """A running system in memory, and clients of its gateway."""
+
+    def __init__(self, settings: GatewaySettings = SETTINGS) -> None:
+        self.broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
+        self.log = MemoryLog(self.broker)
+        self.queue = MemoryQueue(self.broker)
+        self.rpc = MemoryRpc(self.broker)
+        self.words = Words()
+        self.agents = Agents()
+        self.reads = FoldedReads(self.broker)
+        self.spans = MemorySpanStore()
+        self.consumers: list[Consumer] = []
+        self.checks: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {}
+        self.services = Services(
+            log=self.log,
+            queue=self.queue,
+            retrieval=self.words,
+            blobs=MemoryBlobs(self.broker),
+            reads=self.reads,
+            spans=self.spans,
+            telemetry=NoTelemetry(),
+            tokens=TOKENS,
+            passwords=Passwords(HASHER),
+            watch=ProjectionWatch(self.rpc),
+            clock=now,
+            checks=self.checks,
+            metrics=self._metrics,
+            settings=settings,
+        )
+        self.gateway = Gateway(self.services)
+
+    async def _metrics(self) -> bytes:
+        return b"diarchy_up 1\n"
+
+    async def __aenter__(self) -> "World":
+        actors: list[AnyActor] = [
+            Actor(
+                "conversation",
+                conversations.State(),
+                conversations.decide,
+                conversations.evolve,
+                self.agents.converse,
+            ),
+            Actor(
+                "analysis", analyses_actor.State(), analyses_actor.decide, analyses_actor.evolve, self.agents.analyse
+            ),
+            knowledge_item,
+            signal,
+            user,
+        ]
+        outside = Outside(
+            log=self.log,
+            queue=self.queue,
+            retrieval=self.words,
+            model=Silent(),
+            blobs=MemoryBlobs(self.broker),
+            telemetry=NoTelemetry(),
+            clock=now,
+            tools={},
+            limits=LIMITS,
+        )
+        for domain in DOMAINS:
+            host = Host(actors, self.log, now, LIMITS, NoTelemetry())
+            reactor = Reactor(actors, outside)
+            self.consumers.append(Consumer(self.queue, domain, "inbox", host.handle, LIMITS, NoTelemetry()))
+            self.consumers.append(Consumer(self.queue, domain, "reactor", reactor.handle, LIMITS, NoTelemetry()))
+        for consumer in self.consumers:
+            await consumer.start()
+        await self.services.watch.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.gateway.streams.stop()
+        for consumer in self.consumers:
+            await consumer.stop()
+
+    @asynccontextmanager
+    async def client(
+        self, *roles: Role, name: str = "ann", clearance: Clearance = Clearance.CONFIDENTIAL, base: str | None = None
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """A client with a token; without roles, without one. `base` is a real server's address."""
+        principal = Principal(username=name, roles=roles, clearance=clearance)
+        headers = {"Authorization": f"Bearer {TOKENS.issue(principal, now())}"} if roles else {}
+        transport = None if base else httpx.ASGITransport(app=self.gateway.app, raise_app_exceptions=True)
+        async with httpx.AsyncClient(
+            transport=transport, base_url=base or "http://gateway", headers=headers, timeout=20
+        ) as client:
+            yield client
+
+    async def add_user(self, username: str, password: str, *roles: Role, clearance: Clearance) -> None:
+        message = CreateUser(username=username, password_hash=HASHER.hash(password), roles=roles, clearance=clearance)
+        actor = ActorRef(Domain.SYSTEM, "user", username)
+        await self.send(actor, message)
+        assert await self.log.wait(subjects.log(actor), after=0, timeout_s=5)
+
+    async def send(self, actor: ActorRef, message: Message, label: Clearance = Clearance.PUBLIC) -> None:
+        identity = new_id()
+        envelope = Envelope(
+            id=identity,
+            type=tag(type(message)),
+            time=now(),
+            correlation=identity,
+            principal="system",
+            source=Domain.SYSTEM,
+            target=actor.domain,
+            label=label,
+        )
+        await self.queue.publish(subjects.inbox(actor), Record(envelope, msgspec.json.encode(message)))
+
+    def recorded(self) -> int:
+        """How many messages and records there are anywhere."""
+        streams = (*self.broker.inboxes.values(), *self.broker.logs.values())
+        return sum(len(stream.messages) for stream in streams)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(body(), 60))
+
+
+def sse(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Name and data of each event of a stream's text."""
+    events = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
+        if "data" in fields:
+            events.append((fields["event"], msgspec.json.decode(fields["data"])))
+    return events
