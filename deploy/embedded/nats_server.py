@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from contracts.facts import FACT_DOMAINS
 from deploy.embedded.child import Child, Command, LogFile, StartError, until
 
 START_S_MAX = 10.0
@@ -35,7 +36,9 @@ class Credentials(Struct, frozen=True):
 class NatsServer:
     """Every acknowledged message is on disk (`sync_interval: always`). Restarted, it keeps its port and its passwords.
 
-    Users: `diarchy` may do everything; `publisher` may only publish facts to `<domain>.pub.>` and take the answers.
+    Users: `diarchy` may do everything; `publisher` may only publish facts to `<domain>.pub.<kind>.<id>` and
+    listen on `_INBOX.>` for the acknowledgements. So our own roles must have another inbox prefix: what is answered to them
+    is not for publishers.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, log: LogFile | None = None) -> None:
@@ -136,6 +139,7 @@ def _credentials(path: Path) -> Credentials:
 
 def _config(folder: Path, port: int, credentials: Credentials) -> str:
     text = json.dumps  # The server's configuration language takes JSON strings.
+    facts = sorted({f"{domain.value}.pub.*.*" for domain in FACT_DOMAINS.values()})
     return f"""\
 server_name: diarchy
 host: {HOST}
@@ -151,7 +155,7 @@ authorization {{
   users: [
     {{ user: {USER}, password: {text(credentials.diarchy)} }}
     {{ user: {PUBLISHER}, password: {text(credentials.publisher)}, permissions: {{
-      publish: {{ allow: ["*.pub.>"] }}
+      publish: {{ allow: {text(facts)} }}
       subscribe: {{ allow: ["_INBOX.>"] }}
     }} }}
   ]

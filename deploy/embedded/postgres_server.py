@@ -5,6 +5,7 @@ above it are opened for passing through (not for reading) where they are not.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -17,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from deploy.embedded.child import Child, Command, LogFile, StartError, alive, until
+from deploy.embedded.child import Child, Command, LogFile, StartError, alive, explain, until
 
 START_S_MAX = 30.0  # recovery after a crash included
 STOP_S_MAX = 0.7  # of each of the two ways to stop
@@ -98,6 +99,8 @@ class PostgresServer:
         if self._child is not None:
             child, self._child = self._child, None
             await child.stop(signal.SIGINT, signal.SIGQUIT, grace_s=STOP_S_MAX)
+        with contextlib.suppress(OSError):  # Not there, or not empty: a killed server leaves its socket.
+            self._sockets.rmdir()
 
     async def ended(self) -> int:
         """Wait until the server ends by itself; its exit status."""
@@ -135,7 +138,8 @@ class PostgresServer:
         finally:
             await child.stop(signal.SIGTERM, grace_s=STOP_S_MAX)
         if status != 0:
-            raise StartError(f"initdb ended with status {status}:\n{self._log.tail}")
+            remedy = f"Check that {self._folder} can be written by {user or 'this user'} and has 100 MB to spare."
+            raise StartError(explain("initdb", self._log, f"ended with status {status}", remedy))
         fresh.rename(self._data)
 
     async def _outlive_predecessor(self) -> None:

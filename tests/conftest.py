@@ -1,0 +1,18 @@
+"""Fixtures for all tests."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """A folder for an embedded stack.
+
+    Not `tmp_path`: another pytest that starts meanwhile closes the folder above that to other users, and under root the
+    embedded database is one.
+    """
+    with tempfile.TemporaryDirectory(prefix="diarchy-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
