@@ -1,6 +1,5 @@
 """The ReadModels port on PostgreSQL."""
 
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,8 +21,6 @@ from adapters.postgres_schema import (
 from contracts.domains import Domain
 from runtime.errors import ConflictError
 from runtime.read_models import AnyProjection, OutdatedError
-
-_log = logging.getLogger(__name__)
 
 
 class PostgresReadModels:
@@ -88,16 +85,14 @@ class PostgresReadModels:
 
 async def _drop_left_over(connection: Any, name: str) -> None:
     """Drop the schemas of rebuilds that were killed: neither serving nor previous, and nobody is rebuilding."""
-    left = "SELECT nspname FROM pg_namespace WHERE nspname ~ $1"
-    pattern = f"^{name}_v[0-9]+_[0-9]+$"
+    schemas = await connection.fetch("SELECT nspname FROM pg_namespace WHERE nspname ~ $1", f"^{name}_v[0-9]+_[0-9]+$")
+    builds = {
+        int(number): int(version) for version, number in (row[0].rsplit("_v", 1)[1].split("_") for row in schemas)
+    }
     pointer = await connection.fetchrow("SELECT build, previous_build FROM diarchy.projections WHERE name = $1", name)
-    for record in await connection.fetch(left, pattern):
-        version, build = (int(part) for part in record[0].removeprefix(f"{name}_v").split("_"))
-        if build in (pointer[0], pointer[1]):
-            continue
-        if not await connection.fetchval(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", rebuild_lock(name)
-        ):
-            return
-        _log.info("dropping the unfinished build %s", record[0])
-        await drop_build(connection, name, version, build)
+    left = builds.keys() - set(pointer)
+    if left and await connection.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", rebuild_lock(name)
+    ):
+        for build in left:
+            await drop_build(connection, name, builds[build], build)

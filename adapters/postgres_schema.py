@@ -145,8 +145,11 @@ async def create_build(connection: Any, projection: AnyProjection) -> int:
 
 
 async def drop_build(connection: Any, name: str, version: int, build: int) -> None:
-    await connection.execute(f"DROP SCHEMA IF EXISTS {schema_of(name, version, build)} CASCADE")
-    await connection.execute("DELETE FROM diarchy.positions WHERE name = $1 AND build = $2", name, build)
+    """Drop a build, unless it is the serving or the previous one by now: a swap may have been committed unheard."""
+    pointer = await lock_pointer(connection, name)
+    if build not in (pointer.build, pointer.previous_build):
+        await connection.execute(f"DROP SCHEMA IF EXISTS {schema_of(name, version, build)} CASCADE")
+        await connection.execute("DELETE FROM diarchy.positions WHERE name = $1 AND build = $2", name, build)
 
 
 async def tables_of(connection: Any, schema: str) -> list[str]:

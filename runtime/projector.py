@@ -29,6 +29,9 @@ from runtime.telemetry import PROJECTED_TOTAL, SPAN_PROJECT, NoTelemetry, Teleme
 
 SPAN_BATCH_EVENTS_MAX = 100  # A larger batch is catching up, not live traffic.
 UNSAVED_EVENTS_MAX = 5_000  # How many records without news a position may stay behind what was read.
+CHECK_EVERY_S = (
+    5.0  # How often the stored positions are compared with ours: nothing else tells of a rollback when all is quiet.
+)
 BACKOFF_S_MIN = 0.1
 LAST_BATCH_S_MAX = 5.0  # What a stop allows the batch under way.
 BACKOFF_S_MAX = 5.0
@@ -50,6 +53,11 @@ class _Reader:
         self.saved = saved
         self.seen = saved
 
+    def demand(self, stored: int, ours: int, domain: Domain) -> None:
+        """Raise _MovedBackError where the stored position is below what we had committed."""
+        if stored < ours:
+            raise _MovedBackError(f"{self.projection.name} went back in {domain.value} from {ours} to {stored}")
+
 
 class ExactlyOnceProjector:
     """Folds the logs into all given projections until stopped. A Runnable.
@@ -67,12 +75,15 @@ class ExactlyOnceProjector:
         *,
         announce: Announce | None = None,
         telemetry: Telemetry | None = None,
+        check_every_s: float = CHECK_EVERY_S,
     ) -> None:
         self._event_log = log
         self._read_models = read_models
         self._projections = tuple(projections)
         self._announce = announce
         self._telemetry: Telemetry = telemetry or NoTelemetry()
+        self._check_every_s = check_every_s
+        self._readers: dict[Domain, list[_Reader]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -101,6 +112,9 @@ class ExactlyOnceProjector:
                 if current or outdated:
                     wait_s = BACKOFF_S_MIN
                     await self._follow_all(current, outdated)
+            except _MovedBackError as error:
+                _log.warning("%s", error)
+                continue
             except UnavailableError as error:
                 _log.warning("projector waits %.1f s: %s", wait_s, error)
             except Exception:  # noqa: BLE001 - reported whole, tried again: the positions have not moved
@@ -110,7 +124,8 @@ class ExactlyOnceProjector:
 
     async def _follow_all(self, current: Sequence[AnyProjection], outdated: Sequence[AnyProjection]) -> None:
         """Returns when a projection was brought up to date, or a serving build is no longer of our version."""
-        tasks = []
+        self._readers = {}
+        tasks = [asyncio.create_task(self._check(), name="check positions")]
         for domain in Domain:
             readers = [one for one in current if domain in one.domains]
             if readers:
@@ -125,6 +140,19 @@ class ExactlyOnceProjector:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _check(self) -> None:
+        """Raise _MovedBackError as soon as a stored position is seen to be below what was committed."""
+        while True:
+            await asyncio.sleep(self._check_every_s)
+            try:
+                for domain, readers in list(self._readers.items()):
+                    for reader in readers:
+                        ours = reader.saved
+                        stored = (await self._read_models.positions(reader.projection)).get(domain, 0)
+                        reader.demand(stored, ours, domain)
+            except UnavailableError as error:
+                _log.warning("positions not checked: %s", error)
 
     async def _upgrade(self, outdated: Sequence[AnyProjection]) -> None:
         for one in outdated:
@@ -145,6 +173,7 @@ class ExactlyOnceProjector:
         while True:
             try:
                 readers = [_Reader(one, (await self._read_models.positions(one)).get(domain, 0)) for one in projections]
+                self._readers[domain] = readers
                 after = min(reader.saved for reader in readers)
                 await self._tell(domain, after)
                 async with following(self._event_log, domain, after) as batches:
