@@ -20,6 +20,9 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 class Envelope(Struct, frozen=True, kw_only=True):
     """Who sent what, why, on whose behalf, and how confidential it is.
 
+    `causation` is the message an event came from, or the event whose reaction sent a message. In an event, `reaction` is the
+    event whose reaction sent that message, so that the events of a run form a tree.
+
     `clearance` is the asker's: the ceiling of every read done on his behalf. `label` is how confidential this body is: at
     least that of everything it rests on. `traceparent` is W3C Trace Context. `prev` and `hash` chain an actor's log.
     """
@@ -31,6 +34,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
     principal: str
     source: Domain
     causation: str | None = None
+    reaction: str | None = None
     target: Domain | None = None
     clearance: Clearance = Clearance.PUBLIC
     label: Clearance = Clearance.PUBLIC
@@ -102,6 +106,7 @@ def from_headers(headers: dict[str, str]) -> Envelope:
         principal=headers[_HEADERS["principal"]],
         source=Domain(headers[_HEADERS["source"]]),
         causation=get(_HEADERS["causation"]),
+        reaction=get(_HEADERS["reaction"]),
         target=Domain(target) if target else None,
         clearance=Clearance(get(_HEADERS["clearance"], "public")),
         label=Clearance(get(_HEADERS["label"], "public")),

@@ -38,11 +38,11 @@ async def wire_gateway(plant: Plant) -> None:
     limits = settings.limits
     postgres = Postgres(settings.postgres.dsn.reveal(), connections_max=limits.postgres_connections_max)
     db = PostgresDb(postgres)
-    retrieval = RemoteRetrieval(plant.rpc)
+    retrieval = RemoteRetrieval(plant.rpc, plant.telemetry)
     others = [role for role in ROLES if role != "gateway"]
 
     async def metrics() -> bytes:
-        return await gather(plant.rpc, plant.telemetry.metrics, role="gateway", others=others)
+        return await gather(plant.untraced, plant.telemetry.metrics, role="gateway", others=others)
 
     services = Services(
         log=plant.log,
@@ -86,7 +86,7 @@ def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: li
 
     def role(name: str) -> CheckFunction:
         async def check() -> str:
-            await plant.rpc.call(subjects.metrics(name), b"", timeout_s=2.0)
+            await plant.untraced.call(subjects.metrics(name), b"", timeout_s=2.0)
             return "answers"
 
         return check

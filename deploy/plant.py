@@ -24,9 +24,6 @@ class Plant:
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)
         self.rpc = NatsRpc(broker, telemetry)
+        self.untraced = NatsRpc(broker)  # For what nobody wants to see in a trace, such as the gathering of metrics.
         self.parts: list[Runnable] = []
         self.watched: list[Callable[[], Awaitable[None]]] = []
-
-    async def metrics_text(self, _request: bytes) -> bytes:
-        """This process's metrics, for the gateway's gathering."""
-        return self.telemetry.metrics.text()

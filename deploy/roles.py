@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from actors.roster import ACTORS, TOOLS
 from adapters.jetstream import Broker, connect
 from adapters.jetstream_log import JetStreamLog
-from adapters.jetstream_streams import ensure_streams
+from adapters.jetstream_streams import Sizes, ensure_streams
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
@@ -17,7 +17,7 @@ from deploy.clock import now
 from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
 from deploy.plant import Plant
-from deploy.settings import Settings, SettingsError
+from deploy.settings import Limits, Settings, SettingsError
 from runtime.consumer import Consumer
 from runtime.effects import Outside
 from runtime.host import Host
@@ -26,6 +26,9 @@ from runtime.ports import EventLog
 from runtime.reactor import Reactor
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
+INBOX_PREFIX = "_DIARCHY"
+"""Where replies to us arrive; programs outside may listen to the client's default only, and so never see one."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -49,9 +52,10 @@ async def run_roles(
             user=settings.nats.user or None,
             password=settings.nats.password.reveal() or None,
             name=service,
+            inbox_prefix=INBOX_PREFIX,
         )
         stack.push_async_callback(broker.stop)
-        await ensure_streams(broker)
+        await ensure_streams(broker, sizes=_sizes(settings.limits))
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
             service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None
@@ -62,7 +66,7 @@ async def run_roles(
         for role in roles:
             await _wire(role, plant)
         for role in roles:
-            await plant.rpc.serve(subjects.metrics(role), plant.metrics_text)
+            await telemetry.metrics.serve(plant.untraced, role)
 
         async def ready() -> None:
             say_ready(settings.ready_fd)
@@ -97,7 +101,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     outside = Outside(
         log=plant.log,
         queue=plant.queue,
-        retrieval=RemoteRetrieval(plant.rpc),
+        retrieval=RemoteRetrieval(plant.rpc, plant.telemetry),
         model=chat_model(plant.settings),
         blobs=plant.blobs,
         telemetry=plant.telemetry,
@@ -129,6 +133,14 @@ def _projector(plant: Plant) -> None:
         ExactlyOnceProjector(
             plant.log, PostgresReadModels(postgres), PROJECTIONS, announce=announce, telemetry=plant.telemetry
         )
+    )
+
+
+def _sizes(limits: Limits) -> Sizes:
+    return Sizes(
+        inbox_bytes_max=limits.in_stream_bytes_max,
+        log_bytes_max=limits.log_stream_bytes_max,
+        spans_bytes_max=limits.spans_bytes_max,
     )
 
 

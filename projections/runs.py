@@ -73,7 +73,7 @@ def fold(row: RunRecord | None, logged: Logged) -> RunRecord | None:
         lane="run" if address.lane == "run" else "log",
         kind=address.actor.kind,
         actor=address.actor.id,
-        reaction=address.reaction,
+        reaction=address.reaction or envelope.reaction,
         id=envelope.id,
         type=envelope.type,
         time=envelope.time,

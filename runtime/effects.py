@@ -312,6 +312,7 @@ class Effects:
             type=tag(EffectRecorded),
             time=self._outside.clock(),
             causation=cause.id,
+            reaction=cause.id,
             label=self.label,
             traceparent=traceparent,
             prev=None,

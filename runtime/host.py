@@ -139,6 +139,7 @@ class Host:
                 type=tag(type(event)),
                 time=now,
                 causation=cause.id,
+                reaction=cause.causation,
                 label=max(cause.label, label),
                 source=cause.target or cause.source,
                 target=None,
@@ -183,6 +184,7 @@ class Host:
                 type=tag(EffectRecorded),
                 time=self._clock(),
                 causation=message.reaction,
+                reaction=message.reaction,
                 source=ref.domain,
                 target=None,
             )

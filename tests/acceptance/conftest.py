@@ -1,5 +1,6 @@
 """One stack for all acceptance tests that do not break it."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder: Path = tmp_path_factory.mktemp("stack")
-    stack = Stack(folder)
-    try:
-        stack.start()
-        yield stack
-    finally:
-        stack.stop()
+def stack() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="diarchy-test-", ignore_cleanup_errors=True) as folder:
+        stack = Stack(Path(folder))
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.stop()
 
 
 @pytest.fixture

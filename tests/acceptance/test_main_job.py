@@ -84,8 +84,10 @@ def test_one_correlation_id_in_every_domain_and_read_model(
     types = {event["type"] for event in events}
     assert {"conversation.asked.v1", "conversation.answered.v1", "collaboration.concluded.v1"} <= types
     run = ok(admin.get(f"/v1/runs/{correlation}"))
-    ids = {event["id"] for event in run["events"]} | {correlation}
-    assert all(event["causation"] in ids for event in run["events"] if event["type"] != "conversation.ask.v1")
+    ids = {event["id"] for event in run["events"]}
+    roots = [event["type"] for event in run["events"] if event["reaction"] is None]
+    assert roots == ["conversation.started.v1", "conversation.asked.v1"]
+    assert all(event["reaction"] in ids for event in run["events"] if event["reaction"])
     session = ok(admin.get(f"/v1/sessions/{turn['session']}"))
     assert session["turns"] == 1
     messages = ok(admin.get(f"/v1/sessions/{turn['session']}/messages"))["turns"]

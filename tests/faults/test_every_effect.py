@@ -98,8 +98,8 @@ def comparable(analysis: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-def test_killed_after_each_effect_the_answer_is_the_same_and_each_call_was_made_once(tmp_path: Path) -> None:
-    with running(tmp_path) as (stack, client, record):
+def test_killed_after_each_effect_the_answer_is_the_same_and_each_call_was_made_once(data_folder: Path) -> None:
+    with running(data_folder) as (stack, client, record):
         undisturbed = analyse(client)
         calls = len(recorded(record))
         assert calls > 0
@@ -120,9 +120,9 @@ def test_killed_after_each_effect_the_answer_is_the_same_and_each_call_was_made_
 
 
 @pytest.mark.timeout(180)
-def test_killed_in_the_middle_of_a_call_only_that_call_repeats_with_its_key(tmp_path: Path) -> None:
-    release = tmp_path / "release"
-    with running(tmp_path, hold=2, release=release) as (stack, client, record):
+def test_killed_in_the_middle_of_a_call_only_that_call_repeats_with_its_key(data_folder: Path) -> None:
+    release = data_folder / "release"
+    with running(data_folder, hold=2, release=release) as (stack, client, record):
         headers = {"Prefer": "respond-async", "Idempotency-Key": "one"}
         ok(client.post("/v1/analyses", json=ANALYSIS, headers=headers), 202)
         while len(recorded(record)) < 2:
