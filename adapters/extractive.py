@@ -28,14 +28,21 @@ SENTENCE_WORDS_MIN = 4
 EVIDENCE_SCORE_MIN = 0.25
 K1, B = 1.2, 0.75
 DIVERSITY = 0.25
-SHARE_OF_BEST_MIN = 0.3
+SHARE_OF_BEST_MIN = 0.4
 SAME_FROM = 0.8
+WEIGHT_MAX = 1.25
 
 NOTHING_KNOWN = "Nothing relevant to this question is known at the reader's clearance."
 _PROSE = ("summary", "overview", "answer", "content", "conclusion", "executive")
 _CUES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("architect", "design"), r"architect|service|API|database|queue|component|layer|interface|module"),
-    (("segment", "at_risk", "customer", "impact"), r"segment|customers with|at risk|revenue|EUR|combination|charge"),
+    (
+        ("architect", "design"),
+        r"architect|(?<!-)\bservice\b|\bAPI\b|database|queue|component|layer|interface|adapter|front end",
+    ),
+    (
+        ("segment", "at_risk", "customer", "impact"),
+        r"segment|customers with|at risk|revenue|combination|charges|exposed|affected",
+    ),
     (
         ("risk", "urgen", "threat", "vulnerab", "exposure", "weakness"),
         r"risk|threat|delay|outage|incident|fail|expos|severity|high:|late",
@@ -46,12 +53,12 @@ _CUES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("recommend", "next_step", "action", "implementation"),
-        r"should|recommend|must|propose|plan to|first|priorit|invest|fix|offer",
+        r"\bshould\b|recommend|\bmust\b|we will|plan(?:s|ned)? to|mitigation|needed|highest-risk|hot spot|high:|candidate",
     ),
     (("align", "strateg", "priorit", "implication"), r"strateg|priorit|goal|objective|target|mission|vision|aim"),
     (
         ("complex", "requirement", "technical", "structure"),
-        r"complex|depend|integrat|migrat|legacy|interface|API|module|effort",
+        r"complex|depend|integrat|migrat|legacy|interface|\bAPI\b|module|effort|engineer-weeks",
     ),
     (
         ("feasib", "capacity", "capabil", "constraint"),
@@ -62,7 +69,7 @@ _CUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("market", "position"), r"market|share|segment|region|demand|grow|position|price"),
     (
         ("driver", "cause", "reason", "why"),
-        r"because|caus|due to|reason|times the average|lead|therefore|driver|explain|complain",
+        r"because|caus|due to|reason|times the average|therefore|driver|explain|complain|switched",
     ),
     (("opportunit", "upsell"), r"opportunit|candidate|could|grow|upsell|would bring|potential|expan"),
     (("insight", "finding", "figure", "kpi"), r"\d"),
@@ -170,20 +177,32 @@ def _relevant(one: _Sentence, asked: frozenset[str]) -> bool:
 
 
 def _share_out(pool: _Pool, usable: Sequence[int], prompt: Prompt) -> dict[str, list[int]]:
-    """The sentences of each section, by rank. Sections take turns, summaries first, so that none takes what all need."""
-    scores = {section.name: _scores(pool, usable, section, prompt.question) for section in prompt.sections}
+    """The sentences of each section, best first. Sections take turns, summaries first, so that none takes what all need."""
+    asked = frozenset(words(prompt.question))
+    scores = {section.name: _scores(pool, usable, section, asked) for section in prompt.sections}
     chosen: dict[str, list[int]] = {section.name: [] for section in prompt.sections}
     used: set[int] = set()
     turns = sorted(prompt.sections, key=lambda section: not _is_prose(section))
     for turn in range(SENTENCES_A_SECTION):
         for section in turns:
-            if _is_prose(section) and turn >= SENTENCES_A_SUMMARY:
-                continue
-            picked = _pick(pool, scores[section.name], chosen[section.name], used)
+            held, candidates = chosen[section.name], scores[section.name]
+            if _is_prose(section):
+                if turn >= SENTENCES_A_SUMMARY:
+                    continue
+                # A summary answers the whole question: each further sentence is for the words not yet met.
+                covered = frozenset(word for at in held for word in pool.sentences[at].words)
+                open_words = (asked - covered) or asked
+                candidates = _scores(pool, _exact(pool, usable, asked) if turn == 0 else usable, section, open_words)
+            picked = _pick(pool, candidates, held, used)
             if picked is not None:
                 used.add(picked)
-                chosen[section.name].append(picked)
-    return {name: sorted(places, key=lambda at: (-scores[name][at], at)) for name, places in chosen.items()}
+                held.append(picked)
+    return chosen
+
+
+def _exact(pool: _Pool, usable: Sequence[int], asked: frozenset[str]) -> Sequence[int]:
+    """The findings that meet the question: where tools computed something to the point, an answer begins with it."""
+    return [at for at in usable if pool.sentences[at].origin < 0 and pool.sentences[at].words & asked] or usable
 
 
 def _is_prose(section: Section) -> bool:
@@ -198,22 +217,28 @@ def _pattern(section: Section) -> re.Pattern[str] | None:
     return None
 
 
-def _scores(pool: _Pool, usable: Sequence[int], section: Section, question: str) -> dict[int, float]:
-    """How well each sentence suits the section; the question's words count twice, the guidance's once."""
-    query = Counter(dict.fromkeys(words(question), 2))
+def _scores(pool: _Pool, usable: Sequence[int], section: Section, asked: frozenset[str]) -> dict[int, float]:
+    """How well each sentence suits the section, 0 to 1: BM25 (a half), cues (a third) and the weight of its source (a sixth).
+
+    The question's words count twice, the guidance's once. A section with cues takes sentences without any only when no
+    sentence has one.
+    """
+    query = Counter(dict.fromkeys(asked, 2))
     prose = _is_prose(section)
+    pattern = None if prose else _pattern(section)
     if not prose:
         query.update(set(words(f"{section.name.replace('_', ' ')} {section.guidance}")))
-    pattern = None if prose else _pattern(section)
-    scores: dict[int, float] = {}
-    for at in usable:
-        one = pool.sentences[at]
-        score = (_bm25(pool, one, query) + 0.05) * one.weight
-        if pattern is not None:
-            hits = min(3, len({hit.lower() for hit in pattern.findall(one.text)}))
-            score = score * (0.6 + 0.4 * hits) + 0.5 * hits
-        scores[at] = score
-    return scores
+    overlap = {at: _bm25(pool, pool.sentences[at], query) for at in usable}
+    most = max(overlap.values(), default=0.0) or 1.0
+    cues = {
+        at: len({hit.lower() for hit in pattern.findall(pool.sentences[at].text)}) if pattern else 0 for at in usable
+    }
+    cued = any(cues.values())
+    return {
+        at: overlap[at] / most / 2 + min(3, cues[at]) / 9 + pool.sentences[at].weight / WEIGHT_MAX / 6
+        for at in usable
+        if cues[at] or not cued
+    }
 
 
 def _bm25(pool: _Pool, one: _Sentence, query: Counter[str]) -> float:

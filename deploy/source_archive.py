@@ -1,0 +1,90 @@
+"""A folder of source code as one zip archive, the same bytes for the same files, without what version control leaves out."""
+
+import fnmatch
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from actors.artemis.tools.source_tree import ENTRIES_MAX, FILE_BYTES_MAX, SKIPPED_FOLDERS, TEXT_BYTES_MAX, language_of
+from runtime.errors import InvalidError
+
+BUILD_FILES = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "package.json",
+    "go.mod",
+    "Cargo.toml",
+    "pom.xml",
+    "build.gradle",
+    "CMakeLists.txt",
+    "mix.exs",
+    "Gemfile",
+)
+LISTED_MAX = 400
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(root: Path) -> tuple[bytes, list[str]]:
+    """The archive and the paths in it. Raises InvalidError when there is nothing to pack or more than the tools would read."""
+    paths = sorted(_kept(root, root, patterns_in(root / ".gitignore")))
+    total = sum((root / path).stat().st_size for path in paths)
+    if not paths:
+        raise InvalidError("the folder holds no source files")
+    if len(paths) > ENTRIES_MAX or total > TEXT_BYTES_MAX:
+        raise InvalidError(f"the source is too big: {len(paths):,} files with {total:,} bytes")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in paths:
+            entry = zipfile.ZipInfo(path, _EARLIEST)
+            entry.external_attr = 0o100644 << 16
+            entry.create_system = 3  # Unix, wherever this runs: part of the bytes.
+            archive.writestr(entry, (root / path).read_bytes(), zipfile.ZIP_DEFLATED, 6)
+    return packed.getvalue(), paths
+
+
+def describe(name: str, paths: Sequence[str]) -> str:
+    """What the archive holds, to be found by: languages, then the files."""
+    languages = Counter(language_of(PurePosixPath(path)) or "other" for path in paths)
+    listed = ", ".join(
+        f"{count} {language}" for language, count in sorted(languages.items(), key=lambda one: (-one[1], one[0]))
+    )
+    more = f"\n… and {len(paths) - LISTED_MAX:,} more" if len(paths) > LISTED_MAX else ""
+    return f"Source code of {name}: {len(paths):,} files ({listed}).\n" + "\n".join(paths[:LISTED_MAX]) + more
+
+
+def patterns_in(file: Path) -> list[str]:
+    """The patterns of a .gitignore-like file, none when it is not there; negations are not read."""
+    if not file.is_file():
+        return []
+    lines = (line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "!"))]
+
+
+def matches(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern names the path: one with `/` the whole path, one without its last part."""
+    for pattern in patterns:
+        bare = pattern.rstrip("/")
+        whole = "/" in bare
+        if fnmatch.fnmatchcase(path if whole else path.rpartition("/")[2], bare.lstrip("/")):
+            return True
+    return False
+
+
+def _kept(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]:
+    for entry in sorted(folder.iterdir()):
+        path = entry.relative_to(root).as_posix()
+        if entry.is_symlink() or matches(path, patterns):
+            continue
+        if entry.is_dir():
+            if entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(".egg-info"):
+                yield from _kept(root, entry, patterns)
+        elif not _secret(entry) and language_of(PurePosixPath(path)) and entry.stat().st_size <= FILE_BYTES_MAX:
+            yield path
+
+
+def _secret(file: Path) -> bool:
+    """Files of environment variables hold secrets; they stay where they are."""
+    return file.suffix == ".env" or file.name.startswith(".env")
