@@ -10,7 +10,7 @@ import sys
 
 from deploy.embedded.supervisor import ROLES, Role, Supervisor, standard_roles
 from deploy.settings import load
-from deploy.stack import url_of, with_port
+from deploy.stack import prepared, url_of
 
 DYING = ("sophia", "artemis", "ceo")
 
@@ -18,7 +18,7 @@ DYING = ("sophia", "artemis", "ceo")
 async def main(data: str, markers: str) -> None:
     roles = standard_roles([name for name in ROLES if name not in DYING])
     roles += [Role(name, (sys.executable, "-m", "tests.faults.dying_worker", name, markers)) for name in DYING]
-    supervisor = Supervisor(with_port(load(data=data), 0), roles)
+    supervisor = Supervisor(prepared(load(data=data), 0), roles)
     await supervisor.start()
     print(url_of(supervisor.settings), flush=True)
     try:
