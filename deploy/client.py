@@ -6,7 +6,7 @@ UnreachableError              it did not answer at all
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -125,8 +125,12 @@ class Gateway:
         body: Struct | None = None,
         headers: Mapping[str, str] | None = None,
         parameters: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[ServerEvent]:
-        """The events of a stream until it ends. Raises GatewayError, also for a `problem` in it, UnreachableError."""
+        on_open: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[ServerEvent, None]:
+        """The events of a stream until it ends; `on_open` is called once the gateway has begun it.
+
+        Raises GatewayError, also for a `problem` in the stream, UnreachableError.
+        """
         sent = self._headers({**(headers or {}), "Accept": "text/event-stream"})
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
@@ -138,6 +142,7 @@ class Gateway:
             ) as response:
                 if response.is_error:
                     _demand_success(response, await response.aread())
+                on_open()
                 async for event in parse_events(response.aiter_lines()):
                     if event.name == "problem":
                         raise GatewayError(msgspec.json.decode(event.data, type=Problem))

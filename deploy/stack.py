@@ -6,18 +6,20 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from deploy.embedded.child import StartError
-from deploy.embedded.supervisor import OnState, Supervisor, standard_roles
+from deploy.embedded.supervisor import OnState, Supervisor, holder, standard_roles
 from deploy.settings import Settings, load
 
+if TYPE_CHECKING:
+    from adapters.jetstream import Broker
+
+CONNECT_S_MAX = 5.0
 RUNNING = "running.json"
 """The settings of a running stack, in its folder; only there while it runs."""
-
-ADMIN_PASSWORD = "admin-password"  # noqa: S105 - a file's name
-"""Where the first start puts the administrator's password, in the folder, when none is configured."""
 
 PARTS = 9
 """Processes of a whole stack: broker, database, seven roles."""
@@ -30,17 +32,7 @@ class NotRunningError(StartError):
 def running(folder: Path) -> Settings | None:
     """The settings of the stack that runs in the folder, None when none does. Raises SettingsError."""
     path = folder / RUNNING
-    return load(path, environment={}) if path.exists() else None
-
-
-def demand_running(settings: Settings) -> Settings:
-    """The settings, when they say where broker and database are. Raises NotRunningError with the remedy."""
-    if not settings.nats.url or not settings.postgres.dsn:
-        raise NotRunningError(
-            f"no stack runs in {settings.folder}; start it with `diarchy up --data {settings.data}`, or name its folder "
-            "with --data, or set nats.url and postgres.dsn"
-        )
-    return settings
+    return load(path, environment={}) if holder(folder) is not None and path.exists() else None
 
 
 def url_of(settings: Settings) -> str:
@@ -51,11 +43,17 @@ def url_of(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway.port}"
 
 
-def with_port(settings: Settings, port: int | None) -> Settings:
-    """The settings with this gateway port (None: as they are; 0: a free one). Raises StartError when it is taken."""
+def prepared(settings: Settings, port: int | None) -> Settings:
+    """The settings for a start, with this gateway port (None: as they are; 0: a free one).
+
+    Raises StartError when the folder is in use, or the port.
+    """
+    if (pid := holder(settings.folder)) is not None:
+        raise StartError(
+            f"{settings.folder} is in use by process {pid}; stop that one (kill {pid}) or choose another folder with --data"
+        )
     wanted = settings.gateway.port if port is None else port
-    family = socket.AF_INET6 if ":" in settings.gateway.host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in settings.gateway.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.gateway.host, wanted))
@@ -70,9 +68,11 @@ def with_port(settings: Settings, port: int | None) -> Settings:
 
 def announce(settings: Settings) -> list[str]:
     """What somebody who has just started a stack wants to know, a line each."""
+    from deploy.keys import ADMIN_PASSWORD_FILE
+
     folder = settings.data
-    password = settings.folder / ADMIN_PASSWORD
-    known = f"password in {password}" if password.exists() else "password as configured"
+    configured = bool(settings.gateway.admin_password)
+    known = "password as configured" if configured else f"password in {settings.folder / ADMIN_PASSWORD_FILE}"
     return [
         f"Diarchy serves on {url_of(settings)} (API description: {url_of(settings)}/docs)",
         f"  administrator  {settings.gateway.admin_username}, {known}",
@@ -117,3 +117,28 @@ async def until_interrupted(work: Callable[[], Awaitable[None]]) -> bool:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     return interrupted
+
+
+@asynccontextmanager
+async def broker(settings: Settings) -> "AsyncIterator[Broker]":
+    """A connection to the stack's broker. Raises NotRunningError with the remedy where it does not answer."""
+    from adapters.jetstream import connect
+
+    url, user, password = settings.nats.url, settings.nats.user, settings.nats.password.reveal()
+    if not url:
+        raise NotRunningError(
+            f"no stack runs in {settings.folder}; start it with `diarchy up --data {settings.data}`, name its folder with "
+            "--data, or set nats.url"
+        )
+    try:
+        async with asyncio.timeout(CONNECT_S_MAX):
+            connection = await connect(url, user=user or None, password=password or None, name="diarchy")
+    except TimeoutError:
+        raise NotRunningError(
+            f"the broker at {url} did not let us in within {CONNECT_S_MAX:g} s; check that it runs, and nats.user and "
+            "nats.password"
+        ) from None
+    try:
+        yield connection
+    finally:
+        await connection.stop()

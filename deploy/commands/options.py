@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import click
 
 if TYPE_CHECKING:
+    from deploy.client import Gateway
     from deploy.settings import Settings
+
+LEVELS = ("public", "internal", "confidential", "restricted", "top_secret")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,15 +23,6 @@ class Invocation:
 
     config: str | None = None
     debug: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """Which gateway is meant and who asks, as far as the command line says."""
-
-    data: str | None
-    url: str | None
-    token: str | None
 
 
 def invocation() -> Invocation:
@@ -44,11 +39,45 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
-def target_options(function: F) -> F:
-    """`--data`, `--url`, `--token`: which gateway, and as whom."""
-    url = click.option("--url", metavar="URL", help="A gateway elsewhere (or DIARCHY_URL).")
-    token = click.option("--token", metavar="JWT", help="Ask as its owner (or DIARCHY_TOKEN).")
-    return data_option(url(token(function)))
+@dataclass(frozen=True)
+class Target:
+    """Which gateway is meant and who asks, as far as the command line says."""
+
+    data: str | None
+    url: str | None
+    token: str | None
+
+    def gateway(self) -> "Gateway":
+        """A client of the gateway meant: `--url`, a named `--data`, DIARCHY_URL, the default data folder, in this order.
+
+        As whom: `--token`, DIARCHY_TOKEN, else the operator by the data folder's key, which never leaves for another gateway.
+        """
+        from deploy.client import Gateway, LocalKey, operator
+        from deploy.stack import url_of
+
+        asked = settings(self.data)
+        stack = stack_settings(self.data)
+        elsewhere = self.url or ("" if self.data else asked.url)
+        given = self.token or asked.token.reveal()
+        if given:
+            return Gateway(elsewhere or url_of(stack), lambda: given)
+        if elsewhere and elsewhere.rstrip("/") != url_of(stack):
+            raise click.UsageError(
+                f"as whom to ask {elsewhere}? give a token with --token or DIARCHY_TOKEN; `diarchy token --user` gets one"
+            )
+        return Gateway(url_of(stack), LocalKey(stack.jwt_key).source(operator(stack)))
+
+
+def target_options(function: F) -> Callable[..., Any]:
+    """`--data`, `--url`, `--token`, given to the command as one `target`."""
+
+    @wraps(function)
+    def bundled(*, data: str | None, url: str | None, token: str | None, **others: object) -> Any:
+        return function(target=Target(data, url, token), **others)
+
+    url_option = click.option("--url", metavar="URL", help="A gateway elsewhere (or DIARCHY_URL).")
+    token_option = click.option("--token", metavar="JWT", help="Ask as its owner (or DIARCHY_TOKEN).")
+    return data_option(url_option(token_option(bundled)))
 
 
 def settings(data: str | None = None) -> "Settings":
@@ -66,9 +95,6 @@ def stack_settings(data: str | None = None) -> "Settings":
     return running(asked.folder) or asked
 
 
-def existing(path: str) -> Path:
-    """A path that is there. Raises UsageError."""
-    found = Path(path)
-    if not found.exists():
-        raise click.UsageError(f"there is no {path}")
-    return found
+def path_part(text: str) -> str:
+    """An id as a part of a URL's path."""
+    return quote(text, safe="")

@@ -20,6 +20,11 @@ def out() -> Console:
     return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
+def width() -> int:
+    """Columns that a result may use."""
+    return out().width
+
+
 def err(text: str) -> None:
     click.echo(text, err=True)
 

@@ -19,16 +19,16 @@ def run(roles: tuple[str, ...]) -> None:
           diarchy run projector system
       diarchy --config diarchy.toml run sophia artemis ceo
     """
-    import uvloop
-
-    from deploy.roles import ROLES, run_roles
+    from deploy.embedded.supervisor import ROLES
 
     unknown = [role for role in roles if role not in ROLES]
     if unknown:
-        raise click.UsageError(f"there is no role {unknown[0]}; there are {', '.join(ROLES)}")
+        raise click.UsageError(f"there is no role {unknown[0]}; there are {', '.join(sorted(ROLES))}")
     settings = options.settings()
     for key, value in (("nats.url", settings.nats.url), ("postgres.dsn", settings.postgres.dsn)):
         if not value:
             name = "DIARCHY_" + key.replace(".", "_").upper()
             raise click.UsageError(f"{key} is not set: set {name} or name a file with --config, or use `diarchy up`")
-    uvloop.run(run_roles(roles, settings))
+    from deploy import roles as wiring
+
+    wiring.run(roles, settings)

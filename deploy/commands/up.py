@@ -23,9 +23,9 @@ def up(data: str | None, port: int | None) -> None:
       diarchy up --data /srv/diarchy --port 8080
     """
     from deploy.commands.progress import Starting, err
-    from deploy.stack import PARTS, announce, started, until_interrupted, with_port
+    from deploy.stack import PARTS, announce, prepared, started, until_interrupted
 
-    settings = with_port(options.settings(data), port)
+    settings = prepared(options.settings(data), port)
 
     async def serve() -> None:
         with Starting(PARTS) as starting:

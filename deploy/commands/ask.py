@@ -1,0 +1,128 @@
+"""`diarchy ask`: a question, its progress, its answer."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from msgspec import Struct
+
+from deploy.commands import options
+
+if TYPE_CHECKING:
+    from contracts.http import AskQuestion, Pending, Turn
+    from deploy.client import Gateway, OnWait
+    from deploy.commands.progress import Steps
+
+
+class _Options(Struct, frozen=True):
+    domain: str
+    session: str | None
+    team: str | None
+    source: str | None
+    confidentiality: str | None
+    wait: int | None
+    stream: bool
+
+
+@click.command()
+@click.argument("question")
+@click.option(
+    "--domain", type=click.Choice(["sophia", "artemis"]), default="sophia", show_default=True, help="Whom to ask."
+)
+@click.option("--session", metavar="ID", help="Go on in this session; its domain answers.")
+@click.option("--team", metavar="TEAM", help="This team of the domain.  [default: the router decides]")
+@click.option(
+    "--source", type=click.Path(exists=True), metavar="PATH", help="A source tree (folder or archive) to analyse."
+)
+@click.option(
+    "--confidentiality", type=click.Choice(options.LEVELS), help="Of the question.  [default: your clearance]"
+)
+@click.option("--wait", type=click.IntRange(min=0), metavar="SECONDS", help="Stop waiting then; the question goes on.")
+@click.option("--stream/--no-stream", default=True, show_default=True, help="Show progress as it happens.")
+@options.target_options
+@options.json_option
+def ask(question: str, *, target: options.Target, as_json: bool, **given: object) -> None:
+    """Ask Sophia (business) or Artemis (technology) a question. QUESTION `-` is read from stdin.
+
+    Progress goes to stderr, the answer with its evidence and confidence to stdout.
+
+    \b
+    Examples:
+      diarchy ask "Which customers are at risk, and what would keep them?"
+      diarchy ask --session sophia-0199… "And the second largest?"
+      diarchy ask --domain artemis --source ./src "Where is this code hard to change?"
+      diarchy ask --no-stream --json "…" | jq -r .answer.content
+    """
+    from contracts.http import Turn
+    from deploy.client import pretty_json
+    from deploy.commands.progress import err, out
+    from deploy.rendering import answer
+
+    text = sys.stdin.read().strip() if question == "-" else question.strip()
+    if not text:
+        raise click.UsageError("the question is empty")
+    result = asyncio.run(_asked(text, target, msgspec.convert(given, _Options)))
+    if as_json:
+        click.echo(pretty_json(result))
+    elif isinstance(result, Turn):
+        out().print(answer(result))
+    else:
+        click.echo(f"accepted, not answered yet; it will be at {result.status_url}")
+    if result.correlation_id and not as_json:
+        err(f"how it came about: diarchy runs {result.correlation_id} · diarchy trace {result.correlation_id}")
+
+
+async def _asked(text: str, target: options.Target, wanted: _Options) -> "Turn | Pending":
+    from deploy.commands.asking import Asking, path_for, streamed, waited
+    from deploy.commands.progress import Steps
+    from deploy.rendering import progress_line
+
+    with Steps() as steps:
+        async with target.gateway() as gateway:
+            if wanted.source:
+                await _provide(Path(wanted.source), gateway, steps)
+            asking = Asking(path=path_for(wanted.domain, wanted.session), question=_question(text, wanted))
+            if not wanted.stream:
+                return await waited(gateway, asking, wanted.wait, _told(steps))
+            step = steps.begin(f"Asking {wanted.session or wanted.domain.capitalize()}")
+            try:
+                async with asyncio.timeout(wanted.wait):
+                    turn = await streamed(
+                        gateway, asking, lambda view: steps.note(step, progress_line(view)), _told(steps)
+                    )
+            except TimeoutError:
+                return await waited(gateway, asking, 0, _told(steps))
+            steps.end(step)
+            return turn
+
+
+def _told(steps: "Steps") -> "OnWait":
+    return lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s")
+
+
+def _question(text: str, wanted: _Options) -> "AskQuestion":
+    from contracts.http import AskQuestion
+
+    body = {"question": text, "team": wanted.team, "confidentiality": wanted.confidentiality}
+    try:
+        return msgspec.convert({name: value for name, value in body.items() if value is not None}, AskQuestion)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(str(error)) from error
+
+
+async def _provide(path: Path, gateway: "Gateway", steps: "Steps") -> None:
+    """Upload a source tree and wait until Artemis can find it."""
+    from deploy.folder_import import Defaults
+    from deploy.importing import post_item, read_source, until_searchable
+    from runtime.errors import DiarchyError
+
+    step = steps.begin(f"Uploading {path}")
+    run = await post_item(gateway, read_source(path, Defaults()), _told(steps))
+    if await until_searchable(gateway, [run]):
+        raise DiarchyError(
+            f"{path} was stored, but cannot be found yet; is the embedding role running? `diarchy doctor`"
+        )
+    steps.end(step)

@@ -1,0 +1,72 @@
+"""Ask a question over the gateway and follow it to its answer: for `ask` and for the demo."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from contracts.http import AskQuestion, EventView, Pending, Turn
+from contracts.ids import new_id
+from deploy.client import Gateway, OnWait, Reply, UnreachableError, patiently
+
+PATIENCE_S = 60.0
+WAIT_S_MAX = 60  # of one request; it is repeated until there is an answer
+OnProgress = Callable[[EventView], None]
+
+
+class Asking(Struct, frozen=True, kw_only=True):
+    """One question: where to, and what. The key makes every repeat of it harmless."""
+
+    path: str
+    question: AskQuestion
+    key: str = msgspec.field(default_factory=new_id)
+
+
+def path_for(domain: str, session: str | None) -> str:
+    return f"/v1/sessions/{session}/messages" if session else f"/v1/{domain}/ask"
+
+
+async def streamed(gateway: Gateway, asking: Asking, on_progress: OnProgress, on_wait: OnWait) -> Turn:
+    """The answered turn, with every event on the way told once. A broken stream is taken up again.
+
+    Raises GatewayError, UnreachableError.
+    """
+    seen: set[str] = set()
+
+    async def once() -> Turn:
+        headers = {"Idempotency-Key": asking.key}
+        async for event in gateway.stream("POST", asking.path, body=asking.question, headers=headers):
+            if event.name == "answer":
+                return msgspec.json.decode(event.data, type=Turn)
+            if event.name == "progress":
+                view = msgspec.json.decode(event.data, type=EventView)
+                if view.id not in seen:
+                    seen.add(view.id)
+                    on_progress(view)
+        raise UnreachableError(f"the gateway at {gateway.url} ended the stream before the answer")
+
+    return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
+
+
+async def waited(gateway: Gateway, asking: Asking, wait_s: int | None, on_wait: OnWait) -> Turn | Pending:
+    """The answered turn; with `wait_s`, Pending when there is none by then. Raises GatewayError, UnreachableError."""
+    loop = asyncio.get_running_loop()
+    end = None if wait_s is None else loop.time() + wait_s
+    content = msgspec.json.encode(asking.question)
+    while True:
+        left_s = WAIT_S_MAX if end is None else max(0, round(end - loop.time()))
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": asking.key,
+            "Prefer": f"wait={min(left_s, WAIT_S_MAX)}",
+        }
+
+        async def once(headers: dict[str, str] = headers) -> Reply:
+            return await gateway.send("POST", asking.path, content=content, headers=headers)
+
+        reply = await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
+        if reply.status != 202:
+            return msgspec.json.decode(reply.body, type=Turn)
+        if end is not None and left_s <= WAIT_S_MAX:
+            return msgspec.json.decode(reply.body, type=Pending)
