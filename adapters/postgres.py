@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from runtime.errors import UnavailableError
+from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Value
 
 R = TypeVar("R", bound=Struct)
@@ -58,7 +58,7 @@ class Postgres:
     """A bounded pool that connects when it is first needed and again whenever the server has come back."""
 
     def __init__(self, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX) -> None:
-        self._dsn = dsn
+        self.dsn = dsn
         self._connections_max = connections_max
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
@@ -68,7 +68,7 @@ class Postgres:
         try:
             if self._pool is None:
                 self._pool = asyncpg.create_pool(
-                    self._dsn,
+                    self.dsn,
                     min_size=0,
                     max_size=self._connections_max,
                     command_timeout=COMMAND_S_MAX,
@@ -100,8 +100,11 @@ class PostgresDb:
 
     async def rows(self, kind: type[R], sql: str, *arguments: Value) -> list[R]:
         query = f"SELECT row_to_json(q)::text FROM ({sql}) q"  # noqa: S608 - our own text; values are arguments
-        async with self._postgres.connection() as connection:
-            found = await connection.fetch(query, *arguments)
+        try:
+            async with self._postgres.connection() as connection:
+                found = await connection.fetch(query, *arguments)
+        except asyncpg.DataError as error:
+            raise InvalidError(f"the database cannot hold it: {error}") from error
         return decode_rows(kind, found)
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from contracts.conversation import Answered, Asked, Contribution, Failed
 from contracts.domains import Clearance, Domain
 from contracts.model import Evidence
-from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
+from projections.paging import Page, Place, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
 
 DDL = """
@@ -108,7 +108,7 @@ MESSAGES = Projection(
 
 
 class _Place(Struct, frozen=True, array_like=True):
-    sequence: int
+    sequence: Place
 
 
 async def list_turns(

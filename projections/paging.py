@@ -2,10 +2,10 @@
 
 import base64
 import binascii
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from contracts.catalogue import tag
 from contracts.envelope import Event
@@ -13,6 +13,9 @@ from runtime.errors import InvalidError
 
 LIMIT_MAX = 200
 CURSOR_CHARS_MAX = 400
+Place = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""A sequence that came back from outside."""
+
 T = TypeVar("T")
 C = TypeVar("C", bound=Struct)
 

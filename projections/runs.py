@@ -14,7 +14,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.kernel import EffectRecorded
 from contracts.users import UserCreated
-from projections.paging import bounded, from_cursor, to_cursor
+from projections.paging import Place, bounded, from_cursor, to_cursor
 from runtime.read_models import Db, Key, Logged, Projection
 
 EVENTS_MAX = 1_000
@@ -144,7 +144,7 @@ class EventPage(Struct, frozen=True):
 class _Places(Struct, frozen=True, array_like=True):
     """The last sequence seen of each domain, in the order of Domain."""
 
-    sequences: tuple[int, ...]
+    sequences: tuple[Place, ...]
 
 
 _START = _Places(tuple(0 for _ in Domain))

@@ -28,7 +28,7 @@ from runtime.rebuild import rebuild
 from runtime.telemetry import PROJECTED_TOTAL, SPAN_PROJECT, NoTelemetry, Telemetry
 
 SPAN_BATCH_EVENTS_MAX = 100  # A larger batch is catching up, not live traffic.
-UNSAVED_EVENTS_MAX = 5_000  # How many records without news a position may stay behind what was read.
+UNSAVED_EVENTS_MAX = 1_000  # How many records without news a position may stay behind what was read.
 CHECK_EVERY_S = (
     5.0  # How often the stored positions are compared with ours: nothing else tells of a rollback when all is quiet.
 )

@@ -134,7 +134,10 @@ class Db(Protocol):
     """Questions to the read models (schema `read`)."""
 
     async def rows(self, kind: type[R], sql: str, *arguments: Value) -> list[R]:
-        """The rows of a SELECT, columns by name into the Struct's fields. Raises UnavailableError."""
+        """The rows of a SELECT, columns by name into the Struct's fields.
+
+        Raises UnavailableError, and InvalidError for an argument that the database cannot hold (a text with NUL).
+        """
         ...
 
 
