@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from adapters.jetstream import Ack, Broker, Msg, RefusedError
+from adapters.jetstream import Broker, Msg, RefusedError
+from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
 from contracts import subjects
@@ -20,7 +20,6 @@ from contracts.subjects import Lane
 from runtime.errors import ConflictError, InvalidError, MalformedError, UnavailableError
 
 BATCH_RECORDS_MAX = 1_000  # the server's limit for one atomic batch
-BATCHES_MAX = 32  # atomic batches of this process at once; the server takes 50 a stream
 PAGE_RECORDS_MAX = 500
 PAGE_BYTES_MAX = 4 << 20
 FOLLOW_BATCH_MAX = 500
@@ -59,18 +58,16 @@ class JetStreamLog:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._batches = asyncio.Semaphore(BATCHES_MAX)
+        self._committers = {domain: Committer(broker) for domain in Domain}
 
     async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
-        """See EventLog.append. One record is one publish, several are one atomic batch (about 4 flushes of the disk)."""
+        """See EventLog.append. Alone or in a group with others: see `jetstream_commit`."""
         if not 1 <= len(records) <= BATCH_RECORDS_MAX:
             raise InvalidError(f"an append takes 1 to {BATCH_RECORDS_MAX} records, not {len(records)}")
+        messages = [Outgoing(subject, one.body, _headers(one.envelope)) for one in records]
+        messages[0].headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
         try:
-            if len(records) == 1:
-                ack = await self._broker.store(subject, records[0].body, _headers(records[0].envelope, expected))
-            else:
-                async with self._batches:
-                    ack = await self._append_batch(subject, records, expected)
+            ack = await self._committers[subjects.parse(subject).actor.domain].store(messages)
         except RefusedError as error:
             if error.code in CONFLICTS:
                 raise ConflictError(f"{subject} does not end at {expected}") from None
@@ -79,21 +76,6 @@ class JetStreamLog:
             # Stored before, so nothing was appended now, and `seq` is the old place: the writer must read it back.
             raise ConflictError(f"{subject}: event {records[0].envelope.id} was stored before, at {ack.seq}")
         return ack.seq
-
-    async def _append_batch(self, subject: str, records: Sequence[Record], expected: int) -> Ack:
-        batch = secrets.token_hex(16)
-        *firsts, last = [
-            (
-                record.body,
-                {**_headers(record.envelope, None), "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)},
-            )
-            for number, record in enumerate(records, start=1)
-        ]
-        firsts[0][1]["Nats-Expected-Last-Subject-Sequence"] = str(expected)
-        last[1]["Nats-Batch-Commit"] = "1"
-        for body, headers in firsts:
-            await self._broker.publish(subject, body, headers=headers)
-        return await self._broker.store(subject, last[0], last[1])
 
     async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
         stream = subjects.log_stream(subjects.parse(subject).actor.domain)
@@ -207,11 +189,9 @@ class JetStreamLog:
         return int(_header(msg, "Nats-Sequence") or 0)
 
 
-def _headers(envelope: Envelope, expected: int | None) -> dict[str, str]:
+def _headers(envelope: Envelope) -> dict[str, str]:
     headers = to_headers(envelope)
     headers["Nats-Msg-Id"] = envelope.id
-    if expected is not None:
-        headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
     return headers
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker, Msg
+from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import ConsumerName, durable
 from contracts import subjects
@@ -79,11 +80,12 @@ class JetStreamQueue:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._committers = {domain: Committer(broker) for domain in Domain}
 
     async def publish(self, subject: str, record: Record) -> None:
         headers = to_headers(record.envelope)
         headers["Nats-Msg-Id"] = record.envelope.id
-        await self._broker.store(subject, record.body, headers)
+        await self._committers[subjects.parse(subject).actor.domain].store([Outgoing(subject, record.body, headers)])
 
     async def consume(self, domain: Domain, name: ConsumerName) -> AsyncGenerator[JetStreamDelivery, None]:
         """See Queue.consume. The consumer must exist (`ensure_streams`); it is waited for where it does not."""

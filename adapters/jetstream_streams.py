@@ -178,6 +178,7 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         duplicate_window=DUPLICATES_S * SECOND_NS,
         discard="new",
         allow_direct=True,
+        allow_atomic=True,
         subject_transform=_Mapping(
             src=published,
             dest=f"{domain.value}.pub.{{{{partition({subjects.PARTITIONS},1,2)}}}}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",

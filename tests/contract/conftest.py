@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from runtime.telemetry import Telemetry
 from tests.servers import NatsServer
 
 SCENARIO_S_MAX = 60
+STORE_NOT_CREATED = 10049
 
 
 @dataclass
@@ -89,16 +91,21 @@ async def on_server(server: NatsServer, scenario: Scenario) -> None:
     async with asyncio.timeout(SCENARIO_S_MAX):
         broker = await connect(server.url, user=server.user, password=server.password)
         try:
-            await _wipe(broker)
-            await ensure_streams(broker)
+            await _renew(broker)
             await scenario(jetstream_world(broker))
         finally:
             await broker.stop()
 
 
-async def _wipe(broker: Broker) -> None:
-    for stream in streams(1, Sizes()):
+async def _renew(broker: Broker) -> None:
+    """Empty streams. The server removes what is deleted in the background and may still be at it: try again then."""
+    for attempt in range(10):
+        for stream in streams(1, Sizes()):
+            with suppress(RefusedError):  # there was none
+                await broker.api(f"STREAM.DELETE.{stream.name}", {}, dict)
         try:
-            await broker.api(f"STREAM.DELETE.{stream.name}", {}, dict)
-        except RefusedError:  # there was none
-            continue
+            return await ensure_streams(broker)
+        except RefusedError as error:
+            if error.code != STORE_NOT_CREATED or attempt == 9:
+                raise
+    return None

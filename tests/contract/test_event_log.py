@@ -219,3 +219,24 @@ def test_concurrent_batches_to_many_subjects_all_succeed(run: Run) -> None:
             assert sequences == list(range(sequences[0], sequences[0] + 5))
 
     run(scenario)
+
+
+def test_under_load_each_writer_gets_his_own_place_or_conflict(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        names = [subjects.log(actor()) for _ in range(150)]
+        offers = [(name, [record() for _ in range(1 + number % 3)]) for number, name in enumerate(names)]
+        offers += [(name, [record()]) for name in names[:20]]  # a second writer of the first twenty
+        results = await asyncio.gather(
+            *(world.log.append(name, offer, expected=0) for name, offer in offers), return_exceptions=True
+        )
+        for number, name in enumerate(names):
+            stored = await world.log.read(name)
+            rivals = [(offer, result) for (where, offer), result in zip(offers, results, strict=True) if where == name]
+            [(offer, last)] = [(offer, result) for offer, result in rivals if isinstance(result, int)]
+            assert [one.record for one in stored] == offer
+            assert stored[-1].sequence == last
+            assert stored[-1].sequence - stored[0].sequence == len(offer) - 1
+            assert len(rivals) == (2 if number < 20 else 1)
+        assert sum(isinstance(result, ConflictError) for result in results) == 20
+
+    run(scenario)

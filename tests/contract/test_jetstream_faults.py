@@ -50,6 +50,7 @@ class Traffic:
         self.published: set[str] = set()  # messages whose publish was acknowledged
         self.followed: list[Stored] = []
         self.consumed: set[str] = set()
+        self.stop_writing = False
         self._progress = asyncio.Condition()
 
     async def follow(self) -> None:
@@ -65,7 +66,7 @@ class Traffic:
 
     async def write(self) -> None:
         subject, last = subjects.log(actor()), 0
-        while True:
+        while not self.stop_writing:
             events, message = [record() for _ in range(1 + last % 3)], record()
             try:
                 last = await self.log.append(subject, events, expected=last)
@@ -104,7 +105,8 @@ def test_nothing_acknowledged_is_lost_by_kill_9_and_all_go_on(own_server: NatsSe
         for _ in range(2):
             await restart(own_server)
             await traffic.grown()
-        await end(writers)
+        traffic.stop_writing = True
+        await asyncio.gather(*writers)
         last = await traffic.log.last(Domain.SOPHIA)
         await traffic.until(lambda: traffic.followed[-1].sequence == last and traffic.published <= traffic.consumed)
         await end(readers)
