@@ -22,9 +22,10 @@ IR_VERSION = 10
 Weights = Mapping[str, NDArray[Any]]
 
 
-def feed_forward_output(layer: int) -> str:
-    """The name of the matrix multiplication whose input has the largest outliers: the second of the feed-forward part."""
-    return f"layer{layer}.feed_forward.output.matmul"
+def weight_products(model: ModelProto) -> list[str]:
+    """The names of the multiplications by a weight matrix, which are most of the work; attention's own are not among them."""
+    constants = {constant.name for constant in model.graph.initializer}
+    return [node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in constants]
 
 
 class _Graph:

@@ -1,0 +1,92 @@
+"""Embeddings from any server that speaks OpenAI's embeddings API (Ollama, vLLM, OpenAI itself)."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
+
+from runtime.errors import OutcomeError, UnavailableError
+from runtime.ports import Vector
+
+REQUEST_TIMEOUT_S = 30.0
+RETRIES_MAX = 2
+REQUEST_TEXTS_MAX = 256
+RETRYABLE_STATUS = frozenset({408, 409, 429})
+
+
+class _Item(Struct):
+    index: int
+    embedding: list[float]
+
+
+class _Answer(Struct):
+    data: list[_Item]
+
+
+_answer = msgspec.json.Decoder(_Answer)
+"""The library takes any JSON for an answer; this does not."""
+
+
+class OpenAiEmbedder:
+    """An Embedder. Vectors are normalised here, since not every server does it.
+
+    `dimensions` is what the model gives; it is checked in every answer. Raises UnavailableError when the server cannot be
+    reached, answers 408, 409, 429 or 5xx, also after two retries; OutcomeError when it refuses or answers something else.
+    """
+
+    def __init__(self, base_url: str, api_key: str, model: str, dimensions: int) -> None:
+        self._client = AsyncOpenAI(
+            base_url=base_url, api_key=api_key, timeout=REQUEST_TIMEOUT_S, max_retries=RETRIES_MAX
+        )
+        self._model = model
+        self._dimensions = dimensions
+
+    @property
+    def model(self) -> str:
+        return self._model
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        vectors: list[Vector] = []
+        for start in range(0, len(texts), REQUEST_TEXTS_MAX):
+            vectors += await self._request(list(texts[start : start + REQUEST_TEXTS_MAX]))
+        return vectors
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _request(self, texts: list[str]) -> list[Vector]:
+        try:
+            create = self._client.embeddings.with_raw_response.create
+            answer = _answer.decode((await create(model=self._model, input=texts, encoding_format="float")).content)
+        except APIConnectionError as error:
+            raise UnavailableError(self._model, f"no answer from the embedding server: {error}") from error
+        except APIStatusError as error:
+            reason = f"the embedding server answered {error.status_code}: {error.message}"
+            if error.status_code in RETRYABLE_STATUS or error.status_code >= 500:
+                raise UnavailableError(self._model, reason, _retry_after_s(error)) from error
+            raise OutcomeError(reason) from error
+        except (OpenAIError, msgspec.DecodeError) as error:
+            raise OutcomeError(f"the embedding server's answer cannot be used: {error}") from error
+        by_index = {item.index: item.embedding for item in answer.data}
+        if sorted(by_index) != list(range(len(texts))):
+            raise OutcomeError(f"the embedding server answered {len(by_index)} vectors for {len(texts)} texts")
+        return [self._unit(by_index[index]) for index in range(len(texts))]
+
+    def _unit(self, vector: list[float]) -> Vector:
+        if len(vector) != self._dimensions:
+            raise OutcomeError(f"{self._model} gave {len(vector)} numbers where {self._dimensions} are configured")
+        norm = math.sqrt(math.fsum(number * number for number in vector))
+        if not norm > 0 or math.isinf(norm):
+            raise OutcomeError(f"{self._model} gave a vector without a direction")
+        return [number / norm for number in vector]
+
+
+def _retry_after_s(error: APIStatusError) -> int:
+    text = error.response.headers.get("retry-after", "")
+    return int(text) if text.isdecimal() else 5

@@ -1,0 +1,187 @@
+"""Retrieval: the embedder and the vector store behind one door, in the process that owns them or over request and reply."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from contracts import subjects
+from contracts.domains import Domain, Partition
+from contracts.retrieval import Entry, Hit, Query
+from runtime.errors import InvalidError
+from runtime.ports import Embedder, Retrieval, Rpc, Vector, VectorStore
+from runtime.telemetry import (
+    EMBED_SECONDS,
+    EMBEDDINGS_TOTAL,
+    SEARCH_SECONDS,
+    SPAN_EMBED,
+    SPAN_INDEX,
+    SPAN_SEARCH,
+    Telemetry,
+)
+
+T = TypeVar("T")
+
+QUERY_VECTORS_MAX = 1_024
+"""Cached query vectors, about 12 KiB each at 384 numbers."""
+
+SEARCH_TIMEOUT_S = 5.0
+INDEX_TIMEOUT_S = 60.0
+REMOVE_TIMEOUT_S = 10.0
+INDEX_ENTRIES_MAX = 128
+"""Entries a request; more are sent in several requests."""
+
+INDEX_BYTES_MAX = 4 << 20
+"""JSON bytes a request, half of what the broker takes; a single entry may be larger."""
+
+SEARCH = subjects.service(Domain.EMBEDDING, "search")
+INDEX = subjects.service(Domain.EMBEDDING, "index")
+REMOVE = subjects.service(Domain.EMBEDDING, "remove")
+
+
+class LocalRetrieval:
+    """A Retrieval over an embedder and a store of its size.
+
+    An entry is embedded as its title, a line break and its text. Models read a bounded beginning (MiniLM 256 tokens, about
+    1,400 characters of English), so a long entry is found by how it begins; the whole of it comes back. The vectors of the
+    1,024 queries used last are kept, by their exact text.
+    """
+
+    def __init__(self, embedder: Embedder, store: VectorStore, telemetry: Telemetry) -> None:
+        self._embedder = embedder
+        self._store = store
+        self._telemetry = telemetry
+        self._queries: OrderedDict[str, Vector] = OrderedDict()
+
+    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        with self._telemetry.span(SPAN_INDEX, attributes={"partition": partition, "entries": len(entries)}):
+            vectors = await self._embed([f"{entry.title}\n{entry.text}" for entry in entries], "entry")
+            await self._store.upsert(partition, entries, vectors)
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
+        if ids:
+            await self._store.remove(partition, ids)
+
+    async def search(self, query: Query) -> list[Hit]:
+        attributes = {
+            "partitions": " ".join(query.partitions),
+            "clearance": query.clearance.value,
+            "limit": query.limit,
+        }
+        started = time.perf_counter()
+        with self._telemetry.span(SPAN_SEARCH, attributes=attributes) as span:
+            hits = await self._store.search(query, await self._query_vector(query.text))
+            span.note(hits=len(hits))
+        self._telemetry.observe(SEARCH_SECONDS, time.perf_counter() - started, side="owner")
+        return hits
+
+    async def _query_vector(self, text: str) -> Vector:
+        vector = self._queries.get(text)
+        if vector is None:
+            vector = (await self._embed([text], "query"))[0]
+            self._queries[text] = vector
+            if len(self._queries) > QUERY_VECTORS_MAX:
+                self._queries.popitem(last=False)
+        self._queries.move_to_end(text)
+        return vector
+
+    async def _embed(self, texts: Sequence[str], kind: str) -> list[Vector]:
+        model = self._embedder.model
+        started = time.perf_counter()
+        with self._telemetry.span(SPAN_EMBED, attributes={"model": model, "texts": len(texts)}):
+            vectors = await self._embedder.embed(texts)
+        self._telemetry.observe(EMBED_SECONDS, time.perf_counter() - started, model=model, kind=kind)
+        self._telemetry.count(EMBEDDINGS_TOTAL, len(texts), model=model, kind=kind)
+        return vectors
+
+
+class IndexRequest(Struct, frozen=True):
+    """The body of an `index` call."""
+
+    partition: Partition
+    entries: tuple[Entry, ...]
+
+
+class RemoveRequest(Struct, frozen=True):
+    """The body of a `remove` call."""
+
+    partition: Partition
+    ids: tuple[str, ...]
+
+
+_hits = msgspec.json.Decoder(list[Hit])
+_query = msgspec.json.Decoder(Query)
+_index_request = msgspec.json.Decoder(IndexRequest)
+_remove_request = msgspec.json.Decoder(RemoveRequest)
+
+
+class RemoteRetrieval:
+    """A Retrieval that asks the embedding role. An `index` of many entries is several requests: each is all or nothing, the
+    whole is not, and repeating it is harmless."""
+
+    def __init__(self, rpc: Rpc, telemetry: Telemetry) -> None:
+        self._rpc = rpc
+        self._telemetry = telemetry  # Times only: the Rpc makes the spans and carries the trace.
+
+    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
+        for part in _parts(entries):
+            request = msgspec.json.encode(IndexRequest(partition, part))
+            await self._rpc.call(INDEX, request, timeout_s=INDEX_TIMEOUT_S)
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
+        if ids:
+            request = msgspec.json.encode(RemoveRequest(partition, tuple(ids)))
+            await self._rpc.call(REMOVE, request, timeout_s=REMOVE_TIMEOUT_S)
+
+    async def search(self, query: Query) -> list[Hit]:
+        started = time.perf_counter()
+        hits = _hits.decode(await self._rpc.call(SEARCH, msgspec.json.encode(query), timeout_s=SEARCH_TIMEOUT_S))
+        self._telemetry.observe(SEARCH_SECONDS, time.perf_counter() - started, side="caller")
+        return hits
+
+
+def _parts(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        bytes_more = len(msgspec.json.encode(entry))
+        if part and (len(part) == INDEX_ENTRIES_MAX or size + bytes_more > INDEX_BYTES_MAX):
+            yield tuple(part)
+            part, size = [], 0
+        part.append(entry)
+        size += bytes_more
+    if part:
+        yield tuple(part)
+
+
+async def serve_retrieval(rpc: Rpc, retrieval: Retrieval) -> None:
+    """Answer what `RemoteRetrieval` asks, until the connection closes."""
+
+    async def search(body: bytes) -> bytes:
+        return msgspec.json.encode(await retrieval.search(_decoded(_query, body)))
+
+    async def index(body: bytes) -> bytes:
+        request = _decoded(_index_request, body)
+        await retrieval.index(request.partition, request.entries)
+        return b""
+
+    async def remove(body: bytes) -> bytes:
+        request = _decoded(_remove_request, body)
+        await retrieval.remove(request.partition, request.ids)
+        return b""
+
+    await rpc.serve(SEARCH, search)
+    await rpc.serve(INDEX, index)
+    await rpc.serve(REMOVE, remove)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise InvalidError(str(error)) from error

@@ -1,0 +1,141 @@
+"""OpenAiEmbedder against a real HTTP server on a free port that answers as it is told."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from adapters import openai_embeddings
+from adapters.openai_embeddings import OpenAiEmbedder
+from runtime.errors import OutcomeError, UnavailableError
+from runtime.ports import Vector
+
+
+class Server(ThreadingHTTPServer):
+    """Answers `status`; a 200 gives each text the vector [its length, 0, 4] of `numbers` numbers, the last text first."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status = 200
+        self.numbers = 3
+        self.body: bytes | None = None
+        self.requests: list[dict[str, object]] = []
+        self.tokens: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.requests.append(request)
+        self.server.tokens.append(self.headers["authorization"])
+        vectors = [[float(len(text)), 0.0, 4.0][: self.server.numbers] for text in request["input"]]
+        data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+        answer = {"object": "list", "model": "m", "data": data[::-1], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+        body = self.server.body or json.dumps(answer).encode()
+        self.send_response(self.server.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.send_header("retry-after", "0" if self.server.status != 429 else "17")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Quiet."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(openai_embeddings, "RETRIES_MAX", 0)
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def embed(url: str, texts: list[str]) -> list[Vector]:
+    async def run() -> list[Vector]:
+        embedder = OpenAiEmbedder(url, "secret", "m", 3)
+        try:
+            return await embedder.embed(texts)
+        finally:
+            await embedder.close()
+
+    return asyncio.run(run())
+
+
+def test_vectors_come_in_order_and_normalised(server: Server) -> None:
+    assert embed(server.url, ["abc", ""]) == [pytest.approx([0.6, 0, 0.8]), pytest.approx([0, 0, 1])]
+    assert server.requests == [{"model": "m", "input": ["abc", ""], "encoding_format": "float"}]
+    assert server.tokens == ["Bearer secret"]
+
+
+def test_many_texts_are_several_requests(server: Server) -> None:
+    texts = ["x" * (number % 5) for number in range(600)]
+    vectors = embed(server.url, texts)
+    assert [round(vector[0] / vector[2] * 4) for vector in vectors] == [len(text) for text in texts]
+    assert len(server.requests) == 3
+    assert embed(server.url, []) == []
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
+def test_what_may_pass_is_unavailable(server: Server, status: int) -> None:
+    server.status = status
+    with pytest.raises(UnavailableError, match=str(status)) as caught:
+        embed(server.url, ["abc"])
+    assert caught.value.retry_after_s == (17 if status == 429 else 0)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_refusal_is_an_outcome(server: Server, status: int) -> None:
+    server.status = status
+    with pytest.raises(OutcomeError, match=str(status)):
+        embed(server.url, ["abc"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"no json", b"{}", b'{"object": "list", "data": []}', b"[1]", b'{"data": [{"index": 0, "embedding": null}]}'],
+)
+def test_an_unusable_answer_is_an_outcome(server: Server, body: bytes) -> None:
+    server.body = body
+    with pytest.raises(OutcomeError):
+        embed(server.url, ["abc"])
+
+
+def test_another_size_is_an_outcome(server: Server) -> None:
+    server.numbers = 2
+    with pytest.raises(OutcomeError, match="2 numbers where 3"):
+        embed(server.url, ["abc"])
+
+
+def test_no_server_and_a_server_that_is_gone(server: Server) -> None:
+    url = server.url
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(UnavailableError, match="no answer"):
+        embed(url, ["abc"])
+
+
+def test_a_slow_server_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_embeddings, "RETRIES_MAX", 0)
+    monkeypatch.setattr(openai_embeddings, "REQUEST_TIMEOUT_S", 0.1)
+    silent = Server()  # It listens, and nobody serves: connections are taken by the system and never answered.
+    try:
+        with pytest.raises(UnavailableError, match="no answer"):
+            embed(silent.url, ["abc"])
+    finally:
+        silent.server_close()
