@@ -35,7 +35,6 @@ class Stack:
         self.process: subprocess.Popen[str] | None = None
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("DIARCHY_")}
         self._environment.update(environment)
-        self._lines: queue.Queue[str | None] = queue.Queue()
         self._seen: list[str] = []
 
     def start(self) -> None:
@@ -48,9 +47,10 @@ class Stack:
             text=True,
             start_new_session=True,
         )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, args=(self.process, lines), daemon=True).start()
         while True:
-            line = self._lines.get(timeout=READY_S_MAX)
+            line = lines.get(timeout=READY_S_MAX)
             if line is None:
                 raise RuntimeError("the stack did not start:\n" + "\n".join(self._seen) + self.role_logs())
             if line.startswith(READY):
@@ -69,12 +69,12 @@ class Stack:
         if self.process is not None and self.process.poll() is None:
             self.interrupt()
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _read(self, process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self._seen.append(line.rstrip())
-            self._lines.put(line.rstrip())
-        self._lines.put(None)
+            lines.put(line.rstrip())
+        lines.put(None)
 
     def role_logs(self) -> str:
         """The end of every role's log, for the report of a failure."""
