@@ -1,5 +1,6 @@
 """PostgreSQL through asyncpg: the pool, what its errors mean to us, and questions to the read models."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -61,21 +62,14 @@ class Postgres:
         self.dsn = dsn
         self._connections_max = connections_max
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """One connection. Raises UnavailableError for everything that waiting can cure, also from within the block."""
         try:
-            if self._pool is None:
-                self._pool = asyncpg.create_pool(
-                    self.dsn,
-                    min_size=0,
-                    max_size=self._connections_max,
-                    command_timeout=COMMAND_S_MAX,
-                    timeout=CONNECT_S_MAX,
-                    server_settings=SETTINGS,
-                )
-            async with (await self._pool).acquire() as connection:
+            pool = self._pool or await self._open()
+            async with pool.acquire() as connection:
                 yield connection
         except _GONE as error:
             raise UnavailableError("postgres", f"{type(error).__name__}: {error}") from error
@@ -85,6 +79,19 @@ class Postgres:
         """One transaction, committed at the end of the block, rolled back when it raises."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.dsn,
+                    min_size=0,
+                    max_size=self._connections_max,
+                    command_timeout=COMMAND_S_MAX,
+                    timeout=CONNECT_S_MAX,
+                    server_settings=SETTINGS,
+                )
+            return self._pool
 
     async def close(self) -> None:
         pool, self._pool = self._pool, None

@@ -13,7 +13,6 @@ from adapters.postgres_schema import (
     create_build,
     drop_build,
     lock_pointer,
-    read_positions,
     rebuild_lock,
     schema_of,
     serve,
@@ -47,8 +46,11 @@ class PostgresReadModels:
 
     async def positions(self, projection: AnyProjection) -> Mapping[Domain, int]:
         async with self._postgres.connection() as connection:
-            build = await connection.fetchval("SELECT build FROM diarchy.projections WHERE name = $1", projection.name)
-            return await read_positions(connection, projection.name, build or 0)
+            rows = await connection.fetch(
+                "SELECT domain, sequence FROM diarchy.projections JOIN diarchy.positions USING (name, build) WHERE name = $1",
+                projection.name,
+            )
+        return {Domain(row[0]): row[1] for row in rows}
 
     @asynccontextmanager
     async def batch(self, projection: AnyProjection, domain: Domain) -> AsyncIterator[PostgresBatch]:

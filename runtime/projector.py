@@ -145,14 +145,15 @@ class ExactlyOnceProjector:
         """Raise _MovedBackError as soon as a stored position is seen to be below what was committed."""
         while True:
             await asyncio.sleep(self._check_every_s)
+            ours = {(one.projection.name, domain): one for domain, some in self._readers.items() for one in some}
+            saved = {place: reader.saved for place, reader in ours.items()}
             try:
-                for domain, readers in list(self._readers.items()):
-                    for reader in readers:
-                        ours = reader.saved
-                        stored = (await self._read_models.positions(reader.projection)).get(domain, 0)
-                        reader.demand(stored, ours, domain)
+                stored = {one.name: await self._read_models.positions(one) for one in self._projections}
             except UnavailableError as error:
                 _log.warning("positions not checked: %s", error)
+                continue
+            for (name, domain), reader in ours.items():
+                reader.demand(stored[name].get(domain, 0), saved[name, domain], domain)
 
     async def _upgrade(self, outdated: Sequence[AnyProjection]) -> None:
         for one in outdated:
@@ -175,6 +176,10 @@ class ExactlyOnceProjector:
                 readers = [_Reader(one, (await self._read_models.positions(one)).get(domain, 0)) for one in projections]
                 self._readers[domain] = readers
                 after = min(reader.saved for reader in readers)
+                if after > await self._event_log.last(domain):
+                    _log.error(
+                        "the read models of %s are ahead of its log: empty the database, then start again", domain.value
+                    )
                 await self._tell(domain, after)
                 async with following(self._event_log, domain, after) as batches:
                     async for batch in batches:

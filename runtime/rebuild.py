@@ -23,6 +23,7 @@ from runtime.read_models import (
 )
 
 BATCH_EVENTS_MAX = 5_000
+BATCH_BYTES_MAX = 16 << 20
 SETTLE_EVENTS_MAX = 1_000  # How far behind a build may be when the serving one is made to stand still.
 CATCH_UP_ROUNDS_MAX = 100
 
@@ -126,13 +127,16 @@ async def _between(log: EventLog, domain: Domain, after: int, upto: int) -> Asyn
     if after >= upto:
         return
     gathered: list[Stored] = []
+    bytes_gathered = 0
     async with following(log, domain, after) as batches:
         async for batch in batches:
             gathered.extend(stored for stored in batch if stored.sequence <= upto)
+            bytes_gathered += sum(len(stored.record.body) for stored in batch)
             end = batch[-1].sequence >= upto
-            if gathered and (end or len(gathered) >= BATCH_EVENTS_MAX):
+            full = len(gathered) >= BATCH_EVENTS_MAX or bytes_gathered >= BATCH_BYTES_MAX
+            if gathered and (end or full):
                 yield gathered
-                gathered = []
+                gathered, bytes_gathered = [], 0
             if end:
                 return
 

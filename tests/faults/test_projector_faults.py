@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 from adapters.postgres import Postgres
@@ -67,11 +66,11 @@ def test_a_projector_killed_again_and_again_projects_each_record_once() -> None:
     asyncio.run(scenario())
 
 
-def test_a_killed_database_is_waited_for_and_what_it_forgot_is_projected_again() -> None:
-    async def scenario(folder: Path) -> None:
+def test_a_killed_database_is_waited_for_and_what_it_forgot_is_projected_again(data_folder: Path) -> None:
+    async def scenario() -> None:
         history, reached = History(22), Reached()
         await history.some(300)
-        server = PostgresServer(folder / "postgres")
+        server = PostgresServer(data_folder / "postgres")
         await server.start()
         postgres = Postgres(server.dsn)
         models = PostgresReadModels(postgres)
@@ -98,6 +97,4 @@ def test_a_killed_database_is_waited_for_and_what_it_forgot_is_projected_again()
             await postgres.close()
             await server.stop()
 
-    # Not tmp_path: every run of pytest closes the folder above it to the user that PostgreSQL runs as.
-    with tempfile.TemporaryDirectory(prefix="diarchy-tests-") as folder:
-        asyncio.run(scenario(Path(folder)))
+    asyncio.run(scenario())
