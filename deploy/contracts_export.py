@@ -67,15 +67,15 @@ def _asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Diarchy facts",
             "version": "1.0.0",
-            "description": "Publish one JSON object a message with any NATS client. Set the header Nats-Msg-Id to a value of your "
-            "own to make repeats harmless. What cannot be read goes to the dead letters with its reason; `diarchy dlq list` shows it.",
+            "description": "Publish one JSON object a message with any NATS client. A header Nats-Msg-Id of your own makes "
+            "repeats harmless. What cannot be read goes to the dead letters with its reason: `diarchy dlq list`.",
             "license": {"name": "Apache-2.0"},
         },
         "servers": {
             "broker": {
                 "host": "127.0.0.1:4222",
                 "protocol": "nats",
-                "description": "`diarchy doctor` prints the real address; `diarchy publisher` the user and password for programs outside.",
+                "description": "`diarchy publisher` prints the real address, user and password.",
                 "security": [{"type": "userPassword"}],
             }
         },
