@@ -10,6 +10,7 @@ from gateway.identity import Principal
 from runtime.errors import InvalidError
 
 USER_KIND = "user"
+YEAR_MAX = 9_000
 
 
 def visible(principal: Principal, event: EventView) -> bool:
@@ -49,4 +50,7 @@ async def live(incoming: Incoming[EventsQuery]) -> AsyncIterator[tuple[str | Non
 def _checked(query: EventsQuery) -> EventsQuery:
     if query.since and query.until and query.since > query.until:
         raise InvalidError("lies before `since`", "until")
+    for name, moment in (("since", query.since), ("until", query.until)):
+        if moment is not None and not 1970 <= moment.year < YEAR_MAX:
+            raise InvalidError(f"must lie between 1970 and {YEAR_MAX}", name)
     return query

@@ -36,7 +36,8 @@ from contracts.http import (
 from contracts.retrieval import Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
-from gateway.commands import READ, Incoming, session_ref
+from gateway.commands import READ, Incoming
+from gateway.conversing import session_ref
 from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
 from gateway.problems import NotFoundError, UnauthenticatedError, ValidationProblemError

@@ -53,7 +53,7 @@ from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.consumer import Consumer
 from runtime.effects import Effects, Outside
-from runtime.errors import UnavailableError
+from runtime.errors import InvalidError, UnavailableError
 from runtime.host import Host
 from runtime.limits import Limits
 from runtime.reactor import Reactor
@@ -230,7 +230,10 @@ class FoldedReads:
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
         """The cursor is how many records there are before it."""
         records = self._records(clearance)
-        start = int(query.after or 0)
+        after = query.after or "0"
+        if not (after.isascii() and after.isdecimal()):
+            raise InvalidError("not a cursor of ours", "cursor")
+        start = int(after)
         page = records[start : start + query.limit]
         shown = tuple(
             view

@@ -1,0 +1,218 @@
+"""Commands about sessions, questions and analyses, and their replies."""
+
+import msgspec
+from msgspec import Struct
+
+from contracts import subjects
+from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, StartAnalysis
+from contracts.catalogue import tag
+from contracts.conversation import (
+    Answered,
+    Ask,
+    ContextType,
+    EndSession,
+    Failed,
+    SessionEnded,
+    SessionStarted,
+    StartSession,
+)
+from contracts.domains import Clearance, Domain
+from contracts.http import Analysis, AskQuestion, CreateAnalysis, CreateSession, Session, Turn
+from contracts.subjects import ActorRef
+from gateway.commands import WRITE, Incoming, Settled, checked_deadline, event_of, label_of, named_actor, new_actor
+from gateway.execution import Command, Ended
+from gateway.identity import Principal
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError
+from gateway.services import Services
+from gateway.views import answer_reply
+
+CONVERSATION = "conversation"
+ANALYSIS = "analysis"
+CONTEXT_TYPES: dict[Domain, ContextType] = {Domain.SOPHIA: "business", Domain.ARTEMIS: "technical"}
+
+
+class Head(Struct, frozen=True):
+    """What stands at the beginning of a session's log, whether it has ended, and where the log ends."""
+
+    domain: Domain
+    started: SessionStarted
+    label: Clearance
+    ended: bool
+    last: int
+
+
+def session_ref(session: str) -> ActorRef:
+    """The actor of a session id, `sophia-…` or `artemis-…`. Raises NotFoundError for any other text."""
+    domain = {"sophia": Domain.SOPHIA, "artemis": Domain.ARTEMIS}.get(session.partition("-")[0])
+    if domain is None:
+        raise NotFoundError("session")
+    return named_actor(domain, CONVERSATION, session, "session")
+
+
+async def session_head(services: Services, principal: Principal, session: str) -> tuple[ActorRef, Head]:
+    """A session that this asker may see: his own (an administrator: any) and not above his clearance, else NotFoundError."""
+    actor = session_ref(session)
+    head: Head | None = None
+    for stored in await services.log.read(subjects.log(actor)):
+        envelope = stored.record.envelope
+        if head is None:
+            if envelope.type == tag(SessionStarted):
+                started = msgspec.json.decode(stored.record.body, type=SessionStarted)
+                head = Head(actor.domain, started, envelope.label, ended=False, last=stored.sequence)
+            continue
+        ended = head.ended or envelope.type == tag(SessionEnded)
+        head = msgspec.structs.replace(head, ended=ended, last=stored.sequence)
+    if head is None or not principal.owns(head.started.owner) or head.label > principal.clearance:
+        raise NotFoundError("session")
+    return actor, head
+
+
+async def create_session(incoming: Incoming[CreateSession]) -> Command:
+    body, principal = incoming.body, incoming.principal
+    domain = Domain(body.domain)
+    principal.require(WRITE[domain])
+    other = Domain.ARTEMIS if domain is Domain.SOPHIA else Domain.SOPHIA
+    actor = new_actor(domain, CONVERSATION, incoming.id)
+    return Command(
+        actor=actor,
+        message=StartSession(
+            owner=principal.username, title=body.title, context_type=body.context_type or CONTEXT_TYPES[domain]
+        ),
+        label=label_of(principal, body.confidentiality),
+        status_path=f"/v1/sessions/{actor.id}",
+        alternatives=(new_actor(other, CONVERSATION, incoming.id),),
+    )
+
+
+async def end_session(incoming: Incoming[None]) -> Command | Settled:
+    actor, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
+    incoming.principal.require(WRITE[actor.domain])
+    if head.ended:
+        return Settled(None)
+    message = EndSession(by=incoming.principal.username)
+    return Command(
+        actor=actor, message=message, label=head.label, status_path=f"/v1/sessions/{actor.id}", after=head.last
+    )
+
+
+async def ask_in_session(incoming: Incoming[AskQuestion]) -> Command:
+    actor, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
+    return _ask(incoming, actor, head.started.context_type, head.last)
+
+
+async def ask_sophia(incoming: Incoming[AskQuestion]) -> Command:
+    return _ask(incoming, new_actor(Domain.SOPHIA, CONVERSATION, incoming.id), "business")
+
+
+async def ask_artemis(incoming: Incoming[AskQuestion]) -> Command:
+    return _ask(incoming, new_actor(Domain.ARTEMIS, CONVERSATION, incoming.id), "technical")
+
+
+def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: ContextType, after: int = 0) -> Command:
+    body, principal = incoming.body, incoming.principal
+    principal.require(WRITE[actor.domain])
+    return Command(
+        actor=actor,
+        message=Ask(
+            turn=incoming.id,
+            by=principal.username,
+            text=body.question,
+            context_type=context_type,
+            team=body.team,
+            collaborate=body.collaborate,
+        ),
+        label=label_of(principal, body.confidentiality),
+        status_path=f"/v1/sessions/{actor.id}/messages",
+        priority=body.priority,
+        deadline=checked_deadline(body.deadline, incoming.services.clock()),
+        after=after,
+    )
+
+
+async def session_reply(_incoming: Incoming[CreateSession], command: Command, ended: Ended) -> Session:
+    envelope = ended.ending.record.envelope
+    started = msgspec.json.decode(ended.ending.record.body, type=SessionStarted)
+    return Session(
+        id=command.actor.id,
+        domain=command.actor.domain,
+        title=started.title,
+        context_type=started.context_type,
+        owner=started.owner,
+        status="active",
+        label=envelope.label,
+        started=envelope.time,
+    )
+
+
+async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: Ended) -> Turn:
+    """The turn with its answer. Raises ProblemError where the run failed, or rests on what the asker may not see."""
+    event = event_of(ended.ending)
+    envelope = ended.ending.record.envelope
+    if isinstance(event, Failed):
+        raise ProblemError(502, "failed", f"the question could not be answered: {event.reason}")
+    assert isinstance(event, Answered)  # noqa: S101 - the row's ending types
+    if max(envelope.label, event.label) > incoming.principal.clearance:
+        raise ForbiddenError("the answer rests on something above your clearance")
+    return Turn(
+        id=incoming.id,
+        session=command.actor.id,
+        question=incoming.body.question,
+        by=incoming.principal.username,
+        status="answered",
+        asked=ended.records[0].record.envelope.time,
+        answer=answer_reply(event),
+        answered=envelope.time,
+        correlation_id=incoming.id,
+    )
+
+
+async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
+    body, principal = incoming.body, incoming.principal
+    actor = new_actor(Domain.SOPHIA, ANALYSIS, incoming.id)
+    return Command(
+        actor=actor,
+        message=StartAnalysis(by=principal.username, subject=body.subject, question=body.question),
+        label=label_of(principal, body.confidentiality),
+        status_path=f"/v1/analyses/{actor.id}",
+        priority=body.priority,
+        deadline=checked_deadline(body.deadline, incoming.services.clock()),
+    )
+
+
+async def analysis_reply(incoming: Incoming[CreateAnalysis], command: Command, ended: Ended) -> Analysis:
+    """The whole analysis, folded from its own log. Raises ProblemError where it failed or rests on what the asker may not see."""
+    failed = event_of(ended.ending)
+    if isinstance(failed, AnalysisFailed):
+        raise ProblemError(502, "failed", f"the analysis could not be finished: {failed.reason}")
+    first, label = ended.records[0].record.envelope, max(stored.record.envelope.label for stored in ended.records)
+    if label > incoming.principal.clearance:
+        raise ForbiddenError("the analysis rests on something above your clearance")
+    analysis = Analysis(
+        id=command.actor.id,
+        by=incoming.principal.username,
+        subject=incoming.body.subject,
+        question=incoming.body.question,
+        status="running",
+        label=label,
+        started=first.time,
+        correlation_id=incoming.id,
+    )
+    for stored in ended.records:
+        match event_of(stored):
+            case AnalysisStarted(by=by):
+                analysis = msgspec.structs.replace(analysis, by=by, started=stored.record.envelope.time)
+            case PhaseCompleted(result=result):
+                analysis = msgspec.structs.replace(analysis, phases=(*analysis.phases, result))
+            case AnalysisCompleted() as completed:
+                analysis = msgspec.structs.replace(
+                    analysis,
+                    status="completed",
+                    executive_summary=completed.executive_summary,
+                    recommendations=completed.recommendations,
+                    confidence=completed.confidence,
+                    confidence_by_domain=completed.confidence_by_domain,
+                    completed=stored.record.envelope.time,
+                )
+            case _:
+                pass
+    return analysis

@@ -1,0 +1,153 @@
+"""Commands about knowledge and facts, and their replies."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from contracts import subjects
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Stored
+from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded
+from contracts.http import EventView, KnowledgeItem
+from contracts.ids import derived_id
+from contracts.knowledge import (
+    AddKnowledge,
+    DeleteKnowledge,
+    Knowledge,
+    KnowledgeAdded,
+    KnowledgeDeleted,
+    KnowledgeUpdated,
+    UpdateKnowledge,
+)
+from contracts.subjects import ActorRef
+from gateway.commands import EXPIRES_YEAR_MAX, WRITE, Incoming, Settled, event_of, label_of, named_actor
+from gateway.execution import Command, Ended
+from gateway.problems import NotFoundError, ValidationProblemError
+from gateway.views import event_view
+
+KNOWLEDGE_ITEM = "knowledge_item"
+
+
+class Held(Struct, frozen=True):
+    """A knowledge item as its log has it; `knowledge` None once deleted."""
+
+    knowledge: Knowledge | None
+    label: Clearance
+    by: str
+    created: datetime
+    updated: datetime
+    last: int
+
+
+async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
+    item = derived_id(incoming.id, KNOWLEDGE_ITEM)
+    _expiry(incoming.body)
+    return Command(
+        actor=ActorRef(Domain.CEO, KNOWLEDGE_ITEM, item),
+        message=AddKnowledge(by=incoming.principal.username, knowledge=incoming.body),
+        label=label_of(incoming.principal, incoming.body.confidentiality),
+        status_path=f"/v1/knowledge/{item}",
+    )
+
+
+async def update_knowledge(incoming: Incoming[Knowledge]) -> Command | Settled:
+    principal = incoming.principal
+    _expiry(incoming.body)
+    label = label_of(principal, incoming.body.confidentiality)
+    actor, held = await _held(incoming)
+    if held.knowledge is None:
+        raise NotFoundError("knowledge item")
+    if held.knowledge == incoming.body:
+        return Settled(_item(actor, held, held.knowledge))
+    message = UpdateKnowledge(by=principal.username, clearance=principal.clearance, knowledge=incoming.body)
+    return Command(actor=actor, message=message, label=label, status_path=f"/v1/knowledge/{actor.id}", after=held.last)
+
+
+async def delete_knowledge(incoming: Incoming[None]) -> Command:
+    principal = incoming.principal
+    actor, held = await _held(incoming)
+    message = DeleteKnowledge(by=principal.username, clearance=principal.clearance)
+    return Command(
+        actor=actor, message=message, label=held.label, status_path=f"/v1/knowledge/{actor.id}", after=held.last
+    )
+
+
+async def item_reply(incoming: Incoming[Knowledge], command: Command, ended: Ended) -> KnowledgeItem:
+    held = _fold(await incoming.services.log.read(subjects.log(command.actor)), until=ended.ending.sequence)
+    if held is None or held.knowledge is None:
+        raise NotFoundError("knowledge item")
+    return _item(command.actor, held, held.knowledge)
+
+
+async def _held(incoming: Incoming[Knowledge] | Incoming[None]) -> tuple[ActorRef, Held]:
+    """The item that is to be changed. Raises NotFoundError, also for one above the clearance or deleted by another request."""
+    actor = named_actor(Domain.CEO, KNOWLEDGE_ITEM, incoming.path["item"], "knowledge item")
+    records = await incoming.services.log.read(subjects.log(actor))
+    held = _fold(records)
+    if held is None or held.label > incoming.principal.clearance:
+        raise NotFoundError("knowledge item")
+    if held.knowledge is None and records[-1].record.envelope.correlation != incoming.id:
+        raise NotFoundError("knowledge item")
+    return actor, held
+
+
+def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
+    held: Held | None = None
+    for stored in records:
+        if until is not None and stored.sequence > until:
+            break
+        envelope = stored.record.envelope
+        match event_of(stored):
+            case KnowledgeAdded(by=by, knowledge=knowledge):
+                time = envelope.time
+                held = Held(knowledge, knowledge.confidentiality, by, created=time, updated=time, last=stored.sequence)
+            case KnowledgeUpdated(by=by, knowledge=knowledge) if held is not None:
+                held = Held(
+                    knowledge, knowledge.confidentiality, by, held.created, updated=envelope.time, last=stored.sequence
+                )
+            case KnowledgeDeleted() if held is not None:
+                held = msgspec.structs.replace(held, knowledge=None, last=stored.sequence)
+            case _:
+                pass
+    return held
+
+
+def _item(actor: ActorRef, held: Held, knowledge: Knowledge) -> KnowledgeItem:
+    return KnowledgeItem(id=actor.id, knowledge=knowledge, by=held.by, created=held.created, updated=held.updated)
+
+
+def _expiry(knowledge: Knowledge) -> None:
+    if knowledge.expires is None:
+        return
+    if knowledge.expires.tzinfo is None:
+        raise ValidationProblemError("$.expires", "must have an offset from UTC, such as Z")
+    if not 1970 < knowledge.expires.year < EXPIRES_YEAR_MAX:
+        raise ValidationProblemError("$.expires", f"must lie between 1971 and {EXPIRES_YEAR_MAX}")
+
+
+async def publish_fact(incoming: Incoming[AnyFact]) -> Command | Settled:
+    principal, fact = incoming.principal, incoming.body
+    domain = next((known for known in Domain if known == incoming.path["domain"]), None)
+    if domain is None:
+        raise NotFoundError("domain")
+    if incoming.path["kind"] != SIGNAL:
+        raise NotFoundError(f"kind of actor that takes facts; that is {SIGNAL!r}")
+    principal.require(WRITE[domain])
+    if FACT_DOMAINS[type(fact)] is not domain:
+        raise ValidationProblemError("$.type", f"this fact is meant for the domain {FACT_DOMAINS[type(fact)].value}")
+    actor = named_actor(domain, SIGNAL, incoming.path["id"], "signal")
+    label = label_of(principal, fact.confidentiality)
+    last = 0
+    for stored in await incoming.services.log.read(subjects.log(actor)):
+        last = stored.sequence
+        event = event_of(stored)
+        if isinstance(event, SignalRecorded) and event.fact == fact:
+            return Settled(event_view(stored, body=True))
+    status_path = f"/v1/events?domain={domain.value}&kind={SIGNAL}&id={actor.id}"
+    return Command(actor=actor, message=fact, label=label, status_path=status_path, after=last)
+
+
+async def fact_reply(_incoming: Incoming[AnyFact], _command: Command, ended: Ended) -> EventView:
+    return event_view(ended.ending, body=True)
