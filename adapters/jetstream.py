@@ -317,12 +317,12 @@ def _fail(answer: asyncio.Future[Any], reason: str) -> None:
 
 def parse_header_lines(raw: bytes) -> dict[str, str]:
     """The headers of a message: `name: value` lines that end in CRLF. Lines without a colon are ignored."""
-    headers: dict[str, str] = {}
-    for line in raw.decode("utf-8", "replace").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if colon:
-            headers[name.strip()] = value.strip()
-    return headers
+    lines = raw.decode("utf-8", "replace").split("\r\n")
+    try:
+        return dict([line.split(": ", 1) for line in lines if line])
+    except ValueError:  # not as NATS clients write them, but allowed
+        parts = [line.partition(":") for line in lines]
+        return {name.strip(): value.strip() for name, colon, value in parts if colon}
 
 
 async def connect(

@@ -16,8 +16,8 @@ from msgspec import Struct
 from adapters.jetstream import Ack, Broker, RefusedError
 from runtime.errors import UnavailableError
 
-ALONE_MAX = 4  # single messages on their way alone before others have to wait
-GROUP_MIN = 8  # single messages that wait before they are worth a batch; a commit of several counts as ALONE_MAX
+ALONE_MAX = 8  # single messages on their way alone before others have to wait
+GROUP_MIN = 16  # single messages that wait before they are worth a batch; a commit of several counts as ALONE_MAX
 GROUP_MESSAGES_MAX = 500
 GROUP_BYTES_MAX = 4 << 20
 WAITING_MAX = 10_000  # commits; beyond that the caller is told to come again

@@ -34,14 +34,12 @@ _log = logging.getLogger(__name__)
 
 
 class Message(Struct, frozen=True):
-    """One stored message; `record` is None for what came without an envelope."""
-
     subject: str
     sequence: int
     time_ns: int
     headers: dict[str, str]
     body: bytes
-    record: Record | None
+    record: Record | None  # None for what came without an envelope
 
 
 class Stream:
@@ -80,7 +78,7 @@ class Stream:
 class Durable:
     """What the server keeps of a durable consumer; times are the event loop's."""
 
-    def __init__(self, stream: Stream, lanes: tuple[Lane, ...], ack_wait_s: float) -> None:
+    def __init__(self, stream: Stream, lanes: Sequence[str], ack_wait_s: float) -> None:
         self.stream = stream
         self.unended: dict[int, float] = {}  # sequence: until when it may stay so
         self.deliveries: defaultdict[int, int] = defaultdict(int)
@@ -132,8 +130,8 @@ class MemoryBroker:
             (domain, name): Durable(stream, lanes, ack_wait_s)
             for domain in Domain
             for name, stream, lanes in (
-                ("inbox", self.inboxes[domain], _INBOX_LANES),
-                ("reactor", self.logs[domain], _REACTOR_LANES),
+                ("inbox", self.inboxes[domain], ("in", "pub")),
+                ("reactor", self.logs[domain], ("log",)),
             )
         }
 
@@ -144,13 +142,7 @@ class MemoryBroker:
         self.inboxes[actor.domain].add(subjects.Address("pub", actor).subject, body, None)
 
 
-_INBOX_LANES: tuple[Lane, ...] = ("in", "pub")
-_REACTOR_LANES: tuple[Lane, ...] = ("log",)
-
-
 class MemoryLog:
-    """An EventLog."""
-
     def __init__(self, broker: MemoryBroker) -> None:
         self._logs = broker.logs
 
@@ -195,8 +187,6 @@ class MemoryLog:
 
 
 class MemoryDelivery:
-    """A Delivery."""
-
     def __init__(self, broker: MemoryBroker, domain: Domain, durable: Durable, message: Message) -> None:
         self._broker = broker
         self._domain = domain
@@ -221,8 +211,6 @@ class MemoryDelivery:
 
 
 class MemoryQueue:
-    """A Queue."""
-
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
@@ -239,8 +227,6 @@ class MemoryQueue:
 
 
 class MemoryBlobs:
-    """Blobs."""
-
     def __init__(self, broker: MemoryBroker) -> None:
         self._blobs = broker.blobs
 

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from adapters.jetstream import Broker, connect
+from adapters.jetstream import Broker, connect, parse_header_lines
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
@@ -199,6 +199,16 @@ def test_the_topology_may_be_ensured_again(own_server: NatsServer) -> None:
     with_broker(own_server, scenario)
 
 
+def test_the_topology_may_be_made_by_several_at_once(own_server: NatsServer) -> None:
+    async def main() -> None:
+        brokers = [await connect(own_server.url, user=own_server.user, password=own_server.password) for _ in range(4)]
+        await asyncio.gather(*(ensure_streams(broker) for broker in brokers))
+        assert await JetStreamLog(brokers[0]).append(subjects.log(actor()), [record()], expected=0) == 1
+        await asyncio.gather(*(broker.stop() for broker in brokers))
+
+    asyncio.run(main())
+
+
 def test_a_follower_whose_consumer_is_deleted_goes_on(own_server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         log = JetStreamLog(broker)
@@ -225,3 +235,16 @@ def test_a_stopped_broker_stays_stopped(own_server: NatsServer) -> None:
             await JetStreamLog(broker).last(Domain.SOPHIA)
 
     with_broker(own_server, scenario)
+
+
+@pytest.mark.parametrize(
+    ("raw", "headers"),
+    [
+        (b"A: 1\r\nB: x: y\r\n\r\n", {"A": "1", "B": "x: y"}),
+        (b"A:1\r\nB:\t2 \r\nbroken\r\n\r\n", {"A": "1", "B": "2"}),
+        ("A: Grüße\r\nE: \r\n".encode(), {"A": "Grüße", "E": ""}),
+        (b"A: \xff\r\n", {"A": "\ufffd"}),
+    ],
+)
+def test_headers_are_read_as_other_clients_write_them(raw: bytes, headers: dict[str, str]) -> None:
+    assert parse_header_lines(raw) == headers
