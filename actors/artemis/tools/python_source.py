@@ -1,6 +1,7 @@
 """Python files as syntax trees: parsed without failing, names resolved through their imports, complexity, import graph."""
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -8,6 +9,8 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 
 from actors.artemis.tools.source_tree import SourceFile
+
+PARSE_ATTEMPTS_MAX = 3
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -34,14 +37,18 @@ class Function(Struct, frozen=True, kw_only=True):
 
 def parse(file: SourceFile) -> ast.Module | ParseFailure:
     """The module's tree, or why there is none. Never raises: source from outside may be anything."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # A scanned file's odd escapes are its own business.
-            return ast.parse(file.text)
-    except SyntaxError as error:
-        return ParseFailure(file.path, f"line {error.lineno}: {error.msg}")
-    except (ValueError, RecursionError, MemoryError) as error:
-        return ParseFailure(file.path, str(error) or type(error).__name__)
+    for _ in range(PARSE_ATTEMPTS_MAX):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # A scanned file's odd escapes are its own business.
+                return ast.parse(file.text)
+        except SyntaxError as error:
+            return ParseFailure(file.path, f"line {error.lineno}: {error.msg}")
+        except (ValueError, RecursionError, MemoryError) as error:
+            return ParseFailure(file.path, str(error) or type(error).__name__)
+        except SystemError:
+            continue  # CPython 3.11 counts the depth of all parses together; one that met another's is to be repeated.
+    return ParseFailure(file.path, "the interpreter could not build its syntax tree")
 
 
 def walk_scope(root: ast.AST) -> Iterator[ast.AST]:
@@ -133,7 +140,7 @@ def dotted(node: ast.AST, known: dict[str, str]) -> str:
 def module_name(path: str) -> str:
     """The dotted module name a path would be imported by; a leading `src` folder is not part of it."""
     pure = PurePosixPath(path)
-    parts = [*pure.parts[:-1], pure.stem]
+    parts = [*(part.replace(".", "_") for part in pure.parts[:-1]), pure.stem]  # `project-1.2` is one part.
     if parts[0] in ("src", "lib") and len(parts) > 1:
         parts = parts[1:]
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
@@ -148,11 +155,15 @@ def import_graph(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
     paths = {module_name(path): path for path in trees}
     tops = {name.partition(".")[0] for name in paths}
     wrapped = len(tops) == 1 and tops.isdisjoint(paths)
-    importable = {name.partition(".")[2] if wrapped else name: name for name in paths}
-    graph: dict[str, set[str]] = {name: set() for name in paths}
+    importable = {name: name for name in paths}
+    if wrapped:
+        shorter = {name.partition(".")[2]: name for name in paths}
+        importable = {
+            short: name for short, name in shorter.items() if short not in sys.stdlib_module_names
+        } | importable
+    graph: dict[str, set[str]] = {}
     for name, path in paths.items():
-        whole = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-        package = whole.partition(".")[2] if wrapped else whole
+        package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
         targets = {importable.get(target, name) for target in _imported(trees[path], package, set(importable))}
         graph[name] = targets - {name}
     return graph
