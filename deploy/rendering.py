@@ -21,7 +21,7 @@ from contracts.kernel import EffectRecorded
 from contracts.model import Evidence
 
 TITLE_CHARS_MAX = 60
-SENT_MAX = 64  # messages, and questions to other domains, of one reaction that are looked for
+EFFECTS_MAX = 1_000  # of one reaction
 EFFECT = tag(EffectRecorded)
 DOMAIN_STYLES = {"sophia": "magenta", "artemis": "cyan", "ceo": "yellow", "embedding": "blue", "system": "white"}
 LABEL_STYLES = {"confidential": "yellow", "restricted": "red", "top_secret": "bold red"}
@@ -45,9 +45,9 @@ def answer(turn: Turn) -> RenderableType:
         ("team", reply.team),
         ("model", reply.model),
         ("confidentiality", reply.label.value),
-        ("session", turn.session),
     )
-    return Group(*parts, Text(), Text("  ".join(f"{name} {value}" for name, value in facts), style="bold"))
+    summed_up = Text(" · ".join(f"{name} {value}" for name, value in facts), style="bold")
+    return Group(*parts, Text(), summed_up, Text(f"session {turn.session}", style="dim"))
 
 
 def prose(content: str) -> RenderableType:
@@ -111,43 +111,31 @@ class Node:
 def forest(events: Sequence[EventView]) -> list[Node]:
     """The events of a run as trees by causation; the roots are what the request itself caused, or whose cause is not visible.
 
-    An effect hangs under the event whose reaction did it. A message between actors is in no log, but its id follows from the
-    event (or the question to another domain) it was sent by, so what it caused hangs there.
+    An event hangs under the event whose reaction sent its message, an effect under the event whose reaction did it, and what
+    another domain did about a question under the effect that asked.
     """
     ordered = sorted(events, key=lambda event: (event.time, event.domain, event.sequence))
     nodes = {event.id: Node(event) for event in ordered}
-    unknown = {event.causation for event in ordered if event.causation and event.causation not in nodes}
-    senders = _senders(ordered, nodes, unknown)
+    asking = _asking(ordered)
     roots: list[Node] = []
     for event in ordered:
-        cause = event.causation or ""
-        parent = nodes.get(cause) or nodes.get(senders.get(cause, ""))
         node = nodes[event.id]
-        if parent is None or parent is node:
-            roots.append(node)
-        else:
-            parent.children.append(node)
+        causes = (asking.get(event.causation or ""), event.reaction, event.causation)
+        parent = next((nodes[cause] for cause in causes if cause in nodes and cause != event.id), None)
+        (roots if parent is None else parent.children).append(node)
     return roots
 
 
-def _senders(events: Sequence[EventView], nodes: dict[str, Node], unknown: set[str]) -> dict[str, str]:
-    """Message id to the id of the event, or of the effect, that sent it."""
+def _asking(events: Sequence[EventView]) -> dict[str, str]:
+    """Id of the message to another domain → id of the effect that sent it: both follow from the reaction and a number."""
     found: dict[str, str] = {}
     for event in events:
-        if event.type == EFFECT:
+        if event.effect != "ask" or event.reaction is None:
             continue
-        for number in range(SENT_MAX):
-            if len(found) == len(unknown):
-                return found
-            try:
-                asked, told = derived_id(event.id, "ask", number), derived_id(event.id, "tell", number)
-            except ValueError:
-                break  # An id that is no UUID sends nothing of ours.
-            if told in unknown:
-                found[told] = event.id
-            if asked in unknown:
-                effect = derived_id(event.id, "effect", number)
-                found[asked] = effect if effect in nodes else event.id
+        for number in range(EFFECTS_MAX):
+            if derived_id(event.reaction, "effect", number) == event.id:
+                found[derived_id(event.reaction, "ask", number)] = event.id
+                break
     return found
 
 
@@ -225,5 +213,5 @@ def shortened(text: str, chars_max: int) -> str:
 def table(title: str | None) -> Table:
     """The one form of tables: a line under the heads, the full width."""
     return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True, pad_edge=False
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True, pad_edge=False, show_edge=False
     )

@@ -14,7 +14,7 @@ from deploy.commands import options
 if TYPE_CHECKING:
     from contracts.http import AskQuestion, Pending, Turn
     from deploy.client import Gateway, OnWait
-    from deploy.commands.progress import Steps
+    from deploy.progress import Steps
 
 
 class _Options(Struct, frozen=True):
@@ -58,7 +58,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     """
     from contracts.http import Turn
     from deploy.client import pretty_json
-    from deploy.commands.progress import err, out
+    from deploy.progress import err, show
     from deploy.rendering import answer
 
     text = sys.stdin.read().strip() if question == "-" else question.strip()
@@ -68,7 +68,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     if as_json:
         click.echo(pretty_json(result))
     elif isinstance(result, Turn):
-        out().print(answer(result))
+        show(answer(result))
     else:
         click.echo(f"accepted, not answered yet; it will be at {result.status_url}")
     if result.correlation_id and not as_json:
@@ -76,8 +76,8 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
 
 
 async def _asked(text: str, target: options.Target, wanted: _Options) -> "Turn | Pending":
-    from deploy.commands.asking import Asking, path_for, streamed, waited
-    from deploy.commands.progress import Steps
+    from deploy.asking import Asking, path_for, streamed, waited
+    from deploy.progress import Steps
     from deploy.rendering import progress_line
 
     with Steps() as steps:

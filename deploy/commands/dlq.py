@@ -33,7 +33,7 @@ def list_(*, limit: int, data: str | None, as_json: bool) -> None:
     import msgspec
     from rich.text import Text
 
-    from deploy.commands.progress import err, out
+    from deploy.progress import err, show
     from deploy.rendering import clean, shortened, table
 
     letters = asyncio.run(_letters(data, limit))
@@ -52,7 +52,7 @@ def list_(*, limit: int, data: str | None, as_json: bool) -> None:
     for letter in letters:
         row = (letter.time[:19].replace("T", " "), clean(letter.subject), shortened(letter.reason, 400))
         shown.add_row(*map(Text, row), Text(str(letter.attempts)))
-    out().print(shown)
+    show(shown)
 
 
 async def _letters(data: str | None, limit: int) -> "list[DeadLetter]":

@@ -26,9 +26,9 @@ def doctor(*, data: str | None, as_json: bool) -> None:
     from rich.text import Text
 
     from deploy.client import pretty_json
-    from deploy.commands.progress import out
     from deploy.doctor import Subject, examine
     from deploy.embedded.supervisor import holder
+    from deploy.progress import show
     from deploy.rendering import clean, table
 
     settings = options.stack_settings(data)
@@ -46,7 +46,7 @@ def doctor(*, data: str | None, as_json: bool) -> None:
             if check.remedy:
                 detail.append(f"\n→ {check.remedy}", style="bold")
             shown.add_row(Text(MARKS[check.state], style=STYLES[check.state]), check.name, detail)
-        out().print(shown)
+        show(shown)
     bad = sum(check.state == "bad" for check in checks)
     if bad:
         raise click.ClickException(f"{bad} {'thing needs' if bad == 1 else 'things need'} your attention")

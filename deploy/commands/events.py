@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
+from msgspec import Raw, Struct
 
 from deploy.commands import options
 
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
 PAGE = 200
 PATIENCE_S = 60.0
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+
+
+class _Page(Struct, frozen=True):
+    """A page as it came: events are printed as they are."""
+
+    events: tuple[Raw, ...]
+    next: str | None = None
 
 
 @click.command()
@@ -44,8 +53,6 @@ def events(*, target: options.Target, as_json: bool, follow: bool, limit: int | 
       diarchy events --follow
       diarchy events --since 2026-01-31 --json | jq -r .type | sort | uniq -c
     """
-    import msgspec
-
     from deploy.rendering import event_line
 
     parameters = {name: _text(value) for name, value in filters.items() if value is not None}
@@ -54,7 +61,7 @@ def events(*, target: options.Target, as_json: bool, follow: bool, limit: int | 
         shown = 0
         async with target.gateway() as gateway, contextlib.aclosing(_wanted(gateway, parameters, follow)) as found:
             async for event in found:
-                click.echo(msgspec.json.encode(event) if as_json else event_line(event))
+                click.echo(bytes(event) if as_json else event_line(_view(event)))
                 shown += 1
                 if shown == limit:
                     return
@@ -62,37 +69,35 @@ def events(*, target: options.Target, as_json: bool, follow: bool, limit: int | 
     asyncio.run(show())
 
 
-async def _wanted(gateway: "Gateway", parameters: dict[str, str], follow: bool) -> "AsyncGenerator[EventView, None]":
+async def _wanted(gateway: "Gateway", parameters: dict[str, str], follow: bool) -> "AsyncGenerator[Raw, None]":
     """The recorded ones unless only new ones are wanted, then the new ones if any are wanted."""
     if not follow:
         async for event in _recorded(gateway, parameters):
             yield event
         return
-    live: asyncio.Queue[EventView] = asyncio.Queue(10_000)
+    live: asyncio.Queue[Raw] = asyncio.Queue(10_000)
     opened = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(_follow(gateway, parameters, live, opened))
-        seen: set[str] = set()
+        seen: set[bytes] = set()
         if "since" in parameters:
             await opened.wait()  # Before the old ones are read: so that none falls between.
             async for event in _recorded(gateway, parameters):
-                seen.add(event.id)
+                seen.add(bytes(event))
                 yield event
         try:
             while True:
                 event = await live.get()
-                if event.id not in seen:
+                if bytes(event) not in seen:
                     yield event
         finally:
             following.cancel()
 
 
-async def _recorded(gateway: "Gateway", parameters: dict[str, str]) -> "AsyncGenerator[EventView, None]":
-    from contracts.http import Events
-
+async def _recorded(gateway: "Gateway", parameters: dict[str, str]) -> "AsyncGenerator[Raw, None]":
     after: str | None = None
     while True:
-        page = await gateway.get("/v1/events", Events, {**parameters, "limit": PAGE, "after": after})
+        page = await gateway.get("/v1/events", _Page, {**parameters, "limit": PAGE, "after": after})
         for event in page.events:
             yield event
         if page.next is None:
@@ -101,12 +106,9 @@ async def _recorded(gateway: "Gateway", parameters: dict[str, str]) -> "AsyncGen
 
 
 async def _follow(
-    gateway: "Gateway", parameters: dict[str, str], live: "asyncio.Queue[EventView]", opened: asyncio.Event
+    gateway: "Gateway", parameters: dict[str, str], live: "asyncio.Queue[Raw]", opened: asyncio.Event
 ) -> None:
     """Live events into the queue, without end; a broken stream is taken up after its last event."""
-    import msgspec
-
-    from contracts.http import EventView
     from deploy.client import UnreachableError, patiently
 
     last = ""
@@ -119,11 +121,19 @@ async def _follow(
             async for event in incoming:
                 last = event.id or last
                 if event.name == "event":
-                    await live.put(msgspec.json.decode(event.data, type=EventView))
+                    await live.put(Raw(event.data))
         raise UnreachableError(f"the gateway at {gateway.url} ended the stream")
 
     while True:
         await patiently(once, patience_s=PATIENCE_S)
+
+
+def _view(event: Raw) -> "EventView":
+    from contracts.http import EventView
+
+    fields = msgspec.json.decode(event, type=dict[str, object])
+    fields.pop("body", None)
+    return msgspec.convert(fields, EventView)
 
 
 def _text(value: object) -> str:

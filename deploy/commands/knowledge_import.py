@@ -14,9 +14,9 @@ from deploy.commands import options
 
 if TYPE_CHECKING:
     from deploy.client import OnWait
-    from deploy.commands.progress import Steps
     from deploy.folder_import import Failure, Item
     from deploy.importing import Imported
+    from deploy.progress import Steps
 
 FAILURES_SHOWN_MAX = 50
 
@@ -76,7 +76,7 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
       diarchy import --source ./backend
     """
     from deploy.client import pretty_json
-    from deploy.commands.progress import err
+    from deploy.progress import err
 
     wanted = msgspec.convert(given, _Options)
     if not paths and not wanted.source:
@@ -93,7 +93,10 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
         )
     else:
         found = "" if searchable_s is None else f"; searchable after {searchable_s:.1f} s"
-        click.echo(f"{len(imported.runs):,} documents in {imported.seconds:.1f} s, {rate:.0f} documents/s{found}")
+        count = len(imported.runs)
+        click.echo(
+            f"{count:,} document{'' if count == 1 else 's'} in {imported.seconds:.1f} s, {rate:.0f} documents/s{found}"
+        )
     for failure in failures[:FAILURES_SHOWN_MAX]:
         err(f"{failure.path}{f', line {failure.line}' if failure.line else ''}: {failure.reason}")
     if len(failures) > FAILURES_SHOWN_MAX:
@@ -108,9 +111,9 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
 
 def _read(paths: tuple[str, ...], wanted: _Options) -> "tuple[list[Item], list[Failure]]":
     """Everything that was named, or why not."""
-    from deploy.commands.progress import err
     from deploy.folder_import import Defaults
     from deploy.importing import read_path, read_source
+    from deploy.progress import err
 
     given = {
         "category": wanted.category,
@@ -144,8 +147,8 @@ async def _import(
     """How it went, after how many seconds everything could be found (None: not waited for), and how many never could."""
     import time
 
-    from deploy.commands.progress import Steps
     from deploy.importing import post_items, until_searchable
+    from deploy.progress import Steps
 
     began = time.monotonic()
     with Steps() as steps:

@@ -76,7 +76,7 @@ async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings") -> list[
     from adapters.jetstream_log import JetStreamLog
     from adapters.postgres import Postgres
     from adapters.postgres_read_models import PostgresReadModels
-    from deploy.commands.progress import Steps
+    from deploy.progress import Steps
     from deploy.stack import NotRunningError, broker
     from runtime.errors import ConflictError
     from runtime.read_models import UnequalError
@@ -133,7 +133,7 @@ async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings") -> list[
 def _show(results: list[_Result]) -> None:
     from rich.text import Text
 
-    from deploy.commands.progress import err, out
+    from deploy.progress import err, show
     from deploy.rendering import table
 
     shown = table(None)
@@ -157,7 +157,7 @@ def _show(results: list[_Result]) -> None:
             "yes",
             f"{result.seconds:.2f}",
         )
-    out().print(shown)
+    show(shown)
 
 
 def _digest(checksum: str) -> str:

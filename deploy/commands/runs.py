@@ -23,7 +23,7 @@ def runs(correlation: str, *, target: options.Target, as_json: bool) -> None:
     """
     from contracts.http import Run
     from deploy.client import pretty_json
-    from deploy.commands.progress import out
+    from deploy.progress import show
     from deploy.rendering import run_tree
 
     async def fetch() -> Run:
@@ -34,4 +34,4 @@ def runs(correlation: str, *, target: options.Target, as_json: bool) -> None:
     if as_json:
         click.echo(pretty_json(run))
     else:
-        out().print(run_tree(run.events))
+        show(run_tree(run.events))

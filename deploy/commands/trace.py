@@ -23,7 +23,7 @@ def trace(correlation: str, *, target: options.Target, as_json: bool) -> None:
     """
     from contracts.http import Trace
     from deploy.client import pretty_json
-    from deploy.commands.progress import width
+    from deploy.progress import width
     from runtime.waterfall import waterfall
 
     async def fetch() -> Trace:

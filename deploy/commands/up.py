@@ -22,7 +22,7 @@ def up(data: str | None, port: int | None) -> None:
       diarchy up
       diarchy up --data /srv/diarchy --port 8080
     """
-    from deploy.commands.progress import Starting, err
+    from deploy.progress import Starting, err
     from deploy.stack import PARTS, announce, prepared, started, until_interrupted
 
     settings = prepared(options.settings(data), port)

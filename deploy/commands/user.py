@@ -44,7 +44,7 @@ def add(name: str, *, roles: tuple[str, ...], clearance: str, password_stdin: bo
     from argon2 import PasswordHasher
 
     from contracts.users import CreateUser
-    from deploy.commands.progress import err
+    from deploy.progress import err
 
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")

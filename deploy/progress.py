@@ -1,12 +1,13 @@
 """Progress on stderr: live where that is a terminal, a line a step where it is not."""
 
+import io
 import sys
 import time
 from types import TracebackType
 from typing import Self
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from deploy.embedded.supervisor import State
@@ -15,14 +16,20 @@ PLAIN_WIDTH = 100
 PLAIN_EVERY_S = 5.0  # between two lines of one step's progress
 
 
-def out() -> Console:
-    """Results: in colour and as wide as the terminal, plain and 100 columns wide elsewhere."""
-    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+def show(*results: RenderableType) -> None:
+    """Print to stdout: in colour and as wide as the terminal; elsewhere plain, at most 100 columns, no spaces at line ends."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(*results, sep="\n")
+        return
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=PLAIN_WIDTH, color_system=None).print(*results, sep="\n")
+    for line in text.getvalue().splitlines():
+        click.echo(line.rstrip())
 
 
 def width() -> int:
     """Columns that a result may use."""
-    return out().width
+    return Console().width if sys.stdout.isatty() else PLAIN_WIDTH
 
 
 def err(text: str) -> None:
@@ -55,6 +62,10 @@ class Steps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave what was shown and show no more; idempotent."""
         self._progress.stop()
 
     def begin(self, what: str, total: int | None = None) -> TaskID:
@@ -152,4 +163,4 @@ class Starting:
         if self._task is not None:
             self._steps.end(self._task)
         if self._own:
-            self._steps.__exit__(None, None, None)
+            self._steps.close()
