@@ -38,7 +38,7 @@ class MemoryVectors:
         return vector_payload.best(
             (
                 Hit(entry=vector_payload.entry(values), partition=partition, score=float(stored @ sought))
-                for partition in query.partitions
+                for partition in vector_payload.partitions(query)
                 for values, stored in self._points[partition].values()
                 if vector_payload.allowed(values, wanted)
             ),

@@ -59,7 +59,9 @@ class ServerVectors:
         vector_payload.check_size(vector, self._dimensions)
         if not vector_payload.limit(query):
             return []
-        found = await asyncio.gather(*(self._search(partition, query, vector) for partition in query.partitions))
+        found = await asyncio.gather(
+            *(self._search(partition, query, vector) for partition in vector_payload.partitions(query))
+        )
         return vector_payload.best((hit for hits in found for hit in hits), query)
 
     async def count(self, partition: Partition) -> int:

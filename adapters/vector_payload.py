@@ -84,6 +84,11 @@ def check_size(vector: Sequence[float], dimensions: int) -> None:
         raise InvalidError(f"a vector has {len(vector)} numbers where the store holds {dimensions}")
 
 
+def partitions(query: Query) -> Iterable[Partition]:
+    """Each once, in the query's order, so that no entry is found twice."""
+    return dict.fromkeys(query.partitions)
+
+
 def limit(query: Query) -> int:
     return max(0, min(query.limit, HITS_MAX))
 

@@ -7,6 +7,7 @@ There is no Qdrant server binary among the packages, so the server adapter runs 
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ from contracts.domains import Clearance, Partition
 from contracts.retrieval import Entry, Query
 from runtime.errors import InvalidError, UnavailableError
 from runtime.ports import VectorStore
+
+# The local mode of the client says that it ignores payload indexes; a server does not.
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
 
 DIMENSIONS = 8
 NOW = datetime(2026, 11, 21, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -123,7 +127,8 @@ def test_every_partition_is_apart_and_a_search_spans_those_it_names(opener: Open
         for number, partition in enumerate(PARTITIONS):
             assert await store.count(partition) == 1
             assert [hit.entry for hit in await store.search(query(partition), vector(0))] == [entry(number)]
-        hits = await store.search(query(*PARTITIONS), vector(3))
+        hits = await store.search(query(*PARTITIONS, "ceo_knowledge"), vector(3))
+        assert len(hits) == len(PARTITIONS)
         assert {hit.partition for hit in hits} == set(PARTITIONS)
         assert hits[0].entry == entry(3)
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -259,6 +264,22 @@ def test_any_history_is_searched_as_the_model_says(opener: Opener) -> None:
             check()
         finally:
             runner.run(context.__aexit__(None, None, None))
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # Bound and not listening: connections are refused.
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+        async def run() -> None:
+            store = ServerVectors.connect(url, DIMENSIONS)
+            with pytest.raises(UnavailableError):
+                await store.start()
+            with pytest.raises(UnavailableError):
+                await store.search(query(), vector(1))
+            await store.close()
+
+        asyncio.run(run())
 
 
 def test_edge_is_refused_before_start_after_close_and_to_a_second_owner(tmp_path: Path) -> None:
