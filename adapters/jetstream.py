@@ -23,6 +23,7 @@ PING_INTERVAL_S = 5
 RECONNECT_WAIT_S = 0.25
 CONNECT_S_MAX = 2
 DRAIN_S_MAX = 5
+FRAME_BYTES_MAX = 16 << 10  # names of headers and separators, allowed for beside the body and the values
 REPLY_PARTS_MAX = 10_000  # messages of one collected reply
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Broker:
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
         self._stopping = False
+        self._told = False
         self._tokens = itertools.count()
         self._replies: dict[str, Callable[[Msg], None]] = {}
         self._pending: set[asyncio.Future[Any]] = set()
@@ -166,15 +168,22 @@ class Broker:
     async def publish(
         self, subject: str, body: bytes = b"", *, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
-        """Send without confirmation. Raises UnavailableError when not connected, InvalidError when the body is too large."""
+        """Send without confirmation. Raises UnavailableError when not connected, InvalidError when it is too large."""
+        self.check_size(body, headers)
         try:
             await self._client.publish(subject, body, reply=reply, headers=headers)
-        except nats.errors.MaxPayloadError:
-            raise InvalidError(f"{len(body)} bytes are more than the broker takes ({self.payload_bytes_max})") from None
         except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as error:
             raise InvalidError(str(error)) from None
         except (nats.errors.Error, OSError) as error:
             raise UnavailableError("broker", str(error) or type(error).__name__) from error
+
+    def check_size(self, body: bytes, headers: dict[str, str] | None) -> None:
+        """Raises InvalidError for what the server would refuse: it closes the connection of whoever sends too much."""
+        size = len(body) + FRAME_BYTES_MAX + (4 * sum(map(len, headers.values())) if headers else 0)
+        if self.is_connected and size > self.payload_bytes_max:
+            raise InvalidError(
+                f"{len(body)} bytes are more than the broker takes ({self.payload_bytes_max} with headers)"
+            )
 
     async def subscribe(self, subject: str, handler: Callable[[Msg], None], *, queue: str = "") -> Subscription:
         """Call `handler` for each message; kept over reconnects. The handler must be quick and must not raise.
@@ -287,11 +296,13 @@ class Broker:
             _log.error("%s failed", task.get_name(), exc_info=error)
 
     async def _on_error(self, error: Exception) -> None:
-        level = logging.WARNING if self._connected.is_set() else logging.DEBUG
+        level = logging.DEBUG if self._told else logging.WARNING
+        self._told = not self.is_connected  # Attempts to reconnect fail four times a second: once is enough.
         _log.log(level, "broker connection: %s", error or type(error).__name__)
 
     async def _on_connected(self) -> None:
         _log.info("connected to the broker")
+        self._told = False
         self._connected.set()
 
     async def _on_disconnected(self) -> None:

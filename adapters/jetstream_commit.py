@@ -49,7 +49,12 @@ class Committer:
         broker.on_lost.add(self._fail_waiting)
 
     async def store(self, messages: Sequence[Outgoing]) -> Ack:
-        """The place of the last message, once all are durable. Raises RefusedError (nothing was stored), UnavailableError."""
+        """The place of the last message, once all are durable.
+
+        Raises RefusedError and InvalidError (nothing was stored), UnavailableError (unknown).
+        """
+        for message in messages:
+            self._broker.check_size(message.body, message.headers)
         if not (self._waiting or self._grouping) and self._has_room(messages):
             return await self._store_alone(messages)
         if len(self._waiting) >= WAITING_MAX:
@@ -126,7 +131,7 @@ class Committer:
             # All or nothing: one conflict refused the others too, so each is asked for itself.
             for commit in group:
                 self._spawn_alone(commit)
-        except (UnavailableError, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is belongs to the callers
             for commit in group:
                 _fail(commit, error)
         else:
@@ -142,7 +147,7 @@ class Committer:
         self._alone -= _cost(commit.messages)  # counted when it was sent on its way
         try:
             _succeed(commit, await self._store_alone(commit.messages))
-        except (UnavailableError, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is belongs to the caller
             _fail(commit, error)
 
     def _fail_waiting(self) -> None:
@@ -161,5 +166,4 @@ def _succeed(commit: _Commit, ack: Ack) -> None:
 
 def _fail(commit: _Commit, error: BaseException) -> None:
     if not commit.done.done():
-        known = error if isinstance(error, UnavailableError) else UnavailableError("broker", "stopped")
-        commit.done.set_exception(known)
+        commit.done.set_exception(error if isinstance(error, Exception) else UnavailableError("broker", "stopped"))

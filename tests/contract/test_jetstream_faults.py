@@ -14,7 +14,7 @@ from adapters.jetstream_streams import ensure_streams
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Stored
-from runtime.errors import ConflictError, UnavailableError
+from runtime.errors import ConflictError, InvalidError, UnavailableError
 from tests.contract.records import actor, record
 from tests.servers import NatsServer
 
@@ -224,6 +224,57 @@ def test_a_follower_whose_consumer_is_deleted_goes_on(own_server: NatsServer) ->
             assert [one.sequence for one in await anext(batches)] == [2, 3]
 
     with_broker(own_server, scenario)
+
+
+def test_what_is_too_large_is_refused_before_it_costs_the_connection(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        log, queue = JetStreamLog(broker), JetStreamQueue(broker)
+        subject = subjects.log(actor())
+        for size in (broker.payload_bytes_max - 100, broker.payload_bytes_max + 1):
+            huge = record(bytes(size))
+            with pytest.raises(InvalidError):
+                await log.append(subject, [huge], expected=0)
+            with pytest.raises(InvalidError):
+                await log.append(subject, [record(), huge], expected=0)
+            with pytest.raises(InvalidError):
+                await queue.publish(subjects.inbox(actor()), huge)
+        largest = record(bytes(broker.payload_bytes_max - (32 << 10)))
+        assert await log.append(subject, [largest], expected=0) == 1
+        assert [one.record for one in await log.read(subject)] == [largest]
+
+    with_broker(own_server, scenario)
+
+
+def test_a_broker_that_is_away_can_be_stopped(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        async def consume() -> None:
+            async for _ in JetStreamQueue(broker).consume(Domain.SOPHIA, "inbox"):
+                pass
+
+        consuming = asyncio.create_task(consume())
+        writes = [
+            asyncio.create_task(JetStreamLog(broker).append(subjects.log(actor()), [record()], expected=0))
+            for _ in range(300)
+        ]
+        await asyncio.to_thread(own_server.kill)
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert all(isinstance(result, int | UnavailableError) for result in results)
+        async with asyncio.timeout(5):
+            await broker.stop()
+        with pytest.raises(UnavailableError):
+            await consuming
+
+    with_broker(own_server, scenario)
+
+
+def test_connecting_to_nobody_can_be_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(1):
+            await connect("nats://127.0.0.1:1")
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(main())
+    assert len([one for one in caplog.records if one.name == "adapters.jetstream"]) == 1
 
 
 def test_a_stopped_broker_stays_stopped(own_server: NatsServer) -> None:
