@@ -41,9 +41,20 @@ class OpenAiChat:
         self._name = name
         self._model = model
         self._timeout_s = timeout_s
+        key = api_key or "none"
+        # What is left None the client takes from the environment: another provider's account would be told to this one.
         self._client = openai.AsyncOpenAI(
-            api_key=api_key or "none", base_url=base_url, timeout=timeout_s, max_retries=0
+            api_key=key,
+            admin_api_key="",
+            organization="",
+            project="",
+            webhook_secret="",
+            base_url=base_url,
+            timeout=timeout_s,
+            max_retries=0,
+            default_headers={"Authorization": f"Bearer {key}"},
         )
+        self._client.organization = self._client.project = None
         self._takes_schema = True
 
     @property

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 
 SENTENCE_CHARS_MAX = 600
 
+# Repetitions are bounded: texts come from outside, and a run of one sign must not cost its square.
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|ca|approx|incl|excl|no|nos|fig|dr|mr|mrs|ms|prof|inc|ltd|co|corp|st|jan|feb|mar|apr|jun|jul"
     r"|aug|sep|sept|oct|nov|dec)|\b[A-Z]|^\d{1,3})\.$",
     re.IGNORECASE,
 )
-_END = re.compile(r"""[.!?…]+["'”’)\]]*(?=\s+["'“‘(\[]?[A-Z0-9€$£])""")
+_END = re.compile(r"""[.!?…]{1,8}["'”’)\]]{0,4}(?=\s+["'“‘(\[]?[A-Z0-9€$£])""")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 _RULE = re.compile(r"^\s*(?:[-=*_]{3,}|```.*|~~~.*)\s*$")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"!?\[([^\]\[]{0,300})\]\([^)(]{0,1000}\)")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(.+?)\1")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 

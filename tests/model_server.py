@@ -79,6 +79,7 @@ class ModelServer(ThreadingHTTPServer):
         self.options = options or Options()
         self.calls: list[Call] = []
         self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -157,6 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted == "json_schema" and not self.server.options.json_schema:
             self._send(400, {"error": {"message": "response_format json_schema is not supported"}})
             return
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         call = self.server.note(self.path, self.headers.get("Idempotency-Key", ""), body, request)
         self.server.held_back(call)
         failure = self.server.next_failure()

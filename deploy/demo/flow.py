@@ -160,7 +160,9 @@ async def _ask(gateway: Gateway, question: str, steps: Steps) -> Turn:
         steps.advance(step, seen)
         steps.note(step, progress_line(view))
 
-    asking = Asking(path=path_for("sophia", None), question=AskQuestion(question=question))
+    # The question itself is internal: so the run shows how the label rises with what is read.
+    body = AskQuestion(question=question, confidentiality=Clearance.INTERNAL)
+    asking = Asking(path=path_for("sophia", None), question=body)
     turn = await streamed(gateway, asking, progress, _told(steps))
     steps.end(step)
     return turn
@@ -198,11 +200,12 @@ def _told(steps: Steps) -> OnWait:
 
 
 def count_line(shown: Shown) -> str:
-    """The demo in one line: what it took."""
+    """What the demo took."""
     effects = sum(event.type == EFFECT for event in shown.events)
     total_s = shown.start_s + shown.import_s + shown.answer_s + shown.settle_s
     return (
         f"{total_s:.1f} s: started in {shown.start_s:.1f} s, {shown.documents} documents imported and searchable in "
-        f"{shown.import_s:.1f} s, answered in {shown.answer_s:.1f} s ({len(shown.events) - effects} events, {effects} effects, "
-        f"{len(shown.spans)} spans)"
+        f"{shown.import_s:.1f} s, answered in {shown.answer_s:.1f} s\n"
+        f"{len(shown.events) - effects} events, {effects} effects, {len(shown.spans)} spans; one root, no orphans"
+        + ("" if shown.whole else ": NOT so in this trace")
     )

@@ -90,6 +90,16 @@ def test_the_key_is_sent_and_nothing_is_retried(server: ModelServer) -> None:
     assert len(recorded(server.options.record)[0]["sha256"]) == 64
 
 
+def test_nothing_of_the_environment_is_told_to_the_server(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "from-the-environment")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: from-the-environment")
+    with_chat(server, complete)
+    assert "from-the-environment" not in server.headers[0].values()
+    assert server.headers[0]["authorization"] == "Bearer secret"
+    assert server.headers[0]["idempotency-key"] == "key-1"
+
+
 def test_a_server_without_json_schema_is_remembered(server: ModelServer) -> None:
     server.options.json_schema = False
 

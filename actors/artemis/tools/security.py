@@ -5,7 +5,7 @@ A scan finds candidates, not proof: each names its rule and place. Secrets are n
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -17,6 +17,7 @@ from actors.tool import Fetch, tool
 from runtime.ports import Tool
 
 LINE_CHARS_MAX = 2_000
+SQL_CHARS_MAX = 2_000
 
 Weakness = tuple[str, Severity, str]
 """The rule, how bad, and what is wrong in words."""
@@ -210,6 +211,10 @@ def _is(node: ast.expr | None, *, wanted: bool) -> bool:
     return isinstance(node, ast.Constant) and node.value is wanted
 
 
+def _reads_as_sql(texts: Iterable[str]) -> bool:
+    return bool(_SQL.search(" ".join(texts)[:SQL_CHARS_MAX]))
+
+
 def _text(node: ast.expr) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
@@ -233,13 +238,13 @@ def _formatted_sql(node: ast.expr) -> bool:
     """An f-string, `%`, `+` or `.format` that puts values into what reads like SQL."""
     if isinstance(node, ast.JoinedStr):
         held = any(isinstance(part, ast.FormattedValue) for part in node.values)
-        return held and bool(_SQL.search(" ".join(_text(part) for part in node.values)))
+        return held and _reads_as_sql(_text(part) for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod | ast.Add):
         parts = [part for part in ast.walk(node) if isinstance(part, ast.expr)]
         variable = any(isinstance(part, ast.Name | ast.Call | ast.Attribute | ast.Subscript) for part in parts)
-        return variable and bool(_SQL.search(" ".join(map(_text, parts))))
+        return variable and _reads_as_sql(map(_text, parts))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        return bool(_SQL.search(_text(node.func.value)))
+        return _reads_as_sql([_text(node.func.value)])
     return False
 
 

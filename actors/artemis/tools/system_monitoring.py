@@ -30,8 +30,8 @@ EWMA_SIGMAS = 3.0
 POINTS_MIN = 12
 
 _FIELD = re.compile(
-    r"^[\s>*-]*\**(service|component|system|severity|priority|level|started|start|detected|begin|ended|end|resolved|recovered"
-    r"|cause|root cause|duration)\**\s*[:=]\**\s*(.+?)\s*$",
+    r"^[ \t>*-]{0,20}(service|component|system|severity|priority|level|started|start|detected|begin|ended|end|resolved|recovered"
+    r"|cause|root cause|duration)\*{0,2}[ \t]{0,5}[:=]\*{0,2}[ \t]{0,20}(\S.{0,400})",
     re.IGNORECASE | re.MULTILINE,
 )
 _SEVERITY = re.compile(
@@ -135,7 +135,7 @@ def monitor(evidence: Sequence[Evidence], metrics: Table | None) -> SystemMonito
 
 def incident(evidence: Evidence) -> Incident | None:
     """The incident a note is about, or None when it is about none (no field of one, no word for one)."""
-    fields = {name.lower(): value for name, value in _FIELD.findall(evidence.text)}
+    fields = {name.lower(): value.strip() for name, value in _FIELD.findall(evidence.text)}
     timed = any(name in fields for name in ("started", "start", "detected", "severity", "resolved", "ended", "end"))
     if not timed and not _INCIDENT.search(f"{evidence.title} {evidence.text[:400]}"):
         return None
