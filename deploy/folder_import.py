@@ -272,8 +272,9 @@ def line_item(name: str, at: int, line: str, defaults: Defaults) -> tuple[Item, 
     fields = {field: value for field, value in given.items() if field in _FIELDS and value is not None}
     title = str(given.get("title") or "").strip() or content
     fields |= {"title": clip(" ".join(title.split()), TITLE_CHARS_MAX), "content": content}
-    fields.setdefault("source", clip(name, TITLE_CHARS_MAX))
-    item = Item(key=f"{name}#{given.get('id', at)}", knowledge=knowledge(fields, defaults))
+    key = f"{name}#{given.get('id', at)}"
+    fields.setdefault("source", clip(key, TITLE_CHARS_MAX))
+    item = Item(key=key, knowledge=knowledge(fields, defaults))
     return item, set(given) - _FIELDS - {"id", "text"}
 
 
