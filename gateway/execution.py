@@ -135,14 +135,18 @@ class Execution:
         The last item is how it ended; raises ProblemError for a refusal.
         """
         shown: set[tuple[Domain, int]] = set()
+        settled: Ended | None = None
         while True:
             for view in await self._unseen(shown):
                 shown.add((view.domain, view.sequence))
                 if view.domain is not self.domain or view.sequence > after:
                     yield view
-            if self._ended is not None:
-                yield await self._settled(self._ended)
+            if settled is not None:
+                yield settled
                 return
+            if self._ended is not None:
+                settled = await self._settled(self._ended)  # Once more round: by now the read models have it all.
+                continue
             pause = self._services.settings.progress_poll_s
             if await self._services.log.wait(self._subject, after=self._last, timeout_s=pause):
                 await self._read()

@@ -1,6 +1,7 @@
 """The read models in Postgres, asked through the projections' queries and said in the API's words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
@@ -25,7 +26,17 @@ from contracts.http import (
 )
 from gateway.services import EventsRead
 from projections import analyses, knowledge, messages, runs, sessions
+from runtime.errors import InvalidError
 from runtime.read_models import Db
+
+
+@contextmanager
+def _cursor_is_after() -> Iterator[None]:
+    """What the projections call `cursor` is the parameter `after` here."""
+    try:
+        yield
+    except InvalidError as error:
+        raise InvalidError(str(error), "after" if error.field == "cursor" else error.field) from error
 
 
 class PostgresReads:
@@ -37,9 +48,15 @@ class PostgresReads:
     async def sessions(
         self, query: SessionsQuery, *, owner: str | None, domains: Sequence[Domain], clearance: Clearance
     ) -> Sessions:
-        page = await sessions.list_sessions(
-            self._db, clearance=clearance, owner=owner, domains=tuple(domains), limit=query.limit, cursor=query.after
-        )
+        with _cursor_is_after():
+            page = await sessions.list_sessions(
+                self._db,
+                clearance=clearance,
+                owner=owner,
+                domains=tuple(domains),
+                limit=query.limit,
+                cursor=query.after,
+            )
         return Sessions(sessions=tuple(map(session_view, page.items)), next=page.next)
 
     async def session(self, id: str, *, clearance: Clearance) -> Session | None:  # noqa: A002 - the field's name
@@ -47,11 +64,17 @@ class PostgresReads:
         return session_view(row) if row else None
 
     async def turns(self, session: str, query: MessagesQuery, *, clearance: Clearance) -> Turns:
-        page = await messages.list_turns(self._db, session, clearance=clearance, limit=query.limit, cursor=query.after)
+        with _cursor_is_after():
+            page = await messages.list_turns(
+                self._db, session, clearance=clearance, limit=query.limit, cursor=query.after
+            )
         return Turns(turns=tuple(map(turn_view, page.items)), next=page.next)
 
     async def analyses(self, query: AnalysesQuery, *, by: str | None, clearance: Clearance) -> Analyses:
-        page = await analyses.list_analyses(self._db, clearance=clearance, by=by, limit=query.limit, cursor=query.after)
+        with _cursor_is_after():
+            page = await analyses.list_analyses(
+                self._db, clearance=clearance, by=by, limit=query.limit, cursor=query.after
+            )
         return Analyses(analyses=tuple(map(analysis_view, page.items)), next=page.next)
 
     async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
@@ -77,9 +100,10 @@ class PostgresReads:
             since=query.since,
             until=query.until,
         )
-        page = await runs.list_events(
-            self._db, wanted, clearance=clearance, limit=query.limit, cursor=query.after, bodies=True
-        )
+        with _cursor_is_after():
+            page = await runs.list_events(
+                self._db, wanted, clearance=clearance, limit=query.limit, cursor=query.after, bodies=True
+            )
         shown = tuple(map(record_view, page.records))
         return EventsRead(shown, page.next, more=len(shown) >= query.limit)
 
