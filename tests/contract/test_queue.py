@@ -89,6 +89,22 @@ def test_a_repeated_publish_is_stored_once(run: Run) -> None:
     run(scenario)
 
 
+def test_under_load_repeated_publishes_are_stored_once_too(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        subject = subjects.inbox(actor())
+        early, late = [record() for _ in range(50)], [record() for _ in range(50)]
+        await asyncio.gather(*(world.queue.publish(subject, one) for one in early))
+        await asyncio.gather(*(world.queue.publish(subject, one) for one in [*early, *late, *late]))
+        async with consume(world) as deliveries:
+            seen = [await anext(deliveries) for _ in range(100)]
+            assert {one.headers["Nats-Msg-Id"] for one in seen} == {one.envelope.id for one in early + late}
+            for one in seen:
+                await one.ack()
+            assert await is_idle(deliveries, world)
+
+    run(scenario)
+
+
 def test_what_is_not_ended_comes_again_and_what_is_ended_does_not(run: Run) -> None:
     async def scenario(world: World) -> None:
         for _ in range(3):
