@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -11,6 +12,9 @@ from msgspec import Struct
 from actors.artemis.tools.source_tree import SourceFile
 
 PARSE_ATTEMPTS_MAX = 3
+_PARSING = (
+    threading.Lock()
+)  # Tools run in threads; the warning filters, and in CPython 3.11 the parser's depth, are shared.
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -39,7 +43,7 @@ def parse(file: SourceFile) -> ast.Module | ParseFailure:
     """The module's tree, or why there is none. Never raises: source from outside may be anything."""
     for _ in range(PARSE_ATTEMPTS_MAX):
         try:
-            with warnings.catch_warnings():
+            with _PARSING, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # A scanned file's odd escapes are its own business.
                 return ast.parse(file.text)
         except SyntaxError as error:
@@ -47,7 +51,7 @@ def parse(file: SourceFile) -> ast.Module | ParseFailure:
         except (ValueError, RecursionError, MemoryError) as error:
             return ParseFailure(file.path, str(error) or type(error).__name__)
         except SystemError:
-            continue  # CPython 3.11 counts the depth of all parses together; one that met another's is to be repeated.
+            continue  # A parse elsewhere came between and spoilt the depth count: to be repeated.
     return ParseFailure(file.path, "the interpreter could not build its syntax tree")
 
 

@@ -72,13 +72,18 @@ def total(column: Column, members: Sequence[bool]) -> float:
 
 def asked_values(table: Table, question: str) -> list[tuple[Column, str]]:
     """Values of category columns that the question names (`small-business customers` names `small_business`)."""
-    asked = set(words(question.replace("-", " ").replace("_", " ")))
+    whole = set(words(re.sub(r"\w+(?:[-_]\w+)+", " ", question)))  # `self-service` does not name the value `self`.
+    split = set(words(_spaced(question)))
     found: list[tuple[Column, str]] = []
     for column in table.columns:
         if column.kind != "category":
             continue
         for value in sorted({cell for cell in column.cells if cell}):
-            meant = set(words(value.replace("-", " ").replace("_", " ")))
-            if meant and meant <= asked and not all(word.isdigit() for word in meant):
+            meant = set(words(_spaced(value)))
+            if meant and meant <= (split if len(meant) > 1 else whole) and not all(word.isdigit() for word in meant):
                 found.append((column, value))
     return found[:5]
+
+
+def _spaced(text: str) -> str:
+    return text.replace("-", " ").replace("_", " ")

@@ -83,7 +83,9 @@ def banded(column: Column) -> Factor:
     tenure = is_tenure(column)
     edges = TENURE_EDGES_MONTHS if tenure else tuple(statistics.quantiles(values, n=BANDS, method="inclusive"))
     edges = tuple(dict.fromkeys(edge for edge in edges if min(values) <= edge < max(values)))
-    return Factor(column.name, tuple(_band(value, edges) for value in column.numbers), " ")
+    whole = all(value.is_integer() for value in values)
+    labels = tuple(_band(value, edges, min(values), whole=whole) for value in column.numbers)
+    return Factor(column.name, labels, " ")
 
 
 def is_tenure(column: Column) -> bool:
@@ -98,14 +100,16 @@ def accumulates(column: Column) -> bool:
     return column.kind == "number" and bool(re.search(r"total|lifetime|cumulative|to_date", column.name, re.IGNORECASE))
 
 
-def _band(value: float | None, edges: tuple[float, ...]) -> str:
+def _band(value: float | None, edges: tuple[float, ...], least: float, *, whole: bool) -> str:
     if value is None:
         return ""
-    below = [edge for edge in edges if edge < value]
-    above = [edge for edge in edges if edge >= value]
-    if not above:
+    below = max((edge for edge in edges if edge < value), default=None)
+    above = min((edge for edge in edges if edge >= value), default=None)
+    if above is None:
         return f"over {figure(edges[-1])}" if edges else "all"
-    return f"up to {figure(above[0])}" if not below else f"over {figure(below[-1])} to {figure(above[0])}"
+    if above == least or (whole and below is not None and above - below == 1):
+        return f"of {figure(above)}"
+    return f"up to {figure(above)}" if below is None else f"over {figure(below)} to {figure(above)}"
 
 
 def segments(factor: Factor, churned: Sequence[bool | None], overall: float) -> list[Segment]:
