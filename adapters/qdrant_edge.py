@@ -12,6 +12,7 @@ start only, with graphs off, to drop what was deleted. A change costs a flush: 1
 
 import asyncio
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -30,6 +31,7 @@ THREADS = 2
 INDEXING_THRESHOLD_KB = 1 << 30  # Never reached: no graph is built, search stays exact.
 
 T = TypeVar("T")
+_Waiting = tuple[Sequence[engine.UpdateOperation], "asyncio.Future[None]"]
 
 
 class EdgeVectors:
@@ -44,6 +46,8 @@ class EdgeVectors:
         self._dimensions = dimensions
         self._shards: dict[Partition, engine.EdgeShard] = {}
         self._threads: ThreadPoolExecutor | None = None
+        self._locks: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: defaultdict[Partition, list[_Waiting]] = defaultdict(list)
 
     async def start(self) -> None:
         """Open every partition, creating the missing ones. Raises InvalidError when they hold vectors of another size."""
@@ -104,14 +108,33 @@ class EdgeVectors:
                 await asyncio.to_thread(shard.close)
 
     async def _change(self, partition: Partition, operations: Sequence[engine.UpdateOperation]) -> None:
+        """Apply and flush. Whoever finds the partition free does so for all who wait: a flush costs the same for many."""
         shard = self._shard(partition)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[partition].append((operations, done))
+        async with self._locks[partition]:
+            if done.done():
+                return done.result()
+            batch, self._waiting[partition] = self._waiting[partition], []
 
-        def change() -> None:
-            for operation in operations:
-                shard.update(operation)
-            shard.flush()
+            def change() -> None:
+                for changes, _ in batch:
+                    for operation in changes:
+                        shard.update(operation)
+                shard.flush()
 
-        await self._run(change)
+            problem: BaseException | None = None
+            try:
+                await self._run(change)
+            except BaseException as error:
+                problem = error
+                raise
+            finally:
+                for _, waiter in batch:
+                    if problem is None:
+                        waiter.set_result(None)
+                    elif waiter is not done and not waiter.done():
+                        waiter.set_exception(UnavailableError("qdrant-edge", str(problem) or "interrupted"))
 
     def _shard(self, partition: Partition) -> engine.EdgeShard:
         if self._threads is None:
