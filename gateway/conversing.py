@@ -1,26 +1,23 @@
 """Commands about sessions, questions and analyses, and their replies."""
 
 import msgspec
-from msgspec import Struct
 
-from contracts import subjects
 from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, StartAnalysis
-from contracts.catalogue import tag
 from contracts.conversation import (
     Answered,
     Ask,
     ContextType,
     EndSession,
     Failed,
-    SessionEnded,
     SessionStarted,
     StartSession,
 )
-from contracts.domains import Clearance, Domain
+from contracts.domains import Domain
 from contracts.http import Analysis, AskQuestion, CreateAnalysis, CreateSession, Session, Turn
 from contracts.subjects import ActorRef
 from gateway.commands import WRITE, Incoming, Settled, checked_deadline, event_of, label_of, named_actor, new_actor
 from gateway.execution import Command, Ended
+from gateway.heads import Head
 from gateway.identity import Principal
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError
 from gateway.services import Services
@@ -31,16 +28,6 @@ ANALYSIS = "analysis"
 CONTEXT_TYPES: dict[Domain, ContextType] = {Domain.SOPHIA: "business", Domain.ARTEMIS: "technical"}
 
 
-class Head(Struct, frozen=True):
-    """What stands at the beginning of a session's log, whether it has ended, and where the log ends."""
-
-    domain: Domain
-    started: SessionStarted
-    label: Clearance
-    ended: bool
-    last: int
-
-
 def session_ref(session: str) -> ActorRef:
     """The actor of a session id, `sophia-…` or `artemis-…`. Raises NotFoundError for any other text."""
     domain = {"sophia": Domain.SOPHIA, "artemis": Domain.ARTEMIS}.get(session.partition("-")[0])
@@ -49,22 +36,15 @@ def session_ref(session: str) -> ActorRef:
     return named_actor(domain, CONVERSATION, session, "session")
 
 
-async def session_head(services: Services, principal: Principal, session: str) -> tuple[ActorRef, Head]:
+async def session_head(services: Services, principal: Principal, session: str) -> tuple[ActorRef, SessionStarted, Head]:
     """A session that this asker may see: his own (an administrator: any) and not above his clearance, else NotFoundError."""
     actor = session_ref(session)
-    head: Head | None = None
-    for stored in await services.log.read(subjects.log(actor)):
-        envelope = stored.record.envelope
-        if head is None:
-            if envelope.type == tag(SessionStarted):
-                started = msgspec.json.decode(stored.record.body, type=SessionStarted)
-                head = Head(actor.domain, started, envelope.label, ended=False, last=stored.sequence)
-            continue
-        ended = head.ended or envelope.type == tag(SessionEnded)
-        head = msgspec.structs.replace(head, ended=ended, last=stored.sequence)
-    if head is None or not principal.owns(head.started.owner) or head.label > principal.clearance:
+    head = await services.heads.of(actor)
+    if head is None or head.started is None:
         raise NotFoundError("session")
-    return actor, head
+    if not principal.owns(head.started.owner) or head.label > principal.clearance:
+        raise NotFoundError("session")
+    return actor, head.started, head
 
 
 async def create_session(incoming: Incoming[CreateSession]) -> Command:
@@ -85,19 +65,23 @@ async def create_session(incoming: Incoming[CreateSession]) -> Command:
 
 
 async def end_session(incoming: Incoming[None]) -> Command | Settled:
-    actor, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
+    actor, _, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
     incoming.principal.require(WRITE[actor.domain])
     if head.ended:
         return Settled(None)
     message = EndSession(by=incoming.principal.username)
     return Command(
-        actor=actor, message=message, label=head.label, status_path=f"/v1/sessions/{actor.id}", after=head.last
+        actor=actor,
+        message=message,
+        label=head.label,
+        status_path=f"/v1/sessions/{actor.id}",
+        after=head.after(incoming.id),
     )
 
 
 async def ask_in_session(incoming: Incoming[AskQuestion]) -> Command:
-    actor, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
-    return _ask(incoming, actor, head.started.context_type, head.last)
+    actor, started, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
+    return _ask(incoming, actor, started.context_type, head.after(incoming.id))
 
 
 async def ask_sophia(incoming: Incoming[AskQuestion]) -> Command:

@@ -24,6 +24,7 @@ from contracts.knowledge import (
 from contracts.subjects import ActorRef
 from gateway.commands import EXPIRES_YEAR_MAX, WRITE, Incoming, Settled, event_of, label_of, named_actor
 from gateway.execution import Command, Ended
+from gateway.heads import before_run
 from gateway.problems import NotFoundError, ValidationProblemError
 from gateway.views import event_view
 
@@ -31,14 +32,14 @@ KNOWLEDGE_ITEM = "knowledge_item"
 
 
 class Held(Struct, frozen=True):
-    """A knowledge item as its log has it; `knowledge` None once deleted."""
+    """A knowledge item as its log has it; `knowledge` None once deleted. What this request caused is behind `after`."""
 
     knowledge: Knowledge | None
     label: Clearance
     by: str
     created: datetime
     updated: datetime
-    last: int
+    after: int
 
 
 async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
@@ -62,7 +63,7 @@ async def update_knowledge(incoming: Incoming[Knowledge]) -> Command | Settled:
     if held.knowledge == incoming.body:
         return Settled(_item(actor, held, held.knowledge))
     message = UpdateKnowledge(by=principal.username, clearance=principal.clearance, knowledge=incoming.body)
-    return Command(actor=actor, message=message, label=label, status_path=f"/v1/knowledge/{actor.id}", after=held.last)
+    return Command(actor=actor, message=message, label=label, status_path=f"/v1/knowledge/{actor.id}", after=held.after)
 
 
 async def delete_knowledge(incoming: Incoming[None]) -> Command:
@@ -70,7 +71,7 @@ async def delete_knowledge(incoming: Incoming[None]) -> Command:
     actor, held = await _held(incoming)
     message = DeleteKnowledge(by=principal.username, clearance=principal.clearance)
     return Command(
-        actor=actor, message=message, label=held.label, status_path=f"/v1/knowledge/{actor.id}", after=held.last
+        actor=actor, message=message, label=held.label, status_path=f"/v1/knowledge/{actor.id}", after=held.after
     )
 
 
@@ -90,7 +91,7 @@ async def _held(incoming: Incoming[Knowledge] | Incoming[None]) -> tuple[ActorRe
         raise NotFoundError("knowledge item")
     if held.knowledge is None and records[-1].record.envelope.correlation != incoming.id:
         raise NotFoundError("knowledge item")
-    return actor, held
+    return actor, msgspec.structs.replace(held, after=before_run(records, incoming.id))
 
 
 def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
@@ -102,13 +103,11 @@ def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
         match event_of(stored):
             case KnowledgeAdded(by=by, knowledge=knowledge):
                 time = envelope.time
-                held = Held(knowledge, knowledge.confidentiality, by, created=time, updated=time, last=stored.sequence)
+                held = Held(knowledge, knowledge.confidentiality, by, created=time, updated=time, after=0)
             case KnowledgeUpdated(by=by, knowledge=knowledge) if held is not None:
-                held = Held(
-                    knowledge, knowledge.confidentiality, by, held.created, updated=envelope.time, last=stored.sequence
-                )
+                held = Held(knowledge, knowledge.confidentiality, by, held.created, updated=envelope.time, after=0)
             case KnowledgeDeleted() if held is not None:
-                held = msgspec.structs.replace(held, knowledge=None, last=stored.sequence)
+                held = msgspec.structs.replace(held, knowledge=None)
             case _:
                 pass
     return held
@@ -139,14 +138,14 @@ async def publish_fact(incoming: Incoming[AnyFact]) -> Command | Settled:
         raise ValidationProblemError("$.type", f"this fact is meant for the domain {FACT_DOMAINS[type(fact)].value}")
     actor = named_actor(domain, SIGNAL, incoming.path["id"], "signal")
     label = label_of(principal, fact.confidentiality)
-    last = 0
-    for stored in await incoming.services.log.read(subjects.log(actor)):
-        last = stored.sequence
+    records = await incoming.services.log.read(subjects.log(actor))
+    for stored in records:
         event = event_of(stored)
         if isinstance(event, SignalRecorded) and event.fact == fact:
             return Settled(event_view(stored, body=True))
     status_path = f"/v1/events?domain={domain.value}&kind={SIGNAL}&id={actor.id}"
-    return Command(actor=actor, message=fact, label=label, status_path=status_path, after=last)
+    after = before_run(records, incoming.id)
+    return Command(actor=actor, message=fact, label=label, status_path=status_path, after=after)
 
 
 async def fact_reply(_incoming: Incoming[AnyFact], _command: Command, ended: Ended) -> EventView:

@@ -36,7 +36,8 @@ class Command:
     """One message for one actor, with what its envelope says and which event types end the wait.
 
     `alternatives` are the actors that the same Idempotency-Key with another body would have reached. `status_path` is where
-    the result will be found. `after` is a sequence of the actor's log that is older than this request.
+    the result will be found. Everything of this run is
+    behind the sequence `after` of the actor's log.
     """
 
     actor: ActorRef
@@ -95,7 +96,7 @@ class Execution:
         self._attempt = attempt
         self._ends = ends
         self._subject = subjects.log(command.actor)
-        self._last = 0 if attempt.key else command.after
+        self._last = command.after
         self._records: list[Stored] = []
         self._ended: Ended | None = None
 

@@ -24,6 +24,7 @@ PROBLEMS: dict[int, str] = {
     403: "A permission or a clearance is missing; `permission` names it.",
     404: "There is no such thing, or none that you may know of.",
     406: "None of the accepted media types is on offer.",
+    408: "The body did not arrive in time.",
     409: "Refused: it conflicts with what is.",
     410: "Refused: what this is for has ended.",
     413: "The body is over the limit.",
@@ -140,7 +141,7 @@ def _problems(row: Route) -> list[int]:
     if "{" in row.path:
         found |= {404}
     if row.request is not None:
-        found |= {413}
+        found |= {408, 413}
     if row.request not in (None, bytes):
         found |= {415}
     if isinstance(row.action, Does):

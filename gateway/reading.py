@@ -1,5 +1,6 @@
 """Reading a request: its body, parameters and headers, checked against the row before anything happens."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from gateway.problems import NO_TOKEN, ProblemError, UnauthenticatedError, Valid
 from gateway.routes import MEDIA_JSON, Route
 
 MEDIA_STREAM = "text/event-stream"
+BODY_S_MAX = 60.0
 _NUL = "\x00"
 _PREFER = re.compile(r"\s*(respond-async|wait\s*=\s*\"?(\d{1,9})\"?)\s*(?:;.*)?", re.IGNORECASE)
 
@@ -44,7 +46,7 @@ def wait_seconds(request: Request, default: float, maximum: float) -> tuple[floa
 
 
 async def body_of(request: Request, route: Route, *, json_bytes_max: int, file_bytes_max: int) -> bytes:
-    """The bytes sent. Raises ProblemError: 413 over the limit (said or found), 415 not JSON, 400 cut short."""
+    """The bytes sent. Raises ProblemError: 408 too slow, 413 over the limit, 415 not JSON, 400 cut short."""
     if route.request is None:
         return b""
     if route.request is not bytes:
@@ -56,10 +58,14 @@ async def body_of(request: Request, route: Route, *, json_bytes_max: int, file_b
     if announced is not None and announced > limit:
         raise _too_large(limit)
     body = bytearray()
-    async for chunk in request.stream:
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            async for chunk in request.stream:
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError as error:
+        raise ProblemError(408, "slow", f"the body did not arrive within {BODY_S_MAX:g} s") from error
     if announced is not None and len(body) != announced:
         raise ValidationProblemError("$", "the body is shorter than its Content-Length", status=400)
     return bytes(body)

@@ -21,6 +21,7 @@ from contracts.http import (
     SessionsQuery,
     Turns,
 )
+from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
 from gateway.watch import ProjectionWatch
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, SpanStore
@@ -119,3 +120,7 @@ class Services:
     checks: Mapping[str, CheckFunction] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
     settings: GatewaySettings = field(default_factory=GatewaySettings)
+    heads: Heads = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", Heads(self.log))
