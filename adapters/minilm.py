@@ -24,6 +24,7 @@ cosine of batched to alone 0.995 on average, 0.986 at the least, over 384 texts.
 import asyncio
 import hashlib
 import importlib.util
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -156,16 +157,21 @@ def _build(file: Path, precision: Precision) -> None:
     if precision == "fp32":
         onnx.save(model, str(file))
         return
-    quantize_dynamic(
-        model,
-        file,
-        op_types_to_quantize=["MatMul"],  # Not the word table: a look-up gains no speed from it.
-        nodes_to_quantize=minilm_graph.weight_products(model),
-        per_channel=True,
-        reduce_range=True,
-        weight_type=QuantType.QInt8,
-        extra_options={"MatMulConstBOnly": True},
-    )
+    talkative = logging.root.manager.disable
+    logging.disable(logging.INFO)  # It reports every tensor that it leaves as it is, through the root logger.
+    try:
+        quantize_dynamic(
+            model,
+            file,
+            op_types_to_quantize=["MatMul"],  # Not the word table: a look-up gains no speed from it.
+            nodes_to_quantize=minilm_graph.weight_products(model),
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+    finally:
+        logging.disable(talkative)
 
 
 def _package_folder() -> Path:

@@ -235,7 +235,7 @@ async def _embedding(subject: Subject) -> list[Check]:
         return [
             Check(name="embedding", state="bad", detail="the weights of all-MiniLM-L6-v2 are missing", remedy=remedy)
         ]
-    built = sorted((settings.folder / "models").glob("*.onnx"))
+    built = sorted(settings.models_folder.glob("*.onnx"))
     detail = f"all-MiniLM-L6-v2, {built[0].name}" if built else "all-MiniLM-L6-v2, built at the first start"
     return [Check(name="embedding", state="ok", detail=detail)]
 

@@ -32,7 +32,7 @@ def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
         return OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions), []
     from adapters.minilm import MiniLm
 
-    model = MiniLm(settings.folder / "models")
+    model = MiniLm(settings.models_folder)
     batching = BatchingEmbedder(model)
     return batching, [model, batching]
 

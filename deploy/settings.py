@@ -157,6 +157,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     data: str = "diarchy-data"
+    models: str = (
+        ""  # Folder of built embedding models, which data folders may share; empty: `models` in the data folder.
+    )
     url: str = ""
     token: Secret = Secret()
     nats: Nats = Nats()
@@ -174,6 +177,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def folder(self) -> Path:
         """The data folder, absolute."""
         return Path(self.data).expanduser().resolve()
+
+    @property
+    def models_folder(self) -> Path:
+        return Path(self.models).expanduser().resolve() if self.models else self.folder / "models"
 
     @property
     def jwt_key(self) -> Path:

@@ -5,6 +5,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from gateway.identity import Principal, Tokens
 
 ROOT = Path(__file__).parent.parent
 READY = "Diarchy serves on "
+MODELS = Path(tempfile.gettempdir()) / f"diarchy-test-models-{os.geteuid()}"
+"""Built once for all test runs: the model's file is named after what it was built from."""
+
 READY_S_MAX = 90.0
 REQUEST_S_MAX = 60.0
 
@@ -34,7 +38,7 @@ class Stack:
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("DIARCHY_")}
-        self._environment.update(environment)
+        self._environment.update({"DIARCHY_MODELS": str(MODELS), **environment})
         self._seen: list[str] = []
 
     def start(self) -> None:
