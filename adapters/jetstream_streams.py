@@ -90,7 +90,9 @@ class _Nothing(Struct):
     """Of the answer only its success counts."""
 
 
-async def ensure_streams(broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None) -> None:
+async def ensure_streams(
+    broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None, ack_wait_s: float = Limits().ack_wait_s
+) -> None:
     """Create or update every stream and durable consumer; repeatable. Raises RefusedError, UnavailableError."""
     for stream in streams(replicas, sizes or Sizes()):
         try:
@@ -101,7 +103,7 @@ async def ensure_streams(broker: Broker, *, replicas: int = 1, sizes: Sizes | No
             await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
     for domain in Domain:
         for name in ("inbox", "reactor"):
-            stream_name, consumer = durable(domain, name)
+            stream_name, consumer = durable(domain, name, ack_wait_s)
             request = CreateConsumer(stream_name, consumer)
             await broker.api(f"CONSUMER.CREATE.{stream_name}.{consumer.name}", request, _Nothing)
 
@@ -152,7 +154,7 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     return found
 
 
-def durable(domain: Domain, name: ConsumerName) -> tuple[str, Consumer]:
+def durable(domain: Domain, name: ConsumerName, ack_wait_s: float = Limits().ack_wait_s) -> tuple[str, Consumer]:
     """The stream and the configuration of a domain's durable consumer."""
     lanes: tuple[subjects.Lane, ...] = ("in", "pub") if name == "inbox" else ("log",)
     consumer = f"{domain.value}-{name}"
@@ -161,7 +163,7 @@ def durable(domain: Domain, name: ConsumerName) -> tuple[str, Consumer]:
         durable_name=consumer,
         filter_subjects=[subjects.lane_filter(domain, lane) for lane in lanes],
         ack_policy="explicit",
-        ack_wait=int(Limits().ack_wait_s * SECOND_NS),
+        ack_wait=int(ack_wait_s * SECOND_NS),
         max_ack_pending=PENDING_MAX,
     )
 

@@ -20,7 +20,7 @@ from contracts.users import CreateUser
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
 from deploy.keys import admin_password, signing_key
-from deploy.plant import Plant
+from deploy.plant import Opened, Plant
 from gateway.identity import Passwords, Tokens
 from gateway.reads import PostgresReads
 from gateway.server import GatewayServer
@@ -67,6 +67,7 @@ async def wire_gateway(plant: Plant) -> None:
             streams_max=limits.streams_max,
         ),
     )
+    plant.parts.append(Opened(close=postgres.close))
     plant.parts.append(FirstAdministrator(plant))
     plant.parts.append(GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port))
 

@@ -27,3 +27,22 @@ class Plant:
         self.untraced = NatsRpc(broker)  # For what nobody wants to see in a trace, such as the gathering of metrics.
         self.parts: list[Runnable] = []
         self.watched: list[Callable[[], Awaitable[None]]] = []
+
+
+async def _nothing() -> None: ...
+
+
+class Opened:
+    """Something that is opened and closed, as a Runnable."""
+
+    def __init__(
+        self, open_: Callable[[], Awaitable[None]] = _nothing, close: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
+        self._open = open_
+        self._close = close
+
+    async def start(self) -> None:
+        await self._open()
+
+    async def stop(self) -> None:
+        await self._close()

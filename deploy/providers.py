@@ -1,26 +1,24 @@
 """Which models the settings name: chat providers in their order, and what embeds."""
 
-from collections.abc import Awaitable, Callable
-
 from adapters.batching_embedder import BatchingEmbedder
 from adapters.extractive import ExtractiveModel
+from deploy.plant import Opened
 from deploy.settings import Settings
 from runtime.ports import ChatModel, Embedder, Runnable, VectorStore
 
 
-def chat_model(settings: Settings) -> ChatModel:
-    """The configured providers in their order; the deterministic extractive model where there is none."""
+def chat_model(settings: Settings) -> tuple[ChatModel, list[Runnable]]:
+    """The configured providers in their order, and what closes them; the deterministic extractive model where there is none."""
     if not settings.chat:
-        return ExtractiveModel()
+        return ExtractiveModel(), []
     from adapters.openai_chat import OpenAiChat
     from adapters.provider_chain import ProviderChain
 
-    return ProviderChain(
-        [
-            OpenAiChat(provider.name, provider.base_url, provider.api_key.reveal(), provider.model, provider.timeout_s)
-            for provider in settings.chat
-        ]
-    )
+    models = [
+        OpenAiChat(provider.name, provider.base_url, provider.api_key.reveal(), provider.model, provider.timeout_s)
+        for provider in settings.chat
+    ]
+    return ProviderChain(models), [Opened(close=model.close) for model in models]
 
 
 def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
@@ -29,7 +27,8 @@ def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
     if wanted.provider == "openai":
         from adapters.openai_embeddings import OpenAiEmbedder
 
-        return OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions), []
+        remote = OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions)
+        return remote, [Opened(close=remote.close)]
     from adapters.minilm import MiniLm
 
     model = MiniLm(settings.models_folder)
@@ -48,17 +47,3 @@ def vector_store(settings: Settings, dimensions: int) -> tuple[VectorStore, Runn
 
     edge = EdgeVectors(settings.folder / "vectors", dimensions)
     return edge, Opened(edge.start, edge.close)
-
-
-class Opened:
-    """Something that is opened and closed, as a Runnable."""
-
-    def __init__(self, open_: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> None:
-        self._open = open_
-        self._close = close
-
-    async def start(self) -> None:
-        await self._open()
-
-    async def stop(self) -> None:
-        await self._close()

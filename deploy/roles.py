@@ -16,7 +16,7 @@ from contracts.domains import Domain
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
-from deploy.plant import Plant
+from deploy.plant import Opened, Plant
 from deploy.settings import Limits, Settings, SettingsError
 from runtime.consumer import Consumer
 from runtime.effects import Outside
@@ -55,7 +55,7 @@ async def run_roles(
             inbox_prefix=INBOX_PREFIX,
         )
         stack.push_async_callback(broker.stop)
-        await ensure_streams(broker, sizes=_sizes(settings.limits))
+        await ensure_streams(broker, sizes=_sizes(settings.limits), ack_wait_s=settings.limits.ack_wait_s)
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
             service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None
@@ -98,11 +98,13 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     from deploy.providers import chat_model
 
     limits = plant.settings.limits
+    model, closing = chat_model(plant.settings)
+    plant.parts += closing
     outside = Outside(
         log=plant.log,
         queue=plant.queue,
         retrieval=RemoteRetrieval(plant.rpc, plant.telemetry),
-        model=chat_model(plant.settings),
+        model=model,
         blobs=plant.blobs,
         telemetry=plant.telemetry,
         clock=now,
@@ -129,6 +131,7 @@ def _projector(plant: Plant) -> None:
         await plant.rpc.announce(subjects.projected(domain), str(sequence).encode())
 
     postgres = Postgres(plant.settings.postgres.dsn.reveal())
+    plant.parts.append(Opened(close=postgres.close))
     plant.parts.append(
         ExactlyOnceProjector(
             plant.log, PostgresReadModels(postgres), PROJECTIONS, announce=announce, telemetry=plant.telemetry
