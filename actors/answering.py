@@ -1,6 +1,6 @@
 """How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
 
-from actors.team import evidence_of, route, speaks_of, united
+from actors.team import evidence_of, route, speaks_of, statements, united
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome, Request
 from contracts.conversation import Answered, Asked, Contribution, Exchange
@@ -10,6 +10,8 @@ from runtime.actor import Recorded
 from runtime.effects import Effects
 
 EVIDENCE_MAX = 8
+STATEMENTS_MAX = 3  # of each section that another domain wrote
+FINDINGS_TOLD_MAX = 8  # of our own, to the domains we ask
 OWN_WEIGHT = 0.6  # of the answering team's confidence, against the mean of the other domains'
 
 TECHNICAL_CUES = (
@@ -100,7 +102,7 @@ async def _collaborate(
         return []
     outcomes: Outcomes = []
     other, request_type, cues = OTHER[recorded.actor.domain]
-    context = {"findings": "\n".join(findings)} if findings else {}
+    context = {"findings": "\n".join(findings[:FINDINGS_TOLD_MAX])} if findings else {}
     if asked.collaborate or speaks_of(asked.text, cues):
         request = Request(
             request_type=request_type,
@@ -136,10 +138,11 @@ def _merged(evidence: tuple[Evidence, ...], outcomes: Outcomes) -> tuple[Evidenc
 
 def _contributed(outcomes: Outcomes) -> tuple[str, ...]:
     return tuple(
-        f"{domain.value.capitalize()} on {name.replace('_', ' ')}: {text}"
+        f"{domain.value.capitalize()} on {name.replace('_', ' ')}: {statement}"
         for domain, _, outcome in outcomes
         if outcome.status == "completed"
         for name, text in outcome.sections.items()
+        for statement in statements(text, STATEMENTS_MAX)
     )
 
 

@@ -1,16 +1,22 @@
 """What the handlers of collaboration requests share: answer named sections over evidence, as a typed outcome."""
 
-from actors.team import evidence_of
+from actors.team import evidence_of, statements
 from contracts.collaboration import Outcome, Request
 from contracts.domains import Domain
 from contracts.model import Evidence, Prompt, Section
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 
+STATEMENTS_MAX = 8  # of each text of a request's context
+
 
 def contextual(request: Request) -> tuple[str, ...]:
-    """The request's context as findings for the model."""
-    return tuple(f"{name.replace('_', ' ')}: {text}" for name, text in request.context.items())
+    """The request's context as findings for the model, a sentence each."""
+    return tuple(
+        f"{name.replace('_', ' ').capitalize()}: {statement}"
+        for name, text in request.context.items()
+        for statement in statements(text, STATEMENTS_MAX)
+    )
 
 
 async def synthesise(
@@ -60,4 +66,8 @@ async def with_ceo_context(request: Request, effects: Effects) -> tuple[str, ...
             deadline=request.deadline,
         ),
     )
-    return tuple(f"CEO on {name.replace('_', ' ')}: {text}" for name, text in outcome.sections.items())
+    return tuple(
+        f"CEO on {name.replace('_', ' ')}: {statement}"
+        for name, text in outcome.sections.items()
+        for statement in statements(text, STATEMENTS_MAX)
+    )

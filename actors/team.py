@@ -11,8 +11,10 @@ from contracts.model import Evidence, Section
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
+from runtime.text import sentences
 
 EVIDENCE_CHARS_MAX = 1_500
+_CITATION = re.compile(r"\s*\[\d+\]")
 _WORD = re.compile(r"[a-z][a-z0-9-]+")
 
 
@@ -73,6 +75,11 @@ def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
         )
         for hit in hits
     )
+
+
+def statements(text: str, limit: int) -> tuple[str, ...]:
+    """The first sentences of a text that another team or domain wrote, without its citation marks, which mean nothing here."""
+    return tuple(found for line in text.splitlines() for found in sentences(_CITATION.sub("", line)))[:limit]
 
 
 def united(hits: Sequence[Hit], more: Sequence[Hit]) -> tuple[Hit, ...]:

@@ -195,7 +195,7 @@ class Effects:
         actor = self._actor
         reply_to = f"{actor.domain.value}/{actor.kind}/{actor.id}/{self._cause.id}/{number}/{digest}"
         with self._outside.telemetry.span(
-            SPAN_EFFECT,
+            f"{SPAN_EFFECT} ask",
             parent=self._traceparent,
             attributes={"effect": "ask", "number": number, "domain": domain.value},
         ) as span:
@@ -286,7 +286,7 @@ class Effects:
             return self._recorded(number, name, digest, returns)
         telemetry, started = self._outside.telemetry, self._outside.clock()
         with telemetry.span(
-            SPAN_EFFECT, parent=self._traceparent, attributes={"effect": name, "number": number}
+            f"{SPAN_EFFECT} {name}", parent=self._traceparent, attributes={"effect": name, "number": number}
         ) as span:
             try:
                 result = await do(f"{self._cause.id}:{number}")

@@ -76,7 +76,7 @@ class Host:
         envelope, message = _opened(actor, address, delivery)
         started = self._clock()
         with self._telemetry.span(
-            SPAN_HANDLE,
+            f"{SPAN_HANDLE} {envelope.type}",
             parent=envelope.traceparent,
             run=envelope.correlation,
             attributes={"type": envelope.type, "actor": str(address.actor), "message": envelope.id},

@@ -41,7 +41,7 @@ class Reactor:
         self._count(1)
         try:
             with telemetry.span(
-                SPAN_REACTION,
+                f"{SPAN_REACTION} {envelope.type}",
                 parent=envelope.traceparent,
                 seed=envelope.id,
                 attributes={"type": envelope.type, "actor": str(address.actor), "event": envelope.id},

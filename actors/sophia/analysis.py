@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from actors.answering import EVIDENCE_MAX
 from actors.sophia.teams import SOPHIA_TEAMS
-from actors.team import evidence_of, route, united
+from actors.team import evidence_of, route, statements, united
 from contracts.analysis import (
     PHASES,
     AnalysisCompleted,
@@ -30,6 +30,7 @@ from runtime.errors import OutcomeError, Rejected
 
 Recordable = AnalysisStarted | PhaseCompleted | AnalysisCompleted | AnalysisFailed
 
+STATEMENTS_MAX = 12  # of each earlier phase
 REQUIREMENTS = (
     Section("requirements", "The technical requirements that follow from the business analysis, one a sentence."),
     Section("constraints", "Constraints of time, money, people and existing systems."),
@@ -112,7 +113,7 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
     told: dict[str, str] = {}
 
     async def conclude(phase: Phase, result: PhaseResult) -> None:
-        told[phase] = "\n".join(f"{name}: {text}" for name, text in result.sections.items()) or result.status
+        told[phase] = "\n".join(result.sections.values())
         await effects.tell(RecordPhase(result=result))
 
     def request(request_type: str) -> Request:
@@ -177,7 +178,11 @@ def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome) -> PhaseResult
 
 
 def _lines(told: dict[str, str]) -> tuple[str, ...]:
-    return tuple(f"{phase.replace('_', ' ')}: {text}" for phase, text in told.items())
+    return tuple(
+        f"{phase.replace('_', ' ').capitalize()}: {statement}"
+        for phase, text in told.items()
+        for statement in statements(text, STATEMENTS_MAX)
+    )
 
 
 analysis = Actor("analysis", State(), decide, evolve, react)
