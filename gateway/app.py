@@ -10,7 +10,7 @@ from falcon.asgi import Request, Response
 
 from contracts.ids import new_id
 from gateway.docs_page import docs_page
-from gateway.handler import CORRELATION_HEADER, Handler, write_problem
+from gateway.handler import CORRELATION_HEADER, Handler, refuse
 from gateway.openapi import openapi_document
 from gateway.problems import problem_for
 from gateway.routes import ROUTES, Answers, Route
@@ -54,7 +54,7 @@ class Gateway:
     async def _unrouted(self, request: Request, response: Response, error: Exception, _params: dict[str, Any]) -> None:
         correlation = new_id()
         problem = problem_for(error)
-        write_problem(problem, request, response, correlation)
+        await refuse(problem, request, response, correlation)
         response.set_header(CORRELATION_HEADER, correlation)
         self._handler.count("(none)", "(any)", problem.status, 0.0)
 

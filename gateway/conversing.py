@@ -135,7 +135,8 @@ async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: 
     if isinstance(event, Failed):
         raise ProblemError(502, "failed", f"the question could not be answered: {event.reason}")
     assert isinstance(event, Answered)  # noqa: S101 - the row's ending types
-    if max(envelope.label, event.label) > incoming.principal.clearance:
+    label = max(event.label, *(stored.record.envelope.label for stored in ended.records))
+    if label > incoming.principal.clearance:
         raise ForbiddenError("the answer rests on something above your clearance")
     return Turn(
         id=incoming.id,
@@ -144,7 +145,7 @@ async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: 
         by=incoming.principal.username,
         status="answered",
         asked=ended.records[0].record.envelope.time,
-        answer=answer_reply(event),
+        answer=answer_reply(event, label),
         answered=envelope.time,
         correlation_id=incoming.id,
     )

@@ -51,7 +51,7 @@ class Handler:
             try:
                 correlation = await self._admitted(route, request, response, path, correlation)
             except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
-                write_problem(problem_for(error), request, response, correlation)
+                await refuse(problem_for(error), request, response, correlation)
             finally:
                 self._in_flight -= 1
             response.set_header(CORRELATION_HEADER, correlation)
@@ -92,7 +92,7 @@ class Handler:
                 if problem.status >= 500:
                     span.fail(problem.slug)
                 span.note(status=problem.status)
-                write_problem(problem, request, response, run)
+                await refuse(problem, request, response, run)
             else:
                 span.note(status=response.status_code)
         return run
@@ -201,8 +201,9 @@ def write(response: Response, route: Route, reply: Struct | bytes | None, *, sta
     response.data = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
 
 
-def write_problem(problem: ProblemError, request: Request, response: Response, correlation: str) -> None:
-    """Every error has this form."""
+async def refuse(problem: ProblemError, request: Request, response: Response, correlation: str) -> None:
+    """Answer with the problem: every error has this form."""
+    await reading.drain(request)
     response.status_code = problem.status
     response.content_type = MEDIA_PROBLEM
     response.data = document(problem, instance=request.path, correlation=correlation)

@@ -1,6 +1,7 @@
 """Reading a request: its body, parameters and headers, checked against the row before anything happens."""
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 
@@ -12,6 +13,9 @@ from gateway.routes import MEDIA_JSON, Route
 
 MEDIA_STREAM = "text/event-stream"
 BODY_S_MAX = 60.0
+CHUNK_BYTES = 65_536
+DRAIN_BYTES_MAX = 16 * 1024 * 1024
+DRAIN_S_MAX = 2.0
 _NUL = "\x00"
 _PREFER = re.compile(r"\s*(respond-async|wait\s*=\s*\"?(\d{1,9})\"?)\s*(?:;.*)?", re.IGNORECASE)
 
@@ -60,7 +64,7 @@ async def body_of(request: Request, route: Route, *, json_bytes_max: int, file_b
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S_MAX):
-            async for chunk in request.stream:
+            while chunk := await request.stream.read(CHUNK_BYTES):
                 body += chunk
                 if len(body) > limit:
                     raise _too_large(limit)
@@ -69,6 +73,18 @@ async def body_of(request: Request, route: Route, *, json_bytes_max: int, file_b
     if announced is not None and len(body) != announced:
         raise ValidationProblemError("$", "the body is shorter than its Content-Length", status=400)
     return bytes(body)
+
+
+async def drain(request: Request) -> None:
+    """Take in what is left of a body that is refused: a client still sending would lose our answer to a reset connection.
+
+    Bounded in bytes and time; whoever sends more may lose it.
+    """
+    taken = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S_MAX):
+            while taken < DRAIN_BYTES_MAX and (chunk := await request.stream.read(CHUNK_BYTES)):
+                taken += len(chunk)
 
 
 def decoded(route: Route, body: bytes) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.conversation import Answered
+from contracts.domains import Clearance
 from contracts.envelope import Stored
 from contracts.http import AnswerReply, EventView
 from contracts.users import UserCreated
@@ -42,7 +43,8 @@ def _shown(type_name: str, body: bytes) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode({name: value for name, value in content.items() if name not in secret}))
 
 
-def answer_reply(answered: Answered) -> AnswerReply:
+def answer_reply(answered: Answered, label: Clearance) -> AnswerReply:
+    """An answer with the label of the whole turn: the question's counts, too."""
     return AnswerReply(
         content=answered.content,
         team=answered.team,
@@ -52,5 +54,5 @@ def answer_reply(answered: Answered) -> AnswerReply:
         collaborators=answered.collaborators,
         contributions=answered.contributions,
         model=answered.model,
-        label=answered.label,
+        label=label,
     )

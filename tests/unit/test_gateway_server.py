@@ -44,6 +44,19 @@ def test_an_answer_over_a_real_connection() -> None:
     run(body)
 
 
+def test_a_refused_upload_gets_its_answer() -> None:
+    async def body() -> None:
+        async with World() as world, served(world) as server, client(world, server) as ann:
+            upload = b" " * 3_000_000
+            for _ in range(10):
+                assert (await ann.post("/v1/sophia/ask", content=upload)).status_code == 415
+                assert (await ann.post("/nowhere", content=upload)).status_code == 404
+                refused = await ann.post("/v1/files", content=upload, headers={"Authorization": "Bearer x"})
+                assert refused.status_code == 401
+
+    run(body)
+
+
 def test_events_are_followed_live() -> None:
     async def body() -> None:
         async with (
