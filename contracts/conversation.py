@@ -21,6 +21,12 @@ Team = Literal[
 ]
 
 
+TEAMS_OF: dict[Domain, frozenset[Team]] = {
+    Domain.SOPHIA: frozenset({"client_analysis", "market_research", "sales_intelligence", "business_insight"}),
+    Domain.ARTEMIS: frozenset({"code_analysis", "system_monitoring", "security", "performance_analysis"}),
+}
+"""Which teams each domain has."""
+
 Question = Annotated[str, Meta(min_length=1, max_length=8_000)]
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, StartAnalysis
 from contracts.conversation import (
+    TEAMS_OF,
     Answered,
     Ask,
     ContextType,
@@ -19,7 +20,7 @@ from gateway.commands import WRITE, Incoming, Settled, checked_deadline, event_o
 from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
-from gateway.problems import ForbiddenError, NotFoundError, ProblemError
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
 from gateway.services import Services
 from gateway.views import answer_reply
 
@@ -95,6 +96,9 @@ async def ask_artemis(incoming: Incoming[AskQuestion]) -> Command:
 def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: ContextType, after: int = 0) -> Command:
     body, principal = incoming.body, incoming.principal
     principal.require(WRITE[actor.domain])
+    if body.team and body.team not in TEAMS_OF[actor.domain]:
+        known = ", ".join(sorted(TEAMS_OF[actor.domain]))
+        raise ValidationProblemError("$.team", f"{actor.domain.value} has the teams {known}")
     return Command(
         actor=actor,
         message=Ask(
@@ -103,7 +107,7 @@ def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: Context
             text=body.question,
             context_type=context_type,
             team=body.team,
-            collaborate=body.collaborate,
+            collaborate=_collaborate(principal, asked=body.collaborate),
         ),
         label=label_of(principal, body.confidentiality),
         status_path=f"/v1/sessions/{actor.id}/messages",
@@ -111,6 +115,13 @@ def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: Context
         deadline=checked_deadline(body.deadline, incoming.services.clock()),
         after=after,
     )
+
+
+def _collaborate(principal: Principal, *, asked: bool | None) -> bool | None:
+    """Whether other domains may be asked: as wished, but never for who may not have them asked. Raises ForbiddenError."""
+    if asked:
+        principal.require("cross_domain:collaborate")
+    return asked if principal.may("cross_domain:collaborate") else False
 
 
 async def session_reply(_incoming: Incoming[CreateSession], command: Command, ended: Ended) -> Session:

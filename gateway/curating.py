@@ -27,6 +27,7 @@ from gateway.execution import Command, Ended
 from gateway.heads import before_run
 from gateway.problems import NotFoundError, ValidationProblemError
 from gateway.views import event_view
+from runtime.errors import OutcomeError
 
 KNOWLEDGE_ITEM = "knowledge_item"
 
@@ -45,6 +46,7 @@ class Held(Struct, frozen=True):
 async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
     item = derived_id(incoming.id, KNOWLEDGE_ITEM)
     _expiry(incoming.body)
+    await _attached(incoming)
     return Command(
         actor=ActorRef(Domain.CEO, KNOWLEDGE_ITEM, item),
         message=AddKnowledge(by=incoming.principal.username, knowledge=incoming.body),
@@ -56,6 +58,7 @@ async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
 async def update_knowledge(incoming: Incoming[Knowledge]) -> Command | Settled:
     principal = incoming.principal
     _expiry(incoming.body)
+    await _attached(incoming)
     label = label_of(principal, incoming.body.confidentiality)
     actor, held = await _held(incoming)
     if held.knowledge is None:
@@ -150,3 +153,18 @@ async def publish_fact(incoming: Incoming[AnyFact]) -> Command | Settled:
 
 async def fact_reply(_incoming: Incoming[AnyFact], _command: Command, ended: Ended) -> EventView:
     return event_view(ended.ending, body=True)
+
+
+async def _attached(incoming: Incoming[Knowledge]) -> None:
+    """Raises ValidationProblemError for an attachment that was not stored before, or is of another size."""
+    attachment = incoming.body.attachment
+    if attachment is None:
+        return
+    try:
+        content = await incoming.services.blobs.get(attachment.digest)
+    except OutcomeError as error:
+        raise ValidationProblemError(
+            "$.attachment.digest", "no such file; store it with POST /v1/files first"
+        ) from error
+    if len(content) != attachment.size_bytes:
+        raise ValidationProblemError("$.attachment.size_bytes", f"the file has {len(content)} bytes")

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.domains import Clearance
 from tests.stack import Stack, ok
 
 QUESTION = "Why do we lose small-business customers, and is a self-service portal feasible?"
@@ -155,3 +156,29 @@ def test_progress_is_streamed_and_ends_with_the_answer(admin: httpx.Client, lear
         names.extend(line.removeprefix("event: ") for line in response.iter_lines() if line.startswith("event: "))
     assert names[-1] == "answer"
     assert names.count("progress") >= 2
+
+
+def test_who_may_not_have_other_domains_asked_gets_his_own_domain_only(stack: Stack, learned: None) -> None:  # noqa: ARG001 - a fixture
+    with stack.client("sue", "sophia_user", clearance=Clearance.INTERNAL) as client:
+        answer = ok(client.post("/v1/sophia/ask", json={"question": QUESTION}))["answer"]
+        assert answer["collaborators"] == []
+        refused = client.post("/v1/sophia/ask", json={"question": QUESTION, "collaborate": True})
+        assert refused.status_code == 403
+        assert "cross_domain:collaborate" in refused.text
+        wrong = client.post("/v1/sophia/ask", json={"question": QUESTION, "team": "security"})
+        assert wrong.status_code == 422
+        assert wrong.json()["errors"][0]["field"] == "$.team"
+
+
+def test_an_attachment_has_to_be_there(admin: httpx.Client) -> None:
+    attachment = {"digest": "0" * 64, "media_type": "text/csv", "name": "x.csv", "size_bytes": 3}
+    item = {
+        "title": "t",
+        "content": "c",
+        "category": "customer_insights",
+        "confidentiality": "public",
+        "attachment": attachment,
+    }
+    refused = admin.post("/v1/knowledge", json=item)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "$.attachment.digest"
