@@ -10,10 +10,8 @@ from typing import NoReturn
 
 import click
 
-from deploy.commands.options import Invocation
+from deploy.commands.options import INTERRUPTED, FailedError, Invocation
 from runtime.errors import DiarchyError
-
-INTERRUPTED = 130
 
 # Command to module (in deploy.commands) and function, in the order of the help.
 COMMANDS = {
@@ -33,15 +31,6 @@ COMMANDS = {
     "run": "run:run",
     "contracts": "contracts:contracts",
 }
-
-
-class FailedError(click.ClickException):
-    """A command failed: one line on stderr, exit status 1."""
-
-    exit_code = 1
-
-    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
-        click.echo(f"diarchy: {self.message}", err=True)
 
 
 class Commands(click.Group):

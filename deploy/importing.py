@@ -37,7 +37,8 @@ PATIENCE_S = 120.0  # of one item, over all its retries
 STALL_S_MAX = 60.0  # without one more item becoming searchable
 FILE_BYTES_MAX = 16 * 1024 * 1024  # of a stored file: what the gateway takes
 FIND_CONCURRENCY = 8
-FIND_PAUSE_S = 0.1
+FIND_PAUSE_S_MIN = 0.1
+FIND_PAUSE_S_MAX = 0.8
 _INDEX = "index"
 
 
@@ -113,23 +114,33 @@ def _key(content: bytes) -> str:
     return f"import-{hashlib.sha256(content).hexdigest()[:40]}"
 
 
-async def until_searchable(gateway: Gateway, runs: list[str], on_count: OnCount = lambda _: None) -> int:
-    """Wait until each run's item is in the vector index, as its journal says; how many are not after a minute of standstill."""
+async def until_searchable(gateway: Gateway, runs: Sequence[str], on_count: OnCount = lambda _: None) -> int:
+    """Wait until each run's item is in the vector index, as its journal says; how many are not after a minute of standstill.
+
+    Items are indexed about in the order they were posted, so only the first ones that are missing are asked for.
+    """
     waiting = list(dict.fromkeys(runs))
-    total, done = len(waiting), 0
-    moved = time.monotonic()
+    total = len(waiting)
+    moved, pause_s = time.monotonic(), FIND_PAUSE_S_MIN
     while waiting and time.monotonic() - moved < STALL_S_MAX:
-        batch, waiting = waiting[:FIND_CONCURRENCY], waiting[FIND_CONCURRENCY:]
-        found = await asyncio.gather(*(_is_indexed(gateway, run) for run in batch))
-        late = [run for run, is_there in zip(batch, found, strict=True) if not is_there]
-        if len(late) < len(batch):
-            moved = time.monotonic()
-        done += len(batch) - len(late)
-        waiting += late
-        on_count(min(done, total))
+        late = await _not_indexed(gateway, waiting[:FIND_CONCURRENCY])
+        if len(late) < min(FIND_CONCURRENCY, len(waiting)):
+            moved, pause_s = time.monotonic(), FIND_PAUSE_S_MIN
+        waiting = late + waiting[FIND_CONCURRENCY:]
+        on_count(total - len(waiting))
         if late:
-            await asyncio.sleep(FIND_PAUSE_S)
-    return len(waiting)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, FIND_PAUSE_S_MAX)
+    missing = 0
+    while waiting:  # The first ones may be lost for good: what of the others is there counts.
+        missing += len(await _not_indexed(gateway, waiting[:FIND_CONCURRENCY]))
+        waiting = waiting[FIND_CONCURRENCY:]
+    return missing
+
+
+async def _not_indexed(gateway: Gateway, runs: Sequence[str]) -> list[str]:
+    found = await asyncio.gather(*(_is_indexed(gateway, run) for run in runs))
+    return [run for run, is_there in zip(runs, found, strict=True) if not is_there]
 
 
 async def _is_indexed(gateway: Gateway, run: str) -> bool:

@@ -33,7 +33,9 @@ LABEL_STYLES = {"confidential": "yellow", "restricted": "red", "top_secret": "bo
 def answer(turn: Turn) -> RenderableType:
     """A turn with its answer (or why there is none): the text, what other domains added, the evidence, how sure."""
     if turn.answer is None:
-        return Text(turn.failure or f"turn {turn.id} is {turn.status}", style="red" if turn.failure else "")
+        return Text(
+            clean(turn.failure or "") or f"turn {turn.id} is {turn.status}", style="red" if turn.failure else ""
+        )
     reply = turn.answer
     parts: list[RenderableType] = [prose(reply.content)]
     if reply.contributions:
@@ -78,7 +80,12 @@ def evidence(items: Sequence[Evidence]) -> Table:
     shown.add_column("Score", justify="right", no_wrap=True)
     for number, item in enumerate(items, start=1):
         origin = item.source or item.partition or "computed"
-        shown.add_row(str(number), clean(item.title), clean(origin), label(item.label.value), f"{item.score:.2f}")
+        texts = (
+            Text(str(number)),
+            Text(clean(item.title)),
+            Text(clean(origin)),
+        )  # Not as str: it may look like markup.
+        shown.add_row(*texts, label(item.label.value), f"{item.score:.2f}")
     return shown
 
 
@@ -93,7 +100,8 @@ def contributions(items: Sequence[Contribution]) -> Table:
         said = shortened(item.summary or item.status, 240)
         status = "" if item.status == "completed" else f"{item.status}: "
         domain = Text(item.domain.value, style=DOMAIN_STYLES[item.domain.value])
-        shown.add_row(domain, item.request_type.replace("_", " "), f"{status}{said}", f"{item.confidence:.2f}")
+        texts = (domain, Text(item.request_type.replace("_", " ")), Text(f"{status}{said}"))
+        shown.add_row(*texts, f"{item.confidence:.2f}")
     return shown
 
 
@@ -154,7 +162,9 @@ def run_tree(events: Sequence[EventView]) -> RenderableType:
     effects = sum(event.type == EFFECT for event in events)
     domains = sorted({event.domain.value for event in events})
     count = f"{len(events) - effects} events and {effects} effects in {', '.join(domains)}"
-    return Group(Text(f"request {events[0].correlation} of {events[0].principal}", style="bold"), shown, Text(count))
+    return Group(
+        Text(f"request {events[0].correlation} of {clean(events[0].principal)}", style="bold"), shown, Text(count)
+    )
 
 
 def _add_rows(shown: Table, node: Node, place: tuple[str, bool], start: datetime) -> None:
@@ -213,5 +223,11 @@ def shortened(text: str, chars_max: int) -> str:
 def table(title: str | None) -> Table:
     """The one form of tables: a line under the heads, the full width."""
     return Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, expand=True, pad_edge=False, show_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        expand=True,
+        pad_edge=False,
+        show_edge=False,
     )

@@ -27,7 +27,7 @@ class _Options(Struct, frozen=True):
     stream: bool
 
 
-@click.command()
+@click.command(short_help="Ask Sophia or Artemis a question")
 @click.argument("question")
 @click.option(
     "--domain", type=click.Choice(["sophia", "artemis"]), default="sophia", show_default=True, help="Whom to ask."
@@ -38,7 +38,10 @@ class _Options(Struct, frozen=True):
     "--source", type=click.Path(exists=True), metavar="PATH", help="A source tree (folder or archive) to analyse."
 )
 @click.option(
-    "--confidentiality", type=click.Choice(options.LEVELS), help="Of the question.  [default: your clearance]"
+    "--confidentiality",
+    type=click.Choice(options.LEVELS),
+    metavar="LEVEL",
+    help="Of the question.  [default: your clearance]",
 )
 @click.option("--wait", type=click.IntRange(min=0), metavar="SECONDS", help="Stop waiting then; the question goes on.")
 @click.option("--stream/--no-stream", default=True, show_default=True, help="Show progress as it happens.")

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from deploy.commands import options
 
-@click.command()
+
+@click.command(short_help="Write the documents for outside publishers")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 naming the files that are not current.")
 def contracts(*, check: bool) -> None:
     """Write the AsyncAPI document and JSON Schemas that outside publishers need, into docs/contracts.
@@ -27,7 +29,7 @@ def contracts(*, check: bool) -> None:
         for path in paths:
             click.echo(f"{path.relative_to(root)} is not current", err=True)
         if paths:
-            raise click.ClickException("run `diarchy contracts` and commit what it writes")
+            raise options.FailedError("run `diarchy contracts` and commit what it writes")
         click.echo(f"{FOLDER} is current", err=True)
         return
     for path in write(root):

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from deploy.demo.flow import Shown, Wanted
     from deploy.settings import Settings
 
-INTERRUPTED = 130
 
-
-@click.command()
+@click.command(short_help="The whole thing, once, on a made-up company")
 @click.option(
     "--data", type=click.Path(file_okay=False), metavar="DIR", help="Keep the data here.  [default: a temporary one]"
 )
@@ -56,9 +54,9 @@ def demo(*, data: str | None, stay: bool, question: str, no_source: bool) -> Non
         raise
     shutil.rmtree(scratch, ignore_errors=True)
     if finished is None or (interrupted and not stay):
-        raise click.exceptions.Exit(INTERRUPTED)
+        raise click.exceptions.Exit(options.INTERRUPTED)
     if not finished.whole:
-        raise click.ClickException("the trace did not become whole (one root, no orphans) in time")
+        raise options.FailedError("the trace did not become whole (one root, no orphans) in time")
 
 
 async def _demo(settings: "Settings", wanted: "Wanted", *, stay: bool) -> "tuple[Shown | None, bool]":

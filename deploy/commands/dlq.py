@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contracts.kernel import DeadLetter
 
 
-@click.group()
+@click.group(short_help="Messages that could not be handled")
 def dlq() -> None:
     """Look at the dead letters: messages that could not be handled, each with its reason."""
 

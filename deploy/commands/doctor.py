@@ -10,7 +10,7 @@ MARKS = {"ok": "✓", "note": "·", "bad": "✗"}
 STYLES = {"ok": "green", "note": "yellow", "bad": "red"}
 
 
-@click.command()
+@click.command(short_help="What is configured, reachable, missing, and the remedy")
 @options.data_option
 @options.json_option
 def doctor(*, data: str | None, as_json: bool) -> None:
@@ -49,4 +49,4 @@ def doctor(*, data: str | None, as_json: bool) -> None:
         show(shown)
     bad = sum(check.state == "bad" for check in checks)
     if bad:
-        raise click.ClickException(f"{bad} {'thing needs' if bad == 1 else 'things need'} your attention")
+        raise options.FailedError(f"{bad} {'thing needs' if bad == 1 else 'things need'} your attention")

@@ -28,7 +28,7 @@ class _Page(Struct, frozen=True):
     next: str | None = None
 
 
-@click.command()
+@click.command(short_help="List or follow what was recorded")
 @click.option(
     "--domain", type=click.Choice(["sophia", "artemis", "ceo", "embedding", "system"]), help="Of this domain."
 )

@@ -42,24 +42,41 @@ class _Summary(Struct, frozen=True):
     failures: tuple["Failure", ...]
 
 
-@click.command("import")
+@click.command("import", short_help="Import folders of documents and tables")
 @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(exists=True))
 @click.option(
     "--confidentiality",
     type=click.Choice(options.LEVELS),
     default="internal",
-    show_default=True,
-    help="Of what does not say itself.",
+    metavar="LEVEL",
+    help=f"Of what does not say itself: {', '.join(options.LEVELS)}.  [default: internal]",
 )
-@click.option("--category", type=click.Choice(get_args(Category)), default="operational_metrics", help="Likewise.")
 @click.option(
-    "--priority", type=click.IntRange(1, 10), default=5, show_default=True, help="Strategic priority, likewise."
+    "--category",
+    type=click.Choice(get_args(Category)),
+    default="operational_metrics",
+    metavar="NAME",
+    help=f"Likewise: {', '.join(get_args(Category))}.  [default: operational_metrics]",
 )
-@click.option("--partition", type=click.Choice(get_args(Partition)), help="Put everything there.")
+@click.option(
+    "--priority",
+    type=click.IntRange(1, 10),
+    default=5,
+    metavar="1-10",
+    help="Strategic priority, likewise.  [default: 5]",
+)
+@click.option(
+    "--partition",
+    type=click.Choice(get_args(Partition)),
+    metavar="NAME",
+    help=f"Put everything there: {', '.join(get_args(Partition))}.",
+)
 @click.option(
     "--source", multiple=True, type=click.Path(exists=True), metavar="PATH", help="A source tree; repeatable."
 )
-@click.option("--concurrency", type=click.IntRange(1, 128), default=16, show_default=True, help="Requests at a time.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 128), default=16, metavar="N", help="Requests at a time.  [default: 16]"
+)
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until everything can be found.")
 @options.target_options
 @options.json_option
@@ -102,9 +119,11 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
     if len(failures) > FAILURES_SHOWN_MAX:
         err(f"… and {len(failures) - FAILURES_SHOWN_MAX:,} more")
     if failures:
-        raise click.ClickException(f"{len(failures):,} were not imported")
+        raise options.FailedError(
+            f"{len(failures):,} of {len(failures) + len(imported.runs):,} documents were not imported"
+        )
     if late:
-        raise click.ClickException(
+        raise options.FailedError(
             f"{late:,} are stored but could not be found yet; `diarchy doctor` says whether the embedding role runs"
         )
 

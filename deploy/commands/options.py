@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 LEVELS = ("public", "internal", "confidential", "restricted", "top_secret")
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FailedError(click.ClickException):
+    """A command failed: one line on stderr, exit status 1."""
+
+    exit_code = 1
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        click.echo(f"diarchy: {self.message}", err=True)
 
 
 @dataclass

@@ -16,7 +16,7 @@ asyncio.run(main())
 """
 
 
-@click.command()
+@click.command(short_help="What programs outside need to publish facts")
 @options.data_option
 @options.json_option
 @click.option("--example", is_flag=True, help="Print a whole Python program that publishes one fact.")

@@ -35,7 +35,7 @@ class _Result(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-@click.command()
+@click.command(short_help="Fold read models anew, compare, swap")
 @click.argument("projections", nargs=-1, metavar="[PROJECTION]...")
 @click.option("--all", "every", is_flag=True, help="Every projection.")
 @options.data_option
@@ -69,7 +69,7 @@ def rebuild(projections: tuple[str, ...], *, every: bool, data: str | None, as_j
         _show(results)
     failed = sorted({result.projection for result in results if result.error})
     if failed:
-        raise click.ClickException(f"not swapped: {', '.join(failed)}; the serving tables are as they were")
+        raise options.FailedError(f"not swapped: {', '.join(failed)}; the serving tables are as they were")
 
 
 async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings") -> list[_Result]:

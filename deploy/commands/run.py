@@ -5,7 +5,7 @@ import click
 from deploy.commands import options
 
 
-@click.command()
+@click.command(short_help="Run roles against configured servers")
 @click.argument("roles", metavar="ROLE...", nargs=-1, required=True)
 def run(roles: tuple[str, ...]) -> None:
     """Run one or more roles in this process, until Ctrl-C or SIGTERM.

@@ -7,7 +7,7 @@ import click
 from deploy.commands import options
 
 
-@click.command()
+@click.command(short_help="What one request caused, as a tree of events")
 @click.argument("correlation")
 @options.target_options
 @options.json_option

@@ -10,14 +10,22 @@ from deploy.commands import options
 ROLES = ("admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only")
 
 
-@click.command()
+@click.command(short_help="Print a token for the API")
 @click.option("--user", metavar="NAME", help="Sign in as this user; the password is asked for.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
 @click.option(
-    "--role", "roles", multiple=True, type=click.Choice(ROLES), help="Sign a token with this role; repeatable."
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    metavar="ROLE",
+    help="Sign a token with it; repeatable: admin, sophia_user, artemis_user, cross_domain_user, read_only.",
 )
 @click.option(
-    "--clearance", type=click.Choice(options.LEVELS), help="With --role: cleared for this.  [default: internal]"
+    "--clearance",
+    type=click.Choice(options.LEVELS),
+    metavar="LEVEL",
+    help="With --role: cleared for this.  [default: internal]",
 )
 @click.option("--subject", metavar="NAME", help="With --role: in whose name.  [default: operator]")
 @click.option(

@@ -7,7 +7,7 @@ import click
 from deploy.commands import options
 
 
-@click.command()
+@click.command(short_help="Where the time of one request went")
 @click.argument("correlation")
 @options.target_options
 @options.json_option

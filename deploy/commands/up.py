@@ -7,7 +7,7 @@ import click
 from deploy.commands import options
 
 
-@click.command()
+@click.command(short_help="Serve on this machine until Ctrl-C")
 @options.data_option
 @click.option(
     "--port", type=click.IntRange(0, 65_535), metavar="PORT", help="Of the gateway; 0: a free one.  [default: 8420]"
@@ -15,7 +15,8 @@ from deploy.commands import options
 def up(data: str | None, port: int | None) -> None:
     """Serve on this machine until Ctrl-C: broker, database, vector search and every role, each its own process.
 
-    All data is in one folder; the next `up` on it goes on where this one stopped.
+    All data is in one folder; the next `up` on it goes on where this one stopped. Ctrl-C is its
+    orderly end: exit status 0.
 
     \b
     Examples:
@@ -27,14 +28,19 @@ def up(data: str | None, port: int | None) -> None:
 
     settings = prepared(options.settings(data), port)
 
+    serving = False
+
     async def serve() -> None:
+        nonlocal serving
         with Starting(PARTS) as starting:
             async with started(settings, starting) as supervisor:
                 starting.done()
+                serving = True
                 for line in announce(supervisor.settings):
                     click.echo(line)
                 await supervisor.failed()
 
     interrupted = asyncio.run(until_interrupted(serve))
-    if interrupted:
-        err(f"stopped; `diarchy up --data {settings.data}` goes on")
+    if interrupted and not serving:
+        raise click.exceptions.Exit(options.INTERRUPTED)
+    err(f"stopped; `diarchy up --data {settings.data}` goes on")

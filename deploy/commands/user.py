@@ -18,7 +18,7 @@ PASSWORD_CHARS_MIN = 12
 CREATED_S_MAX = 15.0
 
 
-@click.group()
+@click.group(short_help="Make users of the API")
 def user() -> None:
     """Make users of the API."""
 
@@ -26,10 +26,20 @@ def user() -> None:
 @user.command()
 @click.argument("name")
 @click.option(
-    "--role", "roles", multiple=True, required=True, type=click.Choice(ROLES), help="What he may do; repeatable."
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice(ROLES),
+    metavar="ROLE",
+    help="Repeatable: admin, sophia_user, artemis_user, cross_domain_user, read_only.",
 )
 @click.option(
-    "--clearance", type=click.Choice(options.LEVELS), default="internal", show_default=True, help="May read up to."
+    "--clearance",
+    type=click.Choice(options.LEVELS),
+    default="internal",
+    metavar="LEVEL",
+    help="May read up to.  [default: internal]",
 )
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
 @options.data_option
