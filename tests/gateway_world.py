@@ -333,7 +333,8 @@ class World:
         """A client with a token; without roles, without one. `base` is a real server's address."""
         principal = Principal(username=name, roles=roles, clearance=clearance)
         headers = {"Authorization": f"Bearer {TOKENS.issue(principal, now())}"} if roles else {}
-        transport = None if base else httpx.ASGITransport(app=self.gateway.app, raise_app_exceptions=True)
+        app: Any = self.gateway.app  # Falcon says dict where httpx says MutableMapping.
+        transport = None if base else httpx.ASGITransport(app=app, raise_app_exceptions=True)
         async with httpx.AsyncClient(
             transport=transport, base_url=base or "http://gateway", headers=headers, timeout=20
         ) as client:

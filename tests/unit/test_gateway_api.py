@@ -132,7 +132,7 @@ def test_a_repeat_with_its_key_changes_nothing() -> None:
 def test_a_repeat_while_the_first_still_runs_waits_for_the_same_answer() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
-            ask = {"json": {"question": "slow one"}, "headers": {"Idempotency-Key": "k"}}
+            ask: dict[str, Any] = {"json": {"question": "slow one"}, "headers": {"Idempotency-Key": "k"}}
             first = asyncio.create_task(ann.post("/v1/sophia/ask", **ask))
             second = asyncio.create_task(ann.post("/v1/sophia/ask", **ask))
             await _until(world, lambda: world.agents.asked)

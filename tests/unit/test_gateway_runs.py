@@ -107,7 +107,7 @@ def test_a_keyed_question_in_a_long_session_is_asked_once_even_by_a_new_gateway(
                 session = (await ann.post("/v1/sessions", json={"domain": "sophia"})).json()["id"]
                 path = f"/v1/sessions/{session}/messages"
                 await ann.post(path, json={"question": "before"})
-                keyed = {"json": {"question": "once"}, "headers": {"Idempotency-Key": "k"}}
+                keyed: dict[str, Any] = {"json": {"question": "once"}, "headers": {"Idempotency-Key": "k"}}
                 first = (await ann.post(path, **keyed)).json()
                 await ann.post(path, json={"question": "after"})
                 assert (await ann.post(path, **keyed)).json() == first

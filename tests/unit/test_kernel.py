@@ -2,196 +2,38 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
-from contracts.envelope import Envelope, Event, Message, Record, Stored
+from contracts.envelope import Record, Stored
 from contracts.facts import StrategicAlert
 from contracts.ids import derived_id, new_id
-from contracts.model import Prompt, Reply, Section
-from contracts.retrieval import Entry, Hit, Query
-from contracts.subjects import ActorRef
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.chain import broken_at
-from runtime.consumer import Consumer
-from runtime.effects import Effects, Outside
-from runtime.errors import NonDeterministicError, OutcomeError, Rejected, UnavailableError
-from runtime.host import Host
-from runtime.limits import Limits
-from runtime.ports import Retrieval, Tool
-from runtime.reactor import Reactor
-from runtime.telemetry import NoTelemetry
-
-LIMITS = Limits(ack_wait_s=0.2, retry_s_min=0.001, retry_s_max=0.01, attempts_max=3, reply_recheck_s=0.05)
-PROMPT = Prompt(role="r", question="q", sections=(Section("answer", "a"),))
-
-
-class Add(Message, frozen=True, kw_only=True, tag="counter.add.v1"):
-    amount: int
-
-
-class Note(Message, frozen=True, kw_only=True, tag="counter.note.v1"):
-    text: str
-
-
-class Added(Event, frozen=True, kw_only=True, tag="counter.added.v1"):
-    amount: int
-
-
-class Noted(Event, frozen=True, kw_only=True, tag="counter.noted.v1"):
-    text: str
-
-
-class Sum(Struct, frozen=True):
-    total: int = 0
-    notes: tuple[str, ...] = ()
-
-
-def decide(_state: Sum, message: Add | Note | StrategicAlert) -> list[Added | Noted]:
-    match message:
-        case Add():
-            if message.amount < 0:
-                raise Rejected("amounts are not negative", "limit")
-            if message.amount == 13:
-                raise RuntimeError("a bug")
-            return [Added(amount=1)] * message.amount
-        case Note():
-            return [Noted(text=message.text)]
-        case StrategicAlert():
-            return [Noted(text=message.title)]
-        case _:
-            assert_never(message)
-
-
-def evolve(state: Sum, event: Added | Noted) -> Sum:
-    match event:
-        case Added():
-            return replace(state, total=state.total + event.amount)
-        case Noted():
-            return replace(state, notes=(*state.notes, event.text))
-        case _:
-            assert_never(event)
-
-
-COUNTER = ActorRef(Domain.CEO, "counter", "c1")
-counter = Actor("counter", Sum(), decide, evolve)
-
-
-class CountingModel:
-    """Answers with how often it was asked; can be told to fail."""
-
-    name = "counting"
-
-    def __init__(self, fail: list[Exception] | None = None) -> None:
-        self.keys: list[str] = []
-        self.fail = fail or []
-
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
-        self.keys.append(idempotency_key)
-        if self.fail:
-            raise self.fail.pop(0)
-        return Reply(
-            sections={"answer": f"{prompt.question} {len(self.keys)}"}, cited=(), confidence=1.0, model="counting"
-        )
-
-
-class OneHit:
-    """Finds one entry of a given label."""
-
-    def __init__(self, label: Clearance) -> None:
-        self.label = label
-
-    async def search(self, query: Query) -> list[Hit]:
-        return [
-            Hit(entry=Entry(id="e", title="t", text="x", label=self.label), partition=query.partitions[0], score=0.5)
-        ]
-
-    async def index(self, partition: object, entries: object) -> None: ...
-
-    async def remove(self, partition: object, ids: object) -> None: ...
-
-
-class World:
-    """A domain's worker on the memory adapters."""
-
-    def __init__(
-        self, *actors: AnyActor, model: CountingModel | None = None, retrieval: Retrieval | None = None
-    ) -> None:
-        self.broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
-        self.log = MemoryLog(self.broker)
-        self.queue = MemoryQueue(self.broker)
-        self.model = model or CountingModel()
-        self.actors = actors
-        self.outside = Outside(
-            log=self.log,
-            queue=self.queue,
-            retrieval=retrieval or OneHit(Clearance.PUBLIC),
-            model=self.model,
-            blobs=MemoryBlobs(self.broker),
-            telemetry=NoTelemetry(),
-            clock=lambda: datetime.now(UTC),
-            tools={"double": Tool(name="double", arguments=Sum, result=Sum, run=_double)},
-            limits=LIMITS,
-        )
-
-    async def __aenter__(self) -> "World":
-        self.consumers = []
-        for domain in (Domain.CEO, Domain.SOPHIA):
-            host = Host(self.actors, self.log, self.outside.clock, LIMITS, NoTelemetry())
-            reactor = Reactor(self.actors, self.outside)
-            self.consumers.append(Consumer(self.queue, domain, "inbox", host.handle, LIMITS, NoTelemetry()))
-            self.consumers.append(Consumer(self.queue, domain, "reactor", reactor.handle, LIMITS, NoTelemetry()))
-        for consumer in self.consumers:
-            await consumer.start()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        for consumer in self.consumers:
-            await consumer.stop()
-
-    async def send(self, message: Message, to: ActorRef = COUNTER, **changes: Any) -> str:
-        identity = changes.pop("id", None) or new_id()
-        envelope = Envelope(
-            id=identity,
-            type=tag(type(message)),
-            time=datetime.now(UTC),
-            correlation=identity,
-            principal="ann",
-            source=Domain.SYSTEM,
-            target=to.domain,
-            clearance=Clearance.RESTRICTED,
-            **changes,
-        )
-        await self.queue.publish(subjects.inbox(to), Record(envelope, msgspec.json.encode(message)))
-        return str(identity)
-
-    async def events(self, of: ActorRef = COUNTER, *, at_least: int) -> list[Stored]:
-        """The actor's log once it has that many records."""
-        while len(found := await self.log.read(subjects.log(of))) < at_least:
-            after = found[-1].sequence if found else 0
-            assert await self.log.wait(subjects.log(of), after=after, timeout_s=5), f"{len(found)} of {at_least} came"
-        return found
-
-    async def letters(self) -> list[Any]:
-        """The dead letters once there are any: a message that is not blocked by them has come through."""
-        await self.send(Note(text="through"), ActorRef(Domain.CEO, "counter", "other"))
-        while not (found := await self.queue.dead_letters()):
-            await self.broker.inboxes[Domain.CEO].change(0.05)
-        return found
-
-
-def _double(arguments: Struct, _blobs: object) -> Struct:
-    assert isinstance(arguments, Sum)
-    return Sum(total=2 * arguments.total)
+from runtime.effects import Effects
+from runtime.errors import NonDeterministicError, OutcomeError, UnavailableError
+from tests.kernel_world import (
+    COUNTER,
+    LIMITS,
+    PROMPT,
+    Add,
+    Added,
+    CountingModel,
+    Note,
+    Noted,
+    OneHit,
+    Sum,
+    World,
+    counter,
+    decide,
+    evolve,
+)
 
 
 def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
