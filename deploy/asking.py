@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from contracts.http import AskQuestion, EventView, Pending, Turn
 from contracts.ids import new_id
-from deploy.client import Gateway, OnWait, Reply, UnreachableError, patiently
+from deploy.client import Gateway, OnWait, Reply, patiently
 
 PATIENCE_S = 60.0
 WAIT_S_MAX = 60  # of one request; it is repeated until there is an answer
@@ -44,7 +44,7 @@ async def streamed(gateway: Gateway, asking: Asking, on_progress: OnProgress, on
                 if view.id not in seen:
                     seen.add(view.id)
                     on_progress(view)
-        raise UnreachableError(f"the gateway at {gateway.url} ended the stream before the answer")
+        raise gateway.ended("the stream ended before the answer")
 
     return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
 

@@ -54,7 +54,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
+            raise  # Of a closed pipe (`diarchy events | head`) click makes a silent end.
         except DiarchyError as error:
             if invocation.debug:
                 raise
@@ -101,12 +101,4 @@ def main() -> NoReturn:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = INTERRUPTED
-    except BrokenPipeError:
-        status = _reader_left()
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _reader_left() -> int:
-    """`diarchy events | head`: not our failure, and Python must not complain at exit that it cannot flush."""
-    sys.stdout = open("/dev/null", "w")  # noqa: PTH123, SIM115 - open until the process ends
-    return 0

@@ -47,9 +47,18 @@ class GatewayError(DiarchyError):
         self.status = problem.status
         self.retry_after_s = retry_after_s
 
+    @property
+    def passes(self) -> bool:
+        """Whether waiting may help."""
+        return self.status in (429, 503)
+
 
 class UnreachableError(DiarchyError):
-    """Nobody answers at the gateway's address, or the connection broke."""
+    """Nobody answers at the gateway's address, or the connection broke. `passes`: it did answer before."""
+
+    def __init__(self, text: str, *, passes: bool) -> None:
+        super().__init__(text)
+        self.passes = passes
 
 
 class Reply(Struct, frozen=True):
@@ -74,6 +83,7 @@ class Gateway:
     def __init__(self, url: str, token: TokenSource, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
         self._token = token
+        self._reached = False
         timeout = httpx.Timeout(READ_S_MAX, connect=CONNECT_S_MAX)
         limits = httpx.Limits(max_connections=128, max_keepalive_connections=128)
         # `trust_env=False`: a proxy of the environment must not come between us and a stack on this machine.
@@ -114,6 +124,7 @@ class Gateway:
             )
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
+        self._reached = True
         _demand_success(response, response.content)
         return Reply(response.status_code, response.headers.get(CORRELATION_HEADER, ""), response.content)
 
@@ -140,6 +151,7 @@ class Gateway:
             async with self._http.stream(
                 method, path, content=content, headers=sent, params=_given(parameters), timeout=timeout
             ) as response:
+                self._reached = True
                 if response.is_error:
                     _demand_success(response, await response.aread())
                 on_open()
@@ -157,9 +169,14 @@ class Gateway:
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             return UnreachableError(
-                f"no gateway answers at {self.url}; start one with `diarchy up`, or name another with --url or --data"
+                f"no gateway answers at {self.url}; start one with `diarchy up`, or name another with --url or --data",
+                passes=self._reached,
             )
-        return UnreachableError(f"the gateway at {self.url} broke off: {str(error) or type(error).__name__}")
+        return self.ended(str(error) or type(error).__name__)
+
+    def ended(self, how: str) -> UnreachableError:
+        """The error for an answer that broke off."""
+        return UnreachableError(f"the gateway at {self.url} broke off: {how}", passes=self._reached)
 
 
 async def patiently(
@@ -167,18 +184,22 @@ async def patiently(
 ) -> T:
     """The request's result; 429, 503 and lost connections are tried again as long as the patience lasts.
 
-    Only for requests whose repeat is harmless. Waits as `Retry-After` says, else from 0.2 s doubling up to 30 s.
+    The patience begins anew after a request that lasted longer than it; a gateway that never answered gets none. Only for
+    requests whose repeat is harmless. Waits as `Retry-After` says, else from 0.2 s doubling up to 30 s.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience_s
     pause_s = RETRY_S_MIN
     while True:
+        began = loop.time()
         try:
             return await request()
         except (GatewayError, UnreachableError) as error:
             asked_s = error.retry_after_s if isinstance(error, GatewayError) else None
-            if isinstance(error, GatewayError) and error.status not in (429, 503):
+            if not error.passes:
                 raise
+            if loop.time() - began > patience_s:
+                end, pause_s = loop.time() + patience_s, RETRY_S_MIN
             wait_s = pause_s if asked_s is None else asked_s
             if loop.time() + wait_s > end:
                 raise

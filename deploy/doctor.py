@@ -161,7 +161,7 @@ async def _broker(subject: Subject) -> list[Check]:
     checks = [Check(name="nats", state="ok", detail=f"{settings.nats.url}, {records:,} records in the logs")]
     if letters:
         remedy = "diarchy dlq list"
-        checks.append(Check(name="dead letters", state="note", detail=f"there are {letters}", remedy=remedy))
+        checks.append(Check(name="dead letters", state="note", detail=letters, remedy=remedy))
     return checks
 
 
@@ -176,7 +176,7 @@ async def _letters(connection: "Broker") -> str:
     from adapters.jetstream_queue import JetStreamQueue
 
     count = len(await JetStreamQueue(connection).dead_letters(limit=100))
-    return "" if not count else f"{count}" if count < 100 else "100 or more"
+    return "" if not count else f"{count} of them" if count < 100 else "100 or more"
 
 
 async def _postgres(subject: Subject) -> list[Check]:

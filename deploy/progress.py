@@ -86,7 +86,7 @@ class Steps:
         else:
             self._progress.update(task, completed=done, total=plain.total, rate=rate, note=note)
         now = time.monotonic()
-        if now - plain.said >= PLAIN_EVERY_S:
+        if now - plain.said >= PLAIN_EVERY_S and done != plain.total:
             plain.said = now
             self._say(f"  {plain.count} {rate}".rstrip())
 

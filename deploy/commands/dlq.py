@@ -46,7 +46,7 @@ def list_(*, limit: int, data: str | None, as_json: bool) -> None:
         return
     shown = table(None)
     shown.add_column("Time", no_wrap=True)
-    shown.add_column("Subject", ratio=2, overflow="fold")
+    shown.add_column("Subject", ratio=3, overflow="fold")
     shown.add_column("Reason", ratio=3, overflow="fold")
     shown.add_column("Tries", justify="right")
     for letter in letters:

@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from deploy.commands import options
+from runtime.errors import DiarchyError
 
 if TYPE_CHECKING:
     from contracts.http import EventView
     from deploy.client import Gateway
 
 PAGE = 200
+WAITING_MAX = 10_000  # live events not printed yet
 PATIENCE_S = 60.0
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
@@ -75,23 +77,25 @@ async def _wanted(gateway: "Gateway", parameters: dict[str, str], follow: bool) 
         async for event in _recorded(gateway, parameters):
             yield event
         return
-    live: asyncio.Queue[Raw] = asyncio.Queue(10_000)
+    live: asyncio.Queue[Raw | DiarchyError] = asyncio.Queue(WAITING_MAX)
     opened = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(_follow(gateway, parameters, live, opened))
+    following = asyncio.create_task(_follow(gateway, parameters, live, opened))
+    try:
         seen: set[bytes] = set()
         if "since" in parameters:
             await opened.wait()  # Before the old ones are read: so that none falls between.
             async for event in _recorded(gateway, parameters):
                 seen.add(bytes(event))
                 yield event
-        try:
-            while True:
-                event = await live.get()
-                if bytes(event) not in seen:
-                    yield event
-        finally:
-            following.cancel()
+        while True:
+            incoming = await live.get()
+            if isinstance(incoming, DiarchyError):
+                raise incoming
+            if bytes(incoming) not in seen:
+                yield incoming
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
 
 
 async def _recorded(gateway: "Gateway", parameters: dict[str, str]) -> "AsyncGenerator[Raw, None]":
@@ -106,10 +110,11 @@ async def _recorded(gateway: "Gateway", parameters: dict[str, str]) -> "AsyncGen
 
 
 async def _follow(
-    gateway: "Gateway", parameters: dict[str, str], live: "asyncio.Queue[Raw]", opened: asyncio.Event
+    gateway: "Gateway", parameters: dict[str, str], live: "asyncio.Queue[Raw | DiarchyError]", opened: asyncio.Event
 ) -> None:
-    """Live events into the queue, without end; a broken stream is taken up after its last event."""
-    from deploy.client import UnreachableError, patiently
+    """Live events into the queue; a broken stream is taken up after its last event. In the end, why there are no more."""
+    from deploy.client import patiently
+    from deploy.progress import err
 
     last = ""
 
@@ -122,10 +127,13 @@ async def _follow(
                 last = event.id or last
                 if event.name == "event":
                     await live.put(Raw(event.data))
-        raise UnreachableError(f"the gateway at {gateway.url} ended the stream")
+        raise gateway.ended("the stream ended")
 
-    while True:
-        await patiently(once, patience_s=PATIENCE_S)
+    try:
+        await patiently(once, patience_s=PATIENCE_S, on_wait=lambda seconds, why: err(f"{why}; again in {seconds:g} s"))
+    except DiarchyError as error:
+        opened.set()
+        await live.put(error)
 
 
 def _view(event: Raw) -> "EventView":
