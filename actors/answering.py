@@ -1,10 +1,12 @@
 """How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
 
+from actors.memory import recall
 from actors.team import evidence_of, route, speaks_of, statements, united
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome, Request
 from contracts.conversation import Answered, Asked, Contribution, Exchange
 from contracts.domains import Domain
+from contracts.envelope import Event
 from contracts.model import Evidence, Prompt
 from runtime.actor import Recorded
 from runtime.effects import Effects
@@ -55,28 +57,31 @@ OTHER: dict[Domain, tuple[Domain, str, tuple[str, ...]]] = {
 """Whom a domain asks, for what, and which words of a question call for it."""
 
 
-async def answer(recorded: Recorded[Asked], effects: Effects) -> Answered:
+async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> Answered:
     """The domain's answer to a recorded question. Raises OutcomeError when the model or a tool cannot."""
-    asked, domain = recorded.event, recorded.actor.domain
+    domain = recorded.actor.domain
     teams = TEAMS[domain]
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
     hits = await effects.search(team.partitions, asked.text, limit=EVIDENCE_MAX)
     examined = await team.examine(asked.text, hits, effects)
     findings = examined.findings
     evidence = evidence_of(united(hits, examined.hits))
-    outcomes = await _collaborate(recorded, evidence, findings, effects)
+    remembered = await recall(recorded, asked.text, effects)
+    outcomes = await _collaborate(recorded, asked, evidence, findings, effects)
     evidence = _merged(evidence, outcomes)
     prompt = Prompt(
         role=team.role,
         question=asked.text,
         sections=team.sections,
         evidence=evidence,
-        findings=(*findings, *_remembered(asked.history), *_contributed(outcomes)),
+        findings=(*findings, *_contributed(outcomes)),
+        history=(*remembered, *_earlier(asked.history)),
     )
     reply = await effects.chat(prompt)
     contributions = tuple(_contribution(domain, request, outcome) for domain, request, outcome in outcomes)
     return Answered(
         turn=asked.turn,
+        question=asked.text,
         content="\n\n".join(
             f"## {name.replace('_', ' ').capitalize()}\n{text}" for name, text in reply.sections.items()
         ),
@@ -95,9 +100,9 @@ Outcomes = list[tuple[Domain, str, Outcome]]
 
 
 async def _collaborate(
-    recorded: Recorded[Asked], evidence: tuple[Evidence, ...], findings: tuple[str, ...], effects: Effects
+    recorded: Recorded[Event], asked: Asked, evidence: tuple[Evidence, ...], findings: tuple[str, ...], effects: Effects
 ) -> Outcomes:
-    asked, envelope = recorded.event, recorded.envelope
+    envelope = recorded.envelope
     if asked.collaborate is False:
         return []
     outcomes: Outcomes = []
@@ -146,7 +151,7 @@ def _contributed(outcomes: Outcomes) -> tuple[str, ...]:
     )
 
 
-def _remembered(history: tuple[Exchange, ...]) -> tuple[str, ...]:
+def _earlier(history: tuple[Exchange, ...]) -> tuple[str, ...]:
     return tuple(f"Earlier in this session, asked {past.question!r}: {past.answer}" for past in history)
 
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.answering import answer
+from actors.memory import remember
 from contracts.conversation import (
     Answer,
     Answered,
@@ -117,14 +118,20 @@ def evolve(state: State, event: Recordable) -> State:
             assert_never(event)
 
 
-async def react(recorded: Recorded[Asked], effects: Effects) -> None:
-    turn = recorded.event.turn
-    try:
-        answered = await answer(recorded, effects)
-    except OutcomeError as error:
-        await effects.tell(Fail(turn=turn, reason=str(error)))
-    else:
-        await effects.tell(Answer(turn=turn, answer=answered))
+async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
+    event = recorded.event
+    match event:
+        case Asked():
+            try:
+                answered = await answer(recorded, event, effects)
+            except OutcomeError as error:
+                await effects.tell(Fail(turn=event.turn, reason=str(error)))
+            else:
+                await effects.tell(Answer(turn=event.turn, answer=answered))
+        case Answered():
+            await remember(recorded, event, effects)
+        case _:
+            assert_never(event)
 
 
 conversation = Actor("conversation", State(), decide, evolve, react)

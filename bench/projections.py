@@ -34,6 +34,7 @@ EVENTS = 100_000
 LIVE_EVENTS = 300
 BATCH_EVENTS = 500
 ANSWER = Answered(
+    question="Why?",
     turn="t",
     content="Because. " * 60,
     team="client_analysis",

@@ -27,13 +27,17 @@ class Section(Struct, frozen=True):
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
-    """A question over evidence. `role` says who answers, `findings` what tools computed (exact, never to be changed)."""
+    """A question over evidence. `role` says who answers, `findings` what tools computed (exact, never to be changed).
+
+    `history` is what was said before: it helps to understand the question and is no evidence.
+    """
 
     role: str
     question: str
     sections: tuple[Section, ...]
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
 
 
 class Usage(Struct, frozen=True):

@@ -115,7 +115,7 @@ class Effects:
         text: str,
         *,
         limit: int = 10,
-        category: str | None = None,
+        source: str | None = None,
         media_type: str | None = None,
     ) -> list[Hit]:
         """The best entries under the asker's clearance, best first."""
@@ -127,7 +127,7 @@ class Effects:
                 clearance=self._cause.clearance,
                 now=now,
                 limit=limit,
-                category=category,
+                source=source,
                 media_type=media_type,
             )
 

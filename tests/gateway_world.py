@@ -127,6 +127,7 @@ class Agents:
             return
         label = Clearance.TOP_SECRET if text.startswith("leak") else recorded.envelope.label
         answered = Answered(
+            question="Why?",
             turn=turn,
             content=f"echo: {text}",
             team="business_insight",

@@ -160,6 +160,7 @@ class History:
 
 def answered(turn: str, label: Clearance) -> Answered:
     return Answered(
+        question="Why?",
         turn=turn,
         content="Because of \0.",
         team="client_analysis",

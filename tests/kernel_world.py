@@ -161,7 +161,7 @@ class World:
             type=tag(type(message)),
             time=datetime.now(UTC),
             correlation=identity,
-            principal="ann",
+            principal=changes.pop("principal", "ann"),
             source=Domain.SYSTEM,
             target=to.domain,
             clearance=Clearance.RESTRICTED,

@@ -60,6 +60,7 @@ ASKED = Asked(turn="t1", by="ann", text="Why do customers leave?")
 
 def answered(turn: str = "t1", content: str = "Because.", label: Clearance = Clearance.PUBLIC) -> Answered:
     return Answered(
+        question="Why?",
         turn=turn,
         content=content,
         team="client_analysis",

@@ -1,0 +1,77 @@
+"""What a conversation remembers: the session's last exchanges, and its owner's answers from other sessions."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+from actors.conversation import conversation
+from adapters.memory_vectors import MemoryVectors
+from adapters.retrieval import LocalRetrieval
+from contracts import subjects
+from contracts.conversation import Ask
+from contracts.domains import Domain
+from contracts.model import Prompt, Reply
+from contracts.subjects import ActorRef
+from runtime.ports import Vector
+from runtime.telemetry import NoTelemetry
+from tests.kernel_world import CountingModel, World
+
+QUESTION = "What is the plan for the harbour?"
+
+
+class WordEmbedder:
+    """A text's vector stands for its exact words: the same text is found with cosine 1, any other with about 0."""
+
+    model = "words"
+    dimensions = 64
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return [self._vector(text.split("\n")[0]) for text in texts]
+
+    def _vector(self, text: str) -> Vector:
+        signs = [
+            1.0 if byte & 1 << bit else -1.0 for byte in hashlib.sha256(text.encode()).digest()[:8] for bit in range(8)
+        ]
+        return [sign / 8 for sign in signs]
+
+
+class ListeningModel(CountingModel):
+    """Keeps the prompts it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompts: list[Prompt] = []
+
+    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+        self.prompts.append(prompt)
+        return await super().complete(prompt, idempotency_key=idempotency_key)
+
+
+async def ask(world: World, session: str, by: str, turn: str) -> None:
+    """Ask, and wait until the answer has been remembered."""
+    actor = ActorRef(Domain.SOPHIA, "conversation", session)
+    message = Ask(turn=turn, by=by, text=QUESTION, context_type="business", collaborate=False)
+    before = len(await world.log.read(subjects.log(actor)))
+    await world.send(message, actor, principal=by)
+    found = await world.events(actor, at_least=before + (2 if before else 3))
+    journal = subjects.run(actor, found[-1].record.envelope.id)
+    if not await world.log.read(journal):
+        assert await world.log.wait(journal, after=0, timeout_s=5)
+
+
+def test_answers_are_remembered_across_sessions_for_their_owner_only() -> None:
+    async def body() -> None:
+        model = ListeningModel()
+        retrieval = LocalRetrieval(WordEmbedder(), MemoryVectors(WordEmbedder.dimensions), NoTelemetry())
+        async with World(conversation, model=model, retrieval=retrieval) as world:
+            await ask(world, "sophia-1", "ann", "t1")
+            await ask(world, "sophia-1", "ann", "t2")
+            await ask(world, "sophia-2", "ann", "t3")
+            await ask(world, "sophia-3", "bob", "t4")
+        first, second, third, fourth = (prompt.history for prompt in model.prompts)
+        assert first == fourth == ()
+        assert [line.startswith("Earlier in this session") for line in second] == [True]
+        assert third
+        assert all(line.startswith("In an earlier session") for line in third)
+
+    asyncio.run(asyncio.wait_for(body(), 20))
