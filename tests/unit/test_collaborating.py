@@ -1,0 +1,110 @@
+"""Collaboration between domains: every way it can end comes back as a typed outcome, once."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors import requests
+from actors.collaboration import collaboration
+from contracts import subjects
+from contracts.collaboration import Outcome, Request
+from contracts.domains import Clearance, Domain
+from contracts.kernel import EffectRecorded
+from runtime.actor import Actor, AnyActor, Recorded
+from runtime.effects import Effects
+from runtime.errors import OutcomeError, Rejected
+from tests.kernel_world import COUNTER, Add, Added, Note, OneHit, Sum, World, decide, evolve
+
+
+def asking(request: Request) -> AnyActor:
+    """An actor that asks the CEO's domain and notes how it ended."""
+
+    async def react(recorded: Recorded[Added], effects: Effects) -> None:
+        assert recorded.actor == COUNTER
+        outcome = await effects.ask(Domain.CEO, request)
+        await effects.tell(Note(text=f"{outcome.status}: {outcome.reason or sorted(outcome.sections)}"))
+
+    return Actor("counter", Sum(), decide, evolve, react)
+
+
+def outcome_of(request: Request, **world: Any) -> tuple[str, Clearance]:
+    """What the asker noted, and the label of it."""
+    found: list[tuple[str, Clearance]] = []
+
+    async def body() -> None:
+        async with World(asking(request), collaboration, **world) as running:
+            await running.send(Add(amount=1))
+            stored = (await running.events(at_least=2))[1]
+            found.append((msgspec.json.decode(stored.record.body)["text"], stored.record.envelope.label))
+
+    asyncio.run(asyncio.wait_for(body(), 20))
+    return found[0]
+
+
+def test_a_known_request_is_completed_and_its_label_comes_along() -> None:
+    text, label = outcome_of(
+        Request(request_type="strategic_alignment", question="?"), retrieval=OneHit(Clearance.RESTRICTED)
+    )
+    assert text == "completed: ['answer']"
+    assert label == Clearance.RESTRICTED
+
+
+def test_an_unknown_request_type_names_the_known_ones() -> None:
+    text, _ = outcome_of(Request(request_type="divination", question="?"))
+    assert text == "unknown_request_type: 'divination' is not one of: strategic_alignment"
+
+
+def test_a_request_whose_deadline_has_passed_is_expired() -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    text, _ = outcome_of(Request(request_type="strategic_alignment", question="?", deadline=past))
+    assert text.startswith("expired: ")
+
+
+Handler = Callable[[Request, Effects], Coroutine[Any, Any, Outcome]]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(OutcomeError("no model"), "failed"), (Rejected("not for you"), "refused")]
+)
+def test_failures_and_refusals_are_outcomes(monkeypatch: pytest.MonkeyPatch, error: Exception, status: str) -> None:
+    async def handler(_request: Request, _effects: Effects) -> Outcome:
+        raise error
+
+    monkeypatch.setitem(requests.HANDLERS, (Domain.CEO, "strategic_alignment"), handler)
+    assert outcome_of(Request(request_type="strategic_alignment", question="?"))[0] == f"{status}: {error}"
+
+
+def test_a_late_answer_is_expired_for_the_asker_and_changes_nothing_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        late = asyncio.Event()
+
+        async def handler(_request: Request, _effects: Effects) -> Outcome:
+            await late.wait()
+            return Outcome(status="completed", sections={"answer": "too late"})
+
+        monkeypatch.setitem(requests.HANDLERS, (Domain.CEO, "strategic_alignment"), handler)
+        deadline = datetime.now(UTC) + timedelta(seconds=0.2)
+        request = Request(request_type="strategic_alignment", question="?", deadline=deadline)
+        async with World(asking(request), collaboration) as world:
+            await world.send(Add(amount=1))
+            first, noted = await world.events(at_least=2)
+            assert msgspec.json.decode(noted.record.body)["text"].startswith("expired: ")
+            late.set()
+            journal = subjects.run(COUNTER, first.record.envelope.id)
+            inbox = world.broker.inboxes[Domain.CEO]
+            while [message.subject for message in inbox.messages].count(subjects.inbox(COUNTER)) < 3:
+                await inbox.change(
+                    1
+                )  # The request, the note, and now the late answer; what is sent next comes after it.
+            await world.send(Note(text="after"))
+            await world.events(at_least=3)
+            entries = [
+                msgspec.json.decode(one.record.body, type=EffectRecorded) for one in await world.log.read(journal)
+            ]
+            assert [msgspec.json.decode(entry.result)["status"] for entry in entries] == ["expired"]
+
+    asyncio.run(asyncio.wait_for(body(), 20))
