@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.requests import HANDLERS
-from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Requested
+from contracts.collaboration import COLLABORATION, Collaborate, Conclude, Concluded, Outcome, Requested
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
@@ -66,4 +66,9 @@ async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, e
         return Outcome(status="refused", reason=refusal.reason)
 
 
-collaboration = Actor("collaboration", State(), decide, evolve, react)
+def abandon(recorded: Recorded[Requested | Concluded], reason: str) -> Conclude | None:
+    outcome = Outcome(status="failed", reason=reason)
+    return Conclude(outcome=outcome) if isinstance(recorded.event, Requested) else None
+
+
+collaboration = Actor(COLLABORATION, State(), decide, evolve, react, abandon)

@@ -134,4 +134,8 @@ async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
             assert_never(event)
 
 
-conversation = Actor("conversation", State(), decide, evolve, react)
+def abandon(recorded: Recorded[Asked | Answered], reason: str) -> Fail | None:
+    return Fail(turn=recorded.event.turn, reason=reason) if isinstance(recorded.event, Asked) else None
+
+
+conversation = Actor("conversation", State(), decide, evolve, react, abandon)

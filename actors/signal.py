@@ -20,11 +20,11 @@ PARTITIONS: dict[Domain, Partition] = {
 
 
 class State(Struct, frozen=True):
-    facts: frozenset[AnyFact] = frozenset()
+    last: AnyFact | None = None
 
 
 def decide(state: State, message: AnyFact) -> list[SignalRecorded]:
-    if message in state.facts:
+    if message == state.last:
         return []
     attention = isinstance(message, StrategicAlert) and message.alert_priority >= EXECUTIVE_ATTENTION_FROM
     return [SignalRecorded(fact=message, executive_attention=attention)]
@@ -33,7 +33,7 @@ def decide(state: State, message: AnyFact) -> list[SignalRecorded]:
 def evolve(state: State, event: SignalRecorded) -> State:
     match event:
         case SignalRecorded():
-            return replace(state, facts=state.facts | {event.fact})
+            return replace(state, last=event.fact)
         case _:
             assert_never(event)
 

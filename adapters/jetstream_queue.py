@@ -11,16 +11,19 @@ from msgspec import Struct
 from adapters.jetstream import Broker, Msg
 from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
-from adapters.jetstream_streams import ConsumerName, durable
+from adapters.jetstream_streams import SECOND_NS, durable
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, to_headers
 from contracts.kernel import DeadLetter
 from runtime.errors import UnavailableError
 from runtime.limits import Limits
+from runtime.ports import QueueName
 
 BUFFER_MAX = 256  # messages of one `consume` fetched ahead of who handles them
 TERM_REASON_CHARS_MAX = 200
+INHERITED_LOOK_S = 0.2
+INHERITED_S_EXTRA = 1.0  # beyond the ack wait: the server looks for what is due once in a while
 
 _log = logging.getLogger(__name__)
 _letters = msgspec.json.Decoder(DeadLetter)
@@ -75,11 +78,26 @@ class _StreamInfo(Struct):
     state: _State
 
 
+class _Delivered(Struct):
+    stream_seq: int = 0
+
+
+class _ConsumerConfig(Struct):
+    ack_wait: int = 0
+
+
+class _ConsumerInfo(Struct):
+    delivered: _Delivered
+    config: _ConsumerConfig
+    num_ack_pending: int = 0
+
+
 class JetStreamQueue:
     """A Queue; one of these may serve any number of concurrent callers."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, *, ack_wait_s: float = Limits().ack_wait_s) -> None:
         self._broker = broker
+        self._ack_wait_s = ack_wait_s
         self._committers = {domain: Committer(broker) for domain in Domain}
 
     async def publish(self, subject: str, record: Record) -> None:
@@ -87,15 +105,20 @@ class JetStreamQueue:
         headers["Nats-Msg-Id"] = record.envelope.id
         await self._committers[subjects.parse(subject).actor.domain].store([Outgoing(subject, record.body, headers)])
 
-    async def consume(self, domain: Domain, name: ConsumerName) -> AsyncGenerator[JetStreamDelivery, None]:
+    async def consume(self, domain: Domain, name: QueueName) -> AsyncGenerator[JetStreamDelivery, None]:
         """See Queue.consume. The consumer must exist (`ensure_streams`); it is waited for where it does not."""
         stream, consumer = durable(domain, name)
         wait_s = REOPEN_S_MIN
+        begun = False
         while True:
             puller = Puller(self._broker, stream, consumer.name, buffer_max=BUFFER_MAX)
             keeper = asyncio.create_task(self._keep(puller), name=f"keep {consumer.name}")
             try:
+                left = None if begun else await self._info(stream, consumer.name)
                 await puller.open()
+                begun = True
+                for msg in await self._inherited(puller, stream, consumer.name, left) if left else ():
+                    yield JetStreamDelivery(self._broker, domain, msg)
                 while True:
                     [msg] = await puller.take(1)
                     wait_s = REOPEN_S_MIN
@@ -113,11 +136,33 @@ class JetStreamQueue:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, REOPEN_S_MAX)
 
+    async def _info(self, stream: str, consumer: str) -> "_ConsumerInfo":
+        return await self._broker.api(f"CONSUMER.INFO.{stream}.{consumer}", {}, _ConsumerInfo)
+
+    async def _inherited(self, puller: Puller, stream: str, consumer: str, left: "_ConsumerInfo") -> list[Msg]:
+        """What a predecessor was handed and did not end, and what came meanwhile, in stream order.
+
+        The server hands a dead worker's messages out again once their time is up, but new ones at once: without waiting, a new
+        message of an actor would overtake an old one. When others still work on some of them, the wait ends by itself.
+        """
+        found: dict[int, Msg] = {}
+        until = asyncio.get_running_loop().time() + left.config.ack_wait / SECOND_NS + INHERITED_S_EXTRA
+        while sum(sequence <= left.delivered.stream_seq for sequence in found) < left.num_ack_pending:
+            try:
+                async with asyncio.timeout(INHERITED_LOOK_S):
+                    [msg] = await puller.take(1)
+                found[place(msg.reply).sequence] = msg
+            except TimeoutError:
+                pending = (await self._info(stream, consumer)).num_ack_pending
+                if pending <= len(found) + len(puller.buffer) or asyncio.get_running_loop().time() > until:
+                    break  # The rest was ended meanwhile, or somebody else holds it.
+        return [found[sequence] for sequence in sorted(found)]
+
     async def _keep(self, puller: Puller) -> None:
         """Keep the server from handing out again what waits here for its turn."""
         waiting: Sequence[Msg] = ()
         while True:
-            await asyncio.sleep(Limits().ack_wait_s / 3)
+            await asyncio.sleep(self._ack_wait_s / 3)
             known = {id(msg) for msg in waiting}
             waiting = tuple(puller.buffer)
             for msg in waiting:

@@ -5,14 +5,16 @@ Through the raw API, because nats-py lacks fields such as `allow_atomic`. `disca
 it together with `discard: new`.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jetstream import Broker, RefusedError
 from contracts import subjects
+from contracts.collaboration import COLLABORATION
 from contracts.domains import Domain
 from runtime.limits import Limits
+from runtime.ports import QueueName
 
 GIB = 1 << 30
 DAY_NS = 86_400_000_000_000
@@ -20,8 +22,6 @@ SECOND_NS = 1_000_000_000
 DUPLICATES_S = 120
 PENDING_MAX = 1_000  # handed out and unended messages of one durable consumer
 NAME_IN_USE = 10058
-
-ConsumerName = Literal["inbox", "reactor"]
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ async def ensure_streams(
                 raise
             await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
     for domain in Domain:
-        for name in ("inbox", "reactor"):
+        for name in get_args(QueueName):
             stream_name, consumer = durable(domain, name, ack_wait_s)
             request = CreateConsumer(stream_name, consumer)
             await broker.api(f"CONSUMER.CREATE.{stream_name}.{consumer.name}", request, _Nothing)
@@ -154,14 +154,18 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     return found
 
 
-def durable(domain: Domain, name: ConsumerName, ack_wait_s: float = Limits().ack_wait_s) -> tuple[str, Consumer]:
+def durable(domain: Domain, name: QueueName, ack_wait_s: float = Limits().ack_wait_s) -> tuple[str, Consumer]:
     """The stream and the configuration of a domain's durable consumer."""
-    lanes: tuple[subjects.Lane, ...] = ("in", "pub") if name == "inbox" else ("log",)
+    filters = {
+        "inbox": [subjects.lane_filter(domain, "in"), subjects.lane_filter(domain, "pub")],
+        "reactor": [subjects.lane_filter(domain, "log")],
+        "collaborations": [subjects.kind_filter(domain, "log", COLLABORATION)],
+    }
     consumer = f"{domain.value}-{name}"
     return subjects.in_stream(domain) if name == "inbox" else subjects.log_stream(domain), Consumer(
         name=consumer,
         durable_name=consumer,
-        filter_subjects=[subjects.lane_filter(domain, lane) for lane in lanes],
+        filter_subjects=filters[name],
         ack_policy="explicit",
         ack_wait=int(ack_wait_s * SECOND_NS),
         max_ack_pending=PENDING_MAX,

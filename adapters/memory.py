@@ -11,18 +11,18 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Literal
 
 from msgspec import Struct
 
 from contracts import subjects
+from contracts.collaboration import COLLABORATION
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored, to_headers
 from contracts.kernel import DeadLetter
 from contracts.subjects import Lane
 from runtime.errors import ConflictError, InvalidError, OutcomeError, UnavailableError
 from runtime.limits import Limits
-from runtime.ports import Handler
+from runtime.ports import Handler, QueueName
 from runtime.telemetry import SPAN_RPC, SPAN_SERVE, NoTelemetry, Telemetry
 
 FOLLOW_BATCH_MAX = 500
@@ -78,11 +78,12 @@ class Stream:
 class Durable:
     """What the server keeps of a durable consumer; times are the event loop's."""
 
-    def __init__(self, stream: Stream, lanes: Sequence[str], ack_wait_s: float) -> None:
+    def __init__(self, stream: Stream, lanes: Sequence[str], kind: str | None, ack_wait_s: float) -> None:
         self.stream = stream
         self.unended: dict[int, float] = {}  # sequence: until when it may stay so
         self.deliveries: defaultdict[int, int] = defaultdict(int)
         self._lanes = lanes
+        self._kind = kind
         self._ack_wait_s = ack_wait_s
         self._position = 0
 
@@ -93,11 +94,29 @@ class Durable:
             late = min((one for one, until in self.unended.items() if until <= loop.time()), default=None)
             message = self.stream.messages[late - 1] if late is not None else self._new()
             if message is not None:
-                self.deliveries[message.sequence] += 1
-                self.touch(message.sequence)
-                return message
+                return self._hand_out(message)
             first = min(self.unended.values(), default=None)
             await self.stream.change(None if first is None else max(0.0, first - loop.time()))
+
+    async def inherit(self) -> list[Message]:
+        """What an earlier consumer left unended, in order, once its time is up; nothing of what others still work on."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 2 * self._ack_wait_s
+        left, found = set(self.unended), dict[int, Message]()
+        while waiting := {one: self.unended[one] for one in left - found.keys() if one in self.unended}:
+            first = min(waiting, key=waiting.__getitem__)
+            if waiting[first] <= loop.time():
+                found[first] = self._hand_out(self.stream.messages[first - 1])
+            elif loop.time() > until:
+                break
+            else:
+                await self.stream.change(min(waiting[first], until) - loop.time() + 0.001)
+        return [found[sequence] for sequence in sorted(found)]
+
+    def _hand_out(self, message: Message) -> Message:
+        self.deliveries[message.sequence] += 1
+        self.touch(message.sequence)
+        return message
 
     def touch(self, sequence: int) -> None:
         self.unended[sequence] = asyncio.get_running_loop().time() + self._ack_wait_s
@@ -111,7 +130,8 @@ class Durable:
         while self._position < len(self.stream.messages) and len(self.unended) < PENDING_MAX:
             message = self.stream.messages[self._position]
             self._position += 1
-            if subjects.lane_of(message.subject) in self._lanes:
+            lane, _, kind, *_ = message.subject.split(".")[1:]
+            if lane in self._lanes and self._kind in (None, kind):
                 return message
         return None
 
@@ -127,11 +147,12 @@ class MemoryBroker:
         self.services: dict[str, Callable[[bytes, str | None], Awaitable[bytes]]] = {}
         self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
         self.durables = {
-            (domain, name): Durable(stream, lanes, ack_wait_s)
+            (domain, name): Durable(stream, lanes, kind, ack_wait_s)
             for domain in Domain
-            for name, stream, lanes in (
-                ("inbox", self.inboxes[domain], ("in", "pub")),
-                ("reactor", self.logs[domain], ("log",)),
+            for name, stream, lanes, kind in (
+                ("inbox", self.inboxes[domain], ("in", "pub"), None),
+                ("reactor", self.logs[domain], ("log",), None),
+                ("collaborations", self.logs[domain], ("log",), COLLABORATION),
             )
         }
 
@@ -217,8 +238,10 @@ class MemoryQueue:
     async def publish(self, subject: str, record: Record) -> None:
         self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record)
 
-    async def consume(self, domain: Domain, name: Literal["inbox", "reactor"]) -> AsyncGenerator[MemoryDelivery, None]:
+    async def consume(self, domain: Domain, name: QueueName) -> AsyncGenerator[MemoryDelivery, None]:
         durable = self._broker.durables[domain, name]
+        for message in await durable.inherit():
+            yield MemoryDelivery(self._broker, domain, durable, message)
         while True:
             yield MemoryDelivery(self._broker, domain, durable, await durable.next())
 

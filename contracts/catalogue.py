@@ -22,6 +22,7 @@ EVENTS: tuple[type[Event], ...] = (
     facts.SignalRecorded,
     kernel.EffectRecorded,
     kernel.Refused,
+    kernel.Unchanged,
     knowledge.KnowledgeAdded,
     knowledge.KnowledgeDeleted,
     knowledge.KnowledgeUpdated,

@@ -9,6 +9,9 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Evidence
 
+COLLABORATION = "collaboration"
+"""The kind of the actors that other domains' reactions wait for."""
+
 Status = Literal["completed", "failed", "refused", "unknown_request_type", "expired"]
 
 

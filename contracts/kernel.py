@@ -27,6 +27,12 @@ class Refused(Event, frozen=True, kw_only=True, tag="runtime.refused.v1"):
     reason: str
 
 
+class Unchanged(Event, frozen=True, kw_only=True, tag="runtime.unchanged.v1"):
+    """A message was taken and changed nothing. Recorded, so that it can never act later and whoever waits for it is told."""
+
+    message: str
+
+
 class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
     """The journal entry of one effect: its number within the reaction, name, SHA-256 of its arguments, and result.
 

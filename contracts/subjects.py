@@ -103,6 +103,11 @@ def lane_filter(domain: Domain, lane: Lane) -> str:
     return f"{domain.value}.{lane}.>"
 
 
+def kind_filter(domain: Domain, lane: Lane, kind: str) -> str:
+    """All subjects of one kind of actors in one lane of one domain."""
+    return f"{domain.value}.{lane}.*.{kind}.>"
+
+
 DEAD_LETTERS_STREAM = "DLQ"
 DEAD_LETTERS_FILTER = "dlq.>"
 SPANS_STREAM = "SPANS"

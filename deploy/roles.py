@@ -18,12 +18,11 @@ from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
 from deploy.plant import Opened, Plant
 from deploy.settings import Limits, Settings, SettingsError
-from runtime.consumer import Consumer
 from runtime.effects import Outside
 from runtime.host import Host
 from runtime.lifecycle import run_until_stopped
 from runtime.ports import EventLog
-from runtime.reactor import Reactor
+from runtime.worker import consumers
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
 INBOX_PREFIX = "_DIARCHY"
@@ -112,11 +111,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         limits=limits,
     )
     host = Host(ACTORS[domain], plant.log, now, limits, plant.telemetry)
-    reactor = Reactor(ACTORS[domain], outside)
-    for consumer in (
-        Consumer(plant.queue, domain, "inbox", host.handle, limits, plant.telemetry),
-        Consumer(plant.queue, domain, "reactor", reactor.handle, limits, plant.telemetry),
-    ):
+    for consumer in consumers(domain, ACTORS[domain], host, outside):
         plant.parts.append(consumer)
         plant.watched.append(consumer.wait)
 

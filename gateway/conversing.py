@@ -143,12 +143,13 @@ async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: 
     """The turn with its answer. Raises ProblemError where the run failed, or rests on what the asker may not see."""
     event = event_of(ended.ending)
     envelope = ended.ending.record.envelope
-    if isinstance(event, Failed):
-        raise ProblemError(502, "failed", f"the question could not be answered: {event.reason}")
-    assert isinstance(event, Answered)  # noqa: S101 - the row's ending types
-    label = max(event.label, *(stored.record.envelope.label for stored in ended.records))
+    label = max(stored.record.envelope.label for stored in ended.records)
     if label > incoming.principal.clearance:
         raise ForbiddenError("the answer rests on something above your clearance")
+    if isinstance(event, Failed):
+        raise ProblemError(502, "failed", f"the question could not be answered: {event.reason}")
+    if not isinstance(event, Answered):
+        raise ProblemError(409, "unchanged", "the question was asked before")
     return Turn(
         id=incoming.id,
         session=command.actor.id,
@@ -178,11 +179,11 @@ async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
 async def analysis_reply(incoming: Incoming[CreateAnalysis], command: Command, ended: Ended) -> Analysis:
     """The whole analysis, folded from its own log. Raises ProblemError where it failed or rests on what the asker may not see."""
     failed = event_of(ended.ending)
-    if isinstance(failed, AnalysisFailed):
-        raise ProblemError(502, "failed", f"the analysis could not be finished: {failed.reason}")
     first, label = ended.records[0].record.envelope, max(stored.record.envelope.label for stored in ended.records)
     if label > incoming.principal.clearance:
         raise ForbiddenError("the analysis rests on something above your clearance")
+    if isinstance(failed, AnalysisFailed):
+        raise ProblemError(502, "failed", f"the analysis could not be finished: {failed.reason}")
     analysis = Analysis(
         id=command.actor.id,
         by=incoming.principal.username,

@@ -18,7 +18,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
 from contracts.http import EventView
 from contracts.ids import keyed_id, new_id
-from contracts.kernel import Refused
+from contracts.kernel import Refused, Unchanged
 from contracts.subjects import ActorRef
 from gateway.identity import Principal
 from gateway.problems import ProblemError, ValidationProblemError, refused
@@ -29,6 +29,7 @@ from runtime.errors import UnavailableError
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_CHARS_MAX = 255
 _REFUSED = tag(Refused)
+_OWN_ENDS = frozenset({_REFUSED, tag(Unchanged)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +185,8 @@ class Execution:
             if envelope.causation == self._attempt.id:
                 self._check_key(envelope)
             self._records.append(stored)
-            refusal = envelope.type == _REFUSED and envelope.causation == self._attempt.id
-            if self._ended is None and (refusal or envelope.type in self._ends):
+            ours = envelope.type in _OWN_ENDS and envelope.causation == self._attempt.id
+            if self._ended is None and (ours or envelope.type in self._ends):
                 self._ended = Ended(ending=stored, records=self._records)
 
     async def _check_alternatives(self) -> None:

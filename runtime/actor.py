@@ -28,6 +28,7 @@ class Recorded(Generic[E_co]):
 
 
 React = Callable[[Recorded[Any], Effects], Awaitable[None]]
+Abandon = Callable[[Recorded[Any], str], Message | None]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Actor(Generic[S, M, E]):
     """A kind of actor. What it understands and records follows from the annotations of its functions.
 
     `decide(state, message)` and `evolve(state, event)` are pure; `decide` refuses with `Rejected`. `react(recorded, effects)`
-    is annotated with the events it reacts to, `Recorded[Asked]` or `Recorded[Asked | Ended]`.
+    is annotated with the events it reacts to, `Recorded[Asked]` or `Recorded[Asked | Ended]`. `abandon(recorded, reason)` is the
+    message that tells the actor that its reaction was given up and put into the dead letters; None: nobody waits for it.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Actor(Generic[S, M, E]):
     decide: Callable[[S, M], Sequence[E]]
     evolve: Callable[[S, E], S]
     react: React | None = None
+    abandon: Abandon | None = None
     messages: tuple[type[Message], ...] = field(init=False)
     events: tuple[type[Event], ...] = field(init=False)
     reacts_to: frozenset[str] = field(init=False)

@@ -6,15 +6,15 @@ import random
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Literal
 
 from contracts.domains import Domain
 from contracts.ids import keyed_id
 from contracts.kernel import DeadLetter
 from runtime.errors import ConflictError, MalformedError, NonDeterministicError, UnavailableError
 from runtime.limits import Limits
-from runtime.ports import Delivery, Queue
+from runtime.ports import Delivery, Queue, QueueName
 from runtime.telemetry import DEAD_LETTERS_TOTAL, Telemetry
 
 _logger = logging.getLogger(__name__)
@@ -22,34 +22,37 @@ STACK_CHARS_MAX = 8_000
 BODY_CHARS_MAX = 64_000
 
 Handle = Callable[[Delivery], Awaitable[None]]
+Abandon = Callable[[Delivery, str], Awaitable[None]]
+KINDS_MAX = 64  # with slots of their own; publishers outside may invent more
 
 
 class Consumer:
     """Runs `handle` for every delivery of one durable queue of a domain.
 
     Deliveries of one actor are handled in their order, one at a time. A handler that returns ends its delivery. What it raises
-    decides: MalformedError and NonDeterministicError bury it at once; UnavailableError retries without end; anything else is
-    tried `attempts_max` times and then buried, so that poison never blocks the actors behind it.
+    decides: MalformedError and NonDeterministicError bury it at once; UnavailableError retries without end; ConflictError is
+    retried `conflicts_max` times and anything else `attempts_max` times before it is buried, so that poison never blocks the
+    actors behind it. Before it is buried, `abandon` tells whoever waits for it.
     """
 
     def __init__(
         self,
         queue: Queue,
-        domain: Domain,
-        name: Literal["inbox", "reactor"],
+        place: tuple[Domain, QueueName],
         handle: Handle,
+        abandon: Abandon,
         limits: Limits,
         telemetry: Telemetry,
     ) -> None:
         self._queue = queue
-        self._domain = domain
-        self._name = name
+        self._domain, self._name = place
         self._handle = handle
+        self._abandon = abandon
         self._limits = limits
         self._telemetry = telemetry
-        self._slots_max = limits.reactions_max if name == "reactor" else limits.handlers_max
+        self._slots_max = limits.handlers_max if self._name == "inbox" else limits.reactions_max
         self._slots: dict[str, asyncio.Semaphore] = {}
-        self._mailboxes: dict[str, deque[Delivery]] = {}
+        self._mailboxes: dict[tuple[str, ...], deque[Delivery]] = {}
         self._held: dict[int, Delivery] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -72,35 +75,37 @@ class Consumer:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._report())
-            async for delivery in self._queue.consume(self._domain, self._name):
-                if delivery.sequence in self._held:
-                    continue  # Handed out again while we still hold it: the first one is being worked on.
-                self._held[delivery.sequence] = delivery
-                mailbox = self._mailboxes.get(delivery.subject)
-                if mailbox is None:
-                    mailbox = self._mailboxes[delivery.subject] = deque()
-                    group.create_task(self._drain(delivery.subject, mailbox))
-                mailbox.append(delivery)
-                if len(mailbox) == 1:
-                    await asyncio.sleep(0)
+            async with aclosing(self._queue.consume(self._domain, self._name)) as deliveries:
+                async for delivery in deliveries:
+                    if delivery.sequence in self._held:
+                        continue  # Handed out again while we still hold it: the first one is being worked on.
+                    self._held[delivery.sequence] = delivery
+                    actor = _actor_of(delivery.subject)
+                    mailbox = self._mailboxes.get(actor)
+                    if mailbox is None:
+                        mailbox = self._mailboxes[actor] = deque()
+                        group.create_task(self._drain(actor, mailbox))
+                    mailbox.append(delivery)
+                    if len(mailbox) == 1:
+                        await asyncio.sleep(0)
 
-    async def _drain(self, subject: str, mailbox: deque[Delivery]) -> None:
+    async def _drain(self, actor: tuple[str, ...], mailbox: deque[Delivery]) -> None:
         while mailbox:
             delivery = mailbox[0]
-            async with self._slots_of(subject):
+            async with self._slots_of(actor[0]):
                 await self._settle(delivery)
             mailbox.popleft()
             del self._held[delivery.sequence]
-        del self._mailboxes[subject]
+        del self._mailboxes[actor]
 
-    def _slots_of(self, subject: str) -> asyncio.Semaphore:
-        """Each kind has slots of its own: conversations that wait for collaborations never keep those from running."""
-        kind = subject.split(".")[3] if subject.count(".") >= 4 else ""
+    def _slots_of(self, kind: str) -> asyncio.Semaphore:
+        """Each kind has slots of its own, so that a slow one does not keep the others from running."""
+        if kind not in self._slots:
+            kind = kind if len(self._slots) < KINDS_MAX else ""
         return self._slots.setdefault(kind, asyncio.Semaphore(self._slots_max))
 
     async def _settle(self, delivery: Delivery) -> None:
-        attempts = 0
-        waits = 0
+        attempts = conflicts = waits = 0
         while True:
             try:
                 if delivery.deliveries > self._limits.deliveries_max:
@@ -110,8 +115,12 @@ class Consumer:
                 return await delivery.ack()
             except (MalformedError, NonDeterministicError) as error:
                 return await self._bury(delivery, f"{type(error).__name__}: {error}", attempts + 1, "")
-            except (UnavailableError, ConflictError, TimeoutError) as error:
-                _logger.warning("%s waits: %s", delivery.subject, error or type(error).__name__)
+            except UnavailableError as error:
+                _logger.warning("%s waits: %s", delivery.subject, error)
+            except ConflictError as error:
+                conflicts += 1
+                if conflicts >= self._limits.conflicts_max:
+                    return await self._bury(delivery, f"{type(error).__name__}: {error}", conflicts, "")
             except Exception as error:  # whatever a handler raises must not stop the others
                 attempts += 1
                 _logger.warning("%s failed (attempt %d): %r", delivery.subject, attempts, error, exc_info=error)
@@ -141,6 +150,7 @@ class Consumer:
         )
         while True:
             try:
+                await self._abandon(delivery, f"it failed and was put aside as dead letter {letter.id}")
                 await delivery.bury(letter)
             except UnavailableError as error:
                 _logger.warning("%s cannot be buried yet: %s", delivery.subject, error)
@@ -158,3 +168,8 @@ class Consumer:
             for delivery in older:
                 if delivery.sequence in self._held:
                     await delivery.working()
+
+
+def _actor_of(subject: str) -> tuple[str, ...]:
+    """Kind and id of the actor a subject is for, whichever lane it is in; of a strange subject whatever stands there."""
+    return tuple(subject.split(".")[3:5]) or (subject,)

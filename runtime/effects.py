@@ -8,7 +8,7 @@ over effects only.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
 import msgspec
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from contracts import subjects
 from contracts.catalogue import tag
-from contracts.collaboration import Collaborate, Outcome, Request
+from contracts.collaboration import COLLABORATION, Collaborate, Outcome, Request
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Envelope, Message, Record
 from contracts.ids import derived_id, new_id
@@ -49,8 +49,9 @@ class Outside(Struct, frozen=True, kw_only=True):
 class Journal:
     """The recorded effects of one reaction, at one exact subject; compare-and-set keeps a second runner out."""
 
-    def __init__(self, log: EventLog, subject: str) -> None:
+    def __init__(self, log: EventLog, subject: str, limits: Limits) -> None:
         self.subject = subject
+        self._conflicts_max = limits.conflicts_max
         self.entries: dict[int, tuple[EffectRecorded, Clearance]] = {}
         self.sequence = 0
         self._log = log
@@ -65,7 +66,9 @@ class Journal:
     async def append(self, entry: EffectRecorded, envelope: Envelope) -> None:
         """Record one effect; other effects recorded meanwhile are taken in. Raises ConflictError if this one already is."""
         record = Record(envelope, msgspec.json.encode(entry))
-        while entry.effect not in self.entries:
+        for _ in range(self._conflicts_max):
+            if entry.effect in self.entries:
+                break
             try:
                 self.sequence = await self._log.append(self.subject, [record], expected=self.sequence)
             except ConflictError:
@@ -84,7 +87,7 @@ class Effects:
         self._actor = actor
         self._cause = cause
         self._outside = outside
-        self._journal = Journal(outside.log, subjects.run(actor, cause.id))
+        self._journal = Journal(outside.log, subjects.run(actor, cause.id), outside.limits)
         self._begun = 0
         self._told = 0
         self._lock = asyncio.Lock()
@@ -191,7 +194,7 @@ class Effects:
         if number in self._journal.entries:
             known = self._recorded(number, "ask", digest, Outcome)
             return self._rise(known, known.label)
-        target = ActorRef(domain, "collaboration", derived_id(self._cause.id, "ask", number))
+        target = ActorRef(domain, COLLABORATION, derived_id(self._cause.id, "ask", number))
         actor = self._actor
         reply_to = f"{actor.domain.value}/{actor.kind}/{actor.id}/{self._cause.id}/{number}/{digest}"
         with self._outside.telemetry.span(
@@ -209,9 +212,11 @@ class Effects:
                 priority=request.priority,
             )
             await self._outside.queue.publish(subjects.inbox(target), Record(envelope, msgspec.json.encode(message)))
-            outcome = await self._reply(number, request.deadline)
+            latest = self._cause.time + timedelta(seconds=self._outside.limits.ask_s_max)
+            deadline = min(request.deadline or latest, latest)
+            outcome = await self._reply(number, deadline)
             if outcome is None:
-                outcome = Outcome(status="expired", reason=f"{domain.value} did not answer by {request.deadline}")
+                outcome = Outcome(status="expired", reason=f"{domain.value} did not answer by {deadline}")
                 await self._record(
                     EffectRecorded(effect=number, name="ask", arguments=digest, result=_raw(outcome)), span.traceparent
                 )
@@ -230,12 +235,8 @@ class Effects:
 
     async def reply(self, outcome: Outcome) -> None:
         """Answer the effect that waits for this reaction's cause, if any does."""
-        if not self._cause.reply_to:
-            return
-        domain, kind, id_, reaction, number, digest = self._cause.reply_to.split("/")
-        target = subjects.actor_ref(Domain(domain), kind, id_)
-        answer = Resolve(reaction=reaction, effect=int(number), name="ask", arguments=digest, result=_raw(outcome))
-        await self.tell(answer, target)
+        if self._cause.reply_to:
+            await self.tell(*resolution(self._cause.reply_to, outcome))
 
     def _envelope(self, message: Message, target: Domain, identity: str, traceparent: str | None) -> Envelope:
         cause = self._cause
@@ -321,7 +322,7 @@ class Effects:
         async with self._lock:
             await self._journal.append(entry, envelope)
 
-    async def _reply(self, number: int, deadline: datetime | None) -> Outcome | None:
+    async def _reply(self, number: int, deadline: datetime) -> Outcome | None:
         """The outcome once the host has journaled it; None past the deadline."""
         limits, journal = self._outside.limits, self._journal
         while True:
@@ -329,7 +330,7 @@ class Effects:
                 await journal.refresh()
             if number in journal.entries:
                 return msgspec.json.decode(journal.entries[number][0].result, type=Outcome)
-            left = (deadline - self._outside.clock()).total_seconds() if deadline else limits.reply_recheck_s
+            left = (deadline - self._outside.clock()).total_seconds()
             if left <= 0:
                 return None
             await self._outside.log.wait(
@@ -338,6 +339,13 @@ class Effects:
 
 
 _NO_TIME = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def resolution(reply_to: str, outcome: Outcome) -> tuple[Resolve, ActorRef]:
+    """The message that answers a waiting `ask`, and the actor that waits. Raises ValueError for what `ask` did not write."""
+    domain, kind, id_, reaction, number, digest = reply_to.split("/")
+    answer = Resolve(reaction=reaction, effect=int(number), name="ask", arguments=digest, result=_raw(outcome))
+    return answer, subjects.actor_ref(Domain(domain), kind, id_)
 
 
 def _arguments(name: str, arguments: object) -> bytes:

@@ -12,7 +12,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Message, Record, from_headers
 from contracts.facts import FACT_DOMAINS, Fact
 from contracts.ids import derived_id, keyed_id, timed_id
-from contracts.kernel import EffectRecorded, Refused, Resolve
+from contracts.kernel import EffectRecorded, Refused, Resolve, Unchanged
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor
 from runtime.chain import GENESIS, seal
@@ -28,6 +28,9 @@ from runtime.telemetry import (
     SPAN_HANDLE,
     Telemetry,
 )
+
+KERNEL_TYPES = frozenset({tag(Refused), tag(Unchanged)})
+"""What the kernel itself records in an actor's log; no actor sees it."""
 
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
 PUBLISHER = "publisher"
@@ -110,10 +113,11 @@ class Host:
             except Rejected as refusal:
                 events, state = [Refused(message=envelope.id, code=refusal.code, reason=refusal.reason)], live.state
             if not events:
-                return
-            records = self._records(live.hash, envelope, events)
+                events = [Unchanged(message=envelope.id)]
+            subject = subjects.log(ref)
+            records = self._records(subject, live.hash, envelope, events)
             try:
-                sequence = await self._log.append(subjects.log(ref), records, expected=live.sequence)
+                sequence = await self._log.append(subject, records, expected=live.sequence)
             except ConflictError:
                 self._live.pop(ref, None)
                 self._telemetry.count(CONFLICTS_TOTAL, kind=actor.kind)
@@ -128,14 +132,14 @@ class Host:
             return
         raise ConflictError(f"{ref} lost {self._limits.conflicts_max} races for message {envelope.id}")
 
-    def _records(self, prev: str, cause: Envelope, events: Sequence[Event]) -> list[Record]:
+    def _records(self, subject: str, prev: str, cause: Envelope, events: Sequence[Event]) -> list[Record]:
         records: list[Record] = []
         now = self._clock()
         for number, event in enumerate(events):
             label = getattr(event, "label", Clearance.PUBLIC)
             envelope = msgspec.structs.replace(
                 cause,
-                id=derived_id(cause.id, number),
+                id=derived_id(cause.id, subject, number),
                 type=tag(type(event)),
                 time=now,
                 causation=cause.id,
@@ -156,7 +160,7 @@ class Host:
         live = Live(actor.initial)
         for stored in await self._log.read(subjects.log(ref)):
             envelope = stored.record.envelope
-            if envelope.type != tag(Refused):
+            if envelope.type not in KERNEL_TYPES:
                 live.state = actor.evolve(live.state, actor.decode_event(stored.record.body))
             live.sequence, live.hash = stored.sequence, envelope.hash or GENESIS
             if envelope.causation:

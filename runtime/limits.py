@@ -16,5 +16,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     handlers_max: int = 256  # messages handled at once in one worker
     reactions_max: int = 64  # reactions at once in one worker
     reply_recheck_s: float = 5.0  # a waiting effect looks again after this, should a wake-up have been lost
+    ask_s_max: float = 86_400.0  # another domain's answer without a deadline of its own is expired after this
     tool_s_max: float = 120.0
     model_s_max: float = 120.0

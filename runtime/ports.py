@@ -1,6 +1,6 @@
 """The ports: what the kernel needs of the world. Each has a memory adapter and a real one, and one contract suite for both."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -57,6 +57,14 @@ class Delivery(Protocol):
         ...
 
 
+QueueName = Literal["inbox", "reactor", "collaborations"]
+"""The inbox lanes (`in`, `pub`); the `log` lane; of the `log` lane only the actors of kind `collaboration`.
+
+Collaborations have a queue of their own because other reactions wait for them: in one queue a full window of waiting ones
+would keep those from ever being handed out.
+"""
+
+
 class Queue(Protocol):
     """The durable, competing side of the streams: inboxes, and the log as the reactors see it."""
 
@@ -67,8 +75,10 @@ class Queue(Protocol):
         """
         ...
 
-    def consume(self, domain: Domain, name: Literal["inbox", "reactor"]) -> AsyncIterator[Delivery]:
-        """Messages of the domain's inbox lanes (`in`, `pub`) or its `log` lane, in stream order, each to one consumer.
+    def consume(self, domain: Domain, name: QueueName) -> AsyncGenerator[Delivery, None]:
+        """Messages of one durable queue of the domain in stream order, each to one consumer.
+
+        What an earlier consumer left unended comes before what was stored since.
 
         At least once; at most `Limits.pending_max` are unended at a time. Survives broker restarts; ends on cancellation.
         """

@@ -56,9 +56,9 @@ from runtime.effects import Effects, Outside
 from runtime.errors import InvalidError, UnavailableError
 from runtime.host import Host
 from runtime.limits import Limits
-from runtime.reactor import Reactor
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
+from runtime.worker import consumers
 
 LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
 SETTINGS = GatewaySettings(
@@ -314,9 +314,7 @@ class World:
         )
         for domain in DOMAINS:
             host = Host(actors, self.log, now, LIMITS, NoTelemetry())
-            reactor = Reactor(actors, outside)
-            self.consumers.append(Consumer(self.queue, domain, "inbox", host.handle, LIMITS, NoTelemetry()))
-            self.consumers.append(Consumer(self.queue, domain, "reactor", reactor.handle, LIMITS, NoTelemetry()))
+            self.consumers += consumers(domain, actors, host, outside)
         for consumer in self.consumers:
             await consumer.start()
         await self.services.watch.start()

@@ -24,8 +24,8 @@ from runtime.errors import Rejected
 from runtime.host import Host
 from runtime.limits import Limits
 from runtime.ports import Retrieval, Tool
-from runtime.reactor import Reactor
 from runtime.telemetry import NoTelemetry
+from runtime.worker import consumers
 
 LIMITS = Limits(ack_wait_s=0.2, retry_s_min=0.001, retry_s_max=0.01, attempts_max=3, reply_recheck_s=0.05)
 PROMPT = Prompt(role="r", question="q", sections=(Section("answer", "a"),))
@@ -120,9 +120,13 @@ class World:
     """A domain's worker on the memory adapters."""
 
     def __init__(
-        self, *actors: AnyActor, model: CountingModel | None = None, retrieval: Retrieval | None = None
+        self,
+        *actors: AnyActor,
+        model: CountingModel | None = None,
+        retrieval: Retrieval | None = None,
+        broker: MemoryBroker | None = None,
     ) -> None:
-        self.broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
+        self.broker = broker or MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
         self.queue = MemoryQueue(self.broker)
         self.model = model or CountingModel()
@@ -140,12 +144,10 @@ class World:
         )
 
     async def __aenter__(self) -> "World":
-        self.consumers = []
+        self.consumers: list[Consumer] = []
         for domain in (Domain.CEO, Domain.SOPHIA):
             host = Host(self.actors, self.log, self.outside.clock, LIMITS, NoTelemetry())
-            reactor = Reactor(self.actors, self.outside)
-            self.consumers.append(Consumer(self.queue, domain, "inbox", host.handle, LIMITS, NoTelemetry()))
-            self.consumers.append(Consumer(self.queue, domain, "reactor", reactor.handle, LIMITS, NoTelemetry()))
+            self.consumers += consumers(domain, self.actors, host, self.outside)
         for consumer in self.consumers:
             await consumer.start()
         return self

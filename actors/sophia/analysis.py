@@ -185,4 +185,8 @@ def _lines(told: dict[str, str]) -> tuple[str, ...]:
     )
 
 
-analysis = Actor("analysis", State(), decide, evolve, react)
+def abandon(recorded: Recorded[AnalysisStarted], reason: str) -> FailAnalysis:  # noqa: ARG001 - there is one analysis an actor
+    return FailAnalysis(reason=reason)
+
+
+analysis = Actor("analysis", State(), decide, evolve, react, abandon)

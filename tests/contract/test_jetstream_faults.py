@@ -299,3 +299,25 @@ def test_a_stopped_broker_stays_stopped(own_server: NatsServer) -> None:
 )
 def test_headers_are_read_as_other_clients_write_them(raw: bytes, headers: dict[str, str]) -> None:
     assert parse_header_lines(raw) == headers
+
+
+def test_what_a_dead_worker_left_comes_before_what_was_sent_since(own_server: NatsServer) -> None:
+    """Also when it had reported on the oldest last, so that the server hands that one out again after the others."""
+
+    async def scenario(broker: Broker) -> None:
+        sent = [record() for _ in range(7)]
+        for one in sent[:5]:
+            await JetStreamQueue(broker).publish(subjects.inbox(actor()), one)
+        dead = await connect(own_server.url, user=own_server.user, password=own_server.password)
+        async with aclosing(JetStreamQueue(dead).consume(Domain.SOPHIA, "inbox")) as deliveries:
+            held = [await anext(deliveries) for _ in range(4)]
+            await held[1].ack()
+            await held[0].working()
+            await dead.stop()
+        for one in sent[5:]:
+            await JetStreamQueue(broker).publish(subjects.inbox(actor()), one)
+        async with aclosing(JetStreamQueue(broker).consume(Domain.SOPHIA, "inbox")) as deliveries:
+            found = [(await anext(deliveries)).body for _ in range(6)]
+        assert found == [one.body for number, one in enumerate(sent) if number != 1]
+
+    with_broker(own_server, scenario)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Literal, cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,15 +12,15 @@ from contracts.domains import Domain
 from contracts.envelope import from_headers
 from contracts.ids import new_id
 from contracts.kernel import DeadLetter
-from runtime.ports import Delivery
+from runtime.ports import Delivery, QueueName
 from tests.contract.conftest import Run, World
 from tests.contract.records import actor, record
 
 
 def consume(
-    world: World, name: Literal["inbox", "reactor"] = "inbox", domain: Domain = Domain.SOPHIA
+    world: World, name: QueueName = "inbox", domain: Domain = Domain.SOPHIA
 ) -> aclosing[AsyncGenerator[Delivery, None]]:
-    return aclosing(cast("AsyncGenerator[Delivery, None]", world.queue.consume(domain, name)))
+    return aclosing(world.queue.consume(domain, name))
 
 
 def letter(delivery: Delivery, reason: str) -> DeadLetter:

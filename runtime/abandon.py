@@ -1,0 +1,78 @@
+"""What is given up is told to whoever waits for it: the actor whose reaction it was, or the effect of another domain."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.collaboration import Outcome
+from contracts.envelope import Envelope, Message, Record, from_headers
+from contracts.ids import derived_id
+from contracts.subjects import ActorRef, Address
+from runtime.actor import AnyActor, Recorded
+from runtime.effects import resolution
+from runtime.ports import Delivery, Queue
+
+
+class Abandoning:
+    """Sends the last word on a message or reaction that goes to the dead letters. Repeats are harmless: its id is derived."""
+
+    def __init__(self, actors: Sequence[AnyActor], queue: Queue, clock: Callable[[], datetime]) -> None:
+        self._actors = {actor.kind: actor for actor in actors}
+        self._queue = queue
+        self._clock = clock
+
+    async def message(self, delivery: Delivery, reason: str) -> None:
+        """A message was given up: an effect that waits for its answer fails. Raises UnavailableError."""
+        found = _read(delivery)
+        if found is not None and found[1].reply_to:
+            await self._answer(found[1], reason)
+
+    async def reaction(self, delivery: Delivery, reason: str) -> None:
+        """A reaction was given up: its actor is told, or the effect that waits for it. Raises UnavailableError."""
+        found = _read(delivery)
+        actor = self._actors.get(found[0].actor.kind) if found else None
+        if found is None or actor is None:
+            return
+        address, envelope = found
+        try:
+            event = actor.decode_event(delivery.body)
+        except msgspec.MsgspecError:
+            event = None
+        message = actor.abandon(Recorded(address.actor, event, envelope), reason) if event and actor.abandon else None
+        if message is not None:
+            await self._send(envelope, message, address.actor)
+        elif envelope.reply_to:
+            await self._answer(envelope, reason)
+
+    async def _answer(self, envelope: Envelope, reason: str) -> None:
+        try:
+            message, asker = resolution(envelope.reply_to or "", Outcome(status="failed", reason=reason))
+        except ValueError:
+            return  # Not an address that an effect wrote: nobody waits.
+        await self._send(envelope, message, asker)
+
+    async def _send(self, cause: Envelope, message: Message, to: ActorRef) -> None:
+        envelope = msgspec.structs.replace(
+            cause,
+            id=derived_id(cause.id, "abandoned"),
+            type=tag(type(message)),
+            time=self._clock(),
+            causation=cause.id,
+            reaction=None,
+            label=max(cause.label, cause.clearance),
+            target=to.domain,
+            prev=None,
+            hash=None,
+        )
+        await self._queue.publish(subjects.inbox(to), Record(envelope, msgspec.json.encode(message)))
+
+
+def _read(delivery: Delivery) -> tuple[Address, Envelope] | None:
+    """Where a delivery was for and its envelope; None where they cannot be read (then nobody can be told)."""
+    try:
+        return subjects.parse(delivery.subject), from_headers(delivery.headers)
+    except ValueError:
+        return None
