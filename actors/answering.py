@@ -1,7 +1,7 @@
 """How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
 
 from actors.memory import recall
-from actors.team import evidence_of, route, speaks_of, statements, united
+from actors.team import RELEVANT_FROM, evidence_of, route, speaks_of, statements, united
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome, Request
 from contracts.conversation import Answered, Asked, Contribution, Exchange
@@ -62,7 +62,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     domain = recorded.actor.domain
     teams = TEAMS[domain]
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
-    hits = await effects.search(team.partitions, asked.text, limit=EVIDENCE_MAX)
+    hits = await effects.search(team.partitions, asked.text, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
     examined = await team.examine(asked.text, hits, effects)
     findings = examined.findings
     evidence = evidence_of(united(hits, examined.hits))

@@ -34,14 +34,14 @@ async def remember(recorded: Recorded[Event], answered: Answered, effects: Effec
 async def recall(recorded: Recorded[Event], question: str, effects: Effects) -> tuple[str, ...]:
     """What was answered before to questions like this one, in other sessions."""
     whose = _whose(recorded.actor, recorded.envelope)
-    hits = await effects.search(("agent_memories",), question, limit=MEMORIES_MAX, source=whose)
+    hits = await effects.search(("agent_memories",), question, limit=MEMORIES_MAX, source=whose, score_min=SCORE_MIN)
     return tuple(
         f"In an earlier session, asked {hit.entry.title!r}: {hit.entry.text}" for hit in _others(hits, recorded.actor)
     )
 
 
 def _others(hits: Sequence[Hit], session: ActorRef) -> list[Hit]:
-    return [hit for hit in hits if hit.score >= SCORE_MIN and session.id not in hit.entry.tags]
+    return [hit for hit in hits if session.id not in hit.entry.tags]
 
 
 def _whose(actor: ActorRef, envelope: Envelope) -> str:

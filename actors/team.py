@@ -14,6 +14,7 @@ from runtime.errors import OutcomeError
 from runtime.text import sentences
 
 EVIDENCE_CHARS_MAX = 1_500
+RELEVANT_FROM = 0.2  # cosine: what is further from the question is no evidence, and its label must not rise for it
 _CITATION = re.compile(r"\s*\[\d+\]")
 _WORD = re.compile(r"[a-z][a-z0-9-]+")
 

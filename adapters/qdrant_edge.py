@@ -194,4 +194,5 @@ def _filter(wanted: vector_payload.Conditions) -> engine.Filter:
     rank = engine.FieldCondition(vector_payload.RANK, range=engine.RangeFloat(lte=wanted.rank_max))
     expired = engine.FieldCondition(vector_payload.EXPIRES, range=engine.RangeFloat(lte=wanted.now_epoch_s))
     matches = [engine.FieldCondition(field, match=engine.MatchValue(value)) for field, value in wanted.matches]
-    return engine.Filter(must=[rank, *matches], must_not=[expired])
+    priority = engine.FieldCondition(vector_payload.PRIORITY, range=engine.RangeFloat(gte=wanted.priority_min))
+    return engine.Filter(must=[rank, priority, *matches], must_not=[expired])

@@ -113,7 +113,8 @@ def _filter(wanted: vector_payload.Conditions) -> models.Filter:
     matches = [
         models.FieldCondition(key=field, match=models.MatchValue(value=value)) for field, value in wanted.matches
     ]
-    return models.Filter(must=[rank, *matches], must_not=[expired])
+    priority = models.FieldCondition(key=vector_payload.PRIORITY, range=models.Range(gte=wanted.priority_min))
+    return models.Filter(must=[rank, priority, *matches], must_not=[expired])
 
 
 async def _answer(call: Awaitable[T]) -> T:

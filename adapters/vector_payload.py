@@ -18,6 +18,7 @@ HITS_MAX = 1_000
 UPSERT_ENTRIES_MAX = 256
 
 RANK = "label_rank"
+PRIORITY = "priority"
 EXPIRES = "expires_epoch_s"
 KEYWORDS = ("category", "source", "media_type")
 """The text fields a query may filter on; engines index them."""
@@ -25,17 +26,18 @@ KEYWORDS = ("category", "source", "media_type")
 
 class Conditions(Struct, frozen=True):
     """An entry may be returned if its rank is at most `rank_max`, it does not expire at or before `now_epoch_s`, and each of
-    the `matches` (a field of KEYWORDS, its value) holds exactly."""
+    the `matches` (a field of KEYWORDS, its value) holds exactly, and its priority is at least `priority_min`."""
 
     rank_max: int
     now_epoch_s: float
     matches: tuple[tuple[str, str], ...]
+    priority_min: int = 1
 
 
 def conditions(query: Query) -> Conditions:
     wanted = zip(KEYWORDS, (query.category, query.source, query.media_type), strict=True)
     matches = tuple((field, value) for field, value in wanted if value is not None)
-    return Conditions(query.clearance.rank, query.now.timestamp(), matches)
+    return Conditions(query.clearance.rank, query.now.timestamp(), matches, query.priority_min)
 
 
 def payload(entry: Entry) -> dict[str, Any]:
@@ -55,6 +57,8 @@ def entry(values: dict[str, Any]) -> Entry:
 def allowed(values: dict[str, Any], wanted: Conditions) -> bool:
     """The conditions over one payload, for engines without filters of their own, and the reference for those with."""
     if values[RANK] > wanted.rank_max or values.get(EXPIRES, float("inf")) <= wanted.now_epoch_s:
+        return False
+    if values[PRIORITY] < wanted.priority_min:
         return False
     return all(values[field] == value for field, value in wanted.matches)
 

@@ -15,12 +15,16 @@ Name = Annotated[str, Meta(min_length=1, max_length=300)]
 
 
 class Fact(Message, frozen=True, kw_only=True):
-    """What every fact says: a title, the text, where it comes from, how confidential it is."""
+    """What every fact says: a title, the text, where it comes from, how confidential it is.
+
+    Where that is left out, a fact published to the broker is `internal`, one sent over HTTP as confidential as its sender is
+    cleared.
+    """
 
     title: Name
     text: Text
     origin: Name
-    confidentiality: Clearance = Clearance.INTERNAL
+    confidentiality: Clearance | None = None
 
 
 class BusinessInsight(Fact, frozen=True, kw_only=True, tag="business_insight.v1"): ...

@@ -37,6 +37,7 @@ class Query(Struct, frozen=True, kw_only=True):
     category: str | None = None
     source: str | None = None
     media_type: str | None = None
+    priority_min: int = 1
 
 
 class Hit(Struct, frozen=True, kw_only=True):

@@ -150,6 +150,7 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
             now=now,
             limit=max(CANDIDATES, wanted.limit),
             category=wanted.category,
+            priority_min=wanted.priority_min,
         )
     )
     best = {hit.entry.id: hit for hit in sorted(hits, key=lambda hit: hit.score)}

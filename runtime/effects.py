@@ -120,8 +120,9 @@ class Effects:
         limit: int = 10,
         source: str | None = None,
         media_type: str | None = None,
+        score_min: float = -1.0,
     ) -> list[Hit]:
-        """The best entries under the asker's clearance, best first."""
+        """The best entries under the asker's clearance, best first; none whose cosine to the text is below `score_min`."""
 
         def query(now: datetime) -> Query:
             return Query(
@@ -134,11 +135,15 @@ class Effects:
                 media_type=media_type,
             )
 
+        async def search(_: str) -> list[Hit]:
+            hits = await self._outside.retrieval.search(query(self._outside.clock()))
+            return [hit for hit in hits if hit.score >= score_min]
+
         return await self._perform(
             "search",
-            query(_NO_TIME),
+            [query(_NO_TIME), score_min],
             list[Hit],
-            lambda _: self._outside.retrieval.search(query(self._outside.clock())),
+            search,
             lambda hits: max((hit.entry.label for hit in hits), default=Clearance.PUBLIC),
         )
 

@@ -228,6 +228,7 @@ def _outside_envelope(address: Address, delivery: Delivery, message: Message) ->
         raise MalformedError(f"{tag(type(message))} is not taken from outside")
     given = delivery.headers.get(MESSAGE_ID_HEADER)
     subject = delivery.subject
+    label = message.confidentiality or Clearance.INTERNAL
     identity = keyed_id(subject, given) if given else timed_id(delivery.time_ns, subject, delivery.sequence)
     return Envelope(
         id=identity,
@@ -235,8 +236,8 @@ def _outside_envelope(address: Address, delivery: Delivery, message: Message) ->
         time=datetime.fromtimestamp(delivery.time_ns / 1e9).astimezone(),
         correlation=identity,
         principal=PUBLISHER,
-        clearance=message.confidentiality,
-        label=message.confidentiality,
+        clearance=label,
+        label=label,
         source=Domain.SYSTEM,
         target=address.actor.domain,
     )

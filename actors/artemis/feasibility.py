@@ -2,7 +2,7 @@
 
 from actors.artemis.teams import PARTITIONS, code_analysis
 from actors.handling import synthesise, with_ceo_context
-from actors.team import united
+from actors.team import RELEVANT_FROM, united
 from contracts.collaboration import Outcome, Request
 from contracts.model import Section
 from runtime.effects import Effects
@@ -18,7 +18,7 @@ SECTIONS = (
 
 
 async def technical_feasibility_analysis(request: Request, effects: Effects) -> Outcome:
-    hits = await effects.search(PARTITIONS, request.question, limit=EVIDENCE_MAX)
+    hits = await effects.search(PARTITIONS, request.question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
     examined = await code_analysis.examine(request.question, hits, effects)
     context = await with_ceo_context(request, effects)
     found = list(united(hits, examined.hits))

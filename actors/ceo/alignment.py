@@ -1,7 +1,9 @@
 """Strategic alignment: what the CEO's knowledge, as far as the asker is cleared for it, says about a question."""
 
 from actors.handling import synthesise
+from actors.team import RELEVANT_FROM
 from contracts.collaboration import Outcome, Request
+from contracts.domains import Partition
 from contracts.model import Section
 from contracts.retrieval import Hit
 from runtime.effects import Effects
@@ -19,7 +21,8 @@ SECTIONS = (
 
 async def strategic_alignment(request: Request, effects: Effects) -> Outcome:
     """Twenty candidates, the best ten by strategic priority, then relevance."""
-    candidates = await effects.search(("ceo_knowledge", "shared_knowledge"), request.question, limit=CANDIDATES_MAX)
+    partitions: tuple[Partition, ...] = ("ceo_knowledge", "shared_knowledge")
+    candidates = await effects.search(partitions, request.question, limit=CANDIDATES_MAX, score_min=RELEVANT_FROM)
     best = sorted(candidates, key=_by_priority)[:BEST_MAX]
     return await synthesise("the CEO's knowledge keeper", request, SECTIONS, best, (), effects)
 

@@ -183,6 +183,8 @@ def test_filters_hold_together(opener: Opener) -> None:
         assert await found(media_type="text/csv") == {1, 3}
         assert await found(category="a", source="x", media_type="text/csv") == {1}
         assert await found(category="") == set()
+        assert await found(priority_min=5) == {1, 2, 3}
+        assert await found(priority_min=6) == set()
         assert len(await found(limit=2)) == 2
         assert await found(limit=0) == set()
 
