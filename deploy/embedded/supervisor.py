@@ -45,7 +45,8 @@ class Role(Struct, frozen=True):
 
 
 def standard_roles(names: Sequence[str] = ROLES) -> list[Role]:
-    return [Role(name, (sys.executable, "-m", "deploy", "run", name)) for name in names]
+    """How the roles are run: `-P`, so that a folder `deploy` where we were started is not taken for ours."""
+    return [Role(name, (sys.executable, "-P", "-m", "deploy", "run", name)) for name in names]
 
 
 def holder(folder: Path) -> int | None:
