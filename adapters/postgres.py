@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -15,8 +15,8 @@ from runtime.read_models import Value
 
 R = TypeVar("R", bound=Struct)
 POOL_CONNECTIONS_MAX = 10
-COMMAND_S_MAX = 60.0
 CONNECT_S_MAX = 5.0
+CLOSE_S_MAX = 2.0  # an orderly end of all connections; then they are cut
 
 # A read model can be folded again from the log, so its commits need not wait for the disk: rows and position go together.
 SETTINGS = {
@@ -30,7 +30,6 @@ SETTINGS = {
 }
 _GONE = (
     OSError,
-    TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
@@ -55,12 +54,22 @@ def json_text(value: object) -> str:
     return encoded.decode()
 
 
+class Patience(Struct, frozen=True, kw_only=True):
+    """How long a server that hangs is waited for: for a connection of the pool, and for a command's end."""
+
+    acquire_s_max: float = 60.0
+    command_s_max: float = 60.0
+
+
 class Postgres:
     """A bounded pool that connects when it is first needed and again whenever the server has come back."""
 
-    def __init__(self, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX) -> None:
+    def __init__(
+        self, dsn: str, *, connections_max: int = POOL_CONNECTIONS_MAX, patience: Patience | None = None
+    ) -> None:
         self.dsn = dsn
         self._connections_max = connections_max
+        self._patience = patience or Patience()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
 
@@ -69,8 +78,16 @@ class Postgres:
         """One connection. Raises UnavailableError for everything that waiting can cure, also from within the block."""
         try:
             pool = self._pool or await self._open()
-            async with pool.acquire() as connection:
+            connection = await pool.acquire(timeout=self._patience.acquire_s_max)
+            try:
                 yield connection
+            except TimeoutError:
+                connection.terminate()  # Else its release waits as long again for the command to be taken back.
+                raise
+            finally:
+                await pool.release(connection)
+        except TimeoutError as error:
+            raise UnavailableError("postgres", "no answer in time") from error
         except _GONE as error:
             raise UnavailableError("postgres", f"{type(error).__name__}: {error}") from error
 
@@ -87,7 +104,7 @@ class Postgres:
                     self.dsn,
                     min_size=0,
                     max_size=self._connections_max,
-                    command_timeout=COMMAND_S_MAX,
+                    command_timeout=self._patience.command_s_max,
                     timeout=CONNECT_S_MAX,
                     server_settings=SETTINGS,
                 )
@@ -96,7 +113,8 @@ class Postgres:
     async def close(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            await pool.close()
+            with suppress(TimeoutError):  # Then the pool has cut its connections.
+                await asyncio.wait_for(pool.close(), CLOSE_S_MAX)
 
 
 class PostgresDb:

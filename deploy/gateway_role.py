@@ -6,7 +6,7 @@ import logging
 import msgspec
 from argon2 import PasswordHasher
 
-from adapters.postgres import Postgres, PostgresDb
+from adapters.postgres import Patience, Postgres, PostgresDb
 from adapters.prometheus import gather
 from adapters.retrieval import RemoteRetrieval
 from contracts import subjects
@@ -36,7 +36,11 @@ async def wire_gateway(plant: Plant) -> None:
     """Add the gateway's parts to what the process runs."""
     settings = plant.settings
     limits = settings.limits
-    postgres = Postgres(settings.postgres.dsn.reveal(), connections_max=limits.postgres_connections_max)
+    postgres = Postgres(
+        settings.postgres.dsn.reveal(),
+        connections_max=limits.postgres_connections_max,
+        patience=Patience(acquire_s_max=limits.read_acquire_s_max, command_s_max=limits.read_command_s_max),
+    )
     db = PostgresDb(postgres)
     retrieval = RemoteRetrieval(plant.rpc, plant.telemetry)
     others = [role for role in ROLES if role != "gateway"]

@@ -148,6 +148,8 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rpc_concurrent_max: int = 128
     spans_queue_max: int = 8_192  # finished and not yet stored; beyond it they are dropped and counted
     postgres_connections_max: int = 4  # of one role
+    read_acquire_s_max: float = 5.0  # of the gateway: the wait for a database connection, then 503
+    read_command_s_max: float = 5.0  # of the gateway: the wait for the database's answer, then 503
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
