@@ -138,7 +138,10 @@ def _credentials(path: Path) -> Credentials:
 
 
 def _config(folder: Path, port: int, credentials: Credentials) -> str:
-    text = json.dumps  # The server's configuration language takes JSON strings.
+    def text(value: object) -> str:
+        """The server's configuration language takes JSON strings, but not their \\u."""
+        return json.dumps(value, ensure_ascii=False)
+
     facts = sorted({f"{domain.value}.pub.*.*" for domain in FACT_DOMAINS.values()})
     return f"""\
 server_name: diarchy
@@ -182,7 +185,7 @@ def _number(path: Path) -> int:
 def _write(path: Path, text: str) -> None:
     """Replace the file at once, readable by its owner only."""
     fresh = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

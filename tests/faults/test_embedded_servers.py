@@ -103,6 +103,26 @@ def test_the_database_works_from_a_folder_too_deep_for_a_socket(data_folder: Pat
         assert (folder / "data").stat().st_uid != 0
 
 
+STRANGE = ["Daten für Ünsal", "a 'quoted' \"name\"", "100 %25", "$HOME {x}", "back\\slash", "数据"]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_folder_may_have_any_name(name: str, data_folder: Path) -> None:
+    async def scenario() -> None:
+        broker, database = NatsServer(data_folder / name / "nats"), PostgresServer(data_folder / name / "postgres")
+        await asyncio.gather(broker.start(), database.start())
+        client = await nats.connect(broker.url, user=broker.user, password=broker.password)
+        await client.jetstream().add_stream(name="S", subjects=["s"])
+        connection = await asyncpg.connect(database.dsn)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+        await client.close()
+        await asyncio.gather(broker.stop(), database.stop())
+
+    asyncio.run(scenario())
+    assert (data_folder / name / "nats" / "jetstream" / "jetstream").is_dir()
+
+
 def test_a_database_left_behind_is_ended_before_the_next_starts(data_folder: Path) -> None:
     async def scenario() -> None:
         left, successor = PostgresServer(data_folder), PostgresServer(data_folder)
