@@ -111,8 +111,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Return when every part is ready. Raises StartError, with everything stopped again, when one cannot be."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self._folder / "lock")
+        self._lock = _locked(self._folder)
         try:
             await asyncio.gather(*map(self._begin, self._servers))
             self._settings = _addressed(self._settings, self._servers)
@@ -284,6 +283,18 @@ def _stop_order(roles: Sequence[RoleProcess]) -> list[list[RoleProcess]]:
     last = [role for role in roles if role.name == STOP_LAST]
     between = [role for role in roles if role.name not in (STOP_FIRST, STOP_LAST)]
     return [group for group in (first, between, last) if group]
+
+
+def _locked(folder: Path) -> IO[str]:
+    """Make the data folder where there is none and hold its lock. Raises StartError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _lock(folder / "lock")
+    except OSError as error:
+        problem = "it is not a folder" if folder.exists() and not folder.is_dir() else error.strerror
+        raise StartError(
+            f"{folder} cannot be the data folder ({problem}); choose one that you may write to with --data"
+        ) from error
 
 
 def _lock(path: Path) -> IO[str]:

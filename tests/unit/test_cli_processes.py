@@ -37,3 +37,13 @@ def test_a_folder_named_like_one_of_ours_is_not_executed(argv: tuple[str, ...], 
     assert shown.returncode == 0, shown.stderr
     assert "HIJACKED" not in shown.stdout
     assert "Run one or more roles" in shown.stdout
+
+
+@pytest.mark.parametrize("folder", ["/dev/null", "/proc/x", "file/below"])
+def test_a_folder_that_cannot_hold_data_is_named_with_the_remedy(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = result_of(DIARCHY, "up", "--data", folder, "--port", "0", cwd=tmp_path)
+    assert ended.returncode == 1
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith(f"diarchy: {tmp_path / folder} cannot be the data folder (")
+    assert last.endswith("choose one that you may write to with --data")
