@@ -30,6 +30,7 @@ CREATE TABLE runs (
 CREATE INDEX ON runs (correlation, time);
 CREATE INDEX ON runs (domain, kind, actor, sequence)
 """
+KNOWLEDGE_ITEM = "knowledge_item"
 _EFFECT = tag(EffectRecorded)
 _USER_CREATED = tag(UserCreated)
 
@@ -121,6 +122,16 @@ RUNS = Projection(
 _COLUMNS = ", ".join(name for name in RunRecord.__struct_fields__ if name != "body")
 
 
+def _visible(reader: str) -> str:
+    """SQL: the record is not above the reader's clearance, nor is the knowledge item it tells of as that stands now."""
+    level = f"{reader}::text::diarchy.clearance"
+    later = "SELECT later.label FROM read.runs later WHERE later.domain = runs.domain AND later.kind = runs.kind"
+    return (
+        f" AND label <= {level} AND (kind <> '{KNOWLEDGE_ITEM}' OR ({later} AND later.actor = runs.actor AND later.lane = 'log'"
+        f" ORDER BY later.sequence DESC LIMIT 1) <= {level})"
+    )
+
+
 class EventFilter(Struct, frozen=True, kw_only=True):
     """Which records are wanted; conditions are joined by AND. `since` and `until` are inclusive."""
 
@@ -195,7 +206,7 @@ async def list_events(  # noqa: PLR0913 - the page, the reader, the form
         RunRecord,
         f"SELECT r.* FROM unnest($1::text[], $2::bigint[]) AS place(domain, sequence) CROSS JOIN LATERAL ("  # noqa: S608
         f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE domain = place.domain AND sequence > place.sequence"
-        " AND label <= $3::text::diarchy.clearance AND ($4::text IS NULL OR kind = $4)"
+        f"{_visible('$3')} AND ($4::text IS NULL OR kind = $4)"
         " AND ($5::text IS NULL OR actor = $5) AND ($6::text IS NULL OR type = $6)"
         " AND ($7::text IS NULL OR correlation = $7) AND ($8::text IS NULL OR lane = $8)"
         " AND ($9::timestamptz IS NULL OR time >= $9) AND ($10::timestamptz IS NULL OR time <= $10)"
@@ -236,7 +247,7 @@ async def get_run(
     rows = await db.rows(
         RunRecord,
         f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE correlation = $1"  # noqa: S608
-        " AND label <= $2::text::diarchy.clearance ORDER BY time, domain, sequence LIMIT $3",
+        f"{_visible('$2')} ORDER BY time, domain, sequence LIMIT $3",
         *(correlation, clearance.value, bounded(limit, RUN_RECORDS_MAX) + 1),
     )
     if not rows:

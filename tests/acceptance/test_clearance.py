@@ -178,3 +178,18 @@ def test_what_he_is_cleared_for_is_found(stack: Stack, known: Secrets, clearance
             assert known.words[clearance] in WAYS[way](client, known), way
         run = ok(client.get(f"/v1/runs/{known.runs[clearance]}"))
         assert "conversation.answered.v1" in [event["type"] for event in run["events"]]
+
+
+def test_an_item_that_was_raised_is_gone_from_its_earlier_events_too(stack: Stack) -> None:
+    word = f"zx{secrets.token_hex(6)}"
+    item = {"title": "Lifted", "content": word, "category": "risk_management", "confidentiality": "internal"}
+    with stack.client("writer", clearance=Clearance.CONFIDENTIAL) as writer:
+        added = ok(writer.post("/v1/knowledge", json=item))
+        events = {"kind": "knowledge_item", "id": added["id"]}
+        with stack.client("reader", clearance=Clearance.INTERNAL) as reader:
+            assert word in reader.get("/v1/events", params=events).text
+            ok(writer.put(f"/v1/knowledge/{added['id']}", json={**item, "confidentiality": "confidential"}))
+            assert word in writer.get("/v1/events", params=events).text
+            assert word not in reader.get("/v1/events", params=events).text
+            ok(writer.delete(f"/v1/knowledge/{added['id']}"), 204)
+            assert word not in reader.get("/v1/events", params=events).text
