@@ -27,7 +27,7 @@ TEAMS_OF: dict[Domain, frozenset[Team]] = {
 }
 """Which teams each domain has."""
 
-Question = Annotated[str, Meta(min_length=1, max_length=8_000)]
+Question = Annotated[str, Meta(min_length=1, max_length=8_000, pattern=r"\S")]
 
 
 class StartSession(Message, frozen=True, kw_only=True, tag="conversation.start.v1"):

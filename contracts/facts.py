@@ -10,8 +10,8 @@ from msgspec import Meta
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 
-Text = Annotated[str, Meta(min_length=1, max_length=20_000)]
-Name = Annotated[str, Meta(min_length=1, max_length=300)]
+Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")]
+Name = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
 
 
 class Fact(Message, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ class AskQuestion(Body, frozen=True, kw_only=True):
 class CreateAnalysis(Body, frozen=True, kw_only=True):
     """A comprehensive analysis in five phases over both domains and the CEO's context."""
 
-    subject: Annotated[str, Meta(min_length=1, max_length=300)]
+    subject: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
     question: Question
     confidentiality: Label = None
     priority: Priority = 3
@@ -73,7 +73,7 @@ class CreateAnalysis(Body, frozen=True, kw_only=True):
 class SearchKnowledge(Body, frozen=True, kw_only=True):
     """Search by meaning: of 20 candidates the best `limit`, by strategic priority, then relevance."""
 
-    query: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    query: Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\S")]
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
     partitions: Annotated[tuple[Partition, ...], Meta(min_length=1, max_length=8)] = (
         "ceo_knowledge",

@@ -20,10 +20,13 @@ Category = Literal[
     "customer_insights",
     "partnership_opportunities",
 ]
-Title = Annotated[str, Meta(min_length=1, max_length=300)]
-Content = Annotated[str, Meta(min_length=1, max_length=100_000)]
+Title = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
+Content = Annotated[str, Meta(min_length=1, max_length=100_000, pattern=r"\S")]
+FILE_NAME = r"^(?=[\s\S]*\S)[^/\\\x00-\x1f\x7f-\x9f]+(?![\s\S])"
+"""Not blank, and nothing in it that is a path or a control character. (`$` would let a last line break through.)"""
+
 StrategicPriority = Annotated[int, Meta(ge=1, le=10)]
-Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=60)], ...], Meta(max_length=32)]
+Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")], ...], Meta(max_length=32)]
 
 
 class Attachment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +34,7 @@ class Attachment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     media_type: Annotated[str, Meta(min_length=3, max_length=100)]
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=FILE_NAME)]
     size_bytes: Annotated[int, Meta(ge=0)]
 
 

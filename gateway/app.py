@@ -10,7 +10,7 @@ from falcon.asgi import Request, Response
 
 from contracts.ids import new_id
 from gateway.docs_page import docs_page
-from gateway.handler import CORRELATION_HEADER, Handler, refuse
+from gateway.handler import CORRELATION_HEADER, Handler, Responder, refuse
 from gateway.openapi import openapi_document
 from gateway.problems import problem_for
 from gateway.routes import ROUTES, Answers, Route
@@ -48,7 +48,10 @@ class Gateway:
         for path, rows in by_path.items():
             resource = _Resource()
             for row in rows:
-                setattr(resource, f"on_{row.method.lower()}", self._handler.responder(row))
+                responder = self._handler.responder(row)
+                setattr(resource, f"on_{row.method.lower()}", responder)
+                if row.method == "GET":
+                    resource.on_head = responder  # The framework leaves the body out and keeps its length.
             self.app.add_route(path, resource)
 
     async def _unrouted(self, request: Request, response: Response, error: Exception, _params: dict[str, Any]) -> None:
@@ -61,6 +64,8 @@ class Gateway:
 
 class _Resource:
     """One path; its methods are set from the rows."""
+
+    on_head: Responder
 
 
 class _SecurityHeaders:

@@ -103,11 +103,14 @@ def problem_for(error: BaseException) -> ProblemError:
             return ProblemError(502, "failed", str(error))
         case falcon.HTTPNotFound():
             return ProblemError(404, "no-route", "there is no such path; see /openapi.json")
+        case falcon.HTTPMethodNotAllowed():
+            allowed = dict(error.headers or {}).get("Allow", "")
+            detail = f"this path allows {allowed}"
+            return ProblemError(405, "method-not-allowed", detail, headers={"Allow": allowed})
         case falcon.HTTPError():
             headers = {str(name): str(value) for name, value in dict(error.headers or {}).items()}
-            slug = "method-not-allowed" if error.status_code == 405 else "bad-request"
             detail = error.description or error.title or HTTPStatus(error.status_code).phrase
-            return ProblemError(error.status_code, slug, detail, headers=headers)
+            return ProblemError(error.status_code, "bad-request", detail, headers=headers)
         case _:
             _LOGGER.error("unhandled error while answering a request", exc_info=error)
             return ProblemError(500, "internal", "something went wrong here; the operator's log has the cause")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -30,7 +31,8 @@ def bearer(request: Request) -> str:
 
 def wants_stream(request: Request, route: Route) -> bool:
     """Whether to answer with server-sent events. Raises ProblemError 406 when nothing we have is acceptable."""
-    offers = [route.media, MEDIA_STREAM] if route.streams else [route.media]
+    streams = route.streams and request.method != "HEAD"
+    offers = [route.media, MEDIA_STREAM] if streams else [route.media]
     chosen = request.client_prefers(offers)
     if chosen is None:
         raise ProblemError(406, "not-acceptable", f"this path answers with {' or '.join(offers)}")
@@ -116,9 +118,22 @@ def parameters(request: Request, route: Route) -> Any:
             raise ValidationProblemError(name[:100], "is no parameter of this path")
         return None
     try:
-        return msgspec.convert(given, route.query, strict=False)
+        query = msgspec.convert(given, route.query, strict=False)
     except msgspec.ValidationError as error:
         raise invalid_json(error, "query") from error
+    for name, value in given.items():
+        if isinstance(getattr(query, name), datetime) and _is_number(value):
+            raise ValidationProblemError(name, "must be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z")
+    return query
+
+
+def _is_number(text: str) -> bool:
+    """Whether msgspec would take the text for seconds since 1970: nobody who writes a year means those."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _content_length(request: Request) -> int | None:
