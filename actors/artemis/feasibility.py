@@ -16,10 +16,18 @@ SECTIONS = (
     Section("risks", "What could go wrong technically, with known incidents."),
 )
 
+CEO_SECTIONS = (
+    Section("strategic_alignment", "How the technical plan fits the company's strategy."),
+    Section("roadmap_impact", "What it means for the roadmap: what moves, what waits."),
+    Section("implementation_recommendations", "How to go about it, given strategy and roadmap."),
+)
+"""What is answered besides when the CEO's context is wanted (mission B4)."""
+
 
 async def technical_feasibility_analysis(request: Request, effects: Effects) -> Outcome:
     hits = await effects.search(PARTITIONS, request.question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
     examined = await code_analysis.examine(request.question, hits, effects)
     context = await with_ceo_context(request, effects)
     found = list(united(hits, examined.hits))
-    return await synthesise("Artemis's engineers", request, SECTIONS, found, (*examined.findings, *context), effects)
+    sections = SECTIONS + CEO_SECTIONS if request.needs_ceo_context else SECTIONS
+    return await synthesise("Artemis's engineers", request, sections, found, (*examined.findings, *context), effects)

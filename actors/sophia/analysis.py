@@ -116,13 +116,14 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
         told[phase] = "\n".join(result.sections.values())
         await effects.tell(RecordPhase(result=result))
 
-    def request(request_type: str) -> Request:
+    def request(request_type: str, *, needs_ceo_context: bool = False) -> Request:
         return Request(
             request_type=request_type,
             question=question,
             context=dict(told),
             priority=envelope.priority,
             deadline=envelope.deadline,
+            needs_ceo_context=needs_ceo_context,
         )
 
     team = route(question, SOPHIA_TEAMS)
@@ -133,7 +134,7 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
     await conclude("business_analysis", business)
     technical = await _chat("technical_requirements", question, REQUIREMENTS, evidence, _lines(told), effects)
     await conclude("technical_requirements", technical)
-    feasibility = await effects.ask(Domain.ARTEMIS, request("technical_feasibility_analysis"))
+    feasibility = await effects.ask(Domain.ARTEMIS, request("technical_feasibility_analysis", needs_ceo_context=True))
     await conclude("feasibility", _from_outcome("feasibility", Domain.ARTEMIS, feasibility))
     alignment = await effects.ask(Domain.CEO, request("strategic_alignment"))
     await conclude("strategic_synthesis", _from_outcome("strategic_synthesis", Domain.CEO, alignment))
