@@ -4,6 +4,9 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to std
 one line that names the thing and the remedy; `--debug` adds the traceback.
 """
 
+import contextlib
+import errno
+import os
 import sys
 from importlib import import_module
 from typing import NoReturn
@@ -33,6 +36,10 @@ COMMANDS = {
 }
 
 
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the system says where no more can be written."""
+
+
 class Commands(click.Group):
     """Finds commands by COMMANDS, imports only what is asked for, and turns every failure into its exit status."""
 
@@ -53,17 +60,31 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # Of a closed pipe (`diarchy events | head`) click makes a silent end.
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:  # `diarchy events | head`: whoever reads has had enough.
+            _print_no_more()
+            ctx.exit(0)
         except DiarchyError as error:
             if invocation.debug:
                 raise
             raise FailedError(str(error)) from error
         except Exception as error:
+            told = f"unexpected {type(error).__name__}: {error}; the same with --debug shows where"
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                _print_no_more()
+                told = f"cannot write: {error.strerror}; make room where the output or the data goes"
             if invocation.debug:
                 raise
-            name = type(error).__name__
-            raise FailedError(f"unexpected {name}: {error}; the same with --debug shows where") from error
+            raise FailedError(told) from error
+
+
+def _print_no_more() -> None:
+    """Drop what is still to be printed: at its end Python would try to, and fail again."""
+    with contextlib.suppress(OSError, ValueError):  # Not a file, as in tests.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _debug(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:

@@ -1,5 +1,8 @@
 """What commands share: the options that say which stack is meant, and where that leads."""
 
+import os
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -12,7 +15,10 @@ if TYPE_CHECKING:
     from deploy.client import Gateway
     from deploy.settings import Settings
 
+ROLES = ("admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only")
 LEVELS = ("public", "internal", "confidential", "restricted", "top_secret")
+
+DEFAULT_CLEARANCE = "internal"
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -51,6 +57,50 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
+def roles_option(text: str, *, required: bool = False) -> Callable[[F], F]:
+    """`--role`, given to the command as `roles`; `text` says what becomes of them."""
+    return click.option(
+        "--role",
+        "roles",
+        multiple=True,
+        required=required,
+        type=click.Choice(ROLES),
+        metavar="ROLE",
+        help=f"{text}; repeatable: {', '.join(ROLES)}.",
+    )
+
+
+def clearance_option(text: str) -> Callable[[F], F]:
+    return click.option(
+        "--clearance", type=click.Choice(LEVELS), metavar="LEVEL", help=f"{text}.  [default: {DEFAULT_CLEARANCE}]"
+    )
+
+
+def password_option(function: F) -> F:
+    return click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")(function)
+
+
+def password(*, from_stdin: bool, new: bool = False) -> str:
+    """The password: the first line of stdin, or typed at the terminal (a new one twice). Raises UsageError."""
+    if from_stdin:
+        given = sys.stdin.readline().rstrip("\r\n")
+        if not given:
+            raise click.UsageError("there is no password on stdin")
+        return given
+    if not _terminal():
+        raise click.UsageError("there is no terminal to ask for the password at; give it with --password-stdin")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=new, err=True))
+
+
+def _terminal() -> bool:
+    """Whether a password can be typed: it is read from the terminal, wherever stdin comes from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return sys.stdin.isatty()
+    return True
+
+
 @dataclass(frozen=True)
 class Target:
     """Which gateway is meant and who asks, as far as the command line says."""
@@ -58,6 +108,12 @@ class Target:
     data: str | None
     url: str | None
     token: str | None
+
+    @property
+    def words(self) -> str:
+        """The options that mean the same target, for hints: quoted for a shell, each with a space before it. No token."""
+        named = {"--data": self.data, "--url": self.url}
+        return "".join(f" {option} {shlex.quote(value)}" for option, value in named.items() if value)
 
     def gateway(self) -> "Gateway":
         """A client of the gateway meant: `--url`, a named `--data`, DIARCHY_URL, the default data folder, in this order.

@@ -1,32 +1,17 @@
 """`diarchy token`: a bearer token, by password or by the key of the data folder."""
 
 import asyncio
-import sys
 
 import click
 
 from deploy.commands import options
 
-ROLES = ("admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only")
-
 
 @click.command(short_help="Print a token for the API")
 @click.option("--user", metavar="NAME", help="Sign in as this user; the password is asked for.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
-@click.option(
-    "--role",
-    "roles",
-    multiple=True,
-    type=click.Choice(ROLES),
-    metavar="ROLE",
-    help="Sign a token with it; repeatable: admin, sophia_user, artemis_user, cross_domain_user, read_only.",
-)
-@click.option(
-    "--clearance",
-    type=click.Choice(options.LEVELS),
-    metavar="LEVEL",
-    help="With --role: cleared for this.  [default: internal]",
-)
+@options.password_option
+@options.roles_option("Sign a token with it")
+@options.clearance_option("With --role: cleared for this")
 @click.option("--subject", metavar="NAME", help="With --role: in whose name.  [default: operator]")
 @click.option(
     "--ttl", type=click.IntRange(1, 31_536_000), metavar="SECONDS", help="With --role: valid for.  [default: 3600]"
@@ -48,7 +33,7 @@ def token(*, user: str | None, password_stdin: bool, data: str | None, url: str 
             raise click.UsageError(
                 "--user signs in with a password; --role, --clearance, --subject, --ttl sign locally"
             )
-        click.echo(asyncio.run(_signed_in(user, _password(password_stdin), data, url)))
+        click.echo(asyncio.run(_signed_in(user, options.password(from_stdin=password_stdin), data, url)))
     elif signed["roles"]:
         click.echo(_signed(data, **signed))  # type: ignore[arg-type]
     else:
@@ -77,15 +62,6 @@ def _signed(
     from deploy.client import TOKEN_S, LocalKey
     from gateway.identity import Principal
 
-    claims = {"username": subject or "operator", "roles": roles, "clearance": clearance or "internal"}
+    claims = {"username": subject or "operator", "roles": roles, "clearance": clearance or options.DEFAULT_CLEARANCE}
     key = LocalKey(options.stack_settings(data).jwt_key)
     return key.token(msgspec.convert(claims, Principal), lifetime_s=ttl or TOKEN_S)
-
-
-def _password(from_stdin: bool) -> str:
-    if not from_stdin:
-        return str(click.prompt("Password", hide_input=True, err=True))
-    password = sys.stdin.readline().rstrip("\r\n")
-    if not password:
-        raise click.UsageError("there is no password on stdin")
-    return password

@@ -1,7 +1,6 @@
 """`diarchy user`: who may sign in."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,6 @@ import click
 import msgspec
 
 from deploy.commands import options
-from deploy.commands.token import ROLES
 
 if TYPE_CHECKING:
     from contracts.users import CreateUser
@@ -25,25 +23,11 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option(
-    "--role",
-    "roles",
-    multiple=True,
-    required=True,
-    type=click.Choice(ROLES),
-    metavar="ROLE",
-    help="Repeatable: admin, sophia_user, artemis_user, cross_domain_user, read_only.",
-)
-@click.option(
-    "--clearance",
-    type=click.Choice(options.LEVELS),
-    default="internal",
-    metavar="LEVEL",
-    help="May read up to.  [default: internal]",
-)
-@click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
+@options.roles_option("May do what it may", required=True)
+@options.clearance_option("May read up to")
+@options.password_option
 @options.data_option
-def add(name: str, *, roles: tuple[str, ...], clearance: str, password_stdin: bool, data: str | None) -> None:
+def add(name: str, *, roles: tuple[str, ...], clearance: str | None, password_stdin: bool, data: str | None) -> None:
     """Make the user NAME on the stack of the data folder (or of the configured broker). The password is asked for.
 
     \b
@@ -53,17 +37,26 @@ def add(name: str, *, roles: tuple[str, ...], clearance: str, password_stdin: bo
     """
     from argon2 import PasswordHasher
 
+    from contracts import subjects
+    from contracts.domains import Domain
     from contracts.users import CreateUser
     from deploy.progress import err
 
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        subjects.actor_ref(Domain.SYSTEM, "user", name)
+    except ValueError as error:
+        raise click.UsageError(str(error).replace("id ", "the name ", 1)) from error
+    password = options.password(from_stdin=password_stdin, new=True)
     if len(password) < PASSWORD_CHARS_MIN:
         raise click.UsageError(f"the password must have at least {PASSWORD_CHARS_MIN} characters")
-    given = {"username": name, "password_hash": PasswordHasher().hash(password), "roles": roles, "clearance": clearance}
-    asyncio.run(_create(msgspec.convert({"type": "user.create.v1", **given}, CreateUser), data))
+    given = {
+        "type": "user.create.v1",
+        "username": name,
+        "password_hash": PasswordHasher().hash(password),
+        "roles": roles,
+        "clearance": clearance or options.DEFAULT_CLEARANCE,
+    }
+    asyncio.run(_create(msgspec.convert(given, CreateUser), data))
     err(f"{name} may sign in: diarchy token --user {name}")
 
 
@@ -81,10 +74,7 @@ async def _create(message: "CreateUser", data: str | None) -> None:
     from runtime.errors import DiarchyError
 
     settings = options.stack_settings(data)
-    try:
-        actor = subjects.actor_ref(Domain.SYSTEM, "user", message.username)
-    except ValueError as error:
-        raise click.UsageError(str(error).replace("id ", "the name ", 1)) from error
+    actor = subjects.actor_ref(Domain.SYSTEM, "user", message.username)
     identity = new_id()
     envelope = Envelope(
         id=identity,
