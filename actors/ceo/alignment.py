@@ -14,7 +14,9 @@ SECTIONS = (
     Section("alignment", "How the question fits the company's strategy and its priorities."),
     Section("conflicts", "Where it conflicts with commitments, budgets, risks or other priorities."),
     Section("implications", "What follows for the strategy if the company goes ahead."),
-    Section("market_position", "What is known of the company's market position and competitors."),
+    Section("market_position", "What is known of the company's market position."),
+    Section("competitive_landscape", "Who competes, and how they stand."),
+    Section("recommendations", "What the strategy recommends."),
     Section("executive_summary", "The executive's view in two or three sentences."),
 )
 
