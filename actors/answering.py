@@ -119,7 +119,7 @@ async def _collaborate(
         )
         outcome = await effects.ask(other, request)
         outcomes.append((other, request_type, outcome))
-        context = {**context, request_type: _summary(outcome)}
+        context = {**context, request_type: "\n".join(outcome.sections.values()) or outcome.reason}
     request = Request(
         request_type="strategic_alignment",
         question=asked.text,
