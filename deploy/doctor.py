@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from deploy.settings import Settings
-from deploy.stack import url_of
+from deploy.stack import up_command, url_of
 from runtime.errors import DiarchyError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def _data(subject: Subject) -> list[Check]:
     for name in ("jwt.pem", "admin-password", "running.json", "nats/credentials.json"):
         path = folder / name
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            remedy = f"chmod 600 {path}"
+            remedy = f"chmod 600 {quote(str(path))}"
             checks.append(Check(name="data folder", state="bad", detail=f"others can read {name}", remedy=remedy))
     return checks
 
@@ -124,7 +125,7 @@ async def _stack(subject: Subject) -> list[Check]:
     if settings.nats.url and settings.postgres.dsn:
         return [Check(name="stack", state="ok", detail="servers of your own are configured")]
     return [
-        Check(name="stack", state="note", detail="none runs here", remedy=f"diarchy up --data {settings.data}"),
+        Check(name="stack", state="note", detail="none runs here", remedy=up_command(settings)),
         _port(settings),
     ]
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -66,11 +67,16 @@ def prepared(settings: Settings, port: int | None) -> Settings:
     return msgspec.structs.replace(settings, gateway=msgspec.structs.replace(settings.gateway, port=wanted))
 
 
+def up_command(settings: Settings) -> str:
+    """The command that starts a stack in this folder, for a shell."""
+    return f"diarchy up --data {quote(settings.data)}"
+
+
 def announce(settings: Settings) -> list[str]:
     """What somebody who has just started a stack wants to know, a line each."""
     from deploy.keys import ADMIN_PASSWORD_FILE
 
-    folder = settings.data
+    folder = quote(settings.data)
     configured = bool(settings.gateway.admin_password)
     known = "password as configured" if configured else f"password in {settings.folder / ADMIN_PASSWORD_FILE}"
     return [
@@ -127,7 +133,7 @@ async def broker(settings: Settings) -> "AsyncIterator[Broker]":
     url, user, password = settings.nats.url, settings.nats.user, settings.nats.password.reveal()
     if not url:
         raise NotRunningError(
-            f"no stack runs in {settings.folder}; start it with `diarchy up --data {settings.data}`, name its folder with "
+            f"no stack runs in {settings.folder}; start it with `{up_command(settings)}`, name its folder with "
             "--data, or set nats.url"
         )
     try:

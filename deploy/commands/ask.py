@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ from msgspec import Struct
 from deploy.commands import options
 
 if TYPE_CHECKING:
-    from contracts.http import AskQuestion, Pending, Turn
+    from contracts.http import AskQuestion, EventView, Pending, Turn
+    from deploy.asking import Asking
     from deploy.client import Gateway, OnWait
     from deploy.progress import Steps
+
+GOING_ON_S_MAX = 3.0  # after Ctrl-C, to find out what becomes of the question
 
 
 class _Options(Struct, frozen=True):
@@ -67,7 +71,12 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     text = sys.stdin.read().strip() if question == "-" else question.strip()
     if not text:
         raise click.UsageError("the question is empty")
-    result = asyncio.run(_asked(text, target, msgspec.convert(given, _Options)))
+    sent = _Sent()
+    try:
+        result = asyncio.run(_asked(text, target, msgspec.convert(given, _Options), sent))
+    except KeyboardInterrupt:
+        _tell_how_to_go_on(target, sent)
+        raise
     if as_json:
         click.echo(pretty_json(result))
     elif isinstance(result, Turn):
@@ -75,10 +84,44 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     else:
         click.echo(f"accepted, not answered yet; it will be at {result.status_url}")
     if result.correlation_id and not as_json:
-        err(f"how it came about: diarchy runs {result.correlation_id} · diarchy trace {result.correlation_id}")
+        of = f"{result.correlation_id}{target.words}"
+        err(f"how it came about: diarchy runs {of} · diarchy trace {of}")
 
 
-async def _asked(text: str, target: options.Target, wanted: _Options) -> "Turn | Pending":
+@dataclass
+class _Sent:
+    """What is known of the question once it has been sent."""
+
+    asking: "Asking | None" = None
+    correlation: str = ""
+
+
+def _tell_how_to_go_on(target: options.Target, sent: _Sent) -> None:
+    """After Ctrl-C, and once the question was sent: it goes on without us, and where its answer will be."""
+    from deploy.progress import err
+    from runtime.errors import DiarchyError
+
+    if sent.asking is None:
+        return
+    try:
+        correlation = sent.correlation or asyncio.run(_correlation(target, sent.asking))
+    except (DiarchyError, TimeoutError):
+        err("interrupted; whether the question got through is not known, as no gateway answers")
+        return
+    err(
+        f"interrupted; question {correlation} goes on, its answer is shown by: diarchy runs {correlation}{target.words}"
+    )
+
+
+async def _correlation(target: options.Target, asking: "Asking") -> str:
+    """By a repeat, which changes nothing, that does not wait."""
+    from deploy.asking import waited
+
+    async with asyncio.timeout(GOING_ON_S_MAX), target.gateway() as gateway:
+        return (await waited(gateway, asking, 0, lambda _seconds, _why: None)).correlation_id or ""
+
+
+async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sent) -> "Turn | Pending":
     from deploy.asking import Asking, path_for, streamed, waited
     from deploy.progress import Steps
     from deploy.rendering import progress_line
@@ -88,14 +131,18 @@ async def _asked(text: str, target: options.Target, wanted: _Options) -> "Turn |
             if wanted.source:
                 await _provide(Path(wanted.source), gateway, steps)
             asking = Asking(path=path_for(wanted.domain, wanted.session), question=_question(text, wanted))
+            sent.asking = asking
             if not wanted.stream:
                 return await waited(gateway, asking, wanted.wait, _told(steps))
             step = steps.begin(f"Asking {wanted.session or wanted.domain.capitalize()}")
+
+            def note(view: "EventView") -> None:
+                sent.correlation = view.correlation
+                steps.note(step, progress_line(view))
+
             try:
                 async with asyncio.timeout(wanted.wait):
-                    turn = await streamed(
-                        gateway, asking, lambda view: steps.note(step, progress_line(view)), _told(steps)
-                    )
+                    turn = await streamed(gateway, asking, note, _told(steps))
             except TimeoutError:
                 return await waited(gateway, asking, 0, _told(steps))
             steps.end(step)

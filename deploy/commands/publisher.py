@@ -32,13 +32,13 @@ def publisher(*, data: str | None, as_json: bool, example: bool) -> None:
     """
     from deploy.client import pretty_json
     from deploy.embedded.nats_server import PUBLISHER
-    from deploy.stack import NotRunningError
+    from deploy.stack import NotRunningError, up_command
 
     settings = options.stack_settings(data)
     password = settings.nats.publisher_password.reveal()
     if not settings.nats.url or not password:
         raise NotRunningError(
-            f"no embedded broker runs in {settings.folder}; start it with `diarchy up --data {settings.data}`; another broker's "
+            f"no embedded broker runs in {settings.folder}; start it with `{up_command(settings)}`; another broker's "
             "users are its own administrator's"
         )
     access = {"url": settings.nats.url, "user": PUBLISHER, "password": password}

@@ -77,14 +77,14 @@ async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings") -> list[
     from adapters.postgres import Postgres
     from adapters.postgres_read_models import PostgresReadModels
     from deploy.progress import Steps
-    from deploy.stack import NotRunningError, broker
+    from deploy.stack import NotRunningError, broker, up_command
     from runtime.errors import ConflictError
     from runtime.read_models import UnequalError
     from runtime.rebuild import rebuild as rebuilt
 
     if not settings.postgres.dsn:
         raise NotRunningError(
-            f"no stack runs in {settings.folder}; start it with `diarchy up --data {settings.data}`, or set postgres.dsn"
+            f"no stack runs in {settings.folder}; start it with `{up_command(settings)}`, or set postgres.dsn"
         )
     results: list[_Result] = []
     postgres = Postgres(settings.postgres.dsn.reveal())

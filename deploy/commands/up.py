@@ -24,7 +24,7 @@ def up(data: str | None, port: int | None) -> None:
       diarchy up --data /srv/diarchy --port 8080
     """
     from deploy.progress import Starting, err
-    from deploy.stack import PARTS, announce, prepared, started, until_interrupted
+    from deploy.stack import PARTS, announce, prepared, started, until_interrupted, up_command
 
     settings = prepared(options.settings(data), port)
 
@@ -43,4 +43,4 @@ def up(data: str | None, port: int | None) -> None:
     interrupted = asyncio.run(until_interrupted(serve))
     if interrupted and not serving:
         raise click.exceptions.Exit(options.INTERRUPTED)
-    err(f"stopped; `diarchy up --data {settings.data}` goes on")
+    err(f"stopped; `{up_command(settings)}` goes on")

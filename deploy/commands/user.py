@@ -1,6 +1,7 @@
 """`diarchy user`: who may sign in."""
 
 import asyncio
+import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ def add(name: str, *, roles: tuple[str, ...], clearance: str | None, password_st
         "clearance": clearance or options.DEFAULT_CLEARANCE,
     }
     asyncio.run(_create(msgspec.convert(given, CreateUser), data))
-    err(f"{name} may sign in: diarchy token --user {name}")
+    where = f" --data {shlex.quote(data)}" if data else ""
+    err(f"{name} may sign in: diarchy token --user {name}{where}")
 
 
 async def _create(message: "CreateUser", data: str | None) -> None:

@@ -1,13 +1,22 @@
 """The command line as a process of its own: strange folders, closed pipes, full disks, no terminal."""
 
+import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from deploy.embedded.supervisor import standard_roles
+from deploy.settings import load
+from deploy.stack import announce
 
 DIARCHY = Path(sys.executable).with_name("diarchy")
 RUN_S_MAX = 30
@@ -54,7 +63,7 @@ def test_a_reader_that_has_enough_is_no_failure(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        argv = [DIARCHY, "doctor", "--json", "--data", tmp_path / "data"]
+        argv = [str(DIARCHY), "doctor", "--json", "--data", str(tmp_path / "data")]
         ended = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=RUN_S_MAX, check=False)  # noqa: S603
     finally:
         os.close(writing)
@@ -64,7 +73,7 @@ def test_a_reader_that_has_enough_is_no_failure(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full outside Linux")
 def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        argv = [DIARCHY, "doctor", "--json", "--data", tmp_path / "data"]
+        argv = [str(DIARCHY), "doctor", "--json", "--data", str(tmp_path / "data")]
         ended = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, timeout=RUN_S_MAX, check=False)  # noqa: S603
     assert ended.returncode == 1
     assert (
@@ -88,3 +97,65 @@ def test_without_a_terminal_the_other_way_to_give_a_password_is_named(words: tup
     assert ended.returncode == 2
     assert ended.stderr.endswith("there is no terminal to ask for the password at; give it with --password-stdin\n")
     assert "Warning" not in ended.stderr
+
+
+RUN = "0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d"
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """A gateway that takes a question and never answers it."""
+
+    asked = threading.Event()
+    over = threading.Event()
+    keys: ClassVar[list[str | None]] = []
+
+    def do_POST(self) -> None:
+        self.keys.append(self.headers["Idempotency-Key"])
+        if self.headers.get("Prefer") == "wait=0":
+            body = json.dumps({"correlation_id": RUN, "status_url": "/v1/x"}).encode()
+            self.send_response(202)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
+        self.asked.set()
+        self.over.wait(RUN_S_MAX)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def slow_gateway() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    _Slow.over.set()
+    server.shutdown()
+    server.server_close()
+    for event in (_Slow.asked, _Slow.over):
+        event.clear()
+    _Slow.keys.clear()
+
+
+@pytest.mark.parametrize("more", [(), ("--no-stream",)], ids=["stream", "no stream"])
+def test_an_interrupted_question_goes_on_and_its_asker_is_told_where(
+    more: tuple[str, ...], slow_gateway: str, tmp_path: Path
+) -> None:
+    argv = [str(DIARCHY), "ask", "Why?", *more, "--url", slow_gateway, "--token", "t"]
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:  # noqa: S603
+        assert _Slow.asked.wait(RUN_S_MAX)
+        asking.send_signal(signal.SIGINT)
+        printed, told = asking.communicate(timeout=RUN_S_MAX)
+    assert (asking.returncode, printed) == (130, "")
+    wanted = f"question {RUN} goes on, its answer is shown by: diarchy runs {RUN} --url {slow_gateway}"
+    assert told.splitlines()[-1] == f"interrupted; {wanted}"
+    assert len(set(_Slow.keys)) == 1
+
+
+def test_the_commands_in_hints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    folder = str(tmp_path / "my $data")
+    hints = [line for line in announce(load(environment={}, data=folder)) if "diarchy " in line]
+    assert len(hints) == 3
+    assert all(folder in shlex.split(hint) for hint in hints)
+    ended = result_of(DIARCHY, "publisher", "--data", folder, cwd=tmp_path)
+    assert f"`diarchy up --data '{folder}'`" in ended.stderr
