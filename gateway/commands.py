@@ -6,10 +6,8 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from msgspec import Struct
-
 from contracts.catalogue import decode_event
-from contracts.domains import Clearance, Domain
+from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import Permission
@@ -28,6 +26,17 @@ WRITE: dict[Domain, Permission] = {
     Domain.EMBEDDING: "system:admin",
     Domain.SYSTEM: "system:admin",
 }
+PARTITION_READ: dict[Partition, Permission | None] = {
+    "ceo_knowledge": None,
+    "shared_knowledge": None,
+    "sophia_business": "sophia:read",
+    "research_data": "sophia:read",
+    "artemis_technical": "artemis:read",
+    "code_knowledge": "artemis:read",
+    "agent_memories": "system:admin",
+    "swarm_coordination": "system:admin",
+}
+"""What reading (and writing) in a partition needs; None: any valid token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +50,6 @@ class Incoming(Generic[B]):
     id: str
     media_type: str = ""
     last_event_id: str = ""
-
-
-class Settled(Struct, frozen=True):
-    """There is nothing left to do: what is asked for is so already."""
-
-    reply: Struct | None
 
 
 async def nothing(_incoming: Incoming[None], _command: Command, _ended: Ended) -> None:
@@ -78,6 +81,19 @@ def label_of(principal: Principal, confidentiality: Clearance | None) -> Clearan
     if confidentiality > principal.clearance:
         raise ForbiddenError(f"you are cleared for {principal.clearance.value}, not for {confidentiality.value}")
     return confidentiality
+
+
+def may_read(principal: Principal, partition: Partition) -> bool:
+    """Whether this reader may know what is in the partition."""
+    permission = PARTITION_READ[partition]
+    return permission is None or principal.may(permission)
+
+
+def require_partition(principal: Principal, partition: Partition) -> None:
+    """Raise ForbiddenError naming the permission, unless this reader may know what is in the partition."""
+    permission = PARTITION_READ[partition]
+    if permission is not None:
+        principal.require(permission)
 
 
 def checked_deadline(deadline: datetime | None, now: datetime) -> datetime | None:

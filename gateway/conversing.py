@@ -16,7 +16,7 @@ from contracts.conversation import (
 from contracts.domains import Domain
 from contracts.http import Analysis, AskQuestion, CreateAnalysis, CreateSession, Session, Turn
 from contracts.subjects import ActorRef
-from gateway.commands import WRITE, Incoming, Settled, checked_deadline, event_of, label_of, named_actor, new_actor
+from gateway.commands import WRITE, Incoming, checked_deadline, event_of, label_of, named_actor, new_actor
 from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
@@ -65,17 +65,15 @@ async def create_session(incoming: Incoming[CreateSession]) -> Command:
     )
 
 
-async def end_session(incoming: Incoming[None]) -> Command | Settled:
+async def end_session(incoming: Incoming[None]) -> Command:
     actor, _, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
     incoming.principal.require(WRITE[actor.domain])
-    if head.ended:
-        return Settled(None)
     message = EndSession(by=incoming.principal.username)
     return Command(
         actor=actor,
         message=message,
         label=head.label,
-        status_path=f"/v1/sessions/{actor.id}",
+        status_path=f"/v1/runs/{incoming.id}",
         after=head.after(incoming.id),
     )
 

@@ -22,7 +22,16 @@ from contracts.knowledge import (
     UpdateKnowledge,
 )
 from contracts.subjects import ActorRef
-from gateway.commands import EXPIRES_YEAR_MAX, WRITE, Incoming, Settled, event_of, label_of, named_actor
+from gateway.commands import (
+    EXPIRES_YEAR_MAX,
+    WRITE,
+    Incoming,
+    event_of,
+    label_of,
+    may_read,
+    named_actor,
+    require_partition,
+)
 from gateway.execution import Command, Ended
 from gateway.heads import before_run
 from gateway.problems import NotFoundError, ValidationProblemError
@@ -45,6 +54,7 @@ class Held(Struct, frozen=True):
 
 async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
     item = derived_id(incoming.id, KNOWLEDGE_ITEM)
+    require_partition(incoming.principal, incoming.body.partition)
     _expiry(incoming.body)
     await _attached(incoming)
     return Command(
@@ -55,16 +65,15 @@ async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
     )
 
 
-async def update_knowledge(incoming: Incoming[Knowledge]) -> Command | Settled:
+async def update_knowledge(incoming: Incoming[Knowledge]) -> Command:
     principal = incoming.principal
+    require_partition(principal, incoming.body.partition)
     _expiry(incoming.body)
     await _attached(incoming)
     label = label_of(principal, incoming.body.confidentiality)
     actor, held = await _held(incoming)
     if held.knowledge is None:
         raise NotFoundError("knowledge item")
-    if held.knowledge == incoming.body:
-        return Settled(_item(actor, held, held.knowledge))
     message = UpdateKnowledge(by=principal.username, clearance=principal.clearance, knowledge=incoming.body)
     return Command(actor=actor, message=message, label=label, status_path=f"/v1/knowledge/{actor.id}", after=held.after)
 
@@ -74,7 +83,7 @@ async def delete_knowledge(incoming: Incoming[None]) -> Command:
     actor, held = await _held(incoming)
     message = DeleteKnowledge(by=principal.username, clearance=principal.clearance)
     return Command(
-        actor=actor, message=message, label=held.label, status_path=f"/v1/knowledge/{actor.id}", after=held.after
+        actor=actor, message=message, label=held.label, status_path=f"/v1/runs/{incoming.id}", after=held.after
     )
 
 
@@ -86,11 +95,14 @@ async def item_reply(incoming: Incoming[Knowledge], command: Command, ended: End
 
 
 async def _held(incoming: Incoming[Knowledge] | Incoming[None]) -> tuple[ActorRef, Held]:
-    """The item that is to be changed. Raises NotFoundError, also for one above the clearance or deleted by another request."""
+    """The item that is to be changed. Raises NotFoundError, also for one that the asker may not know of, and for one that
+    another request deleted."""
     actor = named_actor(Domain.CEO, KNOWLEDGE_ITEM, incoming.path["item"], "knowledge item")
     records = await incoming.services.log.read(subjects.log(actor))
     held = _fold(records)
     if held is None or held.label > incoming.principal.clearance:
+        raise NotFoundError("knowledge item")
+    if held.knowledge is not None and not may_read(incoming.principal, held.knowledge.partition):
         raise NotFoundError("knowledge item")
     if held.knowledge is None and records[-1].record.envelope.correlation != incoming.id:
         raise NotFoundError("knowledge item")
@@ -129,7 +141,7 @@ def _expiry(knowledge: Knowledge) -> None:
         raise ValidationProblemError("$.expires", f"must lie between 1971 and {EXPIRES_YEAR_MAX}")
 
 
-async def publish_fact(incoming: Incoming[AnyFact]) -> Command | Settled:
+async def publish_fact(incoming: Incoming[AnyFact]) -> Command:
     principal, fact = incoming.principal, incoming.body
     domain = next((known for known in Domain if known == incoming.path["domain"]), None)
     if domain is None:
@@ -142,17 +154,20 @@ async def publish_fact(incoming: Incoming[AnyFact]) -> Command | Settled:
     actor = named_actor(domain, SIGNAL, incoming.path["id"], "signal")
     label = label_of(principal, fact.confidentiality)
     records = await incoming.services.log.read(subjects.log(actor))
-    for stored in records:
-        event = event_of(stored)
-        if isinstance(event, SignalRecorded) and event.fact == fact:
-            return Settled(event_view(stored, body=True))
     status_path = f"/v1/events?domain={domain.value}&kind={SIGNAL}&id={actor.id}"
     after = before_run(records, incoming.id)
     return Command(actor=actor, message=fact, label=label, status_path=status_path, after=after)
 
 
-async def fact_reply(_incoming: Incoming[AnyFact], _command: Command, ended: Ended) -> EventView:
-    return event_view(ended.ending, body=True)
+async def fact_reply(incoming: Incoming[AnyFact], command: Command, ended: Ended) -> EventView:
+    """The event that holds the fact: this run's, or where the fact was known already the earlier one."""
+    if isinstance(event_of(ended.ending), SignalRecorded):
+        return event_view(ended.ending, body=True)
+    for stored in reversed(await incoming.services.log.read(subjects.log(command.actor))):
+        event = event_of(stored)
+        if isinstance(event, SignalRecorded) and event.fact == incoming.body:
+            return event_view(stored, body=True)
+    raise NotFoundError("event")
 
 
 async def _attached(incoming: Incoming[Knowledge]) -> None:

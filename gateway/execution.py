@@ -18,8 +18,9 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
 from contracts.http import EventView
 from contracts.ids import keyed_id, new_id
-from contracts.kernel import Refused, Unchanged
+from contracts.kernel import Refused
 from contracts.subjects import ActorRef
+from gateway.heads import KERNEL_TYPES
 from gateway.identity import Principal
 from gateway.problems import ProblemError, ValidationProblemError, refused
 from gateway.services import Services
@@ -29,7 +30,6 @@ from runtime.errors import UnavailableError
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_CHARS_MAX = 255
 _REFUSED = tag(Refused)
-_OWN_ENDS = frozenset({_REFUSED, tag(Unchanged)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +185,7 @@ class Execution:
             if envelope.causation == self._attempt.id:
                 self._check_key(envelope)
             self._records.append(stored)
-            ours = envelope.type in _OWN_ENDS and envelope.causation == self._attempt.id
+            ours = envelope.type in KERNEL_TYPES and envelope.causation == self._attempt.id
             if self._ended is None and (ours or envelope.type in self._ends):
                 self._ended = Ended(ending=stored, records=self._records)
 

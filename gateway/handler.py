@@ -15,7 +15,7 @@ from contracts.domains import Clearance
 from contracts.http import Pending
 from contracts.ids import new_id
 from gateway import reading
-from gateway.commands import Incoming, Settled
+from gateway.commands import Incoming
 from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
 from gateway.identity import Principal
 from gateway.problems import MEDIA_PROBLEM, ProblemError, document, problem_for
@@ -137,9 +137,6 @@ class Handler:
     ) -> None:
         request, response = exchange
         command = await action.build(incoming)
-        if isinstance(command, Settled):
-            write(response, route, command.reply)
-            return
         execution = Execution(self._services, command, attempt, frozenset(map(tag, action.ends)))
         await execution.begin()
         if reading.wants_stream(request, route):
@@ -195,8 +192,6 @@ def write(response: Response, route: Route, reply: Struct | bytes | None, *, sta
         response.status_code = 204
         return
     response.status_code = status or route.status
-    if response.status_code == 204:
-        response.status_code = 200
     response.content_type = route.media if isinstance(reply, bytes) else MEDIA_JSON
     response.data = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
 

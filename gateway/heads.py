@@ -7,26 +7,29 @@ import msgspec
 
 from contracts import subjects
 from contracts.catalogue import tag
-from contracts.conversation import SessionEnded, SessionStarted
+from contracts.conversation import SessionStarted
 from contracts.domains import Clearance
 from contracts.envelope import Stored
+from contracts.kernel import Refused, Unchanged
 from contracts.subjects import ActorRef
 from runtime.ports import EventLog
 
 HEADS_MAX = 2_000
+KERNEL_TYPES = frozenset({tag(Refused), tag(Unchanged)})
 _STARTED = tag(SessionStarted)
-_ENDED = tag(SessionEnded)
 
 
 class Head:
-    """How a session began, whether it has ended, where its log ends, and before which sequence each run begins."""
+    """How a session began, its label, where its log ends, and before which sequence each run begins.
 
-    __slots__ = ("ended", "label", "last", "runs", "started")
+    The label is the highest of all that was said; a message that was refused said nothing.
+    """
+
+    __slots__ = ("label", "last", "runs", "started")
 
     def __init__(self) -> None:
         self.started: SessionStarted | None = None
         self.label = Clearance.PUBLIC
-        self.ended = False
         self.last = 0
         self.runs: dict[str, int] = {}
 
@@ -40,10 +43,10 @@ class Head:
             if stored.sequence <= self.last:
                 continue
             envelope = stored.record.envelope
+            if envelope.type not in KERNEL_TYPES:
+                self.label = max(self.label, envelope.label)
             if envelope.type == _STARTED and self.started is None:
                 self.started = msgspec.json.decode(stored.record.body, type=SessionStarted)
-                self.label = envelope.label
-            self.ended = self.ended or envelope.type == _ENDED
             self.runs.setdefault(envelope.correlation, stored.sequence - 1)
             self.last = stored.sequence
 

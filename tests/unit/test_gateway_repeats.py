@@ -1,0 +1,121 @@
+"""The same again: at once from many, after the fact, or under a key that was used for something else."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+
+from contracts.catalogue import tag
+from contracts.envelope import Record
+from contracts.kernel import Unchanged
+from tests.gateway_world import World, run
+
+JSON = dict[str, Any]
+ITEM: JSON = {
+    "title": "Pricing",
+    "content": "prices rise",
+    "category": "strategic_planning",
+    "confidentiality": "internal",
+}
+FACT: JSON = {"type": "business_insight.v1", "title": "Deal", "text": "closed", "origin": "crm"}
+KEY = {"Idempotency-Key": "k"}
+AT_ONCE = 5
+QUICK_S = 2.0
+
+
+async def at_once(*requests: Any) -> list[httpx.Response]:
+    started = time.monotonic()
+    answers = await asyncio.gather(*requests)
+    assert time.monotonic() - started < QUICK_S
+    return list(answers)
+
+
+def test_identical_changes_at_once_all_succeed_quickly() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            path = (await ann.post("/v1/knowledge", json=ITEM)).headers["Location"]
+            changed = {**ITEM, "title": "Prices"}
+            puts = await at_once(*(ann.put(path, json=changed) for _ in range(AT_ONCE)))
+            assert [answer.status_code for answer in puts] == [200] * AT_ONCE
+            assert len({answer.text for answer in puts}) == 1
+            deletes = await at_once(*(ann.delete(path) for _ in range(AT_ONCE)))
+            assert {answer.status_code for answer in deletes} <= {204, 404}
+            assert [answer.status_code for answer in deletes].count(204) >= 1
+
+    run(body)
+
+
+def test_two_deletes_that_both_saw_the_item_both_succeed() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            path = (await ann.post("/v1/knowledge", json=ITEM)).headers["Location"]
+            publish, both = world.queue.publish, asyncio.Barrier(2)
+
+            async def together(subject: str, record: Record) -> None:
+                await both.wait()
+                await publish(subject, record)
+
+            world.queue.publish = together  # type: ignore[method-assign]
+            deletes = await at_once(ann.delete(path), ann.delete(path))
+            assert [answer.status_code for answer in deletes] == [204, 204]
+
+    run(body)
+
+
+def test_ends_of_a_session_at_once_all_succeed_quickly() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            path = (await ann.post("/v1/sessions", json={"domain": "sophia"})).headers["Location"]
+            ends = await at_once(*(ann.delete(path) for _ in range(AT_ONCE)))
+            assert [answer.status_code for answer in ends] == [204] * AT_ONCE
+
+    run(body)
+
+
+def test_identical_facts_at_once_are_one_event() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            facts = await at_once(*(ann.post("/v1/events/sophia/signal/x", json=FACT) for _ in range(AT_ONCE)))
+            assert [answer.status_code for answer in facts] == [201] * AT_ONCE
+            assert len({answer.text for answer in facts}) == 1
+            assert facts[0].json()["type"] == "signal.recorded.v1"
+
+    run(body)
+
+
+def test_a_key_is_bound_to_its_body_even_where_nothing_is_left_to_do() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            path = (await ann.post("/v1/knowledge", json=ITEM)).headers["Location"]
+            first, second = {**ITEM, "title": "one"}, {**ITEM, "title": "two"}
+            assert (await ann.put(path, json=first, headers=KEY)).status_code == 200
+            assert (await ann.put(path, json=second)).status_code == 200
+            reused = await ann.put(path, json=second, headers=KEY)
+            assert (reused.status_code, reused.json()["type"]) == (422, "urn:diarchy:problem:key-reused")
+            assert (await ann.put(path, json=first, headers=KEY)).json()["knowledge"]["title"] == "one"
+            unchanged = {"Idempotency-Key": "u"}
+            assert (await ann.put(path, json=second, headers=unchanged)).status_code == 200
+            assert (await ann.put(path, json=first, headers=unchanged)).status_code == 422
+
+            signal = "/v1/events/sophia/signal/x"
+            other = {**FACT, "title": "Other"}
+            assert (await ann.post(signal, json=FACT, headers=KEY)).status_code == 201
+            assert (await ann.post(signal, json=other)).status_code == 201
+            assert (await ann.post(signal, json=other, headers=KEY)).status_code == 422
+
+    run(body)
+
+
+def test_an_unchanged_fact_is_answered_with_the_event_that_holds_it() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            signal = "/v1/events/sophia/signal/x"
+            made = await ann.post(signal, json=FACT)
+            again = await ann.post(signal, json=FACT, headers=KEY)
+            assert (again.status_code, again.json()) == (201, made.json())
+            assert (await ann.post(signal, json=FACT, headers=KEY)).json() == made.json()
+            unchanged = (await ann.get("/v1/events", params={"type": tag(Unchanged)})).json()["events"]
+            assert len(unchanged) == 1
+
+    run(body)
