@@ -52,6 +52,14 @@ class RefusedError(UnavailableError):
         self.code = code
 
 
+class SilenceError(UnavailableError):
+    """The broker is there, but nobody listens on the subject or replies in time: `reason` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("broker", reason)
+        self.reason = reason
+
+
 class ApiError(Struct):
     err_code: int = 0
     description: str = ""
@@ -219,7 +227,7 @@ class Broker:
         headers: dict[str, str] | None = None,
         timeout_s: float = REQUEST_S_MAX,
     ) -> Msg:
-        """The first reply. Raises UnavailableError: nobody listens, no reply in time, connection lost."""
+        """The first reply. Raises SilenceError, UnavailableError where the connection is lost."""
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
 
         def take(msg: Msg) -> None:
@@ -228,7 +236,7 @@ class Broker:
 
         msg = await self._await(subject, body, headers, timeout_s, take, answer)
         if not msg.data and msg.headers and msg.headers.get("Status") == "503":
-            raise UnavailableError("broker", f"nobody answers on {subject}")
+            raise SilenceError(f"nobody answers on {subject}")
         return msg
 
     async def collect(self, subject: str, body: bytes, *, timeout_s: float = REQUEST_S_MAX) -> list[Msg]:
@@ -275,7 +283,7 @@ class Broker:
         self._replies[token] = take
         self._pending.add(answer)
         timer = asyncio.get_running_loop().call_later(
-            timeout_s, _fail, answer, f"no answer on {subject} in {timeout_s} s"
+            timeout_s, _fail, answer, SilenceError(f"no answer on {subject} in {timeout_s} s")
         )
         try:
             await self.publish(subject, body, reply=self._inbox + token, headers=headers)
@@ -310,7 +318,7 @@ class Broker:
             _log.warning("connection to the broker lost; reconnecting")
         self._connected.clear()
         for answer in list(self._pending):
-            _fail(answer, "connection lost")
+            _fail(answer, UnavailableError("broker", "connection lost"))
         for listener in list(self.on_lost):
             listener()
 
@@ -321,9 +329,9 @@ class Broker:
         self._connected.set()
 
 
-def _fail(answer: asyncio.Future[Any], reason: str) -> None:
+def _fail(answer: asyncio.Future[Any], error: UnavailableError) -> None:
     if not answer.done():
-        answer.set_exception(UnavailableError("broker", reason))
+        answer.set_exception(error)
 
 
 def parse_header_lines(raw: bytes) -> dict[str, str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from adapters.jetstream import Broker, Msg
+from adapters.jetstream import Broker, Msg, SilenceError
+from contracts import subjects
 from runtime.errors import InvalidError, OutcomeError, UnavailableError
 from runtime.ports import Handler
 from runtime.telemetry import SPAN_RPC, SPAN_SERVE, NoTelemetry, Telemetry
@@ -37,7 +38,10 @@ class NatsRpc:
     async def call(self, subject: str, body: bytes, *, timeout_s: float) -> bytes:
         with self._telemetry.span(SPAN_RPC, attributes={"subject": subject}) as span:
             headers = {"traceparent": span.traceparent} if span.traceparent else None
-            msg = await self._broker.request(subject, body, headers=headers, timeout_s=timeout_s)
+            try:
+                msg = await self._broker.request(subject, body, headers=headers, timeout_s=timeout_s)
+            except SilenceError as silence:
+                raise UnavailableError(subjects.served_by(subject), silence.reason) from silence
             name = (msg.headers or {}).get(ERROR_HEADER)
             if name is None:
                 return msg.data

@@ -277,12 +277,14 @@ class MemoryRpc:
         with self._telemetry.span(SPAN_RPC, attributes={"subject": subject}) as span:
             service = self._broker.services.get(subject)
             if service is None:
-                raise UnavailableError("broker", f"nobody answers on {subject}")
+                raise UnavailableError(subjects.served_by(subject), f"nobody answers on {subject}")
             try:
                 async with asyncio.timeout(timeout_s):
                     return await service(body, span.traceparent)
             except TimeoutError:
-                raise UnavailableError("broker", f"no answer on {subject} in {timeout_s} s") from None
+                raise UnavailableError(
+                    subjects.served_by(subject), f"no answer on {subject} in {timeout_s} s"
+                ) from None
 
     async def serve(self, subject: str, handler: Handler) -> None:
         free = asyncio.Semaphore(CALLS_MAX)

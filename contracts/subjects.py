@@ -151,6 +151,11 @@ def service(domain: Domain, name: str) -> str:
     return f"{domain.value}.rpc.{name}"
 
 
+def served_by(subject: str) -> str:
+    """Who answers on a service's subject, for people: `embedding service`."""
+    return f"{subject.partition('.')[0]} service"
+
+
 def metrics(role: str) -> str:
     """Core request/reply subject on which a role's process gives its metrics as Prometheus text."""
     return service(Domain.SYSTEM, f"metrics.{role}")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ BODY_CHARS_MAX = 64_000
 
 Handle = Callable[[Delivery], Awaitable[None]]
 Abandon = Callable[[Delivery, str], Awaitable[None]]
+WAITING_TOLD_S = 5.0  # between two warnings that deliveries wait for something that is down
 KINDS_MAX = 64  # with slots of their own; publishers outside may invent more
 
 
@@ -54,6 +56,8 @@ class Consumer:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._mailboxes: dict[tuple[str, ...], deque[Delivery]] = {}
         self._held: dict[int, Delivery] = {}
+        self._waiting: set[int] = set()
+        self._told_waiting = -WAITING_TOLD_S
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -96,6 +100,7 @@ class Consumer:
                 await self._settle(delivery)
             mailbox.popleft()
             del self._held[delivery.sequence]
+            self._waiting.discard(delivery.sequence)
         del self._mailboxes[actor]
 
     def _slots_of(self, kind: str) -> asyncio.Semaphore:
@@ -116,7 +121,7 @@ class Consumer:
             except (MalformedError, NonDeterministicError) as error:
                 return await self._bury(delivery, f"{type(error).__name__}: {error}", attempts + 1, "")
             except UnavailableError as error:
-                _logger.warning("%s waits: %s", delivery.subject, error)
+                self._tell_waiting(delivery, error)
             except ConflictError as error:
                 conflicts += 1
                 if conflicts >= self._limits.conflicts_max:
@@ -130,6 +135,15 @@ class Consumer:
                     )
             waits += 1
             await asyncio.sleep(self._pause_s(waits))
+
+    def _tell_waiting(self, delivery: Delivery, error: UnavailableError) -> None:
+        """Warn of the first, then every 5 s of one and of how many others: what is down is waited for by everybody."""
+        self._waiting.add(delivery.sequence)
+        now = time.monotonic()
+        if now - self._told_waiting >= WAITING_TOLD_S:
+            self._told_waiting = now
+            others = len(self._waiting) - 1
+            _logger.warning("%s waits%s: %s", delivery.subject, f", {others} more do" if others else "", error)
 
     def _pause_s(self, waits: int) -> float:
         """Exponential back-off with full jitter (AWS Architecture Blog, 2015)."""

@@ -33,7 +33,9 @@ def test_a_call_is_answered(run: Run) -> None:
 def test_nobody_there_is_known_at_once(run: Run) -> None:
     async def scenario(world: World) -> None:
         async with asyncio.timeout(2):
-            with pytest.raises(UnavailableError):
+            with pytest.raises(
+                UnavailableError, match=rf"^embedding service is unavailable: nobody answers on {SUBJECT}$"
+            ):
                 await world.rpc(None).call(SUBJECT, b"", timeout_s=30)
 
     run(scenario)
@@ -48,7 +50,9 @@ def test_a_late_answer_is_none(run: Run) -> None:
             return body
 
         await rpc.serve(SUBJECT, hang)
-        with pytest.raises(UnavailableError):
+        with pytest.raises(
+            UnavailableError, match=rf"^embedding service is unavailable: no answer on {SUBJECT} in 0.05 s$"
+        ):
             await rpc.call(SUBJECT, b"", timeout_s=0.05)
 
     run(scenario)

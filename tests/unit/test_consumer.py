@@ -1,0 +1,83 @@
+"""What a consumer says while what it needs is down."""
+
+import asyncio
+import logging
+
+import msgspec
+import pytest
+
+from adapters.memory import MemoryBroker, MemoryQueue
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Envelope, Record
+from contracts.ids import new_id
+from contracts.subjects import ActorRef
+from deploy.clock import now
+from runtime.consumer import WAITING_TOLD_S, Consumer
+from runtime.errors import UnavailableError
+from runtime.ports import Delivery
+from runtime.telemetry import NoTelemetry
+from tests.kernel_world import LIMITS, Note
+
+WAITING = 20
+
+
+async def _publish(queue: MemoryQueue, name: str) -> None:
+    identity = new_id()
+    envelope = Envelope(
+        id=identity,
+        type=tag(Note),
+        time=now(),
+        correlation=identity,
+        principal="ann",
+        source=Domain.SYSTEM,
+        target=Domain.CEO,
+        clearance=Clearance.RESTRICTED,
+    )
+    actor = ActorRef(Domain.CEO, "counter", name)
+    await queue.publish(subjects.inbox(actor), Record(envelope, msgspec.json.encode(Note(text="x"))))
+
+
+async def _nobody(_delivery: Delivery, _reason: str) -> None: ...
+
+
+def test_what_is_down_is_told_once_and_then_now_and_again_with_how_many_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        tries: dict[str, int] = {}
+        tried, done, up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        handled: set[str] = set()
+
+        async def handle(delivery: Delivery) -> None:
+            tries[delivery.subject] = tries.get(delivery.subject, 0) + 1
+            if len(tries) == WAITING and min(tries.values()) >= 3:
+                tried.set()
+            if not up.is_set():
+                raise UnavailableError("embedding service", "nobody answers")
+            handled.add(delivery.subject)
+            if len(handled) == WAITING:
+                done.set()
+
+        consumer = Consumer(queue, (Domain.CEO, "inbox"), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        for number in range(WAITING):
+            await _publish(queue, f"c{number}")
+        await tried.wait()
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].endswith(".c0 waits: embedding service is unavailable: nobody answers")
+        consumer._told_waiting -= WAITING_TOLD_S
+        tries.clear()
+        tried.clear()
+        await tried.wait()
+        assert len(caplog.messages) == 2
+        assert f" waits, {WAITING - 1} more do: embedding service is unavailable" in caplog.messages[1]
+        up.set()
+        await done.wait()
+        await consumer.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
