@@ -44,12 +44,17 @@ Progress = Callable[[int, int], None]
 
 
 async def rebuild(
-    projection: AnyProjection, log: EventLog, read_models: ReadModels, progress: Progress | None = None
+    projection: AnyProjection,
+    log: EventLog,
+    read_models: ReadModels,
+    progress: Progress | None = None,
+    *,
+    replace: bool = False,
 ) -> Rebuilt:
     """Build anew, compare, swap; the serving build goes on all the while except for the last records and the comparison.
 
-    Raises UnequalError (nothing swapped) where the serving build is of the same version but has other rows,
-    RebuildingError while another rebuild of it runs, UnavailableError.
+    Raises UnequalError (nothing swapped) where the serving build is of the same version but has other rows, unless it is to
+    be replaced whatever it holds, RebuildingError while another rebuild of it runs, UnavailableError.
     """
     started = time.monotonic()
     meter = _Meter(progress)
@@ -64,7 +69,7 @@ async def rebuild(
                     async for batch in batches:
                         await _fold(projection, batch, into, meter)
             checks = await settlement.check()
-            if compared:
+            if compared and not replace:
                 _demand_equal(projection, checks)
             await settlement.swap()
     seconds = time.monotonic() - started

@@ -38,18 +38,22 @@ class _Result(Struct, frozen=True, kw_only=True):
 @click.command(short_help="Fold read models anew, compare, swap")
 @click.argument("projections", nargs=-1, metavar="[PROJECTION]...")
 @click.option("--all", "every", is_flag=True, help="Every projection.")
+@click.option("--replace", is_flag=True, help="Swap also where the rows differ: repairs a damaged table.")
 @options.data_option
 @options.json_option
-def rebuild(projections: tuple[str, ...], *, every: bool, data: str | None, as_json: bool) -> None:
+def rebuild(projections: tuple[str, ...], *, every: bool, replace: bool, data: str | None, as_json: bool) -> None:
     """Fold projections anew from the logs beside the serving tables, compare row by row, and swap.
 
     Traffic may go on meanwhile. Where a rebuilt table differs from the serving one, nothing is swapped and the exit status is
-    1. Projections: analyses, collaborations, knowledge, messages, runs, sessions, users.
+    1; with --replace it is swapped all the same, and the difference shown.
+
+    Projections: analyses, collaborations, knowledge, messages, runs, sessions, users.
 
     \b
     Examples:
       diarchy rebuild --all
       diarchy rebuild sessions messages --json
+      diarchy rebuild runs --replace
     """
     from deploy.client import pretty_json
     from projections.catalogue import PROJECTIONS
@@ -62,17 +66,19 @@ def rebuild(projections: tuple[str, ...], *, every: bool, data: str | None, as_j
         raise click.UsageError("name the projections to rebuild, or --all")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     wanted = [known[name] for name in dict.fromkeys(projections)] or list(PROJECTIONS)
-    results = asyncio.run(_rebuild(wanted, options.stack_settings(data)))
+    results = asyncio.run(_rebuild(wanted, options.stack_settings(data), replace=replace))
     if as_json:
         click.echo(pretty_json(results))
     else:
         _show(results)
     failed = sorted({result.projection for result in results if result.error})
     if failed:
-        raise options.FailedError(f"not swapped: {', '.join(failed)}; the serving tables are as they were")
+        raise options.FailedError(
+            f"not swapped: {', '.join(failed)}; the serving tables are as they were; --replace swaps where rows differ"
+        )
 
 
-async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings") -> list[_Result]:
+async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings", *, replace: bool) -> list[_Result]:
     from adapters.jetstream_log import JetStreamLog
     from adapters.postgres import Postgres
     from adapters.postgres_read_models import PostgresReadModels
@@ -101,7 +107,7 @@ async def _rebuild(wanted: "list[AnyProjection]", settings: "Settings") -> list[
                         steps.advance(step, done, total=of, rate=rate)
 
                     try:
-                        done = await rebuilt(projection, log, read_models, progress)
+                        done = await rebuilt(projection, log, read_models, progress, replace=replace)
                     except (UnequalError, ConflictError) as error:
                         failure = _Result(projection=projection.name, version=projection.version, error=str(error))
                         results.append(failure)
@@ -136,6 +142,11 @@ def _show(results: list[_Result]) -> None:
     from deploy.progress import err, show
     from deploy.rendering import table
 
+    for result in results:
+        if result.compared and result.swapped and not result.equal:
+            err(
+                f"{result.table} differed and was replaced: {result.rows:,} rows rebuilt, {result.live_rows:,} were serving"
+            )
     shown = table(None)
     for name in ("Table", "Events", "Rows", "Serving", "Checksum", "Equal", "Swapped", "Seconds"):
         right = name in ("Events", "Rows", "Serving", "Seconds")

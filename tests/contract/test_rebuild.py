@@ -102,6 +102,26 @@ def test_an_unequal_rebuild_swaps_nothing_and_names_the_table() -> None:
     asyncio.run(scenario())
 
 
+def test_a_damaged_table_is_repaired_by_a_rebuild_that_may_replace_it() -> None:
+    async def scenario() -> None:
+        history = History(2)
+        await history.some(300)
+        async with database() as postgres, projecting(history, postgres) as reached:
+            models, sound = PostgresReadModels(postgres), await contents(postgres)
+            for damage in ("DELETE FROM {} WHERE domain = 'sophia' AND sequence = 1", "DROP TABLE {} CASCADE"):
+                async with postgres.connection() as connection:
+                    await connection.execute(damage.format(f"{(await schemas(postgres, 'runs'))[-1]}.runs"))
+                result = await rebuild(RUNS, history.log, models, replace=True)
+                assert result.compared
+                assert [check.equal for check in result.tables] == [False]
+                assert await contents(postgres) == sound
+            await history.some(50)
+            await reached.all_of(history.log)
+            assert (await rebuild(RUNS, history.log, models)).tables[0].equal
+
+    asyncio.run(scenario())
+
+
 def test_the_previous_build_is_kept_older_ones_go_and_a_rollback_is_caught_up() -> None:
     async def scenario() -> None:
         history = History(3)
