@@ -72,7 +72,9 @@ async def wire_gateway(plant: Plant) -> None:
         ),
     )
     plant.parts.append(Opened(close=postgres.close))
-    plant.parts.append(FirstAdministrator(plant))
+    administrator = FirstAdministrator(plant)
+    plant.parts.append(administrator)
+    plant.watched.append(administrator.failed)
     plant.parts.append(GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port))
 
 
@@ -117,6 +119,12 @@ class FirstAdministrator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    async def failed(self) -> None:
+        """Raise what kept him from being made; otherwise never return: that he exists is no reason to end the process."""
+        if self._task is not None:
+            await self._task
+        await asyncio.Event().wait()
 
     async def _ensure(self) -> None:
         username = self._plant.settings.gateway.admin_username

@@ -104,10 +104,8 @@ class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8420
     jwt_key: str = ""
-    token_s: Annotated[int, Meta(ge=1)] = 3600
     admin_username: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,128}$")] = "admin"
     admin_password: Secret = Secret()
-    cors_origins: tuple[str, ...] = ()
 
 
 class Telemetry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
