@@ -168,4 +168,4 @@ def test_back_off_doubles_to_its_cap_and_forgets_after_health() -> None:
 
 
 def test_the_standard_roles_are_one_process_each() -> None:
-    assert [role.argv[1:] for role in standard_roles(["gateway"])] == [("-m", "deploy", "run", "gateway")]
+    assert [role.argv[1:] for role in standard_roles(["gateway"])] == [("-P", "-m", "deploy", "run", "gateway")]
