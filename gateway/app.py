@@ -1,6 +1,7 @@
 """The ASGI application: the rows as paths of a Falcon app, and the answers to everything that is no row's."""
 
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,15 @@ from falcon.asgi import Request, Response
 
 from contracts.ids import new_id
 from gateway.docs_page import docs_page
-from gateway.handler import CORRELATION_HEADER, Handler, Responder, refuse
+from gateway.handler import CORRELATION_HEADER, SLOT, Handler, Responder, refuse
 from gateway.openapi import openapi_document
 from gateway.problems import problem_for
 from gateway.routes import ROUTES, Answers, Route
 from gateway.services import Services
-from gateway.streaming import Streams
+from gateway.streaming import Slot, Streams
 
+AsgiReceive = Callable[[], Awaitable[dict[str, Any]]]
+AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -33,13 +36,22 @@ class Gateway:
 
     def __init__(self, services: Services) -> None:
         settings = services.settings
-        self.streams = Streams(streams_max=settings.streams_max, heartbeat_s=settings.heartbeat_s)
+        self.streams = Streams(streams_max=settings.streams_max, heartbeat_s=settings.heartbeat_s, clock=services.clock)
         self._handler = Handler(services, self.streams)
-        self.app = falcon.asgi.App(middleware=[_SecurityHeaders()])
-        self.app.req_options.keep_blank_qs_values = True
-        self.app.add_error_handler(Exception, self._unrouted)
-        self.app.add_error_handler(falcon.HTTPError, self._unrouted)  # The framework has its own handler for these.
+        self._app = falcon.asgi.App(middleware=[_SecurityHeaders()])
+        self._app.req_options.keep_blank_qs_values = True
+        self._app.add_error_handler(Exception, self._unrouted)
+        self._app.add_error_handler(falcon.HTTPError, self._unrouted)  # The framework has its own handler for these.
         self._add([*table(metrics_open=settings.metrics_open), *_documents()])
+
+    async def app(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
+        """The ASGI application. A stream's place is free again whichever way its request ends."""
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            slot: Slot | None = scope.get(SLOT)
+            if slot is not None:
+                slot.release()
 
     def _add(self, routes: list[Route]) -> None:
         by_path: dict[str, list[Route]] = defaultdict(list)
@@ -52,7 +64,7 @@ class Gateway:
                 setattr(resource, f"on_{row.method.lower()}", responder)
                 if row.method == "GET":
                     resource.on_head = responder  # The framework leaves the body out and keeps its length.
-            self.app.add_route(path, resource)
+            self._app.add_route(path, resource)
 
     async def _unrouted(self, request: Request, response: Response, error: Exception, _params: dict[str, Any]) -> None:
         correlation = new_id()

@@ -16,7 +16,7 @@ from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
-from contracts.http import EventView
+from contracts.http import EventView, Pending
 from contracts.ids import keyed_id, new_id
 from contracts.kernel import Refused
 from contracts.subjects import ActorRef
@@ -105,6 +105,11 @@ class Execution:
     def domain(self) -> Domain:
         return self._command.actor.domain
 
+    @property
+    def pending(self) -> Pending:
+        """What is said of the run while it is not known how it ends."""
+        return Pending(correlation_id=self._attempt.id, status_url=self._command.status_path)
+
     async def begin(self) -> None:
         """Return when the command is stored durably or was before. Raises ProblemError when the key was used otherwise."""
         if self._attempt.key:
@@ -130,6 +135,23 @@ class Execution:
         except UnavailableError:
             return None
         return await self._settled(self._ended)
+
+    async def accepted(self, seconds: float) -> None:
+        """Return when the run has its first record and the read models have it, too, at the latest after `seconds`.
+
+        Raises ProblemError for a refusal.
+        """
+        until = time.monotonic() + seconds
+        try:
+            while not self._records and (remaining := until - time.monotonic()) > 0:
+                if await self._services.log.wait(self._subject, after=self._last, timeout_s=remaining):
+                    await self._read()
+        except UnavailableError:
+            return
+        if self._ended is not None:
+            _raise_refusal(self._ended)
+        if self._records and (remaining := until - time.monotonic()) > 0:
+            await self._services.watch.reached(self.domain, self._records[0].sequence, timeout_s=remaining)
 
     async def progress(self, after: int) -> AsyncIterator[EventView | Ended]:
         """Every event of the run above `after` in the actor's log, and of other domains as the read model has them.
@@ -168,9 +190,7 @@ class Execution:
         return sorted(fresh.values(), key=lambda view: (view.time, view.domain, view.sequence))
 
     async def _settled(self, ended: Ended) -> Ended:
-        if ended.ending.record.envelope.type == _REFUSED:
-            refusal = msgspec.json.decode(ended.ending.record.body, type=Refused)
-            raise refused(refusal.code, refusal.reason)
+        _raise_refusal(ended)
         await self._services.watch.reached(
             self.domain, ended.ending.sequence, timeout_s=self._services.settings.projection_wait_s
         )
@@ -218,3 +238,9 @@ class Execution:
             traceparent=attempt.traceparent,
         )
         return Record(envelope, msgspec.json.encode(command.message))
+
+
+def _raise_refusal(ended: Ended) -> None:
+    if ended.ending.record.envelope.type == _REFUSED:
+        refusal = msgspec.json.decode(ended.ending.record.body, type=Refused)
+        raise refused(refusal.code, refusal.reason)

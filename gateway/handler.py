@@ -2,30 +2,30 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from falcon.asgi import Request, Response
+from falcon.asgi import Request, Response, SSEvent
 from msgspec import Struct
 
 from contracts.catalogue import tag
 from contracts.domains import Clearance
-from contracts.http import Pending
 from contracts.ids import new_id
 from gateway import reading
 from gateway.commands import Incoming
 from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
-from gateway.identity import Principal
-from gateway.problems import MEDIA_PROBLEM, ProblemError, document, problem_for
+from gateway.identity import EXPIRED, Principal
+from gateway.problems import MEDIA_PROBLEM, ProblemError, UnauthenticatedError, document, problem_for
 from gateway.routes import MEDIA_JSON, Answers, Does, Route
 from gateway.services import Services
-from gateway.streaming import Streams, command_events, log_events
+from gateway.streaming import Streams, command_events, log_events, problem_event
 from runtime.telemetry import REQUEST_SECONDS, REQUESTS_TOTAL, SPAN_REQUEST, Span
 
 CORRELATION_HEADER = "Diarchy-Correlation-Id"
 LAST_EVENT_ID = "Last-Event-ID"
+SLOT = "diarchy.slot"
 ANONYMOUS = Principal(username="", roles=(), clearance=Clearance.PUBLIC)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -103,7 +103,7 @@ class Handler:
         settings = self._services.settings
         stream = reading.wants_stream(request, route)
         if stream:
-            self._streams.admit()
+            request.scope[SLOT] = self._streams.admit(asker.principal.username)
         body = await reading.body_of(
             request, route, json_bytes_max=settings.body_bytes_max, file_bytes_max=settings.file_bytes_max
         )
@@ -119,9 +119,8 @@ class Handler:
         )
         match route.action:
             case Answers(answer=_, live=live) if stream and live is not None:
-                _open_stream(response)
                 events = log_events(live(incoming), instance=request.path, correlation=asker.run)
-                response.sse = self._streams.guarded(events)
+                self._open_stream(events, incoming, request, response)
             case Answers(answer=answer):
                 write(response, route, await answer(incoming))
             case Does() as action:
@@ -140,22 +139,23 @@ class Handler:
         execution = Execution(self._services, command, attempt, frozenset(map(tag, action.ends)))
         await execution.begin()
         if reading.wants_stream(request, route):
-            self._stream(action, incoming, command, execution, exchange)
+            self._follow(action, incoming, command, execution, exchange)
             return
         settings = self._services.settings
         seconds, applied = reading.wait_seconds(request, settings.wait_s, settings.wait_s_max)
+        seconds = min(seconds, self._streams.seconds_until(incoming.principal.expires))
         if applied:
             response.set_header("Preference-Applied", applied)
         ended = await self._streams.unless_stopping(execution.wait(seconds))
         if ended is None:
-            pending = Pending(correlation_id=attempt.id, status_url=command.status_path)
-            write(response, route, pending, status=202)
+            await self._streams.unless_stopping(execution.accepted(settings.accepted_s_max))
+            write(response, route, execution.pending, status=202)
         else:
             write(response, route, await action.reply(incoming, command, ended))
         if response.status_code in (201, 202):
             response.set_header("Location", quote(command.status_path, safe="/?&=-_"))
 
-    def _stream(
+    def _follow(
         self,
         action: Does,
         incoming: Incoming[Any],
@@ -170,8 +170,19 @@ class Handler:
 
         after = int(incoming.last_event_id[:18]) if incoming.last_event_id[:18].isdecimal() else 0
         events = command_events(execution, reply, after=after, instance=request.path, correlation=incoming.id)
-        _open_stream(response)
-        response.sse = self._streams.guarded(events)
+        self._open_stream(events, incoming, request, response)
+
+    def _open_stream(
+        self, events: AsyncIterator[SSEvent], incoming: Incoming[Any], request: Request, response: Response
+    ) -> None:
+        """Answer with the events, as long as the asker's token is valid."""
+        expired = problem_event(UnauthenticatedError(EXPIRED), instance=request.path, correlation=incoming.id)
+        response.status_code = 200
+        for name, value in _STREAM_HEADERS.items():
+            response.set_header(name, value)
+        response.sse = self._streams.guarded(
+            events, request.scope[SLOT], until=incoming.principal.expires, last=expired
+        )
 
 
 class _Asker(Struct, frozen=True):
@@ -203,12 +214,6 @@ async def refuse(problem: ProblemError, request: Request, response: Response, co
     response.content_type = MEDIA_PROBLEM
     response.data = document(problem, instance=request.path, correlation=correlation)
     for name, value in problem.headers.items():
-        response.set_header(name, value)
-
-
-def _open_stream(response: Response) -> None:
-    response.status_code = 200
-    for name, value in _STREAM_HEADERS.items():
         response.set_header(name, value)
 
 

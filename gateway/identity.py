@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import jwt
@@ -25,6 +25,7 @@ TOKEN_CHARS_MAX = 8_192
 TOKENS_REMEMBERED_MAX = 4_096
 VERIFICATIONS_MAX = 2
 VERIFICATIONS_WAITING_MAX = 64
+EXPIRED = "the token has expired"
 _ALGORITHM = "EdDSA"
 
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
@@ -47,11 +48,12 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """An authenticated asker: his name, roles and clearance, as his token says."""
+    """An authenticated asker: his name, roles and clearance, as his token says, and when it `expires`."""
 
     username: str
     roles: tuple[Role, ...]
     clearance: Clearance
+    expires: datetime | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -112,7 +114,8 @@ class Tokens:
         if known is not None and time.time() < known[0]:
             return known[1]
         claims = self._claims(token)
-        principal = Principal(username=claims.sub, roles=claims.roles, clearance=claims.clearance)
+        expires = datetime.fromtimestamp(claims.exp, UTC)
+        principal = Principal(username=claims.sub, roles=claims.roles, clearance=claims.clearance, expires=expires)
         self._verified[token] = claims.exp, principal
         if len(self._verified) > TOKENS_REMEMBERED_MAX:
             self._verified.popitem(last=False)
@@ -132,7 +135,7 @@ class Tokens:
             )
             return msgspec.convert(claims, _Claims)
         except jwt.ExpiredSignatureError as error:
-            raise UnauthenticatedError("the token has expired") from error
+            raise UnauthenticatedError(EXPIRED) from error
         except (jwt.PyJWTError, msgspec.ValidationError) as error:
             raise UnauthenticatedError("the token is not valid") from error
 

@@ -30,7 +30,7 @@ PROBLEMS: dict[int, str] = {
     413: "The body is over the limit.",
     415: "The body is not JSON.",
     422: "A field is wrong (`errors` names it), or an Idempotency-Key was used for another request.",
-    429: "Refused: a limit is reached; Retry-After says when to try again.",
+    429: "A limit is reached; Retry-After says when to try again.",
     500: "A fault of ours; the log has the cause.",
     502: "Accepted, tried and failed for good; `detail` says why.",
     503: "A dependency is down or we are full; Retry-After says when to try again.",
@@ -39,11 +39,14 @@ _DESCRIPTION = """Ask Sophia (business) and Artemis (technical) questions; every
 can be read back and be proved.
 
 **Waiting.** Commands answer when they are done, at most `Prefer: wait=N` seconds later (default 30, at most 120); then, or \
-at once with `Prefer: respond-async`, with 202 and a `status_url`. With `Accept: text/event-stream` they send `progress` \
-events and at last one `answer` or `problem`.
+at once with `Prefer: respond-async`, with 202 and a `status_url`, as soon as something is found there (a second at most; a \
+refusal known by then is the answer). With `Accept: text/event-stream` they send `progress` events and at last one `answer` \
+or `problem`, or `pending` (as with 202) when we can follow them no longer. Streams and waits end with your token; you may \
+have a tenth of a gateway's streams (else 429).
 
 **Repeating.** With an `Idempotency-Key` a command is done once, however often it is sent; a repeat gets the first one's \
-result. The key is bound to asker, method, path and body.
+result. The key is bound to asker, method, path and body. Operations that record nothing (signing in, searching, storing a \
+file under its digest) take no key: repeat them as you like.
 
 **Clearance.** Nothing above your clearance is shown, in any form; what you may not know of does not exist (404).
 
@@ -142,6 +145,8 @@ def _problems(row: Route) -> list[int]:
         found |= {408, 413}
     if row.request not in (None, bytes):
         found |= {415}
+    if row.streams:
+        found |= {429}
     if isinstance(row.action, Does):
         found |= {404, 409, 410, 429, 502}
     return sorted(found)
@@ -198,7 +203,7 @@ def _inlined(field: JsonObject, components: JsonObject) -> JsonObject:
 
 def _header_parameters(row: Route) -> list[JsonObject]:
     parameters: list[JsonObject] = []
-    if row.method == "POST" or isinstance(row.action, Does):
+    if isinstance(row.action, Does):
         key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
         parameters.append(_header("Idempotency-Key", key, "Makes a repeat of this request harmless."))
     if isinstance(row.action, Does):
@@ -214,8 +219,10 @@ def _header(name: str, schema: JsonObject, description: str) -> JsonObject:
 
 def _stream_text(row: Route) -> str:
     if isinstance(row.action, Does):
-        return "`progress` events (EventView), then one `answer` (the reply) or `problem` (Problem)."
-    return "`event` events (EventView), without end."
+        return (
+            "`progress` events (EventView), then one `answer` (the reply), `problem` (Problem) or `pending` (Pending)."
+        )
+    return "`event` events (EventView) until your token expires, then one `problem` (Problem)."
 
 
 def _operation_id(row: Route) -> str:

@@ -29,10 +29,15 @@ from runtime.telemetry import Telemetry
 
 
 class GatewaySettings(Struct, frozen=True, kw_only=True):
-    """The gateway's limits. What a person can ask for in a header (`Prefer: wait=…`) is cut to `wait_s_max`."""
+    """The gateway's limits. What a person can ask for in a header (`Prefer: wait=…`) is cut to `wait_s_max`.
+
+    Before 202 is answered the run may take up to `accepted_s_max` to be found at its status_url. `streams_max` is for all
+    askers; each may have a tenth of it.
+    """
 
     wait_s: float = 30.0
     wait_s_max: float = 120.0
+    accepted_s_max: float = 1.0
     projection_wait_s: float = 2.0
     progress_poll_s: float = 0.5
     events_poll_s: float = 1.0

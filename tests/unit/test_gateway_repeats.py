@@ -5,11 +5,13 @@ import time
 from typing import Any
 
 import httpx
+import msgspec
 
 from contracts.catalogue import tag
+from contracts.domains import Clearance
 from contracts.envelope import Record
 from contracts.kernel import Unchanged
-from tests.gateway_world import World, run
+from tests.gateway_world import SETTINGS, World, run
 
 JSON = dict[str, Any]
 ITEM: JSON = {
@@ -119,3 +121,94 @@ def test_an_unchanged_fact_is_answered_with_the_event_that_holds_it() -> None:
             assert len(unchanged) == 1
 
     run(body)
+
+
+def test_what_was_accepted_is_found_at_its_status_url_at_once() -> None:
+    later = {"Prefer": "respond-async"}
+
+    async def body() -> None:
+        async with (
+            World() as world,
+            world.client("admin", clearance=Clearance.INTERNAL) as ann,
+            asyncio.TaskGroup() as late,
+        ):
+            publish = world.queue.publish
+
+            async def published(subject: str, record: Record) -> None:
+                await world.broker.logs[next(iter(world.broker.logs))].change(0.1)
+                await publish(subject, record)
+
+            async def delayed(subject: str, record: Record) -> None:
+                late.create_task(published(subject, record))
+
+            world.queue.publish = delayed  # type: ignore[method-assign]
+            made = (await ann.post("/v1/sessions", json={"domain": "sophia"}, headers=later)).json()
+            assert (await ann.get(made["status_url"])).status_code == 200
+            session = made["status_url"]
+            item = (await ann.post("/v1/knowledge", json=ITEM, headers=later)).json()["status_url"]
+            assert (await ann.get(item)).status_code == 200
+            analysis = {"subject": "portal", "question": "rebuild?"}
+            requests = [
+                ("POST", "/v1/sophia/ask", {"question": "slow one"}),
+                ("POST", f"{session}/messages", {"question": "slow two"}),
+                ("POST", "/v1/analyses", analysis),
+                ("PUT", item, {**ITEM, "title": "Prices"}),
+                ("POST", "/v1/events/sophia/signal/x", FACT),
+                ("DELETE", item, None),
+            ]
+            for method, path, sent in requests:
+                answer = await ann.request(method, path, json=sent, headers=later)
+                assert answer.status_code == 202, (path, answer.text)
+                pending = answer.json()
+                found = await ann.get(pending["status_url"])
+                assert found.status_code == 200, (pending, found.text)
+                if method == "DELETE":
+                    assert pending["status_url"] == f"/v1/runs/{pending['correlation_id']}"
+                assert answer.headers["Location"] == pending["status_url"]
+
+    run(body)
+
+
+def test_a_wait_that_ended_waits_for_the_first_record_and_the_read_models() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            asked = asyncio.create_task(
+                ann.post("/v1/sophia/ask", json={"question": "slow one"}, headers={"Prefer": "wait=0"})
+            )
+            await _until(world, lambda: world.agents.asked)
+            answer = await asked
+            assert answer.status_code == 202
+            assert (await ann.get(answer.json()["status_url"])).json()["turns"][0]["status"] == "pending"
+
+    run(body)
+
+
+def test_a_refusal_that_is_known_at_once_is_no_202() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            path = (await ann.post("/v1/sessions", json={"domain": "sophia"})).headers["Location"]
+            await ann.delete(path)
+            late = await ann.post(f"{path}/messages", json={"question": "late"}, headers={"Prefer": "respond-async"})
+            assert late.status_code == 410
+
+    run(body)
+
+
+def test_nothing_recorded_in_time_is_a_202_all_the_same() -> None:
+    async def body() -> None:
+        settings = msgspec.structs.replace(SETTINGS, accepted_s_max=0.05)
+        async with World(settings) as world, world.client("sophia_user") as ann:
+
+            async def lost(subject: str, record: Record) -> None:  # noqa: ARG001 - the port's
+                return
+
+            world.queue.publish = lost  # type: ignore[method-assign]
+            answer = await ann.post("/v1/sophia/ask", json={"question": "q"}, headers={"Prefer": "respond-async"})
+            assert answer.status_code == 202
+
+    run(body)
+
+
+async def _until(world: World, condition: Any) -> None:
+    while not condition():
+        await world.broker.logs[next(iter(world.broker.logs))].change(0.01)
