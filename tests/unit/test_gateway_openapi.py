@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.docs_page import docs_page
 from gateway.openapi import openapi_document
-from gateway.routes import ROUTES
+from gateway.routes import ROUTES, Does
 from tests.gateway_world import World, run
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(openapi_document(ROUTES))
@@ -40,6 +40,13 @@ def test_every_row_documents_its_refusals() -> None:
         responses = DOCUMENT["paths"][row.path][row.method.lower()]["responses"]
         assert str(row.status) in responses
         assert ("401" in responses) is (not row.public or row.path == "/v1/auth/token")
+
+
+def test_exactly_the_commands_take_an_idempotency_key() -> None:
+    for row in ROUTES:
+        parameters = DOCUMENT["paths"][row.path][row.method.lower()]["parameters"]
+        keyed = "Idempotency-Key" in [parameter["name"] for parameter in parameters]
+        assert keyed is isinstance(row.action, Does), row.path
 
 
 def test_the_documents_are_served_and_load_nothing() -> None:
