@@ -23,6 +23,7 @@ LOG_BYTES_MAX = 5 * 1024 * 1024  # then the file becomes `<name>.1` (the one bef
 TAIL_LINES_MAX = 20
 CHUNK_BYTES_MAX = 65_536
 START_POLL_S = 0.005
+LAST_WORDS_S = 0.2
 
 _PROC = Path("/proc")
 _PR_SET_PDEATHSIG = 1
@@ -132,6 +133,7 @@ class Child:
                 self.log.write(f"{self.command.name} did not end within {grace_s:g} s of {name}\n".encode())
         kill_group(self._process.pid)
         await self._process.wait()
+        await asyncio.wait([self._pump], timeout=LAST_WORDS_S)  # What it wrote last is often what one wants to know.
         self._pump.cancel()
         await asyncio.gather(self._pump, return_exceptions=True)
         self.log.close()

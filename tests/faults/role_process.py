@@ -19,7 +19,7 @@ def main(behaviour: str, file: str = "") -> None:
             Path(file).touch()
         print("the moon is in the wrong quarter", file=sys.stderr)
         sys.exit(3)
-    print("at work")
+    print("at work", flush=True)
     say_ready(settings.ready_fd)
     while True:
         signal.pause()
