@@ -20,13 +20,13 @@ QUESTION = "What is the plan for the harbour?"
 
 
 class WordEmbedder:
-    """A text's vector stands for its exact words: the same text is found with cosine 1, any other with about 0."""
+    """A text's vector stands for its words up to the question mark: the same question has cosine 1, any other about 0."""
 
     model = "words"
     dimensions = 64
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        return [self._vector(text.split("\n")[0]) for text in texts]
+        return [self._vector(text.split("?")[0]) for text in texts]
 
     def _vector(self, text: str) -> Vector:
         signs = [

@@ -129,7 +129,7 @@ def test_title_and_text_are_embedded_and_query_vectors_are_kept_within_their_lim
         await retrieval.index("ceo_knowledge", [entry(1, "title", "text"), entry(2, "other", "")])
         for text in ["a", "b", "a", "c", "a", "b"]:
             await retrieval.search(query(text))
-        assert letters.asked == ["title\ntext", "other\n", "a", "b", "c", "b"]
+        assert letters.asked == ["title. text", "other. ", "a", "b", "c", "b"]
         assert names.spans[:4] == [SPAN_INDEX, SPAN_EMBED, SPAN_SEARCH, SPAN_EMBED]
         assert names.counts["diarchy_embeddings_total letters entry"] == 2
 
