@@ -20,6 +20,8 @@ ANSWER_CHARS_MAX = 1_000
 
 async def remember(recorded: Recorded[Event], answered: Answered, effects: Effects) -> None:
     """Keep an answer for later sessions of the same person with this domain."""
+    if not answered.question:
+        return
     entry = Entry(
         id=recorded.envelope.id,
         title=answered.question[:QUESTION_CHARS_MAX],

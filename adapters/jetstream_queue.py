@@ -112,13 +112,16 @@ class JetStreamQueue:
         begun = False
         while True:
             puller = Puller(self._broker, stream, consumer.name, buffer_max=BUFFER_MAX)
-            keeper = asyncio.create_task(self._keep(puller), name=f"keep {consumer.name}")
+            found: dict[int, Msg] = {}
+            keeper = asyncio.create_task(self._keep(puller, found), name=f"keep {consumer.name}")
             try:
                 left = None if begun else await self._info(stream, consumer.name)
                 await puller.open()
+                if left is not None:
+                    await self._inherit(puller, (stream, consumer.name), left, found)
+                for sequence in sorted(found):
+                    yield JetStreamDelivery(self._broker, domain, found.pop(sequence))
                 begun = True
-                for msg in await self._inherited(puller, stream, consumer.name, left) if left else ():
-                    yield JetStreamDelivery(self._broker, domain, msg)
                 while True:
                     [msg] = await puller.take(1)
                     wait_s = REOPEN_S_MIN
@@ -128,7 +131,7 @@ class JetStreamQueue:
             finally:
                 keeper.cancel()
                 await puller.close()
-                for msg in puller.buffer:
+                for msg in (*found.values(), *puller.buffer):
                     await _tell(self._broker, msg.reply, b"-NAK")
                 with contextlib.suppress(asyncio.CancelledError):
                     await keeper
@@ -139,13 +142,14 @@ class JetStreamQueue:
     async def _info(self, stream: str, consumer: str) -> "_ConsumerInfo":
         return await self._broker.api(f"CONSUMER.INFO.{stream}.{consumer}", {}, _ConsumerInfo)
 
-    async def _inherited(self, puller: Puller, stream: str, consumer: str, left: "_ConsumerInfo") -> list[Msg]:
-        """What a predecessor was handed and did not end, and what came meanwhile, in stream order.
+    async def _inherit(
+        self, puller: Puller, place_of: tuple[str, str], left: "_ConsumerInfo", found: dict[int, Msg]
+    ) -> None:
+        """Put what a predecessor was handed and did not end into `found`, by sequence, with what came meanwhile.
 
         The server hands a dead worker's messages out again once their time is up, but new ones at once: without waiting, a new
         message of an actor would overtake an old one. When others still work on some of them, the wait ends by itself.
         """
-        found: dict[int, Msg] = {}
         until = asyncio.get_running_loop().time() + left.config.ack_wait / SECOND_NS + INHERITED_S_EXTRA
         while sum(sequence <= left.delivered.stream_seq for sequence in found) < left.num_ack_pending:
             try:
@@ -153,18 +157,17 @@ class JetStreamQueue:
                     [msg] = await puller.take(1)
                 found[place(msg.reply).sequence] = msg
             except TimeoutError:
-                pending = (await self._info(stream, consumer)).num_ack_pending
+                pending = (await self._info(*place_of)).num_ack_pending
                 if pending <= len(found) + len(puller.buffer) or asyncio.get_running_loop().time() > until:
                     break  # The rest was ended meanwhile, or somebody else holds it.
-        return [found[sequence] for sequence in sorted(found)]
 
-    async def _keep(self, puller: Puller) -> None:
+    async def _keep(self, puller: Puller, found: dict[int, Msg]) -> None:
         """Keep the server from handing out again what waits here for its turn."""
         waiting: Sequence[Msg] = ()
         while True:
             await asyncio.sleep(self._ack_wait_s / 3)
             known = {id(msg) for msg in waiting}
-            waiting = tuple(puller.buffer)
+            waiting = (*found.values(), *puller.buffer)
             for msg in waiting:
                 if id(msg) in known:
                     await _tell(self._broker, msg.reply, b"+WPI")

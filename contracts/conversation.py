@@ -109,7 +109,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     """
 
     turn: str
-    question: str
+    question: str = ""
     content: str
     team: Team
     confidence: float

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
-from contracts.kernel import EffectRecorded
+from contracts.kernel import EffectRecorded, Refused, Unchanged
 from contracts.users import UserCreated
 from projections.paging import Place, bounded, from_cursor, to_cursor
 from runtime.read_models import Db, Key, Logged, Projection
@@ -128,6 +128,7 @@ def _visible(reader: str) -> str:
     later = "SELECT later.label FROM read.runs later WHERE later.domain = runs.domain AND later.kind = runs.kind"
     return (
         f" AND label <= {level} AND (kind <> '{KNOWLEDGE_ITEM}' OR ({later} AND later.actor = runs.actor AND later.lane = 'log'"
+        f" AND later.type NOT IN ('{tag(Refused)}', '{tag(Unchanged)}')"
         f" ORDER BY later.sequence DESC LIMIT 1) <= {level})"
     )
 
