@@ -9,14 +9,30 @@ from contracts.envelope import Event, Message
 class Resolve(Message, frozen=True, kw_only=True, tag="runtime.resolve.v1"):
     """The result of a waiting effect: `effect` is its number within `reaction` (the id of the event that started it).
 
-    `name` and `arguments` (a digest) are the effect's own, so that its journal entry is complete.
+    `name` and `arguments` (a digest) are the effect's own, so that its journal entry is complete. `sequence` is the place of
+    that event in its log: a reaction that waits no longer in any memory is run again from there.
     """
 
     reaction: str
+    sequence: int
     effect: int
     name: str
     arguments: str
     result: msgspec.Raw
+
+
+class Resume(Message, frozen=True, kw_only=True, tag="runtime.resume.v1"):
+    """Run the reaction to the event at `sequence` of the actor's domain's log again: what its journal holds is not repeated."""
+
+    reaction: str
+    sequence: int
+
+
+class Cancel(Message, frozen=True, kw_only=True, tag="runtime.cancel.v1"):
+    """End the reactions of this actor that belong to the run `correlation`: the effect each waits for or does is its last."""
+
+    correlation: str
+    reason: str
 
 
 class Refused(Event, frozen=True, kw_only=True, tag="runtime.refused.v1"):

@@ -13,6 +13,8 @@ from msgspec import Struct
 from contracts.domains import Domain
 
 PARTITIONS = 64
+SHARES = 16
+"""What a worker owns: share N is every partition that is N modulo 16. Changing it needs new durable consumers, nothing else."""
 ID_CHARS_MAX = 128
 _DOMAINS = {domain.value for domain in Domain}
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{ID_CHARS_MAX}}}")
@@ -62,6 +64,21 @@ def partition(kind: str, id: str) -> int:  # noqa: A002 - the field's name
     return number % PARTITIONS
 
 
+def share(actor: ActorRef) -> int:
+    """The share of its domain that the actor belongs to."""
+    return partition(actor.kind, actor.id) % SHARES
+
+
+def share_filters(domain: Domain, lane: Lane, share: int) -> list[str]:
+    """All subjects of one share of a lane."""
+    return [f"{domain.value}.{lane}.{number}.>" for number in range(share, PARTITIONS, SHARES)]
+
+
+def members(domain: Domain) -> str:
+    """Core subject on which the workers of a domain say that they live, and which shares they hold."""
+    return f"system.member.{domain.value}"
+
+
 def inbox(actor: ActorRef) -> str:
     return Address("in", actor).subject
 
@@ -103,22 +120,24 @@ def lane_filter(domain: Domain, lane: Lane) -> str:
     return f"{domain.value}.{lane}.>"
 
 
-def kind_filter(domain: Domain, lane: Lane, kind: str) -> str:
-    """All subjects of one kind of actors in one lane of one domain."""
-    return f"{domain.value}.{lane}.*.{kind}.>"
-
-
 DEAD_LETTERS_STREAM = "DLQ"
 DEAD_LETTERS_FILTER = "dlq.>"
 SPANS_STREAM = "SPANS"
 SPANS_FILTER = "system.span.*"
 BLOBS_STREAM = "BLOBS"
 BLOBS_FILTER = "blob.*.*"
+ATTEMPTS_STREAM = "ATTEMPTS"
+ATTEMPTS_FILTER = "attempt.>"
 STORED_PREFIX = "stored"
 
 
 def dead_letter(domain: Domain, lane: str) -> str:
     return f"dlq.{domain.value}.{lane}"
+
+
+def attempt(domain: Domain, queue: str, sequence: int) -> str:
+    """Where it is counted how often a worker died with this message in hand."""
+    return f"attempt.{domain.value}.{queue}.{sequence}"
 
 
 def lane_of(subject: str) -> str:

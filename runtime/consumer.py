@@ -1,4 +1,4 @@
-"""Consumer: hands each delivery to a handler; one at a time an actor, many actors at once; retries, heartbeats, dead letters."""
+"""Consumer: hands each delivery of the shares it holds to a handler; one at a time an actor, many actors at once; retries, heartbeats, dead letters."""
 
 import asyncio
 import logging
@@ -7,15 +7,17 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from contracts.domains import Domain
 from contracts.ids import keyed_id
 from contracts.kernel import DeadLetter
 from runtime.errors import ConflictError, MalformedError, NonDeterministicError, UnavailableError
 from runtime.limits import Limits
-from runtime.ports import Delivery, Queue, QueueName
+from runtime.near import NearDelivery
+from runtime.ports import Delivery, Feed, Queue, QueueName
 from runtime.telemetry import DEAD_LETTERS_TOTAL, Telemetry
 
 _logger = logging.getLogger(__name__)
@@ -24,115 +26,209 @@ BODY_CHARS_MAX = 64_000
 
 Handle = Callable[[Delivery], Awaitable[None]]
 Abandon = Callable[[Delivery, str], Awaitable[None]]
+Mailbox = tuple[str, ...]
+YIELD_EVERY = 16  # deliveries; what waits in a buffer must not keep the rest of the process from running
 WAITING_TOLD_S = 5.0  # between two warnings that deliveries wait for something that is down
-KINDS_MAX = 64  # with slots of their own; publishers outside may invent more
+
+
+class Place(Struct, frozen=True):
+    """Which durable queue, and which mailbox a delivery of it belongs to: those of one mailbox are handled one after the other."""
+
+    domain: Domain
+    name: QueueName
+    mailbox: Callable[[Delivery], Mailbox]
+
+
+class _Share:
+    """What is in hand of one share."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.hold: asyncio.Task[None] | None = None
+        self.mailboxes: dict[Mailbox, deque[Delivery]] = {}
+        self.drains: set[asyncio.Task[None]] = set()
+        self.held: dict[int, Delivery] = {}
+        self.begun: set[int] = set()
 
 
 class Consumer:
-    """Runs `handle` for every delivery of one durable queue of a domain.
+    """Runs `handle` for every delivery of the shares of one durable queue that it was told to hold.
 
-    Deliveries of one actor are handled in their order, one at a time. A handler that returns ends its delivery. What it raises
+    Deliveries of one mailbox are handled in their order, one at a time. A handler that returns ends its delivery. What it raises
     decides: MalformedError and NonDeterministicError bury it at once; UnavailableError retries without end; ConflictError is
     retried `conflicts_max` times and anything else `attempts_max` times before it is buried, so that poison never blocks the
-    actors behind it. Before it is buried, `abandon` tells whoever waits for it.
+    actors behind it. What ends its worker is buried after `deaths_max` of them. Before a delivery is buried, `abandon` tells
+    whoever waits for it.
     """
 
     def __init__(
-        self,
-        queue: Queue,
-        place: tuple[Domain, QueueName],
-        handle: Handle,
-        abandon: Abandon,
-        limits: Limits,
-        telemetry: Telemetry,
+        self, queue: Queue, place: Place, handle: Handle, abandon: Abandon, limits: Limits, telemetry: Telemetry
     ) -> None:
         self._queue = queue
-        self._domain, self._name = place
+        self._place = place
         self._handle = handle
         self._abandon = abandon
         self._limits = limits
         self._telemetry = telemetry
-        self._slots_max = limits.handlers_max if self._name == "inbox" else limits.reactions_max
-        self._slots: dict[str, asyncio.Semaphore] = {}
-        self._mailboxes: dict[tuple[str, ...], deque[Delivery]] = {}
-        self._held: dict[int, Delivery] = {}
+        self._shares: dict[int, _Share] = {}
+        self._alone = asyncio.Lock()
         self._waiting: set[int] = set()
         self._told_waiting = -WAITING_TOLD_S
-        self._task: asyncio.Task[None] | None = None
+        self._reporter: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"{self._domain.value}-{self._name}")
+        self._reporter = asyncio.create_task(self._report(), name=f"report {self._place.name}")
 
     async def stop(self) -> None:
-        """End at once: what was not ended is handed out again, and every handler may be run again."""
-        if self._task is None:
+        """Let go of everything, each share as `release` does. Idempotent."""
+        await asyncio.gather(*(self.release(share) for share in list(self._shares)))
+        reporter, self._reporter = self._reporter, None
+        if reporter is not None:
+            reporter.cancel()
+            await asyncio.gather(reporter, return_exceptions=True)
+
+    def holds(self, share: int) -> bool:
+        return share in self._shares
+
+    def acquire(self, share: int) -> None:
+        """Begin to hand out what comes of the share."""
+        state = self._shares[share] = _Share(self._queue.feed(self._place.domain, self._place.name, share))
+        name = f"{self._place.domain.value}-{self._place.name}-{share}"
+        state.hold = asyncio.create_task(self._hold(share, state), name=name)
+
+    async def release(self, share: int) -> None:
+        """Take no more of the share, let what has begun end for `drain_s_max`, cancel the rest, let go."""
+        state = self._shares.pop(share, None)
+        if state is None or state.hold is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        state.hold.cancel()
+        await asyncio.gather(state.hold, return_exceptions=True)
+        for mailbox in state.mailboxes.values():
+            while len(mailbox) > 1:
+                _void(mailbox.pop())
+        if state.drains:
+            await asyncio.wait(state.drains, timeout=self._limits.drain_s_max)
+        for drain in state.drains:
+            drain.cancel()
+        await asyncio.gather(*state.drains, return_exceptions=True)
+        await state.feed.close()
 
-    async def wait(self) -> None:
-        """Return or raise when the consumer's own task does: it should not, while it runs."""
-        if self._task is not None:
-            await self._task
+    def offer(self, share: int, delivery: Delivery) -> bool:
+        """Put a delivery of our own behind what is in its mailbox; whether the share is held here."""
+        state = self._shares.get(share)
+        if state is None:
+            return False
+        self._put(state, delivery)
+        return True
 
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._report())
-            async with aclosing(self._queue.consume(self._domain, self._name)) as deliveries:
-                async for delivery in deliveries:
-                    if delivery.sequence in self._held:
-                        continue  # Handed out again while we still hold it: the first one is being worked on.
-                    self._held[delivery.sequence] = delivery
-                    actor = _actor_of(delivery.subject)
-                    mailbox = self._mailboxes.get(actor)
-                    if mailbox is None:
-                        mailbox = self._mailboxes[actor] = deque()
-                        group.create_task(self._drain(actor, mailbox))
-                    mailbox.append(delivery)
-                    if len(mailbox) == 1:
-                        await asyncio.sleep(0)
+    async def _hold(self, share: int, state: _Share) -> None:
+        """Take what the broker hands out; after every new pin from the place where nothing is missing."""
+        await self._until_available(lambda: state.feed.open(seize=True))
+        pin = ""
+        while True:
+            try:
+                delivery = await state.feed.take()
+                if delivery.pin != pin:
+                    self._forget(state)
+                    await state.feed.reset()
+                    pin = delivery.pin
+                    continue
+            except UnavailableError as error:
+                _logger.info("share %d of the %s of %s: %s", share, self._place.name, self._place.domain.value, error)
+                pin = ""
+                continue
+            known = delivery.sequence in state.held
+            state.held[delivery.sequence] = delivery  # Of one that is known the first is worked on, the last is ended.
+            if not known:
+                self._put(state, delivery)
+            if delivery.sequence % YIELD_EVERY == 0:
+                await asyncio.sleep(0)
 
-    async def _drain(self, actor: tuple[str, ...], mailbox: deque[Delivery]) -> None:
-        while mailbox:
-            delivery = mailbox[0]
-            async with self._slots_of(actor[0]):
-                await self._settle(delivery)
-            mailbox.popleft()
-            del self._held[delivery.sequence]
-            self._waiting.discard(delivery.sequence)
-        del self._mailboxes[actor]
+    async def _until_available(self, do: Callable[[], Awaitable[None]]) -> None:
+        waits = 0
+        while True:
+            try:
+                return await do()
+            except UnavailableError as error:
+                _logger.info("%s: %s", self._place.name, error)
+            waits += 1
+            await asyncio.sleep(self._pause_s(waits))
 
-    def _slots_of(self, kind: str) -> asyncio.Semaphore:
-        """Each kind has slots of its own, so that a slow one does not keep the others from running."""
-        if kind not in self._slots:
-            kind = kind if len(self._slots) < KINDS_MAX else ""
-        return self._slots.setdefault(kind, asyncio.Semaphore(self._slots_max))
+    def _forget(self, state: _Share) -> None:
+        """Drop what was handed out under an earlier pin and has not begun: it comes again, in order."""
+        for mailbox in state.mailboxes.values():
+            kept = [one for one in mailbox if one.sequence in state.begun or one.sequence not in state.held]
+            mailbox.clear()
+            mailbox.extend(kept)
+        state.held = {sequence: one for sequence, one in state.held.items() if sequence in state.begun}
 
-    async def _settle(self, delivery: Delivery) -> None:
+    def _put(self, state: _Share, delivery: Delivery) -> None:
+        name = self._place.mailbox(delivery)
+        mailbox = state.mailboxes.get(name)
+        if mailbox is not None:
+            mailbox.append(delivery)
+            return
+        mailbox = state.mailboxes[name] = deque([delivery])
+        drain = asyncio.create_task(self._drain(state, name, mailbox))
+        state.drains.add(drain)
+        drain.add_done_callback(state.drains.discard)
+
+    async def _drain(self, state: _Share, name: Mailbox, mailbox: deque[Delivery]) -> None:
+        try:
+            while mailbox:
+                delivery = mailbox[0]
+                state.begun.add(delivery.sequence)
+                await self._settle(state, delivery)
+                mailbox.popleft()
+                state.begun.discard(delivery.sequence)
+                state.held.pop(delivery.sequence, None)
+                self._waiting.discard(delivery.sequence)
+        finally:
+            for delivery in mailbox:
+                _void(delivery)
+            del state.mailboxes[name]
+
+    async def _settle(self, state: _Share, delivery: Delivery) -> None:
+        if not delivery.repeated:
+            return await self._try(state, delivery)
+        place = (self._place.domain, self._place.name, delivery.sequence)
+        deaths = 0
+
+        async def count() -> None:
+            nonlocal deaths
+            deaths = await self._queue.died(*place)
+
+        await self._until_available(count)
+        if deaths > self._limits.deaths_max:
+            reason = f"{deaths - 1} workers may have died with it in hand: its handling ends the worker"
+            await self._bury(state, delivery, reason, deaths, "")
+        elif deaths > self._limits.deaths_alone:
+            async with self._alone:
+                await self._try(state, delivery)
+        else:
+            await self._try(state, delivery)
+        await self._queue.survived(*place)
+
+    async def _try(self, state: _Share, delivery: Delivery) -> None:
         attempts = conflicts = waits = 0
         while True:
             try:
-                if delivery.deliveries > self._limits.deliveries_max:
-                    reason = f"handed out {delivery.deliveries} times without an end: its handling ends the worker"
-                    return await self._bury(delivery, reason, attempts, "")
                 await self._handle(delivery)
-                return await delivery.ack()
+                return await state.held.get(delivery.sequence, delivery).ack()
             except (MalformedError, NonDeterministicError) as error:
-                return await self._bury(delivery, f"{type(error).__name__}: {error}", attempts + 1, "")
+                return await self._bury(state, delivery, f"{type(error).__name__}: {error}", attempts + 1, "")
             except UnavailableError as error:
                 self._tell_waiting(delivery, error)
             except ConflictError as error:
                 conflicts += 1
                 if conflicts >= self._limits.conflicts_max:
-                    return await self._bury(delivery, f"{type(error).__name__}: {error}", conflicts, "")
+                    return await self._bury(state, delivery, f"{type(error).__name__}: {error}", conflicts, "")
             except Exception as error:  # whatever a handler raises must not stop the others
                 attempts += 1
                 _logger.warning("%s failed (attempt %d): %r", delivery.subject, attempts, error, exc_info=error)
                 if attempts >= self._limits.attempts_max:
-                    return await self._bury(
-                        delivery, f"{type(error).__name__}: {error}", attempts, traceback.format_exc()
-                    )
+                    stack = traceback.format_exc()
+                    return await self._bury(state, delivery, f"{type(error).__name__}: {error}", attempts, stack)
             waits += 1
             await asyncio.sleep(self._pause_s(waits))
 
@@ -150,7 +246,7 @@ class Consumer:
         ceiling = min(self._limits.retry_s_max, self._limits.retry_s_min * 2 ** min(waits, 16))
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter, not a secret
 
-    async def _bury(self, delivery: Delivery, reason: str, attempts: int, stack: str) -> None:
+    async def _bury(self, state: _Share, delivery: Delivery, reason: str, attempts: int, stack: str) -> None:
         letter = DeadLetter(
             id=keyed_id(delivery.subject, str(delivery.sequence)),
             subject=delivery.subject,
@@ -165,25 +261,31 @@ class Consumer:
         while True:
             try:
                 await self._abandon(delivery, f"it failed and was put aside as dead letter {letter.id}")
-                await delivery.bury(letter)
-            except UnavailableError as error:
+                await state.held.get(delivery.sequence, delivery).bury(letter)
+            except (UnavailableError, ConflictError) as error:
                 _logger.warning("%s cannot be buried yet: %s", delivery.subject, error)
                 await asyncio.sleep(self._limits.retry_s_max)
             else:
                 break
-        self._telemetry.count(DEAD_LETTERS_TOTAL, domain=self._domain.value, queue=self._name)
+        self._telemetry.count(DEAD_LETTERS_TOTAL, domain=self._place.domain.value, queue=self._place.name)
         _logger.error("%s #%d is a dead letter: %s", delivery.subject, delivery.sequence, reason)
 
     async def _report(self) -> None:
         """Tell the broker about everything held for a while, so that it is not handed out again."""
         while True:
-            older = list(self._held.values())
+            older = [(state, one) for state in self._shares.values() for one in state.held.values()]
             await asyncio.sleep(self._limits.ack_wait_s / 3)
-            for delivery in older:
-                if delivery.sequence in self._held:
+            for state, delivery in older:
+                if state.held.get(delivery.sequence) is delivery:
                     await delivery.working()
 
 
-def _actor_of(subject: str) -> tuple[str, ...]:
-    """Kind and id of the actor a subject is for, whichever lane it is in; of a strange subject whatever stands there."""
-    return tuple(subject.split(".")[3:5]) or (subject,)
+def _void(delivery: Delivery) -> None:
+    """Tell a waiting sender in this process that its message was not handled here."""
+    if isinstance(delivery, NearDelivery):
+        delivery.void()
+
+
+def actor_of(delivery: Delivery) -> Mailbox:
+    """Kind and id of the actor a delivery is for, whichever lane it is in; of a strange subject whatever stands there."""
+    return tuple(delivery.subject.split(".")[3:5]) or (delivery.subject,)

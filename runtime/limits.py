@@ -7,14 +7,24 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Defaults suit one machine; `deploy/settings.py` reads overrides."""
 
     attempts_max: int = 5  # failures of our own making before a message is buried
-    deliveries_max: int = 50  # hand-outs without an end (a worker died each time) before a message is buried
+    deaths_max: int = 10  # workers that died with a message in hand before it is buried
+    deaths_alone: int = 2  # after so many, what was in hand is handled one by one, so that the culprit is found
     conflicts_max: int = 20  # lost races for one message before it is tried anew later
     retry_s_min: float = 0.05
     retry_s_max: float = 5.0
-    ack_wait_s: float = 3.0  # a message neither ended nor reported as worked on is handed out again after this
+    ack_wait_s: float = 30.0  # a message neither ended nor reported as worked on is handed out again after this
+    pending_max: int = 256  # messages of one share of one queue handed out and not yet ended
+    backlog_max: int = 100_000  # messages that wait in a domain's inbox; then it refuses (HTTP 503)
+    heartbeat_s: float = 0.5  # how often a worker tells the others of its domain that it lives
+    hello_s: float = 0.3  # how long a new worker listens for the others before it takes shares
+    member_s_max: float = 1.5  # a worker not heard of for so long is taken for dead
+    handover_s_max: float = 5.0  # a share that its holder does not let go in this time is taken
+    drain_s_max: float = 1.0  # what an orderly end of a worker, or of its hold of a share, allows what is under way
     live_actors_max: int = 10_000
-    handlers_max: int = 256  # messages handled at once in one worker
-    reactions_max: int = 64  # reactions at once in one worker
+    handlers_max: int = 256  # messages of a kind handled at once in one worker
+    reactions_max: int = 256  # reactions at once in one worker
+    reactions_kind_max: int = 64  # of one kind; those that wait for others do not count
+    park_after_s: float = 5.0  # a reaction that only waits leaves the memory after this
     reply_recheck_s: float = 5.0  # a waiting effect looks again after this, should a wake-up have been lost
     ask_s_max: float = 86_400.0  # another domain's answer without a deadline of its own is expired after this
     tool_s_max: float = 120.0

@@ -1,6 +1,6 @@
 """The ports: what the kernel needs of the world. Each has a memory adapter and a real one, and one contract suite for both."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ Vector = Sequence[float]
 
 
 class Delivery(Protocol):
-    """One message handed to a consumer. Exactly one of `ack` and `bury` ends it; unended ones come again after a while."""
+    """One message handed to a worker. Exactly one of `ack` and `bury` ends it; unended ones come again after a while."""
 
     @property
     def subject(self) -> str: ...
@@ -29,8 +29,13 @@ class Delivery(Protocol):
         ...
 
     @property
-    def deliveries(self) -> int:
-        """How often it was handed out, this time included."""
+    def pin(self) -> str:
+        """Under which hold of the share it was handed out: a new one means that the hold was lost and gained again."""
+        ...
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it was handed out before: a worker may have died with it in hand."""
         ...
 
     @property
@@ -53,35 +58,67 @@ class Delivery(Protocol):
         ...
 
     async def bury(self, letter: DeadLetter) -> None:
-        """Store the letter in the dead letters, then end the message for good."""
+        """Store the letter in the dead letters, then end the message for good. Raises UnavailableError."""
         ...
 
 
-QueueName = Literal["inbox", "reactor", "collaborations"]
-"""The inbox lanes (`in`, `pub`); the `log` lane; of the `log` lane only the actors of kind `collaboration`.
+QueueName = Literal["inbox", "reactor"]
+"""The inbox lanes (`in`, `pub`); the `log` lane."""
 
-Collaborations have a queue of their own because other reactions wait for them: in one queue a full window of waiting ones
-would keep those from ever being handed out.
-"""
+
+class Feed(Protocol):
+    """One share of one durable queue, as its holder gets it. At most `Limits.pending_max` of its messages are unended at a time.
+
+    The broker hands a share's messages to one holder. That is no lock: who lost the hold may still work on what he was given.
+    """
+
+    async def open(self, *, seize: bool) -> None:
+        """Ask for the share: at once with `seize` (whoever holds it gets no more), else when its holder lets go.
+
+        What was handed out and not ended will come again. Raises UnavailableError.
+        """
+        ...
+
+    async def take(self) -> Delivery:
+        """The next message, waiting without end. Raises UnavailableError when the hold or the connection is lost: go on with `take`.
+
+        The first of a new hold (`pin`) may be out of order: `reset` then.
+        """
+        ...
+
+    async def reset(self) -> None:
+        """Hand out again, in stream order, all that is not ended; what was handed out before this returns is void.
+
+        Raises UnavailableError.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the share. Never raises."""
+        ...
 
 
 class Queue(Protocol):
-    """The durable, competing side of the streams: inboxes, and the log as the reactors see it."""
+    """The durable side of the streams: inboxes, and the log as the reactors see it."""
 
     async def publish(self, subject: str, record: Record) -> None:
         """Return once the message is stored durably; a repeated envelope id within two minutes is stored once.
 
-        Raises UnavailableError when the broker does not confirm in time; the message may or may not be stored then.
+        Raises UnavailableError when the broker does not confirm in time (the message may or may not be stored then), and
+        when the inbox is full (it is not stored then).
         """
         ...
 
-    def consume(self, domain: Domain, name: QueueName) -> AsyncGenerator[Delivery, None]:
-        """Messages of one durable queue of the domain in stream order, each to one consumer.
+    def feed(self, domain: Domain, name: QueueName, share: int) -> Feed:
+        """One share of one durable queue of the domain."""
+        ...
 
-        What an earlier consumer left unended comes before what was stored since.
+    async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        """Count one more worker that may have died with this message in hand; how many that makes. Raises UnavailableError."""
+        ...
 
-        At least once; at most `Limits.pending_max` are unended at a time. Survives broker restarts; ends on cancellation.
-        """
+    async def survived(self, domain: Domain, name: QueueName, sequence: int) -> None:
+        """Forget what `died` counted. Never raises."""
         ...
 
     async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
@@ -101,6 +138,10 @@ class EventLog(Protocol):
 
     async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
         """All records of one exact subject with a sequence above `after`, in order. Raises UnavailableError."""
+        ...
+
+    async def at(self, domain: Domain, sequence: int) -> Stored | None:
+        """The record at one sequence of the domain's log stream; None where there is none. Raises UnavailableError."""
         ...
 
     def follow(self, domain: Domain, lanes: Sequence[Lane], *, after: int) -> AsyncIterator[Sequence[Stored]]:

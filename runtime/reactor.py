@@ -1,59 +1,186 @@
 """Reactor: runs an actor's `react` for the events it reacts to, over and over until it comes to its end."""
 
+import asyncio
 from collections.abc import Sequence
 from time import perf_counter
 
 import msgspec
 
 from contracts import subjects
-from contracts.envelope import from_headers
+from contracts.envelope import Envelope, from_headers
+from contracts.subjects import ActorRef
 from runtime.actor import AnyActor, Recorded
-from runtime.effects import Effects, Outside
+from runtime.effects import Effects
 from runtime.errors import MalformedError
+from runtime.outside import Outside
 from runtime.ports import Delivery
+from runtime.run import Run
+from runtime.slots import Slots, Turn
 from runtime.telemetry import REACTION_SECONDS, REACTIONS_TOTAL, RUNNING_REACTIONS, SPAN_REACTION
 
 
+class Cause:
+    """An event as a reaction starts from it: where it stands, and its body."""
+
+    __slots__ = ("actor", "body", "envelope", "sequence")
+
+    def __init__(self, actor: ActorRef, sequence: int, envelope: Envelope, body: bytes) -> None:
+        self.actor = actor
+        self.sequence = sequence
+        self.envelope = envelope
+        self.body = body
+
+
+class _Running:
+    """A reaction under way here. `run` is its present run, None while it waits for its turn."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.cancelled: str | None = None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
 class Reactor:
-    """Handles the events of one domain's log as its durable consumer hands them out, at least once each."""
+    """The reactions of one domain's actors, each at most once at a time in this process.
+
+    A reaction that does nothing but wait for `park_after_s` leaves the memory: what it waits for comes as a message, and
+    `resume` runs it again from the top.
+    """
 
     def __init__(self, actors: Sequence[AnyActor], outside: Outside) -> None:
         self._actors = {actor.kind: actor for actor in actors}
         self._outside = outside
-        self._running = 0
+        self._slots = Slots(outside.limits.reactions_max, outside.limits.reactions_kind_max)
+        self._running: dict[str, _Running] = {}
 
     async def handle(self, delivery: Delivery) -> None:
-        """Run the reaction to one event. Raises NonDeterministicError, MalformedError, or whatever `react` raises."""
+        """Run the reaction to one event to its end or until it is parked.
+
+        Raises NonDeterministicError, MalformedError, or whatever `react` raises.
+        """
         try:
             address = subjects.parse(delivery.subject)
             envelope = from_headers(delivery.headers)
         except ValueError as error:
             raise MalformedError(str(error)) from error
-        actor = self._actors.get(address.actor.kind)
-        if actor is None or actor.react is None or envelope.type not in actor.reacts_to:
+        await self._react(Cause(address.actor, delivery.sequence, envelope, delivery.body), resumed=False)
+
+    async def resume(self, ref: ActorRef, reaction: str, sequence: int) -> None:
+        """Its journal has something new: tell the run that is under way, or run it again to its end. Raises as `handle`."""
+        running = self._running.get(reaction)
+        if running is not None:
+            if running.run is not None:
+                running.run.poke()
             return
+        await self._react(await self._cause(ref, reaction, sequence), resumed=True)
+
+    async def cancel(self, ref: ActorRef, reaction: str, sequence: int, reason: str) -> None:
+        """Its journal says that it is cancelled: end what is under way, or run it again to its end. Raises as `handle`."""
+        running = self._running.get(reaction)
+        if running is None:
+            await self._react(await self._cause(ref, reaction, sequence), resumed=True)
+            return
+        running.cancelled = reason
+        if running.run is not None:
+            running.run.cancel(reason)
+
+    def reacts(self, kind: str, type_name: str) -> bool:
+        actor = self._actors.get(kind)
+        return actor is not None and actor.react is not None and type_name in actor.reacts_to
+
+    async def _cause(self, ref: ActorRef, reaction: str, sequence: int) -> Cause:
+        stored = await self._outside.log.at(ref.domain, sequence)
+        if stored is None or stored.subject != subjects.log(ref) or stored.record.envelope.id != reaction:
+            raise MalformedError(f"event {reaction} of {ref} does not stand at {sequence}")
+        return Cause(ref, sequence, stored.record.envelope, stored.record.body)
+
+    async def _react(self, cause: Cause, *, resumed: bool) -> None:
+        envelope = cause.envelope
+        if not self.reacts(cause.actor.kind, envelope.type):
+            return
+        actor = self._actors[cause.actor.kind]
         try:
-            event = actor.decode_event(delivery.body)
+            event = actor.decode_event(cause.body)
         except msgspec.MsgspecError as error:
             raise MalformedError(str(error)) from error
-        telemetry, started = self._outside.telemetry, perf_counter()
-        effects = Effects(address.actor, envelope, self._outside)
-        self._count(1)
+        under_way = self._running.get(envelope.id)
+        if under_way is not None:
+            return await asyncio.shield(under_way.ended)
+        recorded = Recorded(cause.actor, event, envelope)
+        running = self._running[envelope.id] = _Running()
+        running.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        self._gauge()
         try:
+            while not await self._attempt(actor, recorded, cause, running, resumed=resumed):
+                resumed = True
+        except BaseException as error:
+            if isinstance(error, Exception):
+                running.ended.set_exception(error)
+            else:
+                running.ended.cancel()
+            raise
+        else:
+            running.ended.set_result(None)
+        finally:
+            del self._running[envelope.id]
+            self._gauge()
+
+    async def _attempt(
+        self, actor: AnyActor, recorded: Recorded, cause: Cause, running: _Running, *, resumed: bool
+    ) -> bool:
+        """One run; whether the reaction is over for now: ended, or parked without news."""
+        envelope, telemetry, started = cause.envelope, self._outside.telemetry, perf_counter()
+        async with self._slots.turn(actor.kind, envelope.priority) as turn:
+            run = Run(cause.actor, envelope, cause.sequence, self._outside, turn)
             with telemetry.span(
                 f"{SPAN_REACTION} {envelope.type}",
                 parent=envelope.traceparent,
                 seed=envelope.id,
-                attributes={"type": envelope.type, "actor": str(address.actor), "event": envelope.id},
+                attributes={"type": envelope.type, "actor": str(cause.actor), "event": envelope.id},
             ) as span:
-                await effects.prepare(span.traceparent)
-                await actor.react(Recorded(address.actor, event, envelope), effects)
-                effects.finish()
-        finally:
-            self._count(-1)
+                await run.prepare(span.traceparent)
+                running.run = run
+                if running.cancelled is not None:
+                    run.cancel(running.cancelled)
+                try:
+                    ended = await _until_parked(actor, recorded, run)
+                finally:
+                    running.run = None
+                if not ended:
+                    span.note(parked=True)
+                    return not run.waiting.news
+                run.finish()
+        if resumed:
+            await run.unpark()
         telemetry.count(REACTIONS_TOTAL, kind=actor.kind, type=envelope.type)
         telemetry.observe(REACTION_SECONDS, perf_counter() - started, kind=actor.kind)
+        return True
 
-    def _count(self, change: int) -> None:
-        self._running += change
-        self._outside.telemetry.gauge(RUNNING_REACTIONS, self._running)
+    def _gauge(self) -> None:
+        self._outside.telemetry.gauge(RUNNING_REACTIONS, len(self._running))
+
+
+async def _until_parked(actor: AnyActor, recorded: Recorded, run: Run) -> bool:
+    """Run `react`; whether it came to its end. If not, it was parked: all that it waits for will come as messages."""
+    assert actor.react is not None
+    task = asyncio.ensure_future(actor.react(recorded, Effects(run)))
+    try:
+        while True:
+            parkable = asyncio.ensure_future(run.waiting.parkable.wait())
+            try:
+                await asyncio.wait((task, parkable), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                parkable.cancel()
+            if not task.done():
+                await run.park()
+                if not task.done() and not run.waiting.idle:
+                    continue
+            if task.done():
+                await task
+                return True
+            return False
+    finally:
+        run.waiting.close()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,30 +1,160 @@
-"""Worker: the consumers that one domain's process runs over its inbox, its log, and its collaborations."""
+"""Worker: one process's part of a domain. It holds the shares that fall to it, and lets go of them when others come or it ends."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 
-from contracts.collaboration import COLLABORATION
+import msgspec
+
+from contracts import subjects
+from contracts.catalogue import tag
 from contracts.domains import Domain
+from contracts.envelope import Record
+from contracts.kernel import Cancel, Resolve, Resume
 from runtime.abandon import Abandoning
 from runtime.actor import AnyActor
-from runtime.consumer import Consumer
+from runtime.consumer import Consumer, Mailbox, Place, actor_of
 from runtime.effects import Outside
 from runtime.host import Host
+from runtime.membership import Membership
+from runtime.near import NearDelivery
+from runtime.ports import Delivery, Rpc
 from runtime.reactor import Reactor
 
+KERNEL_MESSAGES = frozenset(map(tag, (Resolve, Resume, Cancel)))
+LOOK_S = 0.1  # between two looks at whether a share's holder has let go of it
 
-def consumers(domain: Domain, actors: Sequence[AnyActor], host: Host, outside: Outside) -> list[Consumer]:
-    """Everything to start for one domain. Reactions to collaborations run apart: the other reactions wait for them."""
-    abandoning = Abandoning(actors, outside.queue, outside.clock)
-    waited_for = [actor for actor in actors if actor.kind == COLLABORATION]
-    others = [actor for actor in actors if actor.kind != COLLABORATION]
-    queue, limits, telemetry = outside.queue, outside.limits, outside.telemetry
-    found = [
-        Consumer(queue, (domain, "inbox"), host.handle, abandoning.message, limits, telemetry),
-        Consumer(queue, (domain, "reactor"), Reactor(others, outside).handle, abandoning.reaction, limits, telemetry),
-    ]
-    if waited_for:
-        reactor = Reactor(waited_for, outside)
-        found.append(
-            Consumer(queue, (domain, "collaborations"), reactor.handle, abandoning.reaction, limits, telemetry)
+_logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """A Runnable: the inbox and the reactions of one domain's actors, for as many shares as fall to this worker.
+
+    Any number of workers of a domain may run. `stop` ends what is under way within `drain_s_max` and hands the shares over.
+    """
+
+    def __init__(self, domain: Domain, actors: Sequence[AnyActor], outside: Outside, rpc: Rpc, name: str) -> None:
+        """`name` must differ from that of every worker before and beside it."""
+        limits = outside.limits
+        self._domain = domain
+        self._limits = limits
+        self._membership = Membership(rpc, domain, name, limits)
+        outside = msgspec.structs.replace(outside, near=self._near)
+        self._outside = outside
+        abandoning = Abandoning(actors, outside)
+        self.reactor = Reactor(actors, outside)
+        self.host = Host(actors, outside.log, outside.clock, limits, outside.telemetry, self.reactor)
+        self.inbox = Consumer(
+            outside.queue,
+            Place(domain, "inbox", mailbox),
+            self.host.handle,
+            abandoning.message,
+            limits,
+            outside.telemetry,
         )
-    return found
+        self.reactions = Consumer(
+            outside.queue,
+            Place(domain, "reactor", actor_of),
+            self.reactor.handle,
+            abandoning.reaction,
+            limits,
+            outside.telemetry,
+        )
+        self._held: dict[int, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def shares(self) -> frozenset[int]:
+        """The shares that are held now."""
+        return frozenset(share for share in range(subjects.SHARES) if self.inbox.holds(share))
+
+    async def start(self) -> None:
+        await self.inbox.start()
+        await self.reactions.start()
+        await self._membership.start()
+        self._task = asyncio.create_task(self._run(), name=f"{self._domain.value} worker")
+
+    async def stop(self) -> None:
+        """End in order. Idempotent."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        await self._membership.leave()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*(self._let_go(share) for share in range(subjects.SHARES)))
+        await self.reactions.stop()
+        await self.inbox.stop()
+        await self._membership.stop()
+
+    async def wait(self) -> None:
+        """Return or raise when the worker's own task does: it should not, while it runs."""
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        """Bring what is held into line with what is to be held, whenever that changes."""
+        membership = self._membership
+        async with asyncio.TaskGroup() as group:
+            while True:
+                membership.changed.clear()
+                mine = membership.mine()
+                for share in range(subjects.SHARES):
+                    under_way = self._held.get(share)
+                    if under_way is not None and not under_way.done():
+                        continue
+                    if share in mine and not self.inbox.holds(share):
+                        self._held[share] = group.create_task(self._take(share))
+                    elif share not in mine and self.inbox.holds(share):
+                        self._held[share] = group.create_task(self._let_go(share))
+                await self._next(membership)
+
+    async def _next(self, membership: Membership) -> None:
+        """Wait for a change of the members or the end of a hand-over."""
+        under_way = [task for task in self._held.values() if not task.done()]
+        changed = asyncio.ensure_future(membership.changed.wait())
+        try:
+            await asyncio.wait([changed, *under_way], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+
+    async def _take(self, share: int) -> None:
+        """Hold the share once nobody says any more that he does."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._limits.handover_s_max
+        while self._membership.held_elsewhere(share) and clock() < until:
+            await asyncio.sleep(LOOK_S)
+            if share not in self._membership.mine():
+                return
+        self.host.forget(share)
+        await self._membership.hold(share)
+        self.inbox.acquire(share)
+        self.reactions.acquire(share)
+
+    async def _let_go(self, share: int) -> None:
+        if not self.inbox.holds(share):
+            return
+        await asyncio.gather(self.reactions.release(share), self.inbox.release(share))
+        self.host.forget(share)
+        await self._membership.let_go(share)
+
+    async def _near(self, subject: str, record: Record) -> bool:
+        """Hand a message to its actor if this worker holds it, and wait until its log has what it led to."""
+        actor = subjects.parse(subject).actor
+        if actor.domain != self._domain:
+            return False
+        delivery = NearDelivery(subject, record, self._outside.queue.bury)
+        if not self.inbox.offer(subjects.share(actor), delivery):
+            return False
+        await delivery.done
+        return True
+
+
+def mailbox(delivery: Delivery) -> Mailbox:
+    """The actor's; what is meant for one of its reactions has its own, because a reaction may go on for long."""
+    if isinstance(delivery, NearDelivery):
+        kernel, identity = delivery.record.envelope.type in KERNEL_MESSAGES, delivery.record.envelope.id
+    else:
+        kernel = delivery.headers.get("Diarchy-Type") in KERNEL_MESSAGES
+        identity = str(delivery.sequence)
+    return (*actor_of(delivery), identity) if kernel else actor_of(delivery)

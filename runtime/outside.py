@@ -1,0 +1,40 @@
+"""Outside: what reactions reach the world through."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from contracts.envelope import Record
+from runtime.breaker import Policy
+from runtime.guards import Guards
+from runtime.limits import Limits
+from runtime.ports import Blobs, ChatModel, EventLog, Queue, Retrieval, Timers, Tool
+from runtime.telemetry import Telemetry
+
+RETRIEVAL_RESET_S = 5.0  # our own service comes back quickly; what belongs to others has the breaker's 60 s
+
+Near = Callable[[str, Record], Awaitable[bool]]
+"""Hands a message to an actor that this worker holds and waits until it was handled; False: it holds no such actor."""
+
+
+async def _far(_subject: str, _record: Record) -> bool:
+    return False
+
+
+class Outside(Struct, frozen=True, kw_only=True):
+    """What reactions reach the world through."""
+
+    log: EventLog
+    queue: Queue
+    timers: Timers
+    retrieval: Retrieval
+    model: ChatModel
+    blobs: Blobs
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    tools: dict[str, Tool] = {}
+    limits: Limits = Limits()
+    near: Near = _far
+    guards: Guards = msgspec.field(default_factory=lambda: Guards({"retrieval": Policy(reset_s=RETRIEVAL_RESET_S)}))

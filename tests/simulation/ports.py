@@ -1,0 +1,273 @@
+"""The kernel's ports over the simulated broker: what one process of the simulation is wired with."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Record, Stored
+from contracts.kernel import DeadLetter
+from contracts.subjects import Lane
+from runtime.errors import UnavailableError
+from runtime.ports import Handler, QueueName
+from tests.simulation.client import Connection, Sky
+from tests.simulation.loop import Process
+from tests.simulation.server import PIN_LAPSE_S, Message, Server, Share, stored
+
+
+class SimLog:
+    """An EventLog."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._server = connection.server
+        self.reads: dict[str, int] = {}  # how far this process was shown each subject
+
+    async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
+        return await self._connection.call(
+            f"append {subject}", lambda: self._server.append(subject, records, expected), conflicts=True
+        )
+
+    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
+        sky = self._connection.sky
+        lag = sky.chance.randint(1, 3) if sky.happens(sky.weather.stale_read) else 0
+        found = await self._connection.call(f"read {subject}", lambda: self._server.read(subject, after, lag))
+        if found:
+            self.reads[subject] = max(self.reads.get(subject, 0), found[-1].sequence)
+        return found
+
+    async def at(self, domain: Domain, sequence: int) -> Stored | None:
+        messages = self._server.logs[domain].messages
+
+        def look() -> Stored | None:
+            return stored(messages[sequence - 1]) if 0 < sequence <= len(messages) else None
+
+        return await self._connection.call(f"at {sequence}", look)
+
+    async def follow(self, domain: Domain, lanes: Sequence[Lane], *, after: int) -> AsyncIterator[Sequence[Stored]]:
+        stream = self._server.logs[domain]
+        while True:
+            while len(stream.messages) <= after:
+                await stream.changed.wait()
+            page = stream.messages[after : after + 500]
+            after = page[-1].sequence
+            if batch := [stored(one) for one in page if subjects.lane_of(one.subject) in lanes]:
+                yield batch
+
+    async def last(self, domain: Domain) -> int:
+        return await self._connection.call("last", lambda: len(self._server.logs[domain].messages))
+
+    async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
+        stream = self._server.logs[subjects.parse(subject).actor.domain]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while stream.lasts.get(subject, 0) <= after:
+                    await stream.changed.wait()
+        return stream.lasts.get(subject, 0) > after
+
+
+class SimDelivery:
+    """A Delivery."""
+
+    def __init__(self, connection: Connection, share: Share, message: Message, pin: str, *, repeated: bool) -> None:
+        self._connection = connection
+        self._share = share
+        self.subject = message.subject
+        self.sequence = message.sequence
+        self.time_ns = message.time_ns
+        self.headers = message.headers
+        self.body = message.body
+        self.pin = pin
+        self.repeated = repeated
+
+    async def ack(self) -> None:
+        self._connection.server.history.note("ack", self._share.name, self.sequence, self.pin)
+        self._connection.tell(lambda: self._share.end(self.sequence))
+
+    async def working(self) -> None:
+        self._connection.tell(lambda: self._share.touch(self.sequence))
+
+    async def bury(self, letter: DeadLetter) -> None:
+        await self._connection.call("bury", lambda: self._connection.server.bury(letter))
+        self._connection.tell(lambda: self._share.end(self.sequence))
+
+
+class SimFeed:
+    """A Feed. What arrives waits in a buffer, as in the real one: a paused holder goes on with that."""
+
+    def __init__(self, connection: Connection, share: Share) -> None:
+        self.process: Process = connection.process
+        self._connection = connection
+        self._share = share
+        self._buffer: deque[tuple[int, SimDelivery]] = deque()
+        self._generation = 0
+        self._news = asyncio.Event()
+        self._lost = False
+        self._closed = False
+        self._arrives_at = 0.0
+
+    async def open(self, *, seize: bool) -> None:
+        share = self._share
+        if self._on_cut not in self._connection.on_cut:
+            self._connection.on_cut.append(self._on_cut)
+        await self._connection.call(
+            f"open {share.name}", lambda: None if self._closed else (share.seize if seize else share.wait)(self)
+        )
+
+    async def take(self) -> SimDelivery:
+        while True:
+            while self._buffer:
+                generation, delivery = self._buffer.popleft()
+                if generation >= self._generation:
+                    return delivery
+            if self._lost:
+                self._lost = False
+                raise UnavailableError("broker", "the hold is lost")
+            self._news.clear()
+            await self._news.wait()
+
+    async def reset(self) -> None:
+        self._connection.server.history.note("reset", self._share.name)
+        self._generation = await self._connection.call(f"reset {self._share.name}", self._share.reset)
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._on_cut in self._connection.on_cut:
+            self._connection.on_cut.remove(self._on_cut)
+        self._later(self._connection.sky.way_s(), self._leave, server=True)
+
+    # The server's side calls these two.
+
+    def arrive(self, message: Message, pin: str, generation: int, *, repeated: bool) -> None:
+        """A message is on its way here; those of one connection keep their order."""
+        loop, connection = self._connection.server.loop, self._connection
+        if connection.is_cut:
+            return
+        self._arrives_at = max(self._arrives_at, loop.time() + connection.sky.way_s())
+        delivery = SimDelivery(connection, self._share, message, pin, repeated=repeated)
+        loop.call_at(self._arrives_at, self._put, generation, delivery, context=connection.context)
+
+    def lost(self) -> None:
+        """The next request of this client is answered with 423."""
+        self._later(PIN_LAPSE_S * self._connection.sky.chance.random(), self._notice)
+
+    def _put(self, generation: int, delivery: SimDelivery) -> None:
+        if not self._closed and not self._connection.is_cut:
+            self._buffer.append((generation, delivery))
+            self._news.set()
+
+    def _notice(self) -> None:
+        if not self._closed:
+            self._lost = True
+            self._news.set()
+            self._wait_again()
+
+    def _on_cut(self) -> None:
+        """What had arrived may be gone with the connection; what is unended comes again after a reset."""
+        if self._connection.sky.happens(0.5):
+            self._buffer.clear()
+        self._lost = True
+        self._news.set()
+        self._later(0.2, self._wait_again)
+
+    def _wait_again(self) -> None:
+        """Ask again, without a pin, as soon as there is a connection."""
+        if self._connection.is_cut or self._connection.server.is_out:
+            self._later(0.2, self._wait_again)
+        else:
+            self._later(self._connection.sky.way_s(), self._rejoin, server=True)
+
+    def _rejoin(self) -> None:
+        if not self._closed:
+            self._share.wait(self)
+
+    def _leave(self) -> None:
+        self._share.leave(self)
+
+    def _later(self, delay_s: float, do: Callable[[], None], *, server: bool = False) -> None:
+        context = self._connection.server.context if server else self._connection.context
+        self._connection.server.loop.call_later(delay_s, do, context=context)
+
+
+class SimQueue:
+    """A Queue."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._server = connection.server
+
+    async def publish(self, subject: str, record: Record) -> None:
+        await self._connection.call(f"publish {subject}", lambda: self._server.publish(subject, record))
+
+    def feed(self, domain: Domain, name: QueueName, share: int) -> SimFeed:
+        return SimFeed(self._connection, self._server.share(domain, name, share))
+
+    async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        def count() -> int:
+            self._server.deaths[domain.value, name, sequence] += 1
+            return self._server.deaths[domain.value, name, sequence]
+
+        return await self._connection.call("died", count)
+
+    async def survived(self, domain: Domain, name: QueueName, sequence: int) -> None:
+        self._connection.tell(lambda: _forget(self._server, (domain.value, name, sequence)))
+
+    async def bury(self, letter: DeadLetter) -> None:
+        await self._connection.call("bury", lambda: self._server.bury(letter))
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        return list(reversed(self._server.letters.values()))[:limit]
+
+
+def _forget(server: Server, key: tuple[str, str, int]) -> None:
+    server.deaths.pop(key, None)
+
+
+class Air:
+    """What is announced reaches whoever listens: late, or not at all, or when he is no longer paused."""
+
+    def __init__(self) -> None:
+        self.listeners: list[tuple[str, Connection, Callable[[str, bytes], None]]] = []
+
+
+class SimRpc:
+    """The announcements of an Rpc."""
+
+    def __init__(self, connection: Connection, air: Air) -> None:
+        self._connection = connection
+        self._air = air
+
+    async def call(self, subject: str, body: bytes, *, timeout_s: float) -> bytes:
+        raise UnavailableError("service", f"nobody answers {len(body)} bytes on {subject} within {timeout_s} s")
+
+    async def serve(self, subject: str, handler: Handler) -> None:
+        raise NotImplementedError(f"{subject}: {handler}")
+
+    async def announce(self, subject: str, body: bytes) -> None:
+        mine = self._connection
+        if mine.is_cut or mine.server.is_out:
+            raise UnavailableError("broker", "connection lost")
+        for wanted, other, handler in self._air.listeners:
+            sky: Sky = mine.sky
+            if wanted == subject and not other.is_cut and not sky.happens(sky.weather.lost_beat):
+                mine.server.loop.call_later(sky.way_s(), handler, subject, body, context=other.context)
+
+    async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> None:
+        self._air.listeners.append((subject, self._connection, handler))
+
+
+class SimBlobs:
+    """Blobs that never fail: they are no part of what is simulated."""
+
+    def __init__(self, server: Server) -> None:
+        self._blobs = server.blobs
+
+    async def put(self, content: bytes) -> str:
+        digest = subjects.blob(str(len(self._blobs)), 0)
+        self._blobs[digest] = content
+        return digest
+
+    async def get(self, digest: str) -> bytes:
+        return self._blobs[digest]

@@ -1,0 +1,303 @@
+"""The simulated broker: streams, durable consumers with pins, and what they do when it hurts.
+
+It behaves as the real server does (`broker-facts.md` 1, 2, 5, 9 and the server's consumer): compare-and-set before
+deduplication, a window for repeats, an acknowledgement from whoever lost his hold counts, one for what is not handed out does
+not, a new holder is given new messages at once and unended ones when their time is up, a reset starts again from the
+acknowledgement floor with what was ended above it. Everything here happens in one step: that is the server's lock.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Record, Stored, to_headers
+from contracts.kernel import DeadLetter
+from runtime.errors import ConflictError, UnavailableError
+from runtime.ports import QueueName
+from tests.simulation.history import History
+from tests.simulation.loop import SERVER, Process, context_of
+
+ACK_WAIT_S = 2.0
+PIN_LAPSE_S = 1.0  # a holder that asks for nothing for so long loses its pin
+PENDING_MAX = 32
+
+
+class Message(Struct, frozen=True):
+    """One stored message."""
+
+    subject: str
+    sequence: int
+    time_ns: int
+    headers: dict[str, str]
+    body: bytes
+    record: Record | None
+
+
+class Stream:
+    """Messages by sequence; with `ends`, one that was acknowledged is gone."""
+
+    def __init__(self, server: "Server", name: str) -> None:
+        self.name = name
+        self.messages: list[Message] = []
+        self.lasts: dict[str, int] = {}
+        self.by_subject: dict[str, list[Message]] = {}
+        self.ended: set[int] = set()
+        self.changed = asyncio.Event()
+        self._ids: dict[str, tuple[float, int]] = {}
+        self._server = server
+
+    def known(self, identity: str) -> int | None:
+        """The sequence of a message with this id, if it came within the window."""
+        found = self._ids.get(identity)
+        if found is None or found[0] + self._server.dedupe_s <= self._server.loop.time():
+            return None
+        return found[1]
+
+    def add(self, subject: str, body: bytes, headers: dict[str, str], record: Record | None) -> int:
+        """Store; the old sequence of a known id."""
+        identity = headers.get("Nats-Msg-Id")
+        if identity is not None:
+            old = self.known(identity)
+            if old is not None:
+                return old
+            self._ids[identity] = (self._server.loop.time(), len(self.messages) + 1)
+        message = Message(subject, len(self.messages) + 1, self._server.time_ns(), headers, body, record)
+        self.messages.append(message)
+        self.lasts[subject] = message.sequence
+        self.by_subject.setdefault(subject, []).append(message)
+        self.changed.set()
+        self.changed = asyncio.Event()
+        self._server.stored(self, message)
+        return message.sequence
+
+
+class Holder(Protocol):
+    """The client's end of a share."""
+
+    process: Process
+
+    def arrive(self, message: Message, pin: str, generation: int, *, repeated: bool) -> None: ...
+
+    def lost(self) -> None: ...
+
+
+class Share:
+    """A durable pull consumer over one share of a queue, with a pinned priority group."""
+
+    def __init__(self, server: "Server", stream: Stream, name: str, *, ends: bool) -> None:
+        self.name = name
+        self.line: list[Message] = []
+        self.pending: dict[int, float] = {}  # place in the line: when it is handed out again
+        self.place_of: dict[int, int] = {}
+        self.next = 0
+        self.seen = 0
+        self.floor = 0
+        self.pin = ""
+        self.generation = 0
+        self.pinned: Holder | None = None
+        self.waiting: list[Holder] = []
+        self._stream = stream
+        self._ends = ends
+        self._server = server
+        self._pins = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def unended(self) -> list[Message]:
+        """What is not handled to its end."""
+        return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line))) if self._is_due(place)]
+
+    def put(self, message: Message) -> None:
+        self.place_of[message.sequence] = len(self.line)
+        self.line.append(message)
+        self.pump()
+
+    def seize(self, holder: Holder) -> None:
+        """Whoever holds it gets no more; the first who waits is pinned, which need not be `holder`."""
+        self.unpin()
+        self.wait(holder)
+
+    def wait(self, holder: Holder) -> None:
+        if holder is not self.pinned and holder not in self.waiting:
+            self.waiting.append(holder)
+        self._assign()
+
+    def leave(self, holder: Holder) -> None:
+        if holder in self.waiting:
+            self.waiting.remove(holder)
+        if holder is self.pinned:
+            self.pinned = None
+            self._assign()
+
+    def unpin(self) -> None:
+        holder, self.pinned = self.pinned, None
+        if holder is not None:
+            holder.lost()
+        self._assign()
+
+    def lapse(self) -> None:
+        """The holder asked for nothing for too long."""
+        if self.pinned is not None and not self.pinned.process.runs:
+            self._server.history.note("pin lapses", self.name)
+            self.unpin()
+
+    def reset(self) -> int:
+        """Start again from the floor. Everything handed out before belongs to an older generation than the one returned."""
+        self.next, self.pending = self.floor, {}
+        self.generation += 1
+        self._server.loop.call_soon(self.pump, context=self._server.context)
+        return self.generation
+
+    def touch(self, sequence: int) -> None:
+        place = self.place_of[sequence]
+        if place in self.pending:
+            self.pending[place] = self._server.loop.time() + ACK_WAIT_S
+
+    def end(self, sequence: int) -> None:
+        """An acknowledgement, from whomever."""
+        place = self.place_of[sequence]
+        if place >= self.next:
+            return  # As the server does: not handed out since the last reset.
+        self.pending.pop(place, None)
+        self.floor = min(self.pending, default=self.next)
+        if self._ends:
+            self._stream.ended.add(sequence)
+        self.pump()
+
+    def pump(self) -> None:
+        """Hand out what can be: first what stayed unended too long, then what is new."""
+        now = self._server.loop.time()
+        self._assign()
+        holder = self.pinned
+        if holder is None or self._server.is_out:
+            return
+        for place, until in sorted(self.pending.items()):
+            if until <= now:
+                if self._is_due(place):
+                    self._hand_out(holder, place)
+                else:
+                    del self.pending[place]
+        while self.next < len(self.line) and len(self.pending) < PENDING_MAX:
+            place, self.next = self.next, self.next + 1
+            if self._is_due(place):
+                self._hand_out(holder, place)
+        if not self.pending:
+            self.floor = self.next
+        elif self._timer is None or self._timer.cancelled() or self._timer.when() <= now:
+            first = max(now + 0.001, min(self.pending.values()))
+            self._timer = self._server.loop.call_at(first, self.pump, context=self._server.context)
+
+    def _hand_out(self, holder: Holder, place: int) -> None:
+        self.pending[place] = self._server.loop.time() + ACK_WAIT_S
+        repeated = place < self.seen
+        self.seen = max(self.seen, place + 1)
+        holder.arrive(self.line[place], self.pin, self.generation, repeated=repeated)
+
+    def _is_due(self, place: int) -> bool:
+        return not self._ends or self.line[place].sequence not in self._stream.ended
+
+    def _assign(self) -> None:
+        if self.pinned is None:
+            self.waiting = [holder for holder in self.waiting if holder.process.alive]
+            if self.waiting:
+                self.pinned = self.waiting.pop(0)
+                self._pins += 1
+                self.pin = f"{self.name}:{self._pins}"
+                self._server.history.note("pin", self.pin, self.pinned.process.name)
+                if not self.pinned.process.runs:  # A paused client's request waits here as well as any.
+                    self._server.loop.call_later(PIN_LAPSE_S, self.lapse, context=self._server.context)
+                self.pump()
+
+
+class Server:
+    """What every client reaches."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, history: History) -> None:
+        self.loop = loop
+        self.history = history
+        self.context = context_of(SERVER)
+        self.dedupe_s = 120.0
+        self.is_out = False
+        self.start_ns = 1_790_000_000_000_000_000
+        self.inboxes = {domain: Stream(self, subjects.in_stream(domain)) for domain in Domain}
+        self.logs = {domain: Stream(self, subjects.log_stream(domain)) for domain in Domain}
+        self.letters: dict[tuple[str, int], DeadLetter] = {}
+        self.deaths: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self.blobs: dict[str, bytes] = {}
+        self.shares: dict[tuple[Domain, QueueName, int], Share] = {}
+
+    def time_ns(self) -> int:
+        return self.start_ns + int(self.loop.time() * 1e9)
+
+    def share(self, domain: Domain, name: QueueName, number: int) -> Share:
+        found = self.shares.get((domain, name, number))
+        if found is None:
+            stream = (self.inboxes if name == "inbox" else self.logs)[domain]
+            found = Share(self, stream, f"{domain.value}.{name}.{number}", ends=name == "inbox")
+            self.shares[domain, name, number] = found
+        return found
+
+    def stored(self, stream: Stream, message: Message) -> None:
+        """Put a message into the line of its consumer."""
+        address = subjects.parse(message.subject)
+        if address.lane in ("in", "pub", "log"):
+            name: QueueName = "reactor" if address.lane == "log" else "inbox"
+            number = subjects.share(address.actor)
+            self.loop.call_soon(self._put, address.actor.domain, name, number, message, context=self.context)
+        self.history.note("stored", f"{stream.name} #{message.sequence}", message.subject, message.headers)
+
+    def _put(self, domain: Domain, name: QueueName, number: int, message: Message) -> None:
+        self.share(domain, name, number).put(message)
+
+    def append(self, subject: str, records: Sequence[Record], expected: int) -> int:
+        """All or nothing. Raises ConflictError."""
+        stream = self.logs[subjects.parse(subject).actor.domain]
+        if stream.lasts.get(subject, 0) != expected:
+            raise ConflictError(f"{subject} does not end at {expected}")
+        if any(stream.known(record.envelope.id) for record in records):
+            raise ConflictError(f"{subject}: an event was stored before")
+        sequence = 0
+        for record in records:
+            headers = to_headers(record.envelope)
+            headers["Nats-Msg-Id"] = record.envelope.id
+            sequence = stream.add(subject, record.body, headers, record)
+        return sequence
+
+    def read(self, subject: str, after: int, lag: int = 0) -> list[Stored]:
+        """The records of a subject; a lagging replica lacks the last ones."""
+        stream = self.logs[subjects.parse(subject).actor.domain]
+        last = len(stream.messages) - lag
+        return [stored(one) for one in stream.by_subject.get(subject, ()) if after < one.sequence <= last]
+
+    def publish(self, subject: str, record: Record) -> int:
+        headers = to_headers(record.envelope)
+        headers["Nats-Msg-Id"] = record.envelope.id
+        return self.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, headers, record)
+
+    def bury(self, letter: DeadLetter) -> None:
+        self.letters.setdefault((letter.subject, letter.sequence), letter)
+        self.history.note("buried", f"{letter.subject} #{letter.sequence}", letter.reason)
+
+    def lapse(self) -> None:
+        for share in self.shares.values():
+            share.lapse()
+
+    def back(self) -> None:
+        """An outage is over."""
+        self.is_out = False
+        for share in self.shares.values():
+            share.pump()
+
+    def refuse_if_out(self) -> None:
+        if self.is_out:
+            raise UnavailableError("broker", "out")
+
+
+def stored(message: Message) -> Stored:
+    assert message.record is not None
+    return Stored(message.subject, message.sequence, message.record)
