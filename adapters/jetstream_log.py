@@ -118,8 +118,10 @@ class JetStreamLog:
     async def _tail(self, domain: Domain, lanes: Sequence[Lane], after: int) -> AsyncGenerator[Sequence[Stored], None]:
         """Batches through one ephemeral consumer, until it is lost or skips a message (ConsumerLostError)."""
         stream = subjects.log_stream(domain)
+        # Two filters make the server search its index of subjects anew for every message: 4,000 records/s instead of 60,000.
+        every = set(lanes) == {"log", "run"}
         config = Consumer(
-            filter_subjects=[subjects.lane_filter(domain, lane) for lane in lanes],
+            filter_subjects=[] if every else [subjects.lane_filter(domain, lane) for lane in lanes],
             ack_policy="none",
             deliver_policy="by_start_sequence",
             opt_start_seq=after + 1,
