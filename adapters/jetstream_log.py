@@ -77,8 +77,10 @@ class JetStreamLog:
             raise ConflictError(f"{subject}: event {records[0].envelope.id} was stored before, at {ack.seq}")
         return ack.seq
 
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
+    async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
         stream = subjects.log_stream(subjects.parse(subject).actor.domain)
+        if limit is not None:
+            return (await self._page(stream, subject, after + 1, min(limit, PAGE_RECORDS_MAX)))[0]
         found: list[Stored] = []
         more = True
         while more:
@@ -87,9 +89,11 @@ class JetStreamLog:
             after = found[-1].sequence if found else after
         return found
 
-    async def _page(self, stream: str, subject: str, first: int) -> tuple[list[Stored], bool]:
+    async def _page(
+        self, stream: str, subject: str, first: int, records_max: int = PAGE_RECORDS_MAX
+    ) -> tuple[list[Stored], bool]:
         """Records from sequence `first` on, and whether there are more behind them."""
-        get = _Get(seq=first, next_by_subj=subject, batch=PAGE_RECORDS_MAX, max_bytes=PAGE_BYTES_MAX)
+        get = _Get(seq=first, next_by_subj=subject, batch=records_max, max_bytes=PAGE_BYTES_MAX)
         *parts, end = await self._broker.collect(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(get))
         status = _header(end, "Status")
         if status == "404":
@@ -118,8 +122,10 @@ class JetStreamLog:
     async def _tail(self, domain: Domain, lanes: Sequence[Lane], after: int) -> AsyncGenerator[Sequence[Stored], None]:
         """Batches through one ephemeral consumer, until it is lost or skips a message (ConsumerLostError)."""
         stream = subjects.log_stream(domain)
+        # Two filters make the server search its index of subjects anew for every message: 4,000 records/s instead of 60,000.
+        every = set(lanes) == {"log", "run"}
         config = Consumer(
-            filter_subjects=[subjects.lane_filter(domain, lane) for lane in lanes],
+            filter_subjects=[] if every else [subjects.lane_filter(domain, lane) for lane in lanes],
             ack_policy="none",
             deliver_policy="by_start_sequence",
             opt_start_seq=after + 1,

@@ -1,4 +1,4 @@
-"""EventLog, Queue, Blobs and Rpc in memory, with the semantics of the real ones: the reference text for the next adapter.
+"""EventLog, Snapshots, Queue, Blobs, Rpc in memory, with the semantics of the real ones: the reference text for the next adapter.
 
 One MemoryBroker is the world that several logs, queues and services share. Nothing survives the process. A section without
 `await` is atomic here: that is what stands for the server's lock.
@@ -19,7 +19,7 @@ from contracts.collaboration import COLLABORATION
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored, to_headers
 from contracts.kernel import DeadLetter
-from contracts.subjects import Lane
+from contracts.subjects import ActorRef, Lane
 from runtime.errors import ConflictError, InvalidError, OutcomeError, UnavailableError
 from runtime.limits import Limits
 from runtime.ports import Handler, QueueName
@@ -178,8 +178,9 @@ class MemoryLog:
             raise ConflictError(f"{subject}: an event was stored before")
         return [stream.add(subject, record.body, record) for record in records][-1]
 
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
-        return [_stored(one) for one in self._stream(subject).messages[after:] if one.subject == subject]
+    async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
+        found = [_stored(one) for one in self._stream(subject).messages[after:] if one.subject == subject]
+        return found[:limit]
 
     async def follow(
         self, domain: Domain, lanes: Sequence[Lane], *, after: int
@@ -205,6 +206,17 @@ class MemoryLog:
 
     def _stream(self, subject: str) -> Stream:
         return self._logs[subjects.parse(subject).actor.domain]
+
+
+class MemorySnapshots:
+    def __init__(self) -> None:
+        self._snapshots: dict[ActorRef, bytes] = {}
+
+    async def save(self, actor: ActorRef, snapshot: bytes) -> None:
+        self._snapshots[actor] = snapshot
+
+    async def load(self, actor: ActorRef) -> bytes | None:
+        return self._snapshots.get(actor)
 
 
 class MemoryDelivery:

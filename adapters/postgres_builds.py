@@ -7,9 +7,11 @@ from typing import Any
 
 from adapters.postgres import Postgres
 from adapters.postgres_schema import (
+    MAINTENANCE_S_MAX,
     Pointer,
     PostgresBatch,
     create_build,
+    create_indexes,
     drop_build,
     lock_pointer,
     read_positions,
@@ -23,7 +25,6 @@ from runtime.errors import UnavailableError
 from runtime.read_models import AnyProjection, RebuildingError, TableCheck
 
 SETTLE_LOCK_MS_MAX = 30_000
-SETTLE_COMMAND_S_MAX = 600.0  # Both tables are read whole.
 _log = logging.getLogger(__name__)
 
 
@@ -62,10 +63,13 @@ class PostgresSettlement:
         return checks
 
     async def _checksum(self, table: str) -> tuple[int, str]:
-        """Number of rows, and the sums of two 64-bit hashes of each row's text: the same in whatever order rows come."""
-        sums = [f"coalesce(sum(hashtextextended(t::text, {seed})::numeric), 0)::text" for seed in (0, 1)]
+        """Number of rows, and the sums of two 64-bit hashes of each row: the same in whatever order rows come.
+
+        Of its values, not of its text, which took four times as long. Values that are equal to PostgreSQL hash alike.
+        """
+        sums = [f"coalesce(sum(hash_record_extended(t, {seed})::numeric), 0)::text" for seed in (0, 1)]
         sql = f"SELECT count(*), {sums[0]} || '/' || {sums[1]} FROM {table} t"  # noqa: S608 - a name of ours
-        row = await self._connection.fetchrow(sql, timeout=SETTLE_COMMAND_S_MAX)
+        row = await self._connection.fetchrow(sql, timeout=MAINTENANCE_S_MAX)
         return row[0], row[1]
 
     async def swap(self) -> None:
@@ -107,8 +111,10 @@ class PostgresBuild:
     async def settle(self) -> AsyncIterator[PostgresSettlement]:
         connection = self._connection
         schema = schema_of(self._projection.name, self._projection.version, self._number)
-        for table in await tables_of(connection, schema):
-            await connection.execute(f"ANALYZE {schema}.{table}")  # The first queries after the swap need statistics.
+        async with connection.transaction():
+            await create_indexes(connection, self._projection, self._number)
+        for table in await tables_of(connection, schema):  # The first queries after the swap need statistics.
+            await connection.execute(f"ANALYZE {schema}.{table}", timeout=MAINTENANCE_S_MAX)
         async with connection.transaction():
             await connection.execute(
                 f"SET LOCAL lock_timeout = {SETTLE_LOCK_MS_MAX}; SET LOCAL synchronous_commit = on"

@@ -11,6 +11,7 @@ from adapters.postgres_schema import (
     BOOTSTRAP_LOCK,
     PostgresBatch,
     create_build,
+    create_indexes,
     drop_build,
     lock_pointer,
     rebuild_lock,
@@ -37,6 +38,7 @@ class PostgresReadModels:
                 version = await connection.fetchval("SELECT version FROM diarchy.projections WHERE name = $1", one.name)
                 if version is None:
                     build = await create_build(connection, one)
+                    await create_indexes(connection, one, build)
                     insert = "INSERT INTO diarchy.projections (name, version, build) VALUES ($1, $2, $3)"
                     await connection.execute(insert, one.name, one.version, build)
                     await serve(connection, schema_of(one.name, one.version, build), None)

@@ -5,8 +5,10 @@ A build's schema is `<name>_v<version>_<build>`.
 `diarchy.positions` says how far each build has come in each domain.
 """
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+import functools
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -18,6 +20,7 @@ from runtime.read_models import AnyProjection, Key, Projection
 
 R = TypeVar("R", bound=Struct)
 BOOTSTRAP_LOCK = "diarchy.bootstrap"
+MAINTENANCE_S_MAX = 600.0  # of a command that reads a whole table
 _LEVELS = ", ".join(f"'{level.value}'" for level in Clearance)
 BOOTSTRAP = f"""
 CREATE SCHEMA IF NOT EXISTS diarchy;
@@ -60,9 +63,10 @@ class PostgresBatch:
 
     async def save(self, projection: Projection[R], rows: Sequence[R]) -> None:
         if projection.appends:
-            columns, records = projection.row.__struct_fields__, map(_plain, rows)
-            place = {"schema_name": self._schema, "columns": columns}
-            await self._connection.copy_records_to_table(projection.table, records=records, **place)
+            place = {"schema_name": self._schema, "columns": projection.row.__struct_fields__}
+            await self._connection.copy_records_to_table(
+                projection.table, records=_plain(projection.row, rows), **place
+            )
         else:
             await self._connection.execute(_save_sql(projection, self._schema), json_text(rows))
 
@@ -95,16 +99,29 @@ def _save_sql(projection: AnyProjection, schema: str) -> str:
     return f"{insert} ON CONFLICT ({', '.join(projection.key_columns)}) DO UPDATE SET {changes}"
 
 
-def _plain(row: Struct) -> tuple[object, ...]:
-    """A row for COPY: levels by name, texts without the character NUL, which PostgreSQL does not store."""
-    return tuple(
-        value.replace("\0", "\ufffd")
-        if isinstance(value, str) and "\0" in value
-        else value.value
-        if isinstance(value, Clearance)
-        else value
-        for value in astuple(row)
-    )
+def _plain(kind: type[Struct], rows: Sequence[Struct]) -> Iterator[Sequence[object]]:
+    """The rows for COPY: levels by name, texts without the character NUL, which PostgreSQL does not store."""
+    levels, texts = _columns(kind)
+    for row in rows:
+        values = list(astuple(row))
+        for column in levels:
+            level = values[column]
+            values[column] = level and level._value_  # `value` is a descriptor in Python and takes four times as long.
+        for column in texts:
+            value = values[column]
+            if value.__class__ is str and "\0" in value:
+                values[column] = value.replace("\0", "\ufffd")
+        yield values
+
+
+@functools.cache
+def _columns(kind: type[Struct]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which columns of a row are levels, and which may be texts."""
+    types = get_type_hints(kind)
+    columns = [(number, types[name]) for number, name in enumerate(kind.__struct_fields__)]
+    levels = tuple(number for number, of in columns if Clearance in (of, *get_args(of)))
+    never = (Domain, int, float, bool, datetime)
+    return levels, tuple(number for number, of in columns if number not in levels and of not in never)
 
 
 class Pointer(Struct, frozen=True):
@@ -135,13 +152,25 @@ async def read_positions(connection: Any, name: str, build: int) -> dict[Domain,
 
 
 async def create_build(connection: Any, projection: AnyProjection) -> int:
-    """An empty schema with the projection's tables; its number."""
+    """An empty schema with the projection's tables, without its indexes; its number."""
     build: int = await connection.fetchval("SELECT nextval('diarchy.builds')")
     schema = schema_of(projection.name, projection.version, build)
-    await connection.execute(
-        f"CREATE SCHEMA {schema}; SET LOCAL search_path = {schema}; {projection.ddl}; SET LOCAL search_path TO DEFAULT"
-    )
+    await connection.execute(f"CREATE SCHEMA {schema}")
+    await _execute_in(connection, schema, projection.ddl)
     return build
+
+
+async def create_indexes(connection: Any, projection: AnyProjection, build: int) -> None:
+    """The indexes of a build. Over rows that are there this is faster than row by row: `runs` in 3 µs a row instead of 6."""
+    if projection.indexes:
+        await _execute_in(connection, schema_of(projection.name, projection.version, build), projection.indexes)
+
+
+async def _execute_in(connection: Any, schema: str, sql: str) -> None:
+    """Declarations with unqualified names, in this schema. Only within a transaction."""
+    await connection.execute(
+        f"SET LOCAL search_path = {schema}; {sql}; SET LOCAL search_path TO DEFAULT", timeout=MAINTENANCE_S_MAX
+    )
 
 
 async def drop_build(connection: Any, name: str, version: int, build: int) -> None:

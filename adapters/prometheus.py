@@ -38,6 +38,8 @@ _HELP = {
     telemetry.SEARCH_SECONDS: "One vector search.",
     telemetry.MODEL_TOKENS_TOTAL: "Tokens into and out of language models.",
     telemetry.LIVE_ACTORS: "Actors whose state is in memory.",
+    telemetry.PACKED_ACTORS: "Idle actors that are in memory as bytes.",
+    telemetry.SNAPSHOTS_TOTAL: "Snapshots, by kind and what became of them.",
     telemetry.RUNNING_REACTIONS: "Reactions running now.",
     telemetry.HEALTH_SCORE: "Overall health, 0 to 100.",
     telemetry.SPANS_DROPPED_TOTAL: "Finished spans that could not be kept.",

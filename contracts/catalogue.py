@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, users
+from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, upcasting, users
 from contracts.envelope import Event, Message
 
 EVENTS: tuple[type[Event], ...] = (
@@ -40,6 +40,11 @@ _DECODERS = {tag(kind): msgspec.json.Decoder(kind) for kind in EVENTS}
 
 
 def decode_event(type_name: str, body: bytes) -> Event:
-    """The event a record holds. Raises KeyError for an unknown type, msgspec.ValidationError for a malformed body."""
+    """The event a record holds, as today's version of its type.
+
+    Raises KeyError for an unknown type, msgspec.ValidationError for a malformed body.
+    """
+    if type_name in upcasting.UPCASTERS:
+        type_name, body = upcasting.current(type_name), upcasting.upcast(body) or body
     event: Event = _DECODERS[type_name].decode(body)
     return event

@@ -17,7 +17,9 @@ CREATE TABLE analyses (
   confidence double precision NOT NULL, confidence_by_domain jsonb NOT NULL, reason text NOT NULL,
   correlation text NOT NULL, label diarchy.clearance NOT NULL, started timestamptz NOT NULL, completed timestamptz,
   PRIMARY KEY (domain, id)
-);
+)
+"""
+INDEXES = """
 CREATE INDEX ON analyses (started DESC, id DESC);
 CREATE INDEX ON analyses (asker, started DESC, id DESC);
 CREATE INDEX ON analyses (id)
@@ -92,6 +94,7 @@ ANALYSES = Projection(
     version=1,
     domains=tuple(Domain),
     ddl=DDL,
+    indexes=INDEXES,
     table="analyses",
     row=Analysis,
     key_columns=("domain", "id"),

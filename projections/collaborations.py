@@ -16,7 +16,9 @@ CREATE TABLE collaborations (
   status text NOT NULL, confidence double precision NOT NULL, priority bigint NOT NULL, correlation text NOT NULL,
   requested timestamptz NOT NULL, concluded timestamptz, label diarchy.clearance NOT NULL, model text NOT NULL,
   reason text NOT NULL, PRIMARY KEY (answering, id)
-);
+)
+"""
+INDEXES = """
 CREATE INDEX ON collaborations (requested DESC);
 CREATE INDEX ON collaborations (correlation)
 """
@@ -81,6 +83,7 @@ COLLABORATIONS = Projection(
     version=1,
     domains=tuple(Domain),
     ddl=DDL,
+    indexes=INDEXES,
     table="collaborations",
     row=Collaboration,
     key_columns=("answering", "id"),

@@ -15,7 +15,9 @@ CREATE TABLE knowledge (
   confidentiality diarchy.clearance NOT NULL, label diarchy.clearance NOT NULL, strategic_priority bigint NOT NULL,
   source text NOT NULL, tags text[] NOT NULL, expires timestamptz, partition text NOT NULL, attachment jsonb,
   created timestamptz NOT NULL, updated timestamptz NOT NULL, created_by text NOT NULL, updated_by text NOT NULL
-);
+)
+"""
+INDEXES = """
 CREATE INDEX ON knowledge (updated DESC, id DESC);
 CREATE INDEX ON knowledge (category, updated DESC, id DESC)
 """
@@ -75,6 +77,7 @@ KNOWLEDGE = Projection(
     version=1,
     domains=(Domain.CEO,),
     ddl=DDL,
+    indexes=INDEXES,
     table="knowledge",
     row=KnowledgeItem,
     key_columns=("id",),

@@ -18,7 +18,9 @@ CREATE TABLE messages (
   confidence double precision NOT NULL, evidence jsonb NOT NULL, contributions jsonb NOT NULL,
   collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL, reason text NOT NULL,
   label diarchy.clearance NOT NULL, correlation text NOT NULL, answered timestamptz, PRIMARY KEY (domain, session, turn)
-);
+)
+"""
+INDEXES = """
 CREATE INDEX ON messages (session, sequence DESC)
 """
 
@@ -98,6 +100,7 @@ MESSAGES = Projection(
     version=1,
     domains=tuple(Domain),
     ddl=DDL,
+    indexes=INDEXES,
     table="messages",
     row=Turn,
     key_columns=("domain", "session", "turn"),

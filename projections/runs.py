@@ -25,8 +25,11 @@ CREATE TABLE runs (
   domain text NOT NULL, sequence bigint NOT NULL, lane text NOT NULL, kind text NOT NULL, actor text NOT NULL,
   reaction text, id text NOT NULL, type text NOT NULL, time timestamptz NOT NULL, correlation text NOT NULL,
   causation text, principal text NOT NULL, label diarchy.clearance NOT NULL, clearance diarchy.clearance NOT NULL,
-  priority bigint NOT NULL, effect text, body text NOT NULL, PRIMARY KEY (domain, sequence)
-);
+  priority bigint NOT NULL, effect text, body text NOT NULL
+)
+"""
+INDEXES = """
+ALTER TABLE runs ADD PRIMARY KEY (domain, sequence);
 CREATE INDEX ON runs (correlation, time);
 CREATE INDEX ON runs (domain, kind, actor, sequence)
 """
@@ -35,7 +38,7 @@ _EFFECT = tag(EffectRecorded)
 _USER_CREATED = tag(UserCreated)
 
 
-class RunRecord(Struct, frozen=True, kw_only=True):
+class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One record: its place, its envelope, the effect's name in a journal entry, its body as JSON text.
 
     `body` is empty where it was not asked for. A user's password hash is never in it.
@@ -110,6 +113,7 @@ RUNS = Projection(
     version=1,
     domains=tuple(Domain),
     ddl=DDL,
+    indexes=INDEXES,
     table="runs",
     row=RunRecord,
     key_columns=("domain", "sequence"),

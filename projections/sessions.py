@@ -15,7 +15,9 @@ CREATE TABLE sessions (
   domain text NOT NULL, id text NOT NULL, owner text NOT NULL, title text NOT NULL, context_type text NOT NULL,
   status text NOT NULL, turns bigint NOT NULL, label diarchy.clearance NOT NULL, created timestamptz NOT NULL,
   updated timestamptz NOT NULL, PRIMARY KEY (domain, id)
-);
+)
+"""
+INDEXES = """
 CREATE INDEX ON sessions (owner, created DESC, domain DESC, id DESC);
 CREATE INDEX ON sessions (created DESC, domain DESC, id DESC);
 CREATE INDEX ON sessions (id)
@@ -78,6 +80,7 @@ SESSIONS = Projection(
     version=1,
     domains=tuple(Domain),
     ddl=DDL,
+    indexes=INDEXES,
     table="sessions",
     row=Session,
     key_columns=("domain", "id"),

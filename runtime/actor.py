@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 
 import msgspec
 
+from contracts import upcasting
 from contracts.catalogue import tag
 from contracts.envelope import Envelope, Event, Message
 from contracts.subjects import ActorRef
@@ -68,9 +69,14 @@ class Actor(Generic[S, M, E]):
         return decoder.decode(body)
 
     def decode_event(self, body: bytes) -> E:
-        """Raises msgspec.ValidationError for anything this actor does not record."""
+        """The event, as today's version of its type. Raises msgspec.ValidationError for anything this actor does not record."""
         decoder: msgspec.json.Decoder[E] = self.__dict__["_event_decoder"]
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError:
+            if (today := upcasting.upcast(body)) is None:
+                raise
+        return decoder.decode(today)
 
 
 AnyActor = Actor[Any, Any, Any]

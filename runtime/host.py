@@ -1,6 +1,5 @@
 """Host: load the actor, decide, append with compare-and-set; decide again when somebody else was first."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -18,41 +17,27 @@ from runtime.actor import AnyActor
 from runtime.chain import GENESIS, seal
 from runtime.errors import ConflictError, MalformedError, Rejected, UnavailableError
 from runtime.limits import Limits
-from runtime.ports import Delivery, EventLog
+from runtime.live import LiveSet
+from runtime.ports import Delivery, EventLog, Snapshots
 from runtime.telemetry import (
     CONFLICTS_TOTAL,
     EVENTS_TOTAL,
     HANDLE_SECONDS,
-    LIVE_ACTORS,
     MESSAGES_TOTAL,
     SPAN_HANDLE,
     Telemetry,
 )
-
-KERNEL_TYPES = frozenset({tag(Refused), tag(Unchanged)})
-"""What the kernel itself records in an actor's log; no actor sees it."""
 
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
 PUBLISHER = "publisher"
 """The principal of facts that programs outside publish."""
 
 
-class Live:
-    """An actor in memory: its state, where its log ends, and the ids of the messages that its events came from."""
-
-    __slots__ = ("handled", "hash", "sequence", "state")
-
-    def __init__(self, state: object) -> None:
-        self.state = state
-        self.sequence = 0
-        self.hash = GENESIS
-        self.handled: set[str] = set()
-
-
 class Host:
     """Handles the messages of one domain's inbox. The caller hands it one message of an actor at a time.
 
     Compare-and-set on the actor's log is the only fence: a conflict or an unknown outcome drops what is in memory.
+    `live` is what is in memory; started and stopped it also keeps snapshots, if there is where to.
     """
 
     def __init__(
@@ -62,13 +47,14 @@ class Host:
         clock: Callable[[], datetime],
         limits: Limits,
         telemetry: Telemetry,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._actors = {actor.kind: actor for actor in actors}
         self._log = log
         self._clock = clock
         self._limits = limits
         self._telemetry = telemetry
-        self._live: OrderedDict[ActorRef, Live] = OrderedDict()
+        self.live = LiveSet(log, limits, snapshots, telemetry)
 
     async def handle(self, delivery: Delivery) -> None:
         """Handle one message to its end. Raises MalformedError, UnavailableError, ConflictError (after many lost races)."""
@@ -91,7 +77,6 @@ class Host:
                 await self._commit(actor, address.actor, envelope, message)
         self._telemetry.count(MESSAGES_TOTAL, kind=actor.kind, type=envelope.type)
         self._telemetry.observe(HANDLE_SECONDS, (self._clock() - started).total_seconds(), kind=actor.kind)
-        self._telemetry.gauge(LIVE_ACTORS, len(self._live))
 
     def _address(self, delivery: Delivery) -> Address:
         try:
@@ -101,7 +86,7 @@ class Host:
 
     async def _commit(self, actor: AnyActor, ref: ActorRef, envelope: Envelope, message: Message) -> None:
         for _ in range(self._limits.conflicts_max):
-            live = await self._load(actor, ref)
+            live = await self.live.load(actor, ref)
             if envelope.id in live.handled:
                 return
             events: Sequence[Event]
@@ -114,19 +99,20 @@ class Host:
                 events, state = [Refused(message=envelope.id, code=refusal.code, reason=refusal.reason)], live.state
             if not events:
                 events = [Unchanged(message=envelope.id)]
-            subject = subjects.log(ref)
-            records = self._records(subject, live.hash, envelope, events)
+            records = self._records(live.subject, live.hash, envelope, events)
             try:
-                sequence = await self._log.append(subject, records, expected=live.sequence)
+                sequence = await self._log.append(live.subject, records, expected=live.sequence)
             except ConflictError:
-                self._live.pop(ref, None)
+                self.live.drop(ref)
                 self._telemetry.count(CONFLICTS_TOTAL, kind=actor.kind)
                 continue
             except UnavailableError:
-                self._live.pop(ref, None)
+                self.live.drop(ref)
                 raise
             live.state, live.sequence, live.hash = state, sequence, records[-1].envelope.hash or GENESIS
             live.handled.add(envelope.id)
+            live.fresh += len(records)
+            self.live.keep(actor, ref, live)
             for record in records:
                 self._telemetry.count(EVENTS_TOTAL, kind=actor.kind, type=record.envelope.type)
             return
@@ -151,24 +137,6 @@ class Host:
             records.append(seal(envelope, msgspec.json.encode(event), prev))
             prev = records[-1].envelope.hash or GENESIS
         return records
-
-    async def _load(self, actor: AnyActor, ref: ActorRef) -> Live:
-        live = self._live.get(ref)
-        if live is not None:
-            self._live.move_to_end(ref)
-            return live
-        live = Live(actor.initial)
-        for stored in await self._log.read(subjects.log(ref)):
-            envelope = stored.record.envelope
-            if envelope.type not in KERNEL_TYPES:
-                live.state = actor.evolve(live.state, actor.decode_event(stored.record.body))
-            live.sequence, live.hash = stored.sequence, envelope.hash or GENESIS
-            if envelope.causation:
-                live.handled.add(envelope.causation)
-        self._live[ref] = live
-        if len(self._live) > self._limits.live_actors_max:
-            self._live.popitem(last=False)
-        return live
 
     async def _resolve(self, ref: ActorRef, envelope: Envelope, message: Resolve) -> None:
         """Journal the result of a waiting effect, unless it has one: a late or repeated answer changes nothing."""

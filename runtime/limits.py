@@ -29,3 +29,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     ask_s_max: float = 86_400.0  # another domain's answer without a deadline of its own is expired after this
     tool_s_max: float = 120.0
     model_s_max: float = 120.0
+    idle_s: float = 60.0  # an actor not used for so long is packed
+    idle_actors_bytes_max: int = 256 << 20  # packed actors in memory; `live_actors_max` bounds the others
+    snapshot_events: int = 200  # of an actor since its last snapshot, before the next one is written
+    snapshot_events_min: int = 50  # for which one is written when the actor leaves the memory or the worker ends
+    snapshot_bytes_max: int = 4 << 20  # a larger one is not written
+    snapshots_waiting_max: int = 256
+    snapshot_stop_s_max: float = 1.0  # how long the end of a worker may take for them

@@ -10,7 +10,7 @@ from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
 from contracts.model import Prompt, Reply
 from contracts.retrieval import Entry, Hit, Query
-from contracts.subjects import Lane
+from contracts.subjects import ActorRef, Lane
 from contracts.trace import SpanRecord
 
 Vector = Sequence[float]
@@ -136,8 +136,11 @@ class EventLog(Protocol):
         """
         ...
 
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
-        """All records of one exact subject with a sequence above `after`, in order. Raises UnavailableError."""
+    async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
+        """The records of one exact subject with a sequence above `after`, in order: all, or the first `limit` (1 to 500).
+
+        Raises UnavailableError.
+        """
         ...
 
     async def at(self, domain: Domain, sequence: int) -> Stored | None:
@@ -154,6 +157,18 @@ class EventLog(Protocol):
 
     async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
         """Whether anything was appended to the exact subject above `after`; waits up to `timeout_s`. Raises UnavailableError."""
+        ...
+
+
+class Snapshots(Protocol):
+    """The last snapshot of each actor. A cache: what was saved may be gone, or older than what was saved last."""
+
+    async def save(self, actor: ActorRef, snapshot: bytes) -> None:
+        """Keep it instead of the actor's earlier one. Raises UnavailableError, InvalidError when it is too large."""
+        ...
+
+    async def load(self, actor: ActorRef) -> bytes | None:
+        """The actor's snapshot; None when there is none. Raises UnavailableError."""
         ...
 
 

@@ -70,10 +70,15 @@ class Logged:
         return self._event
 
 
-def logged(batch: Sequence[Stored]) -> list[Logged]:
-    """The records that an actor wrote; anything on a subject that is no actor's is reported and left out."""
+def logged(batch: Sequence[Stored], takes: frozenset[str] | None = None) -> list[Logged]:
+    """The records that an actor wrote, of the types `takes` (None: all).
+
+    What is on a subject that is no actor's is reported and left out.
+    """
     found: list[Logged] = []
     for stored in batch:
+        if takes is not None and stored.record.envelope.type not in takes:
+            continue
         try:
             found.append(Logged(parse(stored.subject), stored))
         except ValueError as error:
@@ -99,7 +104,8 @@ class Projection(Struct, Generic[R], frozen=True, kw_only=True):
     """A versioned fold of logs into one table.
 
     `ddl` creates `table` (unqualified) with a column for each field of `row` and the primary key `key_columns`, all text
-    unless `appends`. `takes` names the event types that `fold` looks at; None: every record. `key` gives the row a record
+    unless `appends`. `indexes` is SQL for what a rebuild makes only when all rows are in: with `appends` the primary key too.
+    `takes` names the event types that `fold` looks at; None: every record. `key` gives the row a record
     belongs to, None for none. `fold` returns the row as it is after the record, None for no row. With `appends` every record
     is a row of its own, never read again.
     """
@@ -108,6 +114,7 @@ class Projection(Struct, Generic[R], frozen=True, kw_only=True):
     version: int
     domains: tuple[Domain, ...]
     ddl: str
+    indexes: str = ""
     table: str
     row: type[R]
     key_columns: tuple[str, ...]

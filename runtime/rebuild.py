@@ -1,5 +1,6 @@
 """A rebuild that proves itself: a new build beside the serving one, compared with it row by row, then swapped in."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -29,7 +30,10 @@ CATCH_UP_ROUNDS_MAX = 100
 
 
 class Rebuilt(Struct, frozen=True):
-    """What came of a rebuild: rows and checksum of every table, records folded, and whether it was held against a live one."""
+    """What came of a rebuild: rows and checksum of every table, records folded, and whether it was held against a live one.
+
+    `check_seconds` of its `seconds` went into reading both tables for their checksums.
+    """
 
     projection: str
     version: int
@@ -37,6 +41,7 @@ class Rebuilt(Struct, frozen=True):
     tables: tuple[TableCheck, ...]
     events: int
     seconds: float
+    check_seconds: float
 
 
 Progress = Callable[[int, int], None]
@@ -68,12 +73,14 @@ async def rebuild(
                 async with aclosing(_between(log, domain, into.position, reached)) as batches:
                     async for batch in batches:
                         await _fold(projection, batch, into, meter)
+            checking = time.monotonic()
             checks = await settlement.check()
+            check_seconds = time.monotonic() - checking
             if compared and not replace:
                 _demand_equal(projection, checks)
             await settlement.swap()
     seconds = time.monotonic() - started
-    return Rebuilt(projection.name, projection.version, compared, tuple(checks), meter.events, seconds)
+    return Rebuilt(projection.name, projection.version, compared, tuple(checks), meter.events, seconds, check_seconds)
 
 
 class _Meter:
@@ -99,7 +106,7 @@ async def _catch_up(projection: AnyProjection, log: EventLog, build: Build, mete
         if missing <= 0 or (missing <= SETTLE_EVENTS_MAX and meter.events):
             return
         for domain in projection.domains:
-            async with aclosing(_between(log, domain, position[domain], target[domain])) as batches:
+            async with aclosing(_ahead(_between(log, domain, position[domain], target[domain]))) as batches:
                 async for batch in batches:
                     async with build.batch(domain) as into:
                         await _fold(projection, batch, into, meter)
@@ -122,7 +129,7 @@ async def _target(
 
 
 async def _fold(projection: AnyProjection, batch: Sequence[Stored], into: Batch, meter: _Meter) -> None:
-    await fold(projection, logged(batch), into)
+    await fold(projection, logged(batch, projection.takes), into)
     await into.advance(batch[-1].sequence)
     meter.add(len(batch))
 
@@ -144,6 +151,23 @@ async def _between(log: EventLog, domain: Domain, after: int, upto: int) -> Asyn
                 gathered, bytes_gathered = [], 0
             if end:
                 return
+
+
+async def _ahead(batches: AsyncGenerator[Sequence[Stored], None]) -> AsyncGenerator[Sequence[Stored], None]:
+    """The same batches, the next one being read while this one is written."""
+
+    async def read() -> Sequence[Stored] | None:
+        return await anext(batches, None)
+
+    reading = asyncio.create_task(read())
+    try:
+        while (batch := await reading) is not None:
+            reading = asyncio.create_task(read())
+            yield batch
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await batches.aclose()
 
 
 def _demand_equal(projection: AnyProjection, checks: Sequence[TableCheck]) -> None:

@@ -52,8 +52,8 @@ class DealtLog:
     async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
         return await self._log.append(subject, records, expected=expected)
 
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
-        return await self._log.read(subject, after=after)
+    async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
+        return await self._log.read(subject, after=after, limit=limit)
 
     async def last(self, domain: Domain) -> int:
         return await self._log.last(domain)

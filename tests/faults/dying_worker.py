@@ -51,8 +51,8 @@ class DyingLog:
                     os.kill(os.getpid(), signal.SIGKILL)
         return sequence
 
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
-        return await self._log.read(subject, after=after)
+    async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
+        return await self._log.read(subject, after=after, limit=limit)
 
     def follow(self, domain: Domain, lanes: Sequence[Lane], *, after: int) -> AsyncIterator[Sequence[Stored]]:
         return self._log.follow(domain, lanes, after=after)

@@ -128,10 +128,10 @@ def test_a_known_session_is_read_on_from_where_it_was() -> None:
             starts: list[int] = []
             read = world.log.read
 
-            async def watched_read(subject: str, *, after: int = 0) -> Any:
+            async def watched_read(subject: str, *, after: int = 0, limit: int | None = None) -> Any:
                 if subject == subjects.log(ActorRef(Domain.SOPHIA, CONVERSATION, session)):
                     starts.append(after)
-                return await read(subject, after=after)
+                return await read(subject, after=after, limit=limit)
 
             world.log.read = watched_read  # type: ignore[method-assign]
             for _ in range(3):
