@@ -1,7 +1,6 @@
 """What is given up is told to whoever waits for it: the actor whose reaction it was, or the effect of another domain."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,20 +12,27 @@ from contracts.ids import derived_id
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor, Recorded
 from runtime.effects import resolution
-from runtime.ports import Delivery, Queue
+from runtime.host import Host
+from runtime.outside import Outside
+from runtime.ports import Delivery
 
 
 class Abandoning:
     """Sends the last word on a message or reaction that goes to the dead letters. Repeats are harmless: its id is derived."""
 
-    def __init__(self, actors: Sequence[AnyActor], queue: Queue, clock: Callable[[], datetime]) -> None:
+    def __init__(self, actors: Sequence[AnyActor], outside: Outside, host: Host) -> None:
         self._actors = {actor.kind: actor for actor in actors}
-        self._queue = queue
-        self._clock = clock
+        self._queue = outside.queue
+        self._clock = outside.clock
+        self._host = host
 
     async def message(self, delivery: Delivery, reason: str) -> None:
-        """A message was given up: an effect that waits for its answer fails. Raises UnavailableError."""
+        """A message was given up: its actor's log says so, and an effect that waits for its answer fails.
+
+        Raises UnavailableError, ConflictError.
+        """
         found = _read(delivery)
+        await self._host.refuse(delivery, reason)
         if found is not None and found[1].reply_to:
             await self._answer(found[1], reason)
 

@@ -11,14 +11,18 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Message, Record, from_headers
 from contracts.facts import FACT_DOMAINS, Fact
 from contracts.ids import derived_id, keyed_id, timed_id
-from contracts.kernel import EffectRecorded, Refused, Resolve, Unchanged
+from contracts.kernel import Cancel, Refused, Resolve, Resume, Unchanged
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor
 from runtime.chain import GENESIS, seal
 from runtime.errors import ConflictError, MalformedError, Rejected, UnavailableError
 from runtime.limits import Limits
-from runtime.live import LiveSet
+from runtime.live import FAILED, LiveSet
+from runtime.near import NearDelivery
 from runtime.ports import Delivery, EventLog, Snapshots
+from runtime.reactor import Reactor
+from runtime.resolving import DECODERS, Resolving
+from runtime.slots import Slots
 from runtime.telemetry import (
     CONFLICTS_TOTAL,
     EVENTS_TOTAL,
@@ -29,6 +33,7 @@ from runtime.telemetry import (
 )
 
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
+HANDLED_KINDS = 4  # kinds that may have all their handlers busy at the same time
 PUBLISHER = "publisher"
 """The principal of facts that programs outside publish."""
 
@@ -48,13 +53,17 @@ class Host:
         limits: Limits,
         telemetry: Telemetry,
         snapshots: Snapshots | None = None,
+        reactor: Reactor | None = None,
     ) -> None:
+        """`reactor` runs the reactions that a message of the inbox continues; without one they are not run."""
         self._actors = {actor.kind: actor for actor in actors}
         self._log = log
         self._clock = clock
         self._limits = limits
         self._telemetry = telemetry
         self.live = LiveSet(log, limits, snapshots, telemetry)
+        self._resolving = Resolving(log, clock, limits, reactor)
+        self._slots = Slots(limits.handlers_max * HANDLED_KINDS, limits.handlers_max)
 
     async def handle(self, delivery: Delivery) -> None:
         """Handle one message to its end. Raises MalformedError, UnavailableError, ConflictError (after many lost races)."""
@@ -71,10 +80,11 @@ class Host:
             attributes={"type": envelope.type, "actor": str(address.actor), "message": envelope.id},
         ) as span:
             envelope = msgspec.structs.replace(envelope, traceparent=span.traceparent)
-            if isinstance(message, Resolve):
-                await self._resolve(address.actor, envelope, message)
+            if isinstance(message, Resolve | Resume | Cancel):
+                await self._resolving.handle(address.actor, envelope, message)
             else:
-                await self._commit(actor, address.actor, envelope, message)
+                async with self._slots.turn(actor.kind, envelope.priority):
+                    await self._commit(actor, address.actor, envelope, message)
         self._telemetry.count(MESSAGES_TOTAL, kind=actor.kind, type=envelope.type)
         self._telemetry.observe(HANDLE_SECONDS, (self._clock() - started).total_seconds(), kind=actor.kind)
 
@@ -118,14 +128,18 @@ class Host:
             return
         raise ConflictError(f"{ref} lost {self._limits.conflicts_max} races for message {envelope.id}")
 
-    def _records(self, subject: str, prev: str, cause: Envelope, events: Sequence[Event]) -> list[Record]:
+    def _records(
+        self, subject: str, prev: str, cause: Envelope, events: Sequence[Event], mark: str | None = None
+    ) -> list[Record]:
+        """The events as they will stand in the log. With a `mark` their ids are not those that the message leads to otherwise."""
+        marks = () if mark is None else (mark,)
         records: list[Record] = []
         now = self._clock()
         for number, event in enumerate(events):
             label = getattr(event, "label", Clearance.PUBLIC)
             envelope = msgspec.structs.replace(
                 cause,
-                id=derived_id(cause.id, subject, number),
+                id=derived_id(cause.id, subject, *marks, number),
                 type=tag(type(event)),
                 time=now,
                 causation=cause.id,
@@ -138,34 +152,39 @@ class Host:
             prev = records[-1].envelope.hash or GENESIS
         return records
 
-    async def _resolve(self, ref: ActorRef, envelope: Envelope, message: Resolve) -> None:
-        """Journal the result of a waiting effect, unless it has one: a late or repeated answer changes nothing."""
-        subject = subjects.run(ref, message.reaction)
-        entry = EffectRecorded(
-            effect=message.effect, name=message.name, arguments=message.arguments, result=message.result
-        )
+    def forget(self, share: int) -> None:
+        """Drop what is in memory of a share's actors: others write to them, or did."""
+        self.live.forget(range(share, subjects.PARTITIONS, subjects.SHARES))
+
+    async def refuse(self, delivery: Delivery, reason: str) -> None:
+        """A message was given up: record that, so that whoever waits is told. It is not handled: redriven it still acts.
+
+        Raises UnavailableError, ConflictError (after many lost races).
+        """
+        address = self._address(delivery)
+        actor = self._actors.get(address.actor.kind)
+        if actor is None:
+            return
+        try:
+            envelope, message = _opened(actor, address, delivery)
+        except MalformedError:
+            return  # Nobody who could read the answer has sent that.
+        if isinstance(message, Resolve | Resume | Cancel):
+            return
         for _ in range(self._limits.conflicts_max):
-            sequence = 0
-            for stored in await self._log.read(subject):
-                sequence = stored.sequence
-                if msgspec.json.decode(stored.record.body, type=EffectRecorded).effect == message.effect:
-                    return
-            journaled = msgspec.structs.replace(
-                envelope,
-                id=derived_id(message.reaction, "effect", message.effect),
-                type=tag(EffectRecorded),
-                time=self._clock(),
-                causation=message.reaction,
-                reaction=message.reaction,
-                source=ref.domain,
-                target=None,
-            )
+            live = await self.live.load(actor, address.actor)
+            if envelope.id in live.handled:
+                return
+            refusal = Refused(message=envelope.id, code=FAILED, reason=reason)
+            records = self._records(live.subject, live.hash, envelope, [refusal], f"given up {live.sequence}")
             try:
-                await self._log.append(subject, [Record(journaled, msgspec.json.encode(entry))], expected=sequence)
+                await self._log.append(live.subject, records, expected=live.sequence)
             except ConflictError:
                 continue
+            finally:
+                self.live.drop(address.actor)
             return
-        raise ConflictError(f"{subject} lost {self._limits.conflicts_max} races")
+        raise ConflictError(f"{address.actor} lost {self._limits.conflicts_max} races")
 
 
 def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Envelope, Message]:
@@ -176,11 +195,9 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
             message = actor.decode_message(delivery.body)
             envelope = _outside_envelope(address, delivery, message)
         else:
-            envelope = from_headers(delivery.headers)
-            resolves = envelope.type == tag(Resolve)
-            message = (
-                msgspec.json.decode(delivery.body, type=Resolve) if resolves else actor.decode_message(delivery.body)
-            )
+            envelope = delivery.record.envelope if isinstance(delivery, NearDelivery) else from_headers(delivery.headers)
+            decoder = DECODERS.get(envelope.type)
+            message = decoder.decode(delivery.body) if decoder else actor.decode_message(delivery.body)
     except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedError(str(error)) from error
     if isinstance(message, Fact) and FACT_DOMAINS[type(message)] != address.actor.domain:

@@ -10,7 +10,7 @@ from contracts.envelope import Record
 from runtime.breaker import Policy
 from runtime.guards import Guards
 from runtime.limits import Limits
-from runtime.ports import Blobs, ChatModel, EventLog, Queue, Retrieval, Timers, Tool
+from runtime.ports import Blobs, ChatModel, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
 from runtime.telemetry import Telemetry
 
 RETRIEVAL_RESET_S = 5.0  # our own service comes back quickly; what belongs to others has the breaker's 60 s
@@ -29,6 +29,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     log: EventLog
     queue: Queue
     timers: Timers
+    snapshots: Snapshots | None = None
     retrieval: Retrieval
     model: ChatModel
     blobs: Blobs

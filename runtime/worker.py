@@ -14,10 +14,10 @@ from contracts.kernel import Cancel, Resolve, Resume
 from runtime.abandon import Abandoning
 from runtime.actor import AnyActor
 from runtime.consumer import Consumer, Mailbox, Place, actor_of
-from runtime.effects import Outside
 from runtime.host import Host
 from runtime.membership import Membership
 from runtime.near import NearDelivery
+from runtime.outside import Outside
 from runtime.ports import Delivery, Rpc
 from runtime.reactor import Reactor
 
@@ -41,9 +41,11 @@ class Worker:
         self._membership = Membership(rpc, domain, name, limits)
         outside = msgspec.structs.replace(outside, near=self._near)
         self._outside = outside
-        abandoning = Abandoning(actors, outside)
         self.reactor = Reactor(actors, outside)
-        self.host = Host(actors, outside.log, outside.clock, limits, outside.telemetry, self.reactor)
+        self.host = Host(
+            actors, outside.log, outside.clock, limits, outside.telemetry, outside.snapshots, self.reactor
+        )
+        abandoning = Abandoning(actors, outside, self.host)
         self.inbox = Consumer(
             outside.queue,
             Place(domain, "inbox", mailbox),
@@ -69,6 +71,7 @@ class Worker:
         return frozenset(share for share in range(subjects.SHARES) if self.inbox.holds(share))
 
     async def start(self) -> None:
+        await self.host.live.start()
         await self.inbox.start()
         await self.reactions.start()
         await self._membership.start()
@@ -85,6 +88,7 @@ class Worker:
         await asyncio.gather(*(self._let_go(share) for share in range(subjects.SHARES)))
         await self.reactions.stop()
         await self.inbox.stop()
+        await self.host.live.stop()
         await self._membership.stop()
 
     async def wait(self) -> None:
@@ -141,7 +145,7 @@ class Worker:
     async def _near(self, subject: str, record: Record) -> bool:
         """Hand a message to its actor if this worker holds it, and wait until its log has what it led to."""
         actor = subjects.parse(subject).actor
-        if actor.domain != self._domain:
+        if actor.domain != self._domain or record.envelope.type in KERNEL_MESSAGES:
             return False
         delivery = NearDelivery(subject, record, self._outside.queue.bury)
         if not self.inbox.offer(subjects.share(actor), delivery):

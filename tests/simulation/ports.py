@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 
 from contracts import subjects
-from contracts.domains import Domain
+from contracts.domains import Domain, Partition
 from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
-from contracts.subjects import Lane
+from contracts.retrieval import Entry, Hit, Query
+from contracts.subjects import ActorRef, Lane
 from runtime.errors import UnavailableError
-from runtime.ports import Handler, QueueName
+from runtime.ports import Handler, QueueName, When
 from tests.simulation.client import Connection, Sky
 from tests.simulation.loop import Process
 from tests.simulation.server import PIN_LAPSE_S, Message, Server, Share, stored
@@ -31,18 +34,17 @@ class SimLog:
         )
 
     async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
-        sky = self._connection.sky
-        lag = sky.chance.randint(1, 3) if sky.happens(sky.weather.stale_read) else 0
+        lag = self._lag()
         found = await self._connection.call(f"read {subject}", lambda: self._server.read(subject, after, lag))
         if found:
             self.reads[subject] = max(self.reads.get(subject, 0), found[-1].sequence)
         return found
 
     async def at(self, domain: Domain, sequence: int) -> Stored | None:
-        messages = self._server.logs[domain].messages
+        messages, lag = self._server.logs[domain].messages, self._lag()
 
         def look() -> Stored | None:
-            return stored(messages[sequence - 1]) if 0 < sequence <= len(messages) else None
+            return stored(messages[sequence - 1]) if 0 < sequence <= len(messages) - lag else None
 
         return await self._connection.call(f"at {sequence}", look)
 
@@ -66,6 +68,11 @@ class SimLog:
                 while stream.lasts.get(subject, 0) <= after:
                     await stream.changed.wait()
         return stream.lasts.get(subject, 0) > after
+
+    def _lag(self) -> int:
+        """How many messages behind the replica is that answers."""
+        sky = self._connection.sky
+        return sky.chance.randint(1, 3) if sky.happens(sky.weather.stale_read) else 0
 
 
 class SimDelivery:
@@ -148,6 +155,11 @@ class SimFeed:
         self._arrives_at = max(self._arrives_at, loop.time() + connection.sky.way_s())
         delivery = SimDelivery(connection, self._share, message, pin, repeated=repeated)
         loop.call_at(self._arrives_at, self._put, generation, delivery, context=connection.context)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it asks for nothing now."""
+        return not self.process.runs or self._connection.is_cut
 
     def lost(self) -> None:
         """The next request of this client is answered with 423."""
@@ -248,7 +260,7 @@ class SimRpc:
     async def announce(self, subject: str, body: bytes) -> None:
         mine = self._connection
         if mine.is_cut or mine.server.is_out:
-            raise UnavailableError("broker", "connection lost")
+            return
         for wanted, other, handler in self._air.listeners:
             sky: Sky = mine.sky
             if wanted == subject and not other.is_cut and not sky.happens(sky.weather.lost_beat):
@@ -258,6 +270,22 @@ class SimRpc:
         self._air.listeners.append((subject, self._connection, handler))
 
 
+class SimTimers:
+    """Timers that are kept by the broker: they outlive who set them, and may fire though cancelled just now, or twice."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._server = connection.server
+
+    async def set(self, target: ActorRef, name: str, record: Record, when: When) -> None:
+        assert isinstance(when, datetime)
+        due_s = when.timestamp() - self._server.start_ns / 1e9
+        await self._connection.call(f"timer {name}", lambda: self._server.set_timer(target, name, record, due_s))
+
+    async def cancel(self, target: ActorRef, name: str) -> None:
+        await self._connection.call(f"no timer {name}", lambda: self._server.cancel_timer(target, name))
+
+
 class SimBlobs:
     """Blobs that never fail: they are no part of what is simulated."""
 
@@ -265,9 +293,20 @@ class SimBlobs:
         self._blobs = server.blobs
 
     async def put(self, content: bytes) -> str:
-        digest = subjects.blob(str(len(self._blobs)), 0)
+        digest = hashlib.sha256(content).hexdigest()
         self._blobs[digest] = content
         return digest
 
     async def get(self, digest: str) -> bytes:
         return self._blobs[digest]
+
+
+class Nothing:
+    """A Retrieval that knows nothing: searching is no part of what is simulated."""
+
+    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None: ...
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None: ...
+
+    async def search(self, query: Query) -> list[Hit]:  # noqa: ARG002 - the port's
+        return []

@@ -17,6 +17,7 @@ from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored, to_headers
 from contracts.kernel import DeadLetter
+from contracts.subjects import ActorRef
 from runtime.errors import ConflictError, UnavailableError
 from runtime.ports import QueueName
 from tests.simulation.history import History
@@ -81,6 +82,9 @@ class Holder(Protocol):
 
     process: Process
 
+    @property
+    def silent(self) -> bool: ...
+
     def arrive(self, message: Message, pin: str, generation: int, *, repeated: bool) -> None: ...
 
     def lost(self) -> None: ...
@@ -142,7 +146,7 @@ class Share:
 
     def lapse(self) -> None:
         """The holder asked for nothing for too long."""
-        if self.pinned is not None and not self.pinned.process.runs:
+        if self.pinned is not None and self.pinned.silent:
             self._server.history.note("pin lapses", self.name)
             self.unpin()
 
@@ -209,7 +213,7 @@ class Share:
                 self._pins += 1
                 self.pin = f"{self.name}:{self._pins}"
                 self._server.history.note("pin", self.pin, self.pinned.process.name)
-                if not self.pinned.process.runs:  # A paused client's request waits here as well as any.
+                if self.pinned.silent:  # A paused client's request waits here as well as any.
                     self._server.loop.call_later(PIN_LAPSE_S, self.lapse, context=self._server.context)
                 self.pump()
 
@@ -230,6 +234,7 @@ class Server:
         self.deaths: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.blobs: dict[str, bytes] = {}
         self.shares: dict[tuple[Domain, QueueName, int], Share] = {}
+        self.timers: dict[tuple[ActorRef, str], asyncio.TimerHandle] = {}
 
     def time_ns(self) -> int:
         return self.start_ns + int(self.loop.time() * 1e9)
@@ -282,6 +287,22 @@ class Server:
     def bury(self, letter: DeadLetter) -> None:
         self.letters.setdefault((letter.subject, letter.sequence), letter)
         self.history.note("buried", f"{letter.subject} #{letter.sequence}", letter.reason)
+
+    def set_timer(self, target: ActorRef, name: str, record: Record, due_s: float) -> None:
+        self.cancel_timer(target, name)
+        subject = subjects.inbox(target)
+        timer = self.loop.call_at(due_s, self._fire, (target, name), subject, record, context=self.context)
+        self.timers[target, name] = timer
+
+    def cancel_timer(self, target: ActorRef, name: str) -> None:
+        timer = self.timers.pop((target, name), None)
+        if timer is not None:
+            timer.cancel()
+
+    def _fire(self, key: tuple[ActorRef, str], subject: str, record: Record) -> None:
+        self.timers.pop(key, None)
+        self.history.note("timer", key[1])
+        self.publish(subject, record)
 
     def lapse(self) -> None:
         for share in self.shares.values():

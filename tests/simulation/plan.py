@@ -1,0 +1,66 @@
+"""What is done in one simulated run: drawn from the seed, and smaller on demand."""
+
+import random
+
+from msgspec import Struct
+
+from contracts.domains import Domain
+from contracts.subjects import ActorRef
+from tests.simulation.actors import POISON, Put, Todo
+from tests.simulation.weather import Weather, drawn
+
+LEDGERS = 4
+BUSY_S = 6.0  # meanwhile messages are sent and things go wrong
+TODOS: tuple[Todo, ...] = ("", "", "chat", "chat", "several", "both", "unusable", "ask", "ask", "relay", "relay", "sleep", "bug")
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """A seed, and what is left out of it: a failure is made smaller so."""
+
+    seed: int
+    without: tuple[str, ...] = ()
+    messages_max: int = 1_000
+
+    def command(self) -> str:
+        """How to run exactly this again."""
+        parts = [f"just simulate --seed {self.seed}"]
+        if self.messages_max < 1_000:
+            parts.append(f"--messages {self.messages_max}")
+        parts += [f"--without '{fault}'" for fault in self.without]
+        return " ".join(parts)
+
+
+class Sent(Struct, frozen=True):
+    """One message of a client: it waits so long before it sends it."""
+
+    to: ActorRef
+    message: Put
+    pause_s: float
+
+
+class Plan(Struct, frozen=True):
+    """Who sends what, how many workers each domain has, and what goes wrong."""
+
+    weather: Weather
+    workers: dict[Domain, int]
+    clients: tuple[tuple[Sent, ...], ...]
+
+
+def planned(options: Options) -> Plan:
+    """The plan of a seed."""
+    chance = random.Random(f"plan {options.seed}")  # noqa: S311 - a simulation's choices
+    workers = {Domain.SOPHIA: chance.randint(1, 3), Domain.ARTEMIS: chance.randint(1, 2)}
+    clients = []
+    left = options.messages_max
+    for number in range(chance.randint(1, 3)):
+        sent = [_sent(chance, f"client-{number}", count) for count in range(chance.randint(2, 12))]
+        clients.append(tuple(sent[:left]))
+        left -= len(clients[-1])
+    return Plan(drawn(options.seed, options.without), workers, tuple(clients))
+
+
+def _sent(chance: random.Random, sender: str, number: int) -> Sent:
+    size = chance.choices((1, 2, 5, 0, -1, POISON), weights=(60, 15, 5, 8, 8, 4))[0]
+    to = ActorRef(Domain.SOPHIA, "ledger", f"l{chance.randrange(LEDGERS)}")
+    pause_s = chance.choice((0.0, 0.0, 0.02, BUSY_S / 6)) * chance.random()
+    return Sent(to, Put(sender=sender, number=number, size=size, todo=chance.choice(TODOS)), pause_s)
