@@ -29,13 +29,14 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
     inbox_bytes_max: int = 2 * GIB
     log_bytes_max: int = 6 * GIB
+    snapshots_bytes_max: int = GIB // 2
     dead_letters_bytes_max: int = 1 * GIB
     spans_bytes_max: int = 1 * GIB
     blobs_bytes_max: int = 8 * GIB
 
     @property
     def total(self) -> int:
-        domains = len(Domain) * (self.inbox_bytes_max + self.log_bytes_max)
+        domains = len(Domain) * (self.inbox_bytes_max + self.log_bytes_max + self.snapshots_bytes_max)
         return domains + self.dead_letters_bytes_max + self.spans_bytes_max + self.blobs_bytes_max
 
 
@@ -55,6 +56,7 @@ class Stream(Struct, kw_only=True, omit_defaults=True):
     storage: Literal["", "file"] = ""
     discard: Literal["old", "new"] = "old"
     max_age: int = 0
+    max_msgs_per_subject: int = 0
     duplicate_window: int = 0
     allow_direct: bool = False
     allow_atomic: bool = False
@@ -113,6 +115,7 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     found = [
         stream for domain in Domain for stream in (_inbox(domain, replicas, sizes), _event_log(domain, replicas, sizes))
     ]
+    found += [_snapshots(domain, replicas, sizes) for domain in Domain]
     found.append(
         Stream(
             name=subjects.DEAD_LETTERS_STREAM,
@@ -189,6 +192,20 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
             src=published,
             dest=f"{domain.value}.pub.{{{{partition({subjects.PARTITIONS},1,2)}}}}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
         ),
+    )
+
+
+def _snapshots(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
+    """A cache: one snapshot an actor; when it is full the oldest goes. Lost with the machine's power, it costs time only."""
+    return Stream(
+        name=subjects.snapshot_stream(domain),
+        subjects=[subjects.lane_filter(domain, "snap")],
+        storage="file",
+        num_replicas=replicas,
+        max_bytes=sizes.snapshots_bytes_max,
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        persist_mode="async" if replicas == 1 else "default",
     )
 
 

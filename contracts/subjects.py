@@ -97,6 +97,10 @@ def run(actor: ActorRef, reaction: str) -> str:
     return Address("run", actor, reaction).subject
 
 
+def snapshot(actor: ActorRef) -> str:
+    return Address("snap", actor).subject
+
+
 def publisher(actor: ActorRef) -> str:
     """Where a program outside publishes a fact for this actor."""
     return f"{actor.domain.value}.pub.{actor.kind}.{actor.id}"
@@ -119,6 +123,10 @@ def in_stream(domain: Domain) -> str:
 
 def log_stream(domain: Domain) -> str:
     return f"{domain.value.upper()}_LOG"
+
+
+def snapshot_stream(domain: Domain) -> str:
+    return f"{domain.value.upper()}_SNAP"
 
 
 def lane_filter(domain: Domain, lane: Lane) -> str:

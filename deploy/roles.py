@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from actors.roster import ACTORS, TOOLS
 from adapters.jetstream import Broker, connect
 from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_snapshots import JetStreamSnapshots
 from adapters.jetstream_streams import Sizes, ensure_streams
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
@@ -110,7 +111,8 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         tools=TOOLS.get(domain, {}),
         limits=limits,
     )
-    host = Host(ACTORS[domain], plant.log, now, limits, plant.telemetry)
+    host = Host(ACTORS[domain], plant.log, now, limits, plant.telemetry, JetStreamSnapshots(plant.broker))
+    plant.parts.append(host.live)
     for consumer in consumers(domain, ACTORS[domain], host, outside):
         plant.parts.append(consumer)
         plant.watched.append(consumer.wait)
