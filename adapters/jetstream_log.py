@@ -89,6 +89,11 @@ class JetStreamLog:
             after = found[-1].sequence if found else after
         return found
 
+    async def at(self, domain: Domain, sequence: int) -> Stored | None:
+        body = msgspec.json.encode(_Get(seq=sequence))
+        msg = await self._broker.request(f"$JS.API.DIRECT.GET.{subjects.log_stream(domain)}", body)
+        return None if _header(msg, "Nats-Sequence") is None else _from_direct(msg)
+
     async def _page(
         self, stream: str, subject: str, first: int, records_max: int = PAGE_RECORDS_MAX
     ) -> tuple[list[Stored], bool]:

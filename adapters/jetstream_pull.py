@@ -23,9 +23,11 @@ class ConsumerLostError(Exception):
     """The consumer no longer answers: open it anew. What had arrived was taken before."""
 
 
-class _Pull(Struct):
+class _Pull(Struct, omit_defaults=True):
     batch: int
-    expires: int = int(PULL_EXPIRES_S * 1e9)
+    expires: int
+    group: str = ""
+    id: str = ""
 
 
 class Place(Struct, frozen=True):
@@ -47,8 +49,13 @@ def place(reply: str) -> Place:
 class Puller:
     """At most `buffer_max` messages are asked for or waiting in `buffer`. Use: `open`, `take` again and again, `close`."""
 
-    def __init__(self, broker: Broker, stream: str, consumer: str, *, buffer_max: int) -> None:
+    def __init__(
+        self, broker: Broker, stream: str, consumer: str, *, buffer_max: int, group: str = "", pin: str = ""
+    ) -> None:
+        """`group` and `pin` for a consumer that is given to one client at a time."""
         self._broker = broker
+        self._group = group
+        self._pin = pin
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = broker.new_inbox()
         self._buffer_max = buffer_max
@@ -85,7 +92,8 @@ class Puller:
                 self._lost = "silent"
 
     async def _ask(self) -> None:
-        pull = _Pull(self._buffer_max - self._asked - len(self.buffer))
+        batch = self._buffer_max - self._asked - len(self.buffer)
+        pull = _Pull(batch, int(PULL_EXPIRES_S * 1e9), self._group, self._pin)
         self._asked += pull.batch
         try:
             await self._broker.publish(self._next, msgspec.json.encode(pull), reply=self._inbox)

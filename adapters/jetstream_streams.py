@@ -11,7 +11,6 @@ from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jetstream import Broker, RefusedError
 from contracts import subjects
-from contracts.collaboration import COLLABORATION
 from contracts.domains import Domain
 from runtime.limits import Limits
 from runtime.ports import QueueName
@@ -20,7 +19,10 @@ GIB = 1 << 30
 DAY_NS = 86_400_000_000_000
 SECOND_NS = 1_000_000_000
 DUPLICATES_S = 120
-PENDING_MAX = 1_000  # handed out and unended messages of one durable consumer
+ATTEMPTS_BYTES_MAX = 64 << 20
+GROUP = "holder"
+"""The priority group of a durable consumer: the client that is pinned in it gets the messages."""
+PIN_S = 60  # a holder that asks for nothing for so long has let go; more than one pull request's time
 NAME_IN_USE = 10058
 
 
@@ -28,6 +30,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     """How large each stream may become. The server reserves the sum: its `max_file_store` must be at least `total`."""
 
     inbox_bytes_max: int = 2 * GIB
+    inbox_messages_max: int = Limits().backlog_max
     log_bytes_max: int = 6 * GIB
     snapshots_bytes_max: int = GIB // 2
     dead_letters_bytes_max: int = 1 * GIB
@@ -54,6 +57,8 @@ class Stream(Struct, kw_only=True, omit_defaults=True):
     max_bytes: int
     num_replicas: int
     storage: Literal["", "file"] = ""
+    retention: Literal["limits", "workqueue"] = "limits"
+    max_msgs: int = 0
     discard: Literal["old", "new"] = "old"
     max_age: int = 0
     max_msgs_per_subject: int = 0
@@ -81,6 +86,9 @@ class Consumer(Struct, kw_only=True, omit_defaults=True):
     mem_storage: bool = False
     num_replicas: int = 0
     inactive_threshold: int = 0
+    priority_groups: list[str] = []
+    priority_policy: Literal["none", "pinned_client"] = "none"
+    priority_timeout: int = 0
 
 
 class CreateConsumer(Struct):
@@ -92,10 +100,8 @@ class _Nothing(Struct):
     """Of the answer only its success counts."""
 
 
-async def ensure_streams(
-    broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None, ack_wait_s: float = Limits().ack_wait_s
-) -> None:
-    """Create or update every stream and durable consumer; repeatable. Raises RefusedError, UnavailableError."""
+async def ensure_streams(broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None) -> None:
+    """Create or update every stream; repeatable. Raises RefusedError, UnavailableError."""
     for stream in streams(replicas, sizes or Sizes()):
         try:
             await broker.api(f"STREAM.CREATE.{stream.name}", stream, _Nothing)
@@ -103,11 +109,18 @@ async def ensure_streams(
             if error.code != NAME_IN_USE:
                 raise
             await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
-    for domain in Domain:
-        for name in get_args(QueueName):
-            stream_name, consumer = durable(domain, name, ack_wait_s)
-            request = CreateConsumer(stream_name, consumer)
-            await broker.api(f"CONSUMER.CREATE.{stream_name}.{consumer.name}", request, _Nothing)
+
+
+async def ensure_consumers(broker: Broker, domain: Domain, limits: Limits) -> None:
+    """Create or update the durable consumers of a domain, one a queue and share; repeatable.
+
+    Raises RefusedError, UnavailableError.
+    """
+    for name in get_args(QueueName):
+        for share in range(subjects.SHARES):
+            stream, consumer = durable(domain, name, share, limits)
+            request = CreateConsumer(stream, consumer)
+            await broker.api(f"CONSUMER.CREATE.{stream}.{consumer.name}", request, _Nothing)
 
 
 def streams(replicas: int, sizes: Sizes) -> list[Stream]:
@@ -125,6 +138,18 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
             max_bytes=sizes.dead_letters_bytes_max,
             duplicate_window=DUPLICATES_S * SECOND_NS,
             discard="new",
+            allow_direct=True,
+        )
+    )
+    found.append(
+        Stream(
+            name=subjects.ATTEMPTS_STREAM,
+            subjects=[subjects.ATTEMPTS_FILTER],
+            storage="file",
+            num_replicas=replicas,
+            max_bytes=ATTEMPTS_BYTES_MAX,
+            max_msgs_per_subject=1,
+            max_age=DAY_NS,
             allow_direct=True,
         )
     )
@@ -157,21 +182,21 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     return found
 
 
-def durable(domain: Domain, name: QueueName, ack_wait_s: float = Limits().ack_wait_s) -> tuple[str, Consumer]:
-    """The stream and the configuration of a domain's durable consumer."""
-    filters = {
-        "inbox": [subjects.lane_filter(domain, "in"), subjects.lane_filter(domain, "pub")],
-        "reactor": [subjects.lane_filter(domain, "log")],
-        "collaborations": [subjects.kind_filter(domain, "log", COLLABORATION)],
-    }
-    consumer = f"{domain.value}-{name}"
+def durable(domain: Domain, name: QueueName, share: int, limits: Limits | None = None) -> tuple[str, Consumer]:
+    """The stream and the configuration of the durable consumer of one share of a domain's queue."""
+    limits = limits or Limits()
+    lanes: tuple[subjects.Lane, ...] = ("in", "pub") if name == "inbox" else ("log",)
+    consumer = f"{domain.value}-{name}-{share}"
     return subjects.in_stream(domain) if name == "inbox" else subjects.log_stream(domain), Consumer(
         name=consumer,
         durable_name=consumer,
-        filter_subjects=filters[name],
+        filter_subjects=[one for lane in lanes for one in subjects.share_filters(domain, lane, share)],
         ack_policy="explicit",
-        ack_wait=int(ack_wait_s * SECOND_NS),
-        max_ack_pending=PENDING_MAX,
+        ack_wait=int(limits.ack_wait_s * SECOND_NS),
+        max_ack_pending=limits.pending_max,
+        priority_groups=[GROUP],
+        priority_policy="pinned_client",
+        priority_timeout=PIN_S * SECOND_NS,
     )
 
 
@@ -183,6 +208,8 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         storage="file",
         num_replicas=replicas,
         max_bytes=sizes.inbox_bytes_max,
+        max_msgs=sizes.inbox_messages_max,
+        retention="workqueue",  # It holds what is not handled yet, and refuses more when that is too much.
         max_age=7 * DAY_NS,
         duplicate_window=DUPLICATES_S * SECOND_NS,
         discard="new",

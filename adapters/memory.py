@@ -9,13 +9,11 @@ import contextlib
 import hashlib
 import logging
 import time
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
 from contracts import subjects
-from contracts.collaboration import COLLABORATION
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored, to_headers
 from contracts.kernel import DeadLetter
@@ -26,7 +24,6 @@ from runtime.ports import Handler, QueueName
 from runtime.telemetry import SPAN_RPC, SPAN_SERVE, NoTelemetry, Telemetry
 
 FOLLOW_BATCH_MAX = 500
-PENDING_MAX = 1_000  # handed out and unended messages of one durable consumer
 BLOB_BYTES_MAX = 32 << 20
 CALLS_MAX = 64  # calls of one service handled at once
 
@@ -40,6 +37,8 @@ class Message(Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     record: Record | None  # None for what came without an envelope
+    lane: str
+    share: int
 
 
 class Stream:
@@ -59,7 +58,10 @@ class Stream:
             if record.envelope.id in self.ids:
                 return self.ids[record.envelope.id]
             self.ids[record.envelope.id] = len(self.messages) + 1
-        self.messages.append(Message(subject, len(self.messages) + 1, time.time_ns(), headers, body, record))
+        lane, partition, *_ = subject.split(".")[1:]
+        share = int(partition) % subjects.SHARES
+        number = len(self.messages) + 1
+        self.messages.append(Message(subject, number, time.time_ns(), headers, body, record, lane, share))
         self.lasts[subject] = len(self.messages)
         self.wake()
         return len(self.messages)
@@ -76,85 +78,114 @@ class Stream:
 
 
 class Durable:
-    """What the server keeps of a durable consumer; times are the event loop's."""
+    """What the server keeps of the consumer of one share of a queue; times are the event loop's."""
 
-    def __init__(self, stream: Stream, lanes: Sequence[str], kind: str | None, ack_wait_s: float) -> None:
+    def __init__(self, stream: Stream, name: QueueName, share: int, ack_wait_s: float, pending_max: int) -> None:
         self.stream = stream
         self.unended: dict[int, float] = {}  # sequence: until when it may stay so
-        self.deliveries: defaultdict[int, int] = defaultdict(int)
-        self._lanes = lanes
-        self._kind = kind
+        self.handed_out = 0
+        self.holder: MemoryFeed | None = None
+        self.pin = 0
+        self._lanes = ("in", "pub") if name == "inbox" else ("log",)
+        self._is_inbox = name == "inbox"
+        self._share = share
         self._ack_wait_s = ack_wait_s
+        self._pending_max = pending_max
         self._position = 0
+        self._ended: set[int] = set()  # above the floor
+        self._floor = 0
 
-    async def next(self) -> Message:
-        """The next message to hand out: one that stayed unended too long, or a new one."""
+    def hold(self, feed: "MemoryFeed | None") -> None:
+        """Give the share to a feed, or to none."""
+        self.holder = feed
+        self.pin += feed is not None
+        self.stream.wake()
+
+    def restart(self) -> None:
+        """Hand out again what is not ended, in order. Of a log what was ended behind an unended one comes again, too."""
+        self.handed_out = max(self.handed_out, self._position)
+        self.unended.clear()
+        self._position = self._floor
+        if not self._is_inbox:
+            self._ended.clear()
+        self.stream.wake()
+
+    async def next(self, feed: "MemoryFeed") -> tuple[Message, bool]:
+        """The next message for the holder, and whether it came before. Raises UnavailableError when it loses the hold."""
         loop = asyncio.get_running_loop()
+        held = self.holder is feed
         while True:
-            late = min((one for one, until in self.unended.items() if until <= loop.time()), default=None)
-            message = self.stream.messages[late - 1] if late is not None else self._new()
-            if message is not None:
-                return self._hand_out(message)
+            if self.holder is None:
+                self.hold(feed)
+            if self.holder is feed:
+                held = True
+                late = min((one for one, until in self.unended.items() if until <= loop.time()), default=None)
+                message = self.stream.messages[late - 1] if late is not None else self._new()
+                if message is not None:
+                    repeated = message.sequence <= self.handed_out or late is not None
+                    self.touch(message.sequence)
+                    return message, repeated
+            elif held:
+                raise UnavailableError("broker", "the pin is lost")
             first = min(self.unended.values(), default=None)
             await self.stream.change(None if first is None else max(0.0, first - loop.time()))
-
-    async def inherit(self) -> list[Message]:
-        """What an earlier consumer left unended, in order, once its time is up; nothing of what others still work on."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + 2 * self._ack_wait_s
-        left, found = set(self.unended), dict[int, Message]()
-        while waiting := {one: self.unended[one] for one in left - found.keys() if one in self.unended}:
-            first = min(waiting, key=waiting.__getitem__)
-            if waiting[first] <= loop.time():
-                found[first] = self._hand_out(self.stream.messages[first - 1])
-            elif loop.time() > until:
-                break
-            else:
-                await self.stream.change(min(waiting[first], until) - loop.time() + 0.001)
-        return [found[sequence] for sequence in sorted(found)]
-
-    def _hand_out(self, message: Message) -> Message:
-        self.deliveries[message.sequence] += 1
-        self.touch(message.sequence)
-        return message
 
     def touch(self, sequence: int) -> None:
         self.unended[sequence] = asyncio.get_running_loop().time() + self._ack_wait_s
 
     def end(self, sequence: int) -> None:
         self.unended.pop(sequence, None)
-        self.deliveries.pop(sequence, None)
+        self._ended.add(sequence)
+        self._advance()
         self.stream.wake()
 
+    @property
+    def waiting(self) -> int:
+        """Messages of the share that are not ended."""
+        return sum(self._matches(one) for one in self.stream.messages[self._floor :] if one.sequence not in self._ended)
+
+    def _advance(self) -> None:
+        while self._floor < self._position and (
+            self._floor + 1 in self._ended or not self._matches(self.stream.messages[self._floor])
+        ):
+            self._floor += 1
+            self._ended.discard(self._floor)
+
     def _new(self) -> Message | None:
-        while self._position < len(self.stream.messages) and len(self.unended) < PENDING_MAX:
+        while self._position < len(self.stream.messages) and len(self.unended) < self._pending_max:
             message = self.stream.messages[self._position]
             self._position += 1
-            lane, _, kind, *_ = message.subject.split(".")[1:]
-            if lane in self._lanes and self._kind in (None, kind):
+            if message.sequence not in self._ended and self._matches(message):
                 return message
         return None
+
+    def _matches(self, message: Message) -> bool:
+        return message.lane in self._lanes and message.share == self._share
 
 
 class MemoryBroker:
     """The shared world. Deliveries that stay unended for `ack_wait_s` come again."""
 
-    def __init__(self, *, ack_wait_s: float = Limits().ack_wait_s) -> None:
+    def __init__(self, *, ack_wait_s: float = Limits().ack_wait_s, pending_max: int = Limits().pending_max) -> None:
+        self._ack_wait_s = ack_wait_s
+        self._pending_max = pending_max
         self.inboxes = {domain: Stream() for domain in Domain}
         self.logs = {domain: Stream() for domain in Domain}
         self.letters: dict[tuple[str, int], DeadLetter] = {}
         self.blobs: dict[str, bytes] = {}
         self.services: dict[str, Callable[[bytes, str | None], Awaitable[bytes]]] = {}
         self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
-        self.durables = {
-            (domain, name): Durable(stream, lanes, kind, ack_wait_s)
-            for domain in Domain
-            for name, stream, lanes, kind in (
-                ("inbox", self.inboxes[domain], ("in", "pub"), None),
-                ("reactor", self.logs[domain], ("log",), None),
-                ("collaborations", self.logs[domain], ("log",), COLLABORATION),
-            )
-        }
+        self.attempts: dict[str, int] = {}
+        self._durables: dict[tuple[Domain, QueueName, int], Durable] = {}
+
+    def durable(self, domain: Domain, name: QueueName, share: int) -> Durable:
+        """The consumer of one share of a queue."""
+        found = self._durables.get((domain, name, share))
+        if found is None:
+            stream = self.inboxes[domain] if name == "inbox" else self.logs[domain]
+            found = Durable(stream, name, share, self._ack_wait_s, self._pending_max)
+            self._durables[domain, name, share] = found
+        return found
 
     async def publish_plain(self, subject: str, body: bytes) -> None:
         """As a program outside would, without headers, to `<domain>.pub.<kind>.<id>`: the partition is filled in."""
@@ -193,6 +224,10 @@ class MemoryLog:
             if batch := [_stored(one) for one in page if subjects.lane_of(one.subject) in lanes]:
                 yield batch
 
+    async def at(self, domain: Domain, sequence: int) -> Stored | None:
+        messages = self._logs[domain].messages
+        return _stored(messages[sequence - 1]) if 0 < sequence <= len(messages) else None
+
     async def last(self, domain: Domain) -> int:
         return len(self._logs[domain].messages)
 
@@ -220,16 +255,16 @@ class MemorySnapshots:
 
 
 class MemoryDelivery:
-    def __init__(self, broker: MemoryBroker, domain: Domain, durable: Durable, message: Message) -> None:
+    def __init__(self, broker: MemoryBroker, durable: Durable, message: Message, *, repeated: bool) -> None:
         self._broker = broker
-        self._domain = domain
         self._durable = durable
+        self.pin = str(durable.pin)
+        self.repeated = repeated
         self.subject = message.subject
         self.sequence = message.sequence
         self.time_ns = message.time_ns
         self.headers = message.headers
         self.body = message.body
-        self.deliveries = durable.deliveries[message.sequence]
 
     async def ack(self) -> None:
         self._durable.end(self.sequence)
@@ -243,6 +278,32 @@ class MemoryDelivery:
         self._durable.end(self.sequence)
 
 
+class MemoryFeed:
+    """A Feed."""
+
+    def __init__(self, broker: MemoryBroker, durable: Durable) -> None:
+        self._broker = broker
+        self._durable = durable
+
+    async def open(self, *, seize: bool) -> None:
+        if seize:
+            self._durable.hold(None)
+        self._durable.restart()
+
+    async def take(self) -> MemoryDelivery:
+        message, repeated = await self._durable.next(self)
+        return MemoryDelivery(self._broker, self._durable, message, repeated=repeated)
+
+    async def reset(self) -> None:
+        if self._durable.holder is not self:
+            raise UnavailableError("broker", "the pin is lost")
+        self._durable.restart()
+
+    async def close(self) -> None:
+        if self._durable.holder is self:
+            self._durable.hold(None)
+
+
 class MemoryQueue:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
@@ -250,12 +311,19 @@ class MemoryQueue:
     async def publish(self, subject: str, record: Record) -> None:
         self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record)
 
-    async def consume(self, domain: Domain, name: QueueName) -> AsyncGenerator[MemoryDelivery, None]:
-        durable = self._broker.durables[domain, name]
-        for message in await durable.inherit():
-            yield MemoryDelivery(self._broker, domain, durable, message)
-        while True:
-            yield MemoryDelivery(self._broker, domain, durable, await durable.next())
+    def feed(self, domain: Domain, name: QueueName, share: int) -> MemoryFeed:
+        return MemoryFeed(self._broker, self._broker.durable(domain, name, share))
+
+    async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        subject = subjects.attempt(domain, name, sequence)
+        self._broker.attempts[subject] = count = self._broker.attempts.get(subject, 0) + 1
+        return count
+
+    async def survived(self, domain: Domain, name: QueueName, sequence: int) -> None:
+        self._broker.attempts.pop(subjects.attempt(domain, name, sequence), None)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        self._broker.letters.setdefault((letter.subject, letter.sequence), letter)
 
     async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
         return list(reversed(self._broker.letters.values()))[:limit]

@@ -1,4 +1,4 @@
-"""Consumer: hands each delivery of the shares it holds to a handler; one at a time an actor, many actors at once; retries, heartbeats, dead letters."""
+"""Consumer: hands each delivery of the shares it holds to a handler; retries, heartbeats, dead letters."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ WAITING_TOLD_S = 5.0  # between two warnings that deliveries wait for something 
 
 
 class Place(Struct, frozen=True):
-    """Which durable queue, and which mailbox a delivery of it belongs to: those of one mailbox are handled one after the other."""
+    """Which durable queue, and which mailbox a delivery belongs to: those of one are handled one after the other."""
 
     domain: Domain
     name: QueueName
@@ -190,7 +190,8 @@ class Consumer:
 
     async def _settle(self, state: _Share, delivery: Delivery) -> None:
         if not delivery.repeated:
-            return await self._try(state, delivery)
+            await self._try(state, delivery)
+            return
         place = (self._place.domain, self._place.name, delivery.sequence)
         deaths = 0
 

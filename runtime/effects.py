@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
-from contracts.catalogue import tag
 from contracts.collaboration import COLLABORATION, Collaborate, Outcome, Request
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Message, Record
@@ -165,9 +164,7 @@ class Effects:
         run.label = max(run.label, outcome.label)
         return outcome
 
-    async def _asked(
-        self, number: int, digest: str, domain: Domain, request: Request, traceparent: str | None
-    ) -> None:
+    async def _asked(self, number: int, digest: str, domain: Domain, request: Request, traceparent: str | None) -> None:
         """Send the request and return when its outcome stands in the journal; an expired one is the domain's failure."""
         guards, dependency = self._outside.guards, _dependency(domain)
         try:
@@ -217,7 +214,9 @@ class Effects:
         run, target = self._run, to or self._run.actor
 
         async def set_(key: str) -> None:
-            envelope = run.envelope(message, target.domain, derived_id(self._cause.id, "schedule", key), run.traceparent)
+            envelope = run.envelope(
+                message, target.domain, derived_id(self._cause.id, "schedule", key), run.traceparent
+            )
             await self._outside.timers.set(target, name, Record(envelope, msgspec.json.encode(message)), when)
 
         await run.perform("schedule", [name, message, when, str(target)], type(None), set_)

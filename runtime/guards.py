@@ -22,7 +22,7 @@ class Guards:
         self._breakers: dict[str, Breaker] = {}
 
     def admit(self, dependency: str) -> None:
-        """Before a call; then exactly one of `succeeded`, `failed`, `released`. Raises OpenCircuitError while the circuit is open."""
+        """Before a call; then exactly one of `succeeded`, `failed`, `released`. Raises OpenCircuitError."""
         policy = self._policy(dependency)
         self._breakers[dependency], admitted = breaker.admit(self._of(dependency), policy, self._clock())
         if not admitted:

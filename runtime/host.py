@@ -1,6 +1,6 @@
 """Host: load the actor, decide, append with compare-and-set; decide again when somebody else was first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,10 +16,10 @@ from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor
 from runtime.chain import GENESIS, seal
 from runtime.errors import ConflictError, MalformedError, Rejected, UnavailableError
-from runtime.limits import Limits
 from runtime.live import FAILED, LiveSet
 from runtime.near import NearDelivery
-from runtime.ports import Delivery, EventLog, Snapshots
+from runtime.outside import Outside
+from runtime.ports import Delivery
 from runtime.reactor import Reactor
 from runtime.resolving import DECODERS, Resolving
 from runtime.slots import Slots
@@ -29,7 +29,6 @@ from runtime.telemetry import (
     HANDLE_SECONDS,
     MESSAGES_TOTAL,
     SPAN_HANDLE,
-    Telemetry,
 )
 
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
@@ -45,24 +44,15 @@ class Host:
     `live` is what is in memory; started and stopped it also keeps snapshots, if there is where to.
     """
 
-    def __init__(
-        self,
-        actors: Sequence[AnyActor],
-        log: EventLog,
-        clock: Callable[[], datetime],
-        limits: Limits,
-        telemetry: Telemetry,
-        snapshots: Snapshots | None = None,
-        reactor: Reactor | None = None,
-    ) -> None:
+    def __init__(self, actors: Sequence[AnyActor], outside: Outside, reactor: Reactor | None = None) -> None:
         """`reactor` runs the reactions that a message of the inbox continues; without one they are not run."""
         self._actors = {actor.kind: actor for actor in actors}
-        self._log = log
-        self._clock = clock
-        self._limits = limits
-        self._telemetry = telemetry
-        self.live = LiveSet(log, limits, snapshots, telemetry)
-        self._resolving = Resolving(log, clock, limits, reactor)
+        self._log = outside.log
+        self._clock = outside.clock
+        self._limits = limits = outside.limits
+        self._telemetry = outside.telemetry
+        self.live = LiveSet(outside.log, limits, outside.snapshots, outside.telemetry)
+        self._resolving = Resolving(outside.log, outside.clock, limits, reactor)
         self._slots = Slots(limits.handlers_max * HANDLED_KINDS, limits.handlers_max)
 
     async def handle(self, delivery: Delivery) -> None:
@@ -195,7 +185,9 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
             message = actor.decode_message(delivery.body)
             envelope = _outside_envelope(address, delivery, message)
         else:
-            envelope = delivery.record.envelope if isinstance(delivery, NearDelivery) else from_headers(delivery.headers)
+            envelope = (
+                delivery.record.envelope if isinstance(delivery, NearDelivery) else from_headers(delivery.headers)
+            )
             decoder = DECODERS.get(envelope.type)
             message = decoder.decode(delivery.body) if decoder else actor.decode_message(delivery.body)
     except (msgspec.MsgspecError, ValueError) as error:

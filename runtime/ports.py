@@ -1,6 +1,7 @@
 """The ports: what the kernel needs of the world. Each has a memory adapter and a real one, and one contract suite for both."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ from contracts.trace import SpanRecord
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
+
+
+When = datetime
 
 
 class Delivery(Protocol):
@@ -80,7 +84,7 @@ class Feed(Protocol):
         ...
 
     async def take(self) -> Delivery:
-        """The next message, waiting without end. Raises UnavailableError when the hold or the connection is lost: go on with `take`.
+        """The next message, waiting without end. Raises UnavailableError when the hold is lost: go on with `take`.
 
         The first of a new hold (`pin`) may be out of order: `reset` then.
         """
@@ -119,6 +123,10 @@ class Queue(Protocol):
 
     async def survived(self, domain: Domain, name: QueueName, sequence: int) -> None:
         """Forget what `died` counted. Never raises."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Store a dead letter, once. Raises UnavailableError."""
         ...
 
     async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
@@ -170,6 +178,12 @@ class Snapshots(Protocol):
     async def load(self, actor: ActorRef) -> bytes | None:
         """The actor's snapshot; None when there is none. Raises UnavailableError."""
         ...
+
+
+class Timers(Protocol):
+    async def set(self, target: ActorRef, name: str, record: Record, when: When) -> None: ...
+
+    async def cancel(self, target: ActorRef, name: str) -> None: ...
 
 
 class Blobs(Protocol):

@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Any
 
 import msgspec
 
 from contracts import subjects
 from contracts.envelope import Envelope, from_headers
 from contracts.subjects import ActorRef
-from runtime.actor import AnyActor, Recorded
+from runtime.actor import AnyActor, React, Recorded
 from runtime.effects import Effects
-from runtime.errors import MalformedError
+from runtime.errors import MalformedError, UnavailableError
 from runtime.outside import Outside
 from runtime.ports import Delivery
 from runtime.run import Run
-from runtime.slots import Slots, Turn
+from runtime.slots import Slots
 from runtime.telemetry import REACTION_SECONDS, REACTIONS_TOTAL, RUNNING_REACTIONS, SPAN_REACTION
 
 
@@ -105,19 +106,18 @@ class Reactor:
             raise MalformedError(str(error)) from error
         under_way = self._running.get(envelope.id)
         if under_way is not None:
-            return await asyncio.shield(under_way.ended)
+            await asyncio.shield(under_way.ended)
+            return
         recorded = Recorded(cause.actor, event, envelope)
         running = self._running[envelope.id] = _Running()
-        running.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        running.ended.add_done_callback(lambda ended: ended.exception())  # nobody need have waited
         self._gauge()
         try:
             while not await self._attempt(actor, recorded, cause, running, resumed=resumed):
                 resumed = True
         except BaseException as error:
-            if isinstance(error, Exception):
-                running.ended.set_exception(error)
-            else:
-                running.ended.cancel()
+            stopped = UnavailableError("worker", "it was stopped", 1)
+            running.ended.set_exception(error if isinstance(error, Exception) else stopped)
             raise
         else:
             running.ended.set_result(None)
@@ -126,7 +126,7 @@ class Reactor:
             self._gauge()
 
     async def _attempt(
-        self, actor: AnyActor, recorded: Recorded, cause: Cause, running: _Running, *, resumed: bool
+        self, actor: AnyActor, recorded: Recorded[Any], cause: Cause, running: _Running, *, resumed: bool
     ) -> bool:
         """One run; whether the reaction is over for now: ended, or parked without news."""
         envelope, telemetry, started = cause.envelope, self._outside.telemetry, perf_counter()
@@ -142,8 +142,11 @@ class Reactor:
                 running.run = run
                 if running.cancelled is not None:
                     run.cancel(running.cancelled)
+                react = actor.react
+                if react is None:
+                    return True
                 try:
-                    ended = await _until_parked(actor, recorded, run)
+                    ended = await _until_parked(react, recorded, run)
                 finally:
                     running.run = None
                 if not ended:
@@ -160,10 +163,9 @@ class Reactor:
         self._outside.telemetry.gauge(RUNNING_REACTIONS, len(self._running))
 
 
-async def _until_parked(actor: AnyActor, recorded: Recorded, run: Run) -> bool:
+async def _until_parked(react: React, recorded: Recorded[Any], run: Run) -> bool:
     """Run `react`; whether it came to its end. If not, it was parked: all that it waits for will come as messages."""
-    assert actor.react is not None
-    task = asyncio.ensure_future(actor.react(recorded, Effects(run)))
+    task = asyncio.ensure_future(react(recorded, Effects(run)))
     try:
         while True:
             parkable = asyncio.ensure_future(run.waiting.parkable.wait())

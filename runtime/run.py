@@ -69,7 +69,7 @@ class Run:
         return number, hashlib.sha256(encoded(name, arguments)).hexdigest()
 
     def recorded(self, number: int, name: str, digest: str, returns: type[T]) -> T:
-        """The result in the journal. Raises OutcomeError where that is a failure, NonDeterministicError where it is another effect's."""
+        """The result in the journal. Raises OutcomeError for a failure, NonDeterministicError for another effect's entry."""
         entry, label = self.journal.entries[number]
         if (entry.name, entry.arguments) != (name, digest):
             raise NonDeterministicError(
@@ -175,7 +175,7 @@ class Run:
         self.waiting.poke()
 
     async def park(self) -> None:
-        """See to it that everything waited for comes as a message, at the latest when its time is over. Raises UnavailableError."""
+        """See to it that what is waited for comes as a message, at the latest when its time is over. Raises UnavailableError."""
         for number, wait in list(self.waiting.waits.items()):
             message = Resolve(
                 reaction=self.cause.id,

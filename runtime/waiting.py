@@ -20,7 +20,7 @@ class Wait(Struct, frozen=True):
 
 
 class Waiting:
-    """The effects of one run. While all that are under way wait, the turn is given back; after `park_after_s` `parkable` is set."""
+    """The effects of one run. While all under way wait, the turn is given back; after `park_after_s` `parkable` is set."""
 
     def __init__(self, turn: Turn, park_after_s: float) -> None:
         self.parkable = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Worker: one process's part of a domain. It holds the shares that fall to it, and lets go of them when others come or it ends."""
+"""Worker: one process's part of a domain: it holds the shares that fall to it, until others come or it ends."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from runtime.outside import Outside
 from runtime.ports import Delivery, Rpc
 from runtime.reactor import Reactor
 
-KERNEL_MESSAGES = frozenset(map(tag, (Resolve, Resume, Cancel)))
+KERNEL_MESSAGES = frozenset({tag(Resolve), tag(Resume), tag(Cancel)})
 LOOK_S = 0.1  # between two looks at whether a share's holder has let go of it
 
 _logger = logging.getLogger(__name__)
@@ -42,9 +42,7 @@ class Worker:
         outside = msgspec.structs.replace(outside, near=self._near)
         self._outside = outside
         self.reactor = Reactor(actors, outside)
-        self.host = Host(
-            actors, outside.log, outside.clock, limits, outside.telemetry, outside.snapshots, self.reactor
-        )
+        self.host = Host(actors, outside, self.reactor)
         abandoning = Abandoning(actors, outside, self.host)
         self.inbox = Consumer(
             outside.queue,

@@ -1,5 +1,6 @@
 """A domain's worker on the memory adapters, with an actor that counts, for the kernel's tests."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -7,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue
+from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
@@ -18,16 +19,24 @@ from contracts.model import Prompt, Reply, Section
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from runtime.actor import Actor, AnyActor
-from runtime.consumer import Consumer
-from runtime.effects import Outside
 from runtime.errors import Rejected
-from runtime.host import Host
 from runtime.limits import Limits
+from runtime.outside import Outside
 from runtime.ports import Retrieval, Tool
 from runtime.telemetry import NoTelemetry
-from runtime.worker import consumers
+from runtime.worker import Worker
 
-LIMITS = Limits(ack_wait_s=0.2, retry_s_min=0.001, retry_s_max=0.01, attempts_max=3, reply_recheck_s=0.05)
+LIMITS = Limits(
+    ack_wait_s=0.2,
+    retry_s_min=0.001,
+    retry_s_max=0.01,
+    attempts_max=3,
+    reply_recheck_s=0.05,
+    hello_s=0.001,
+    heartbeat_s=0.05,
+    drain_s_max=0.05,
+    park_after_s=0.2,
+)
 PROMPT = Prompt(role="r", question="q", sections=(Section("answer", "a"),))
 
 
@@ -116,6 +125,25 @@ class OneHit:
     async def remove(self, partition: object, ids: object) -> None: ...
 
 
+class MemoryTimers:
+    """TEMPORARY until adapters/memory_timers.py."""
+
+    def __init__(self, queue: MemoryQueue) -> None:
+        self.queue = queue
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def set(self, target: ActorRef, name: str, record: Record, when: datetime) -> None:
+        async def fire() -> None:
+            await asyncio.sleep((when - datetime.now(UTC)).total_seconds())
+            await self.queue.publish(subjects.inbox(target), record)
+
+        self.tasks[name] = asyncio.create_task(fire())
+
+    async def cancel(self, target: ActorRef, name: str) -> None:
+        if (task := self.tasks.pop(name, None)) is not None:
+            task.cancel()
+
+
 class World:
     """A domain's worker on the memory adapters."""
 
@@ -134,6 +162,7 @@ class World:
         self.outside = Outside(
             log=self.log,
             queue=self.queue,
+            timers=MemoryTimers(self.queue),
             retrieval=retrieval or OneHit(Clearance.PUBLIC),
             model=self.model,
             blobs=MemoryBlobs(self.broker),
@@ -144,17 +173,17 @@ class World:
         )
 
     async def __aenter__(self) -> "World":
-        self.consumers: list[Consumer] = []
-        for domain in (Domain.CEO, Domain.SOPHIA):
-            host = Host(self.actors, self.log, self.outside.clock, LIMITS, NoTelemetry())
-            self.consumers += consumers(domain, self.actors, host, self.outside)
-        for consumer in self.consumers:
-            await consumer.start()
+        rpc = MemoryRpc(self.broker)
+        self.workers = [
+            Worker(domain, self.actors, self.outside, rpc, new_id()) for domain in (Domain.CEO, Domain.SOPHIA)
+        ]
+        for worker in self.workers:
+            await worker.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for consumer in self.consumers:
-            await consumer.stop()
+        for worker in self.workers:
+            await worker.stop()
 
     async def send(self, message: Message, to: ActorRef = COUNTER, **changes: Any) -> str:
         identity = changes.pop("id", None) or new_id()

@@ -20,6 +20,7 @@ FAULTS = (
     "cuts",
     "crashes",
     "pauses",
+    "departures",
     "unpins",
     "forgetting",
 )
@@ -44,6 +45,7 @@ class Weather(Struct, frozen=True, kw_only=True):
     cuts: int = 0  # one worker loses its connection for a while
     crashes: int = 0
     pauses: int = 0
+    departures: int = 0  # a worker is stopped in order, and another one starts
     unpins: int = 0  # the broker gives a share's pin to somebody else, for no reason
     dedupe_s: float = 120.0  # how long the broker knows a message id
 
@@ -76,6 +78,7 @@ def drawn(seed: int, without: Iterable[str] = ()) -> Weather:
         "cuts": {"cuts": times(3)},
         "crashes": {"crashes": times(4)},
         "pauses": {"pauses": times(4)},
+        "departures": {"departures": times(2)},
         "unpins": {"unpins": times(6)},
         "forgetting": {"dedupe_s": chance.choice((0.0, 0.5, 3.0, 120.0)) if chance.random() < odds else 120.0},
     }

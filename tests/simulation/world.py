@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -22,11 +21,12 @@ from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.simulation.actors import ACTORS, Put
 from tests.simulation.client import Connection, Sky
+from tests.simulation.faults import Faults
 from tests.simulation.history import History
 from tests.simulation.loop import Process, SimLoop, context_of, current
 from tests.simulation.plan import BUSY_S, Options, Plan, Sent, planned
 from tests.simulation.ports import Air, Nothing, SimBlobs, SimLog, SimQueue, SimRpc, SimTimers
-from tests.simulation.server import ACK_WAIT_S, PENDING_MAX, PIN_LAPSE_S, Server
+from tests.simulation.server import ACK_WAIT_S, PENDING_MAX, Server
 from tests.simulation.weather import calmed
 
 LIMITS = Limits(
@@ -42,7 +42,6 @@ LIMITS = Limits(
 QUIET_S_MAX = 90.0  # after the last fault everything must have ended within this
 LOOK_S = 0.25
 AFTER_S = 3.0  # then nothing more may come
-DOOM_STEPS_MAX = 400
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -92,7 +91,6 @@ class Member:
         self.domain = domain
         self.process = Process(name)
         self.connection = Connection(world.server, world.sky, self.process)
-        self.doom: tuple[int, Callable[[Member], None]] | None = None
         log = SimLog(self.connection)
         outside = Outside(
             log=log,
@@ -128,10 +126,8 @@ class World:
         self.calls: list[Call] = []
         self.ended: list[str] = []  # workers that ended by themselves, and why
         self.is_quiet = False
-        self._doomed: dict[Process, Member] = {}
+        self.faults = Faults(self)
         self._started = 0
-        self._calm = asyncio.Event()
-        self.loop.on_step = self._on_step
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.server.time_ns() / 1e9, UTC)
@@ -160,11 +156,10 @@ class World:
         ]
         for domain, count in self.plan.workers.items():
             for _ in range(count):
-                self._start(domain)
-        faults = [asyncio.create_task(one) for one in self._faults()]
-        await asyncio.sleep(BUSY_S)
-        await asyncio.gather(*faults)
-        self._calm_down()
+                self.start(domain)
+        await self.faults.run(BUSY_S)
+        self.sky.weather = calmed(self.plan.weather)
+        self.history.note("calm")
         await asyncio.gather(*clients)
         until = self.loop.time() + QUIET_S_MAX
         while not (quiet := self._is_quiet()) and self.loop.time() < until:
@@ -175,7 +170,8 @@ class World:
     def _is_quiet(self) -> bool:
         return not any(share.unended for share in self.server.shares.values()) and not self.server.timers
 
-    def _start(self, domain: Domain) -> None:
+    def start(self, domain: Domain) -> None:
+        """One more worker of the domain, as a supervisor would start it."""
         self._started += 1
         member = Member(self, domain, f"{domain.value}-{self._started}")
         self.members.append(member)
@@ -187,8 +183,9 @@ class World:
             await member.worker.wait()
         except Exception as error:  # noqa: BLE001 - whatever ends a worker is a finding
             self.ended.append(f"{member.process.name}: {error!r}")
-        else:
-            self.ended.append(f"{member.process.name}: returned")
+            self.history.note("worker ended", error)
+            self.loop.kill(member.process)
+            self.start(member.domain)
 
     async def _client(self, name: str, sent: tuple[Sent, ...]) -> None:
         queue = SimQueue(Connection(self.server, self.sky, current()))
@@ -214,7 +211,3 @@ class World:
                     await asyncio.sleep(0.1)
             self.accepted.append(Accepted(identity, one.to, one.message))
             self.history.note("accepted", identity, str(one.to), one.message)
-
-    # What goes wrong
-
-    def _faults(self) -> list["asyncio.Future[None] | object"]: ...

@@ -1,0 +1,168 @@
+"""Feed on JetStream: a pinned durable consumer for one share of one queue.
+
+The server gives a pinned consumer's messages to one client. A client that takes over asks for one message to learn its pin,
+resets the consumer, and only then asks for more: so nothing of before the reset's answer can be mixed with what comes after it.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+import msgspec
+from msgspec import Struct
+
+from adapters.jetstream import Broker, Msg, RefusedError
+from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
+from adapters.jetstream_streams import GROUP, durable
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.kernel import DeadLetter
+from runtime.errors import UnavailableError
+from runtime.ports import QueueName
+
+PIN_HEADER = "Nats-Pin-Id"
+TERM_REASON_CHARS_MAX = 200
+
+_log = logging.getLogger(__name__)
+
+
+class JetStreamDelivery:
+    """One message handed out; see Delivery. An `ack` that is lost only means that the message comes again."""
+
+    __slots__ = ("_broker", "_reply", "body", "headers", "pin", "repeated", "sequence", "subject", "time_ns")
+
+    def __init__(self, broker: Broker, msg: Msg, handed_out: int) -> None:
+        """`handed_out`: what was handed out up to this sequence may have been in hand when a worker died."""
+        where = place(msg.reply)
+        headers = msg.headers or {}
+        self._broker = broker
+        self._reply = msg.reply
+        self.subject = msg.subject
+        self.sequence = where.sequence
+        self.pin = headers.get(PIN_HEADER, "")
+        self.repeated = where.sequence <= handed_out or where.deliveries > 1
+        self.time_ns = where.time_ns
+        self.body = msg.data
+        self.headers = {
+            name: value for name, value in headers.items() if not name.startswith("Nats-") or name == "Nats-Msg-Id"
+        }
+
+    async def ack(self) -> None:
+        await tell(self._broker, self._reply, b"+ACK")
+
+    async def working(self) -> None:
+        await tell(self._broker, self._reply, b"+WPI")
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Raises UnavailableError when the letter was not stored; the message comes again then."""
+        await bury(self._broker, letter)
+        await tell(self._broker, self._reply, b"+TERM " + letter.reason[:TERM_REASON_CHARS_MAX].encode())
+
+
+class _Delivered(Struct):
+    stream_seq: int = 0
+
+
+class _ConsumerInfo(Struct):
+    delivered: _Delivered
+
+
+class _Nothing(Struct):
+    """Of the answer only its success counts."""
+
+
+class JetStreamFeed:
+    """See Feed. The consumer must exist (`ensure_consumers`); it is waited for where it does not."""
+
+    def __init__(self, broker: Broker, domain: Domain, name: QueueName, share: int, *, pending_max: int) -> None:
+        self._broker = broker
+        self._stream, consumer = durable(domain, name, share)
+        self._consumer = consumer.name
+        self._pending_max = pending_max
+        self._pin = ""
+        self._handed_out = 0
+        self._puller: Puller | None = None
+        self._wait_s = REOPEN_S_MIN
+
+    async def open(self, *, seize: bool) -> None:
+        if seize:
+            with contextlib.suppress(RefusedError):  # nobody holds it
+                await self._broker.api(f"CONSUMER.UNPIN.{self._where}", {"group": GROUP}, _Nothing)
+        await self._restart()
+
+    async def take(self) -> JetStreamDelivery:
+        puller = self._puller or await self._reopen()
+        try:
+            [msg] = await puller.take(1)
+        except (ConsumerLostError, UnavailableError) as error:
+            await self._close()
+            if "Pin" in str(error):
+                self._pin = ""
+            raise UnavailableError("broker", f"{self._consumer}: {error}") from None
+        self._wait_s = REOPEN_S_MIN
+        delivery = JetStreamDelivery(self._broker, msg, self._handed_out)
+        self._pin = delivery.pin
+        return delivery
+
+    async def reset(self) -> None:
+        """No pull request is open now: the first message of a hold was the only one asked for."""
+        await self._close()
+        await self._restart()
+        await self._open(self._pending_max)
+
+    async def close(self) -> None:
+        await self._close()
+        if self._pin:
+            with contextlib.suppress(UnavailableError):
+                await self._broker.publish(f"$JS.API.CONSUMER.UNPIN.{self._where}", b'{"group":"%s"}' % GROUP.encode())
+            self._pin = ""
+
+    @property
+    def _where(self) -> str:
+        return f"{self._stream}.{self._consumer}"
+
+    async def _restart(self) -> None:
+        """Have the server begin again behind what is ended; remember up to where it had handed out."""
+        try:
+            info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
+            self._handed_out = max(self._handed_out, info.delivered.stream_seq)
+            await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
+        except RefusedError as error:
+            raise UnavailableError("broker", f"{self._consumer}: {error}") from None
+
+    async def _reopen(self) -> Puller:
+        """After a loss: ask for one message. What was handed out before the loss comes again."""
+        await self._broker.wait_connected()
+        if self._wait_s > REOPEN_S_MIN:
+            await asyncio.sleep(self._wait_s)
+        self._wait_s = min(2 * self._wait_s, REOPEN_S_MAX)
+        if self._pin:
+            await self._restart()
+        return await self._open(1)
+
+    async def _open(self, buffer_max: int) -> Puller:
+        puller = Puller(self._broker, self._stream, self._consumer, buffer_max=buffer_max, group=GROUP, pin=self._pin)
+        await puller.open()
+        self._puller = puller
+        return puller
+
+    async def _close(self) -> None:
+        puller, self._puller = self._puller, None
+        if puller is not None:
+            await puller.close()
+
+
+async def bury(broker: Broker, letter: DeadLetter) -> None:
+    """Store a dead letter; one that is there already is stored once. Raises UnavailableError."""
+    lane = subjects.lane_of(letter.subject)
+    domain = Domain(letter.subject.partition(".")[0])
+    headers = {"Nats-Msg-Id": f"{letter.subject}:{letter.sequence}"}
+    await broker.store(subjects.dead_letter(domain, lane), msgspec.json.encode(letter), headers)
+
+
+async def tell(broker: Broker, reply: str, verdict: bytes) -> None:
+    """Say what became of a delivery; that this may be lost is part of the bargain."""
+    try:
+        await broker.publish(reply, verdict)
+    except UnavailableError as error:
+        _log.debug("%s not said: %s", verdict[:5].decode(), error)
