@@ -84,10 +84,9 @@ class JetStreamFeed:
         self._puller: Puller | None = None
         self._wait_s = REOPEN_S_MIN
 
-    async def open(self, *, seize: bool) -> None:
-        if seize:
-            with contextlib.suppress(RefusedError):  # nobody holds it
-                await self._broker.api(f"CONSUMER.UNPIN.{self._where}", {"group": GROUP}, _Nothing)
+    async def open(self) -> None:
+        with contextlib.suppress(RefusedError):  # nobody holds it
+            await self._broker.api(f"CONSUMER.UNPIN.{self._where}", {"group": GROUP}, _Nothing)
         await self._restart()
 
     async def take(self) -> JetStreamDelivery:

@@ -60,7 +60,7 @@ class JetStreamQueue:
 
     async def survived(self, domain: Domain, name: QueueName, sequence: int) -> None:
         with contextlib.suppress(UnavailableError):
-            await self._broker.publish(subjects.attempt(domain, name, sequence), b"0")
+            await self._broker.store(subjects.attempt(domain, name, sequence), b"0", {})
 
     async def bury(self, letter: DeadLetter) -> None:
         await bury(self._broker, letter)

@@ -285,9 +285,8 @@ class MemoryFeed:
         self._broker = broker
         self._durable = durable
 
-    async def open(self, *, seize: bool) -> None:
-        if seize:
-            self._durable.hold(None)
+    async def open(self) -> None:
+        self._durable.hold(None)
         self._durable.restart()
 
     async def take(self) -> MemoryDelivery:

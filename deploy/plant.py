@@ -20,7 +20,7 @@ class Plant:
         self.broker = broker
         self.telemetry = telemetry
         self.log = log
-        self.queue = JetStreamQueue(broker, ack_wait_s=settings.limits.ack_wait_s)
+        self.queue = JetStreamQueue(broker, pending_max=settings.limits.pending_max)
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)
         self.rpc = NatsRpc(broker, telemetry)

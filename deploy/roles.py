@@ -9,21 +9,21 @@ from actors.roster import ACTORS, TOOLS
 from adapters.jetstream import Broker, connect
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_snapshots import JetStreamSnapshots
-from adapters.jetstream_streams import Sizes, ensure_streams
+from adapters.jetstream_streams import Sizes, ensure_consumers, ensure_streams
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
 from contracts.domains import Domain
+from contracts.ids import new_id
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
 from deploy.plant import Opened, Plant
 from deploy.settings import Limits, Settings, SettingsError
-from runtime.effects import Outside
-from runtime.host import Host
 from runtime.lifecycle import run_until_stopped
+from runtime.outside import Outside
 from runtime.ports import EventLog
-from runtime.worker import consumers
+from runtime.worker import Worker
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
 INBOX_PREFIX = "_DIARCHY"
@@ -55,7 +55,7 @@ async def run_roles(
             inbox_prefix=INBOX_PREFIX,
         )
         stack.push_async_callback(broker.stop)
-        await ensure_streams(broker, sizes=_sizes(settings.limits), ack_wait_s=settings.limits.ack_wait_s)
+        await ensure_streams(broker, sizes=_sizes(settings.limits))
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
             service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None
@@ -100,9 +100,12 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     limits = plant.settings.limits
     model, closing = chat_model(plant.settings)
     plant.parts += closing
+    await ensure_consumers(plant.broker, domain, limits)
     outside = Outside(
         log=plant.log,
         queue=plant.queue,
+        timers=plant.timers,
+        snapshots=JetStreamSnapshots(plant.broker),
         retrieval=RemoteRetrieval(plant.rpc, plant.telemetry),
         model=model,
         blobs=plant.blobs,
@@ -111,11 +114,9 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         tools=TOOLS.get(domain, {}),
         limits=limits,
     )
-    host = Host(ACTORS[domain], plant.log, now, limits, plant.telemetry, JetStreamSnapshots(plant.broker))
-    plant.parts.append(host.live)
-    for consumer in consumers(domain, ACTORS[domain], host, outside):
-        plant.parts.append(consumer)
-        plant.watched.append(consumer.wait)
+    worker = Worker(domain, ACTORS[domain], outside, plant.untraced, new_id())
+    plant.parts.append(worker)
+    plant.watched.append(worker.wait)
 
 
 def _projector(plant: Plant) -> None:
@@ -139,6 +140,7 @@ def _projector(plant: Plant) -> None:
 def _sizes(limits: Limits) -> Sizes:
     return Sizes(
         inbox_bytes_max=limits.in_stream_bytes_max,
+        inbox_messages_max=limits.backlog_max,
         log_bytes_max=limits.log_stream_bytes_max,
         spans_bytes_max=limits.spans_bytes_max,
     )

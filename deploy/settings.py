@@ -133,7 +133,6 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     requests_per_hour_max: int = 1_000
     cross_requests_per_minute_max: int = 30  # of a user, across domains
     cross_requests_per_hour_max: int = 500
-    pending_max: int = 1_000  # messages handed to a consumer and not yet ended
     blob_bytes_max: int = 33_554_432
     log_stream_bytes_max: int = 6_442_450_944  # of one domain; a full log refuses, it never forgets
     in_stream_bytes_max: int = 2_147_483_648  # of one domain

@@ -123,7 +123,7 @@ class Consumer:
 
     async def _hold(self, share: int, state: _Share) -> None:
         """Take what the broker hands out; after every new pin from the place where nothing is missing."""
-        await self._until_available(lambda: state.feed.open(seize=True))
+        await self._until_available(state.feed.open)
         pin = ""
         while True:
             try:

@@ -76,10 +76,10 @@ class Feed(Protocol):
     The broker hands a share's messages to one holder. That is no lock: who lost the hold may still work on what he was given.
     """
 
-    async def open(self, *, seize: bool) -> None:
-        """Ask for the share: at once with `seize` (whoever holds it gets no more), else when its holder lets go.
+    async def open(self) -> None:
+        """Take the share: who held it gets no more of it, and what he was handed and did not end comes again.
 
-        What was handed out and not ended will come again. Raises UnavailableError.
+        Raises UnavailableError.
         """
         ...
 

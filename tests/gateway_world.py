@@ -51,14 +51,12 @@ from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor, Recorded
-from runtime.consumer import Consumer
 from runtime.effects import Effects, Outside
 from runtime.errors import InvalidError, UnavailableError
-from runtime.host import Host
 from runtime.limits import Limits
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
-from runtime.worker import consumers
+from runtime.worker import Worker
 
 LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
 SETTINGS = GatewaySettings(
@@ -262,7 +260,7 @@ class World:
         self.agents = Agents()
         self.reads = FoldedReads(self.broker)
         self.spans = MemorySpanStore()
-        self.consumers: list[Consumer] = []
+        self.workers: list[Worker] = []
         self.checks: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {}
         self.services = Services(
             log=self.log,
@@ -304,6 +302,7 @@ class World:
         outside = Outside(
             log=self.log,
             queue=self.queue,
+            timers=MemoryTimers(self.queue),
             retrieval=self.words,
             model=Silent(),
             blobs=MemoryBlobs(self.broker),
@@ -312,18 +311,17 @@ class World:
             tools={},
             limits=LIMITS,
         )
-        for domain in DOMAINS:
-            host = Host(actors, self.log, now, LIMITS, NoTelemetry())
-            self.consumers += consumers(domain, actors, host, outside)
-        for consumer in self.consumers:
-            await consumer.start()
+        rpc = MemoryRpc(self.broker)
+        self.workers = [Worker(domain, actors, outside, rpc, new_id()) for domain in DOMAINS]
+        for worker in self.workers:
+            await worker.start()
         await self.services.watch.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self.gateway.streams.stop()
-        for consumer in self.consumers:
-            await consumer.stop()
+        for worker in self.workers:
+            await worker.stop()
 
     @asynccontextmanager
     async def client(

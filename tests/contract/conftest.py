@@ -13,14 +13,17 @@ from adapters.jetstream_blobs import JetStreamBlobs
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
-from adapters.jetstream_streams import Sizes, ensure_streams, streams
+from adapters.jetstream_streams import Sizes, ensure_consumers, ensure_streams, streams
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from contracts.domains import Domain
+from runtime.limits import Limits
 from runtime.ports import Blobs, EventLog, Queue, Rpc
 from runtime.telemetry import Telemetry
 from tests.servers import NatsServer
 
 SCENARIO_S_MAX = 60
 STORE_NOT_CREATED = 10049
+LIMITS = Limits(ack_wait_s=1.0)
 
 
 @dataclass
@@ -104,8 +107,11 @@ async def _renew(broker: Broker) -> None:
             with suppress(RefusedError):  # there was none
                 await broker.api(f"STREAM.DELETE.{stream.name}", {}, dict)
         try:
-            return await ensure_streams(broker)
+            await ensure_streams(broker)
+            for domain in Domain:
+                await ensure_consumers(broker, domain, LIMITS)
+            return
         except RefusedError as error:
             if error.code != STORE_NOT_CREATED or attempt == 9:
                 raise
-    return None
+    return

@@ -1,76 +1,112 @@
-"""Queue: one suite for every adapter."""
+"""Queue and feeds: one suite for every adapter."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import subjects
 from contracts.domains import Domain
-from contracts.envelope import from_headers
+from contracts.envelope import Record, from_headers
 from contracts.ids import new_id
 from contracts.kernel import DeadLetter
-from runtime.ports import Delivery, QueueName
+from contracts.subjects import ActorRef
+from runtime.errors import UnavailableError
+from runtime.limits import Limits
+from runtime.ports import Delivery, Feed, QueueName
 from tests.contract.conftest import Run, World
 from tests.contract.records import actor, record
 
+ONE = actor("the-one")
+PENDING_MAX = Limits().pending_max
 
-def consume(
-    world: World, name: QueueName = "inbox", domain: Domain = Domain.SOPHIA
-) -> aclosing[AsyncGenerator[Delivery, None]]:
-    return aclosing(world.queue.consume(domain, name))
+
+class Holder:
+    """Takes from a feed as the kernel does: after a new pin it resets and begins again."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.pin = ""
+
+    async def next(self) -> Delivery:
+        while True:
+            try:
+                delivery = await self.feed.take()
+                if delivery.pin == self.pin:
+                    return delivery
+                await self.feed.reset()
+                self.pin = delivery.pin
+            except UnavailableError:
+                self.pin = ""
+
+    async def many(self, number: int) -> list[Delivery]:
+        return [await self.next() for _ in range(number)]
+
+
+@asynccontextmanager
+async def holding(world: World, name: QueueName = "inbox", ref: ActorRef = ONE) -> AsyncIterator[Holder]:
+    feed = world.queue.feed(ref.domain, name, subjects.share(ref))
+    await feed.open()
+    try:
+        yield Holder(feed)
+    finally:
+        await feed.close()
+
+
+async def send(world: World, number: int = 1, ref: ActorRef = ONE) -> list[Record]:
+    sent = [record() for _ in range(number)]
+    for one in sent:
+        await world.queue.publish(subjects.inbox(ref), one)
+    return sent
+
+
+def ids(deliveries: list[Delivery]) -> list[str]:
+    return [from_headers(one.headers).id for one in deliveries]
 
 
 def letter(delivery: Delivery, reason: str) -> DeadLetter:
     return DeadLetter(
-        id=new_id(),
-        subject=delivery.subject,
-        sequence=delivery.sequence,
-        reason=reason,
-        attempts=delivery.deliveries,
-        time="now",
+        id=new_id(), subject=delivery.subject, sequence=delivery.sequence, reason=reason, attempts=1, time="now"
     )
 
 
-async def is_idle(deliveries: AsyncGenerator[Delivery, None], world: World, domain: Domain = Domain.SOPHIA) -> bool:
+async def is_idle(holder: Holder, world: World, ref: ActorRef = ONE) -> bool:
     """Whether nothing else comes before a message published now."""
-    mark = record()
-    await world.queue.publish(subjects.inbox(actor(domain=domain)), mark)
-    delivery = await anext(deliveries)
+    [mark] = await send(world, ref=ref)
+    delivery = await holder.next()
     await delivery.ack()
     return delivery.headers["Nats-Msg-Id"] == mark.envelope.id
 
 
 def test_a_message_arrives_whole_and_once(run: Run) -> None:
     async def scenario(world: World) -> None:
-        subject, sent = subjects.inbox(actor()), record(b'{"n":1}')
+        subject, sent = subjects.inbox(ONE), record(b'{"n":1}')
         await world.queue.publish(subject, sent)
-        async with consume(world) as deliveries:
-            delivery = await anext(deliveries)
-            assert (delivery.subject, delivery.sequence, delivery.deliveries) == (subject, 1, 1)
+        async with holding(world) as holder:
+            delivery = await holder.next()
+            assert (delivery.subject, delivery.sequence) == (subject, 1)
             assert delivery.time_ns > 1_700_000_000 * 10**9
             assert from_headers(delivery.headers) == sent.envelope
             assert [name for name in delivery.headers if name.startswith("Nats-")] == ["Nats-Msg-Id"]
             assert delivery.body == sent.body
             await delivery.ack()
-            assert await is_idle(deliveries, world)
-        async with consume(world) as deliveries:
-            assert await is_idle(deliveries, world)
+            assert await is_idle(holder, world)
+        async with holding(world) as holder:
+            assert await is_idle(holder, world)
 
     run(scenario)
 
 
 def test_messages_come_in_order(run: Run) -> None:
     async def scenario(world: World) -> None:
-        sent = [record() for _ in range(600)]
-        for one in sent:
-            await world.queue.publish(subjects.inbox(actor()), one)
-        async with consume(world) as deliveries:
+        sent = await send(world, 600)
+        async with holding(world) as holder:
             for one in sent:
-                delivery = await anext(deliveries)
+                delivery = await holder.next()
                 assert from_headers(delivery.headers) == one.envelope
+                assert not delivery.repeated or one is sent[0]
                 await delivery.ack()
 
     run(scenario)
@@ -78,88 +114,145 @@ def test_messages_come_in_order(run: Run) -> None:
 
 def test_a_repeated_publish_is_stored_once(run: Run) -> None:
     async def scenario(world: World) -> None:
-        subject, sent = subjects.inbox(actor()), record()
+        subject, sent = subjects.inbox(ONE), record()
         for _ in range(3):
             await world.queue.publish(subject, sent)
-        async with consume(world) as deliveries:
-            await (await anext(deliveries)).ack()
-            assert await is_idle(deliveries, world)
+        async with holding(world) as holder:
+            await (await holder.next()).ack()
+            assert await is_idle(holder, world)
 
     run(scenario)
 
 
 def test_under_load_repeated_publishes_are_stored_once_too(run: Run) -> None:
     async def scenario(world: World) -> None:
-        subject = subjects.inbox(actor())
+        subject = subjects.inbox(ONE)
         early, late = [record() for _ in range(50)], [record() for _ in range(50)]
         await asyncio.gather(*(world.queue.publish(subject, one) for one in early))
         await asyncio.gather(*(world.queue.publish(subject, one) for one in [*early, *late, *late]))
-        async with consume(world) as deliveries:
-            seen = [await anext(deliveries) for _ in range(100)]
+        async with holding(world) as holder:
+            seen = await holder.many(100)
             assert {one.headers["Nats-Msg-Id"] for one in seen} == {one.envelope.id for one in early + late}
             for one in seen:
                 await one.ack()
-            assert await is_idle(deliveries, world)
+            assert await is_idle(holder, world)
 
     run(scenario)
 
 
-def test_what_is_not_ended_comes_again_and_what_is_ended_does_not(run: Run) -> None:
+def test_what_is_not_ended_comes_again_in_order_to_the_next_holder(run: Run) -> None:
     async def scenario(world: World) -> None:
-        for _ in range(3):
-            await world.queue.publish(subjects.inbox(actor()), record())
-        async with consume(world) as deliveries:
-            ended, unended, working = [await anext(deliveries) for _ in range(3)]
+        sent = await send(world, 4)
+        async with holding(world) as holder:
+            held = await holder.many(3)
+            await held[1].ack()
+        sent += await send(world, 2)
+        async with holding(world) as holder:
+            again = await holder.many(5)
+            assert ids(again) == [one.envelope.id for number, one in enumerate(sent) if number != 1]
+            assert [one.repeated for one in again[:2]] == [True, True]
+            assert not again[-1].repeated
+            for one in again:
+                await one.ack()
+            assert await is_idle(holder, world)
+
+    run(scenario)
+
+
+def test_what_is_reported_as_worked_on_does_not_come_again(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        await send(world, 3)
+        async with holding(world) as holder:
+            ended, unended, working = await holder.many(3)
             await ended.ack()
-            again = asyncio.ensure_future(anext(deliveries))
+            again = asyncio.ensure_future(holder.next())
             while not again.done():
                 await working.working()
                 await asyncio.wait([again], timeout=0.1)
             repeated = await again
-            assert (repeated.sequence, repeated.deliveries) == (unended.sequence, 2)
+            assert (repeated.sequence, repeated.repeated) == (unended.sequence, True)
             await repeated.ack()
             await working.ack()
-            assert await is_idle(deliveries, world)
+            assert await is_idle(holder, world)
 
     run(scenario)
 
 
-def test_each_message_goes_to_one_of_the_consumers(run: Run) -> None:
+def test_a_share_has_one_holder(run: Run) -> None:
+    """Who loses it keeps what he was given and gets no more, until the other one lets go."""
+
     async def scenario(world: World) -> None:
-        seen: list[int] = []
-        done = asyncio.Event()
-
-        async def work() -> None:
-            async with consume(world) as deliveries:
-                async for delivery in deliveries:
-                    seen.append(delivery.sequence)
+        await send(world, 2)
+        async with holding(world) as first:
+            await (await first.next()).ack()
+            assert (await first.next()).sequence == 2
+            async with holding(world) as second:
+                await send(world, 2)
+                late = asyncio.ensure_future(first.next())
+                for sequence in (2, 3, 4):
+                    delivery = await second.next()
+                    assert delivery.sequence == sequence
                     await delivery.ack()
-                    if len(seen) == 100:
-                        done.set()
+                assert await is_idle(second, world)
+                assert not late.done()
+            await send(world)
+            assert (await late).sequence >= 5  # The last one's end may still be under way in the server.
 
-        workers = [asyncio.create_task(work()) for _ in range(3)]
-        await asyncio.gather(*(world.queue.publish(subjects.inbox(actor()), record()) for _ in range(100)))
-        await done.wait()
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        assert sorted(seen) == list(range(1, 101))
+    run(scenario)
+
+
+def test_what_an_old_holder_ends_late_is_ended(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        await send(world, 2)
+        async with holding(world) as old:
+            held = await old.many(2)
+            async with holding(world) as new:
+                again = await new.many(2)
+                await held[0].ack()
+                await again[1].ack()
+                assert await is_idle(new, world)
+            async with holding(world) as third:
+                assert await is_idle(third, world)
+
+    run(scenario)
+
+
+def test_shares_do_not_mix(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        refs = [actor() for _ in range(40)]
+        for ref in refs:
+            await send(world, ref=ref)
+        for share in {subjects.share(ref) for ref in refs}:
+            mine = [ref for ref in refs if subjects.share(ref) == share]
+            async with holding(world, ref=mine[0]) as holder:
+                found = await holder.many(len(mine))
+                assert [subjects.parse(one.subject).actor for one in found] == mine
+
+    run(scenario)
+
+
+def test_deaths_are_counted_and_forgotten(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        queue, place = world.queue, (Domain.SOPHIA, "inbox", 7)
+        assert [await queue.died(*place) for _ in range(3)] == [1, 2, 3]  # type: ignore[arg-type]  # a tuple of these
+        assert await queue.died(Domain.SOPHIA, "reactor", 7) == 1
+        await queue.survived(Domain.SOPHIA, "inbox", 7)
+        assert await queue.died(Domain.SOPHIA, "inbox", 7) == 1
 
     run(scenario)
 
 
 def test_a_buried_message_is_a_dead_letter_and_ended(run: Run) -> None:
     async def scenario(world: World) -> None:
-        for _ in range(3):
-            await world.queue.publish(subjects.inbox(actor()), record())
-        async with consume(world) as deliveries:
+        await send(world, 3)
+        async with holding(world) as holder:
             letters = []
             for number in range(3):
-                delivery = await anext(deliveries)
+                delivery = await holder.next()
                 letters.append(letter(delivery, f"reason {number} ñ"))
                 await delivery.bury(letters[-1])
                 await delivery.bury(letters[-1])  # repeated after an unknown outcome
-            assert await is_idle(deliveries, world)
+            assert await is_idle(holder, world)
         assert await world.queue.dead_letters() == letters[::-1]
         assert await world.queue.dead_letters(limit=2) == [letters[2], letters[1]]
 
@@ -175,15 +268,15 @@ def test_no_dead_letters_at_first(run: Run) -> None:
 
 def test_the_reactor_sees_the_log_lane_only(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref = actor()
+        ref = ONE
         event, journaled, later = record(), record(), record()
         await world.queue.publish(subjects.inbox(ref), record())
         await world.log.append(subjects.log(ref), [event], expected=0)
         await world.log.append(subjects.run(ref, new_id()), [journaled], expected=0)
         await world.log.append(subjects.log(ref), [later, record()], expected=1)
-        async with consume(world, "reactor") as deliveries:
+        async with holding(world, "reactor") as holder:
             for wanted in (event, later):
-                delivery = await anext(deliveries)
+                delivery = await holder.next()
                 assert delivery.subject == subjects.log(ref)
                 assert from_headers(delivery.headers) == wanted.envelope
                 await delivery.ack()
@@ -193,14 +286,15 @@ def test_the_reactor_sees_the_log_lane_only(run: Run) -> None:
 
 def test_domains_do_not_mix(run: Run) -> None:
     async def scenario(world: World) -> None:
-        for domain in Domain:
-            await world.queue.publish(subjects.inbox(actor(domain=domain)), record())
-        for domain in Domain:
-            async with consume(world, domain=domain) as deliveries:
-                delivery = await anext(deliveries)
-                assert subjects.parse(delivery.subject).actor.domain is domain
+        refs = [actor("the-one", domain) for domain in Domain]
+        for ref in refs:
+            await send(world, ref=ref)
+        for ref in refs:
+            async with holding(world, ref=ref) as holder:
+                delivery = await holder.next()
+                assert subjects.parse(delivery.subject).actor.domain is ref.domain
                 await delivery.ack()
-                assert await is_idle(deliveries, world, domain)
+                assert await is_idle(holder, world, ref)
 
     run(scenario)
 
@@ -209,8 +303,8 @@ def test_a_program_outside_needs_neither_partition_nor_headers(run: Run) -> None
     async def scenario(world: World) -> None:
         ref = actor("deal_1")
         await world.publish_plain(subjects.publisher(ref), b'{"type":"x.v1"}')
-        async with consume(world) as deliveries:
-            delivery = await anext(deliveries)
+        async with holding(world, ref=ref) as holder:
+            delivery = await holder.next()
             assert subjects.parse(delivery.subject) == subjects.Address("pub", ref)
             assert delivery.headers == {}
             assert delivery.body == b'{"type":"x.v1"}'
@@ -229,9 +323,9 @@ def test_the_partition_filled_in_is_ours(run: Run, actors: list[tuple[str, str]]
         refs = [subjects.actor_ref(Domain.SOPHIA, kind, name) for kind, name in actors]
         for ref in refs:
             await world.publish_plain(subjects.publisher(ref), b"{}")
-        async with consume(world) as deliveries:
-            for ref in refs:
-                delivery = await anext(deliveries)
+        for ref in refs:
+            async with holding(world, ref=ref) as holder:
+                delivery = await holder.next()
                 assert int(delivery.subject.split(".")[2]) == subjects.partition(ref.kind, ref.id)
                 assert subjects.parse(delivery.subject).subject == delivery.subject
                 await delivery.ack()
@@ -241,26 +335,14 @@ def test_the_partition_filled_in_is_ours(run: Run, actors: list[tuple[str, str]]
 
 def test_more_messages_than_may_be_unended_wait_their_turn(run: Run) -> None:
     async def scenario(world: World) -> None:
-        await asyncio.gather(*(world.queue.publish(subjects.inbox(actor()), record()) for _ in range(1001)))
-        async with consume(world) as deliveries:
-            held = [await anext(deliveries) for _ in range(1000)]
-            more = asyncio.ensure_future(anext(deliveries))
+        await asyncio.gather(*(world.queue.publish(subjects.inbox(ONE), record()) for _ in range(PENDING_MAX + 1)))
+        async with holding(world) as holder:
+            held = await holder.many(PENDING_MAX)
+            more = asyncio.ensure_future(holder.next())
             await asyncio.wait([more], timeout=0.05)
             assert not more.done()
             await held[0].ack()
             async with asyncio.timeout(2):
-                assert (await more).sequence == 1001
-
-    run(scenario)
-
-
-def test_what_a_stopped_consumer_had_fetched_goes_to_the_next_at_once(run: Run) -> None:
-    async def scenario(world: World) -> None:
-        for _ in range(3):
-            await world.queue.publish(subjects.inbox(actor()), record())
-        async with consume(world) as deliveries:
-            await (await anext(deliveries)).ack()
-        async with consume(world) as deliveries, asyncio.timeout(2):
-            assert {(await anext(deliveries)).sequence for _ in range(2)} == {2, 3}
+                assert (await more).sequence == PENDING_MAX + 1
 
     run(scenario)

@@ -54,6 +54,9 @@ class DyingLog:
     async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
         return await self._log.read(subject, after=after, limit=limit)
 
+    async def at(self, domain: Domain, sequence: int) -> Stored | None:
+        return await self._log.at(domain, sequence)
+
     def follow(self, domain: Domain, lanes: Sequence[Lane], *, after: int) -> AsyncIterator[Sequence[Stored]]:
         return self._log.follow(domain, lanes, after=after)
 

@@ -152,7 +152,7 @@ def decide_sink(_state: Sum, message: Relay) -> list[Received]:
     return [Received(source=message.source, entry=message.entry)]
 
 
-def evolve_sink(state: Sum, _event: Received) -> Sum:
+def evolve_sink(state: Sum, event: Received) -> Sum:  # noqa: ARG001 - the form of all
     return Sum(state.count + 1)
 
 

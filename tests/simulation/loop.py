@@ -1,8 +1,8 @@
 """An asyncio loop without a world: time is a number, and which task goes on next is drawn from a seed.
 
 Time stands still while anything can run and then jumps to the next timer. Every handle belongs to a `Process` (found in its
-context), which may be killed or held between any two steps. The order between tasks is free; callbacks that are no task's
-keep theirs. Whatever follows, follows from the seed: two runs take the same steps.
+context), which may be killed or held between any two steps. The order between tasks is free, but those that one step creates
+begin in order, and callbacks that are no task's keep theirs. Whatever follows, follows from the seed: two runs take the same steps.
 """
 
 import asyncio
@@ -57,6 +57,9 @@ class _Mark:
         self.steps = 0
 
 
+_NO_TASK = _Mark(0)
+
+
 class StuckError(Exception):
     """Nothing can run and nothing will, or it never ends."""
 
@@ -73,6 +76,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._marks: dict[Any, _Mark] = {}
         self._created = 0
+        self._stepping = _NO_TASK
         self._dropped: list[asyncio.Handle] = []
         self._ended = False
         self.steps = 0
@@ -187,7 +191,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             mark = self._marks.get(task)
             if mark is None:
                 self._created += 1
-                mark = self._marks[task] = _Mark(self._created)
+                self._marks[task] = _Mark(self._created)
+                mark = self._stepping  # Those begun in one step begin in order, as `gather` needs it.
             if self._shuffled:
                 # Of the task alone, not of when it came: sets, whose order differs from run to run, cannot be seen here.
                 mixed = self._salt + mark.number * 0xBF58476D1CE4E5B9 + mark.steps * 0x94D049BB133111EB & _WORD
@@ -226,7 +231,9 @@ class SimLoop(asyncio.AbstractEventLoop):
         else:
             mark.steps += 1
             self.digest = (self.digest * 1_000_003 + mark.number * 8_191 + mark.steps) & _WORD
+            self._stepping = mark
             handle._run()
+            self._stepping = _NO_TASK
             if task.done():
                 del self._marks[task]
         self.on_step(process)

@@ -11,7 +11,21 @@ from tests.simulation.weather import Weather, drawn
 
 LEDGERS = 4
 BUSY_S = 6.0  # meanwhile messages are sent and things go wrong
-TODOS: tuple[Todo, ...] = ("", "", "chat", "chat", "several", "both", "unusable", "ask", "ask", "relay", "relay", "sleep", "bug")
+TODOS: tuple[Todo, ...] = (
+    "",
+    "",
+    "chat",
+    "chat",
+    "several",
+    "both",
+    "unusable",
+    "ask",
+    "ask",
+    "relay",
+    "relay",
+    "sleep",
+    "bug",
+)
 
 
 class Options(Struct, frozen=True, kw_only=True):

@@ -33,9 +33,10 @@ class SimLog:
             f"append {subject}", lambda: self._server.append(subject, records, expected), conflicts=True
         )
 
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
+    async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
         lag = self._lag()
         found = await self._connection.call(f"read {subject}", lambda: self._server.read(subject, after, lag))
+        found = found[:limit]
         if found:
             self.reads[subject] = max(self.reads.get(subject, 0), found[-1].sequence)
         return found
@@ -115,7 +116,7 @@ class SimFeed:
         self._closed = False
         self._arrives_at = 0.0
 
-    async def open(self, *, seize: bool) -> None:
+    async def open(self, *, seize: bool = True) -> None:
         share = self._share
         if self._on_cut not in self._connection.on_cut:
             self._connection.on_cut.append(self._on_cut)
@@ -284,6 +285,20 @@ class SimTimers:
 
     async def cancel(self, target: ActorRef, name: str) -> None:
         await self._connection.call(f"no timer {name}", lambda: self._server.cancel_timer(target, name))
+
+
+class SimSnapshots:
+    """Snapshots: a cache."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._kept = connection.server.snapshots
+
+    async def save(self, actor: ActorRef, snapshot: bytes) -> None:
+        await self._connection.call(f"save {actor}", lambda: self._kept.__setitem__(actor, snapshot))
+
+    async def load(self, actor: ActorRef) -> bytes | None:
+        return await self._connection.call(f"load {actor}", lambda: self._kept.get(actor))
 
 
 class SimBlobs:

@@ -200,6 +200,8 @@ class Share:
         self.pending[place] = self._server.loop.time() + ACK_WAIT_S
         repeated = place < self.seen
         self.seen = max(self.seen, place + 1)
+        who = holder.process.name
+        self._server.history.note("hands out", self.name, self.line[place].sequence, self.pin, self.generation, who)
         holder.arrive(self.line[place], self.pin, self.generation, repeated=repeated)
 
     def _is_due(self, place: int) -> bool:
@@ -233,8 +235,10 @@ class Server:
         self.letters: dict[tuple[str, int], DeadLetter] = {}
         self.deaths: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.blobs: dict[str, bytes] = {}
+        self.snapshots: dict[ActorRef, bytes] = {}
         self.shares: dict[tuple[Domain, QueueName, int], Share] = {}
         self.timers: dict[tuple[ActorRef, str], asyncio.TimerHandle] = {}
+        self._due: dict[tuple[ActorRef, str], tuple[str, Record]] = {}
 
     def time_ns(self) -> int:
         return self.start_ns + int(self.loop.time() * 1e9)
@@ -291,18 +295,24 @@ class Server:
     def set_timer(self, target: ActorRef, name: str, record: Record, due_s: float) -> None:
         self.cancel_timer(target, name)
         subject = subjects.inbox(target)
-        timer = self.loop.call_at(due_s, self._fire, (target, name), subject, record, context=self.context)
-        self.timers[target, name] = timer
+        self._due[target, name] = subject, record
+        self.timers[target, name] = self.loop.call_at(due_s, self._fire, (target, name), context=self.context)
 
     def cancel_timer(self, target: ActorRef, name: str) -> None:
         timer = self.timers.pop((target, name), None)
         if timer is not None:
             timer.cancel()
 
-    def _fire(self, key: tuple[ActorRef, str], subject: str, record: Record) -> None:
-        self.timers.pop(key, None)
+    def fire_all(self) -> None:
+        """As if the time of every timer had come."""
+        for key, timer in sorted(self.timers.items(), key=lambda one: one[0]):
+            timer.cancel()
+            self._fire(key)
+
+    def _fire(self, key: tuple[ActorRef, str]) -> None:
+        del self.timers[key]
         self.history.note("timer", key[1])
-        self.publish(subject, record)
+        self.publish(*self._due.pop(key))
 
     def lapse(self) -> None:
         for share in self.shares.values():

@@ -49,6 +49,13 @@ class Weather(Struct, frozen=True, kw_only=True):
     unpins: int = 0  # the broker gives a share's pin to somebody else, for no reason
     dedupe_s: float = 120.0  # how long the broker knows a message id
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether anything can make a call's outcome unknown, or a worker lose what it had in hand."""
+        chances = (self.lost_request, self.lost_answer, self.late_request, self.conflict, self.stale_read, self.slow)
+        times = (self.outages, self.cuts, self.crashes, self.pauses, self.departures, self.unpins)
+        return any(chances) or any(times) or self.lost_ack > 0 or self.lost_beat > 0
+
 
 CALM = Weather()
 

@@ -25,7 +25,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.history import History
 from tests.simulation.loop import Process, SimLoop, context_of, current
 from tests.simulation.plan import BUSY_S, Options, Plan, Sent, planned
-from tests.simulation.ports import Air, Nothing, SimBlobs, SimLog, SimQueue, SimRpc, SimTimers
+from tests.simulation.ports import Air, Nothing, SimBlobs, SimLog, SimQueue, SimRpc, SimSnapshots, SimTimers
 from tests.simulation.server import ACK_WAIT_S, PENDING_MAX, Server
 from tests.simulation.weather import calmed
 
@@ -38,6 +38,10 @@ LIMITS = Limits(
     park_after_s=0.5,
     reply_recheck_s=2.0,
     deaths_max=100,
+    live_actors_max=3,
+    idle_s=1.0,
+    snapshot_events=5,
+    snapshot_events_min=2,
 )
 QUIET_S_MAX = 90.0  # after the last fault everything must have ended within this
 LOOK_S = 0.25
@@ -96,6 +100,7 @@ class Member:
             log=log,
             queue=SimQueue(self.connection),
             timers=SimTimers(self.connection),
+            snapshots=SimSnapshots(self.connection),
             retrieval=Nothing(),
             model=Service(world, log),
             blobs=SimBlobs(world.server),
@@ -140,7 +145,7 @@ class World:
         """Whether the journal entry of this effect is stored and the reader was shown it."""
         reaction, number = key.rsplit(":", 1)
         for subject, shown in log.reads.items():
-            if subject.endswith(reaction):
+            if subject.endswith(reaction) and ".run." in subject:
                 entries = self.server.read(subject, 0)
                 return any(
                     one.sequence <= shown and msgspec.json.decode(one.record.body)["effect"] == int(number)
@@ -151,7 +156,9 @@ class World:
     async def live(self) -> None:
         """Send and break until both are done, calm down, wait until nothing is left to do."""
         clients = [
-            self.loop.create_task(self._client(f"client-{number}", sent), context=context_of(Process(f"client-{number}")))
+            self.loop.create_task(
+                self._client(f"client-{number}", sent), context=context_of(Process(f"client-{number}"))
+            )
             for number, sent in enumerate(self.plan.clients)
         ]
         for domain, count in self.plan.workers.items():
@@ -161,14 +168,23 @@ class World:
         self.sky.weather = calmed(self.plan.weather)
         self.history.note("calm")
         await asyncio.gather(*clients)
-        until = self.loop.time() + QUIET_S_MAX
-        while not (quiet := self._is_quiet()) and self.loop.time() < until:
-            await asyncio.sleep(LOOK_S)
+        await self._become_quiet()
+        self.server.fire_all()  # The time-outs of what was answered long ago.
         await asyncio.sleep(AFTER_S)
-        self.is_quiet = quiet and self._is_quiet()
+        self.is_quiet = await self._become_quiet()
+
+    async def _become_quiet(self) -> bool:
+        """Wait until every message and reaction has ended; whether they have, in time."""
+        until = self.loop.time() + QUIET_S_MAX
+        while not self._is_quiet() and self.loop.time() < until:
+            await asyncio.sleep(LOOK_S)
+        return self._is_quiet()
 
     def _is_quiet(self) -> bool:
-        return not any(share.unended for share in self.server.shares.values()) and not self.server.timers
+        soon = self.loop.time() + QUIET_S_MAX
+        return not any(share.unended for share in self.server.shares.values()) and not any(
+            timer.when() < soon for timer in self.server.timers.values()
+        )
 
     def start(self, domain: Domain) -> None:
         """One more worker of the domain, as a supervisor would start it."""

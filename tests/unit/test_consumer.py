@@ -14,7 +14,7 @@ from contracts.envelope import Envelope, Record
 from contracts.ids import new_id
 from contracts.subjects import ActorRef
 from deploy.clock import now
-from runtime.consumer import WAITING_TOLD_S, Consumer
+from runtime.consumer import WAITING_TOLD_S, Consumer, Place, actor_of
 from runtime.errors import UnavailableError
 from runtime.ports import Delivery
 from runtime.telemetry import NoTelemetry
@@ -63,13 +63,15 @@ def test_what_is_down_is_told_once_and_then_now_and_again_with_how_many_wait(
             if len(handled) == WAITING:
                 done.set()
 
-        consumer = Consumer(queue, (Domain.CEO, "inbox"), handle, _nobody, LIMITS, NoTelemetry())
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
+        for share in range(subjects.SHARES):
+            consumer.acquire(share)
         for number in range(WAITING):
             await _publish(queue, f"c{number}")
         await tried.wait()
         assert len(caplog.messages) == 1
-        assert caplog.messages[0].endswith(".c0 waits: embedding service is unavailable: nobody answers")
+        assert caplog.messages[0].endswith(" waits: embedding service is unavailable: nobody answers")
         consumer._told_waiting -= WAITING_TOLD_S
         tries.clear()
         tried.clear()

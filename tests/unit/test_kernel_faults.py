@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.collaboration import collaboration
-from adapters import memory
+from adapters.memory import MemoryBroker
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.collaboration import Collaborate, Request
@@ -21,8 +21,6 @@ from contracts.subjects import ActorRef
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
 from runtime.host import Host
-from runtime.telemetry import NoTelemetry
-from runtime.worker import consumers
 from tests.kernel_world import (
     COUNTER,
     LIMITS,
@@ -98,17 +96,16 @@ def test_a_stale_worker_does_not_lose_what_it_thinks_changes_nothing() -> None:
 
     async def body() -> None:
         world = World(box)
-        stale = Host([box], world.log, world.outside.clock, LIMITS, NoTelemetry())
+        stale = Host([box], world.outside)
         for value in (1, 2, 1):
-            host = Host([box], world.log, world.outside.clock, LIMITS, NoTelemetry()) if value == 2 else stale
-            before = len(await world.log.read(subjects.log(COUNTER)))
-            workers = consumers(Domain.CEO, [box], host, world.outside)
-            for worker in workers:
-                await worker.start()
+            host = Host([box], world.outside) if value == 2 else stale
             await world.send(Set(value=value))
-            found = await world.events(at_least=before + 1)
-            for worker in workers:
-                await worker.stop()
+            feed = world.queue.feed(Domain.CEO, "inbox", subjects.share(COUNTER))
+            await feed.open()
+            delivery = await feed.take()
+            await host.handle(delivery)
+            await delivery.ack()
+        found = await world.events(at_least=3)
         assert [msgspec.json.decode(one.record.body)["value"] for one in found] == [1, 2, 1]
 
     run(body)
@@ -133,15 +130,13 @@ def test_what_a_worker_left_is_done_before_what_came_since(lane: str) -> None:
 
     async def body() -> None:
         world = World(actor)
-        async with world:
-            if lane == "inbox":
-                deliveries = world.queue.consume(Domain.CEO, "inbox")
-                for consumer in world.consumers:
-                    await consumer.stop()
-                await world.send(Note(text="first"))
-                await anext(deliveries)  # A worker takes it and dies.
-                await deliveries.aclose()
-            else:
+        if lane == "inbox":
+            await world.send(Note(text="first"))
+            feed = world.queue.feed(Domain.CEO, "inbox", subjects.share(COUNTER))
+            await feed.open()
+            await feed.take()  # A worker takes it and dies.
+        else:
+            async with world:
                 await world.send(Note(text="first"))
                 await stuck.wait()
         await world.send(Note(text="second"))
@@ -220,9 +215,8 @@ def test_one_message_id_may_reach_two_actors() -> None:
     run(body)
 
 
-def test_domains_that_ask_each_other_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_domains_that_ask_each_other_do_not_wait_for_ever() -> None:
     """More reactions than may be under way wait in both domains, each for the other one."""
-    monkeypatch.setattr(memory, "PENDING_MAX", 3)
     other = {
         Domain.CEO: (Domain.SOPHIA, "business_impact_analysis"),
         Domain.SOPHIA: (Domain.CEO, "strategic_alignment"),
@@ -235,7 +229,8 @@ def test_domains_that_ask_each_other_do_not_wait_for_ever(monkeypatch: pytest.Mo
 
     async def body() -> None:
         actors = [ActorRef(domain, "counter", f"c{number}") for domain in other for number in range(8)]
-        async with World(Actor("counter", Sum(), decide, evolve, react), collaboration) as world:
+        broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s, pending_max=1)
+        async with World(Actor("counter", Sum(), decide, evolve, react), collaboration, broker=broker) as world:
             for actor in actors:
                 await world.send(Add(amount=1), actor)
             for actor in actors:
