@@ -73,3 +73,8 @@ fix: setup
 [group('measure')]
 bench: setup
     {{bin}}/python -m bench.retrieval
+
+# Kill and pause the processes of a real stack at random under load, then check everything; --write: into bench/RESULTS.md
+[group('prove')]
+chaos *ARGS: setup
+    {{bin}}/python -m chaos {{ARGS}}

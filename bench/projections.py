@@ -1,6 +1,8 @@
-"""How fast logs become read models on the real PostgreSQL: folding live, rebuilding, and from append to announcement.
+"""How fast logs become read models on the real servers: a bare COPY, each rebuild, folding live, and one event's way.
 
-`python -m bench.projections [EVENTS]` writes its figures to bench/RESULTS.md.
+`python -m bench.projections [EVENTS]` writes its figures to bench/RESULTS.md. All of it is one run over the same events in
+the same log. The bare loop reads the log as the projector does and copies seven columns into a table without an index, a
+commit every 5,000 records: it is what a rebuild would be that folds, orders and proves nothing.
 """
 
 import asyncio
@@ -8,12 +10,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import uvloop
 
+from adapters.jetstream import Broker, connect
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_streams import ensure_streams
 from adapters.postgres import Postgres
 from adapters.postgres_read_models import PostgresReadModels
 from bench import results
@@ -24,15 +31,21 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Record, Stored
 from contracts.ids import new_id
 from contracts.kernel import EffectRecorded
-from contracts.subjects import ActorRef, Lane
+from contracts.subjects import ActorRef
+from deploy.embedded.nats_server import NatsServer
 from deploy.embedded.postgres_server import PostgresServer
 from projections.catalogue import PROJECTIONS
 from runtime.projector import ExactlyOnceProjector
-from runtime.rebuild import rebuild
+from runtime.read_models import following
+from runtime.rebuild import BATCH_EVENTS_MAX, rebuild
 
 EVENTS = 100_000
 LIVE_EVENTS = 300
-BATCH_EVENTS = 500
+QUESTIONS_AT_ONCE = 500
+BARE_TABLE = (
+    "CREATE TABLE bare (sequence bigint, subject text, id text, type text, time timestamptz, run text, body text)"
+)
+BARE_COLUMNS = ("sequence", "subject", "id", "type", "time", "run", "body")
 ANSWER = Answered(
     question="Why?",
     turn="t",
@@ -46,129 +59,169 @@ ANSWER = Answered(
     model="extractive",
     label=Clearance.INTERNAL,
 )
+Row = tuple[object, ...]
 
 
-class ListLog:
-    """One domain's log in a list: what is measured is the folding, not the broker."""
-
-    def __init__(self) -> None:
-        self._records: list[Stored] = []
-        self._more = asyncio.Event()
-
-    def add(self, actor: ActorRef, event: Event, correlation: str, reaction: str | None = None) -> int:
-        envelope = Envelope(
-            id=new_id(),
-            type=tag(type(event)),
-            time=datetime.now(UTC),
-            correlation=correlation,
-            principal="ada",
-            source=actor.domain,
-        )
-        subject = subjects.run(actor, reaction) if reaction else subjects.log(actor)
-        record = Record(envelope, msgspec.json.encode(event))
-        self._records.append(Stored(subject, len(self._records) + 1, record))
-        self._more.set()
-        return len(self._records)
-
-    async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
-        raise NotImplementedError(f"{subject}: {len(records)} records at {expected}: only read here")
-
-    async def read(self, subject: str, *, after: int = 0) -> list[Stored]:
-        return [stored for stored in self._records[after:] if stored.subject == subject]
-
-    async def last(self, domain: Domain) -> int:
-        return len(self._records) if domain is Domain.SOPHIA else 0
-
-    async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
-        raise NotImplementedError(f"{subject} above {after} within {timeout_s}: only followed here")
-
-    async def follow(
-        self, domain: Domain, lanes: Sequence[Lane], *, after: int
-    ) -> AsyncGenerator[Sequence[Stored], None]:
-        assert len(lanes) == 2
-        while True:
-            while domain is not Domain.SOPHIA or after >= len(self._records):
-                self._more.clear()
-                await self._more.wait()
-            batch = self._records[after : after + BATCH_EVENTS]
-            after = batch[-1].sequence
-            yield batch
+def record(actor: ActorRef, event: Event, correlation: str) -> Record:
+    envelope = Envelope(
+        id=new_id(),
+        type=tag(type(event)),
+        time=datetime.now(UTC),
+        correlation=correlation,
+        principal="ada",
+        source=actor.domain,
+    )
+    return Record(envelope, msgspec.json.encode(event))
 
 
-def question(log: ListLog, number: int) -> None:
+async def question(log: JetStreamLog, number: int) -> None:
     """The records of one question in a session of its own: three events, two effects."""
     actor, run = ActorRef(Domain.SOPHIA, "conversation", f"c{number}"), new_id()
     effect = EffectRecorded(effect=1, name="chat", arguments="0" * 64, result=msgspec.Raw(b'"%s"' % (b"x" * 800)))
-    log.add(actor, SessionStarted(owner="ada", title="t", context_type="business"), run)
-    log.add(actor, Asked(turn="t", by="ada", text="Why is it so? " * 10), run)
-    log.add(actor, effect, run, new_id())
-    log.add(actor, effect, run, new_id())
-    log.add(actor, ANSWER, run)
+    events = (
+        SessionStarted(owner="ada", title="t", context_type="business"),
+        Asked(turn="t", by="ada", text="Why? " * 28),
+    )
+    await log.append(subjects.log(actor), [record(actor, one, run) for one in (*events, ANSWER)], expected=0)
+    await log.append(subjects.run(actor, new_id()), [record(actor, effect, run) for _ in range(2)], expected=0)
 
 
-async def measure(dsn: str, events: int) -> str:
-    log, reached, waiting = ListLog(), 0, asyncio.Event()
-    for number in range(events // 5):
-        question(log, number)
-    total = await log.last(Domain.SOPHIA)
+async def fill(log: JetStreamLog, events: int) -> int:
+    for start in range(0, events // 5, QUESTIONS_AT_ONCE):
+        await asyncio.gather(*(question(log, number) for number in range(start, start + QUESTIONS_AT_ONCE)))
+    return await log.last(Domain.SOPHIA)
 
-    async def announce(domain: Domain, sequence: int) -> None:
-        nonlocal reached
+
+async def in_fives_of_thousands(log: JetStreamLog, total: int) -> AsyncIterator[Sequence[Stored]]:
+    """The whole log in batches as large as a rebuild's."""
+    gathered: list[Stored] = []
+    async with following(log, Domain.SOPHIA, 0) as batches:
+        async for batch in batches:
+            gathered.extend(batch)
+            end = batch[-1].sequence >= total
+            if end or len(gathered) >= BATCH_EVENTS_MAX:
+                yield gathered
+                gathered = []
+            if end:
+                return
+
+
+def flat(stored: Stored) -> Row:
+    envelope = stored.record.envelope
+    body = stored.record.body.decode()
+    return stored.sequence, stored.subject, envelope.id, envelope.type, envelope.time, envelope.correlation, body
+
+
+async def read_only(log: JetStreamLog, total: int) -> float:
+    """Seconds to read the log."""
+    began = time.perf_counter()
+    async for _ in in_fives_of_thousands(log, total):
+        pass
+    return time.perf_counter() - began
+
+
+async def bare_copy(log: JetStreamLog, postgres: Postgres, total: int) -> float:
+    """Seconds to copy the log into a flat table."""
+    async with postgres.connection() as connection:
+        await connection.execute(BARE_TABLE)
+        began = time.perf_counter()
+        async for batch in in_fives_of_thousands(log, total):
+            async with connection.transaction():
+                await connection.copy_records_to_table("bare", records=map(flat, batch), columns=BARE_COLUMNS)
+        seconds = time.perf_counter() - began
+        await connection.execute("DROP TABLE bare")
+    return seconds
+
+
+class Reached:
+    """The sequence of the projector's last announcement."""
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._changed = asyncio.Event()
+
+    async def announce(self, domain: Domain, sequence: int) -> None:
         if domain is Domain.SOPHIA:
-            reached = sequence
-            waiting.set()
+            self._sequence = sequence
+            self._changed.set()
 
-    async def until(sequence: int) -> None:
-        while reached < sequence:
-            waiting.clear()
-            await waiting.wait()
+    async def until(self, sequence: int) -> None:
+        while self._sequence < sequence:
+            self._changed.clear()
+            await self._changed.wait()
 
-    postgres = Postgres(dsn)
-    models = PostgresReadModels(postgres)
-    projector = ExactlyOnceProjector(log, models, PROJECTIONS, announce=announce)
+
+async def measure(broker: Broker, postgres: Postgres, events: int) -> str:
+    await ensure_streams(broker)
+    log, models, reached = JetStreamLog(broker), PostgresReadModels(postgres), Reached()
+    total = await fill(log, events)
+    projector = ExactlyOnceProjector(log, models, PROJECTIONS, announce=reached.announce)
     began = time.perf_counter()
     await projector.start()
-    await until(total)
-    seconds = time.perf_counter() - began
-    lines = [
-        "| what | figure |",
-        "|---|---|",
-        f"| all {len(PROJECTIONS)} read models, {total:,} events | {total / seconds:,.0f}/s |",
+    await reached.until(total)
+    rows = [
+        (f"all {len(PROJECTIONS)} read models folded by the projector, {total:,} events", time.perf_counter() - began)
     ]
+    rows.append(("raw limit: the log is read, nothing else", await read_only(log, total)))
+    bare = await bare_copy(log, postgres, total)
+    rows.append(("raw limit: bare COPY loop, a flat table without an index", bare))
+    lines = ["| what | events/s | of the bare loop |", "|---|---|---|"]
+    lines += [_line(what, total, seconds, bare) for what, seconds in rows]
     for one in PROJECTIONS:
-        result = await rebuild(one, log, models)
-        rows = sum(check.rows for check in result.tables)
-        if not rows:
-            continue
-        lines.append(
-            f"| rebuild {one.name}, compared and swapped: {rows:,} rows | {result.events / result.seconds:,.0f}/s |"
-        )
-    waits: list[float] = []
-    for number in range(LIVE_EVENTS):
-        actor = ActorRef(Domain.SOPHIA, "conversation", f"live{number}")
-        began = time.perf_counter()
-        await until(log.add(actor, SessionStarted(owner="ada", title="t", context_type="business"), new_id()))
-        waits.append((time.perf_counter() - began) * 1_000)
+        done = await rebuild(one, log, models)
+        found = sum(check.rows for check in done.tables)
+        if found:
+            what = f"rebuild {one.name}: {found:,} rows"
+            lines.append(_line(f"{what}, without the comparison", total, done.seconds - done.check_seconds, bare))
+            lines.append(_line(f"{what}, compared and swapped", total, done.seconds, bare))
+    waits = [await _one_event(log, reached, number) for number in range(LIVE_EVENTS)]
     await projector.stop()
-    await postgres.close()
     p99 = statistics.quantiles(waits, n=100)[98]
-    lines.append(
-        f"| one event, from the log to the announcement | p50 {statistics.median(waits):.1f} ms, p99 {p99:.1f} ms |"
-    )
+    lines += [
+        "",
+        f"One event, from its append to the announcement: p50 {statistics.median(waits):.1f} ms, p99 {p99:.1f} ms.",
+    ]
     return "\n".join(lines)
+
+
+def _line(what: str, events: int, seconds: float, bare: float) -> str:
+    return f"| {what} | {events / seconds:,.0f} | {bare / seconds:.0%} |"
+
+
+async def _one_event(log: JetStreamLog, reached: Reached, number: int) -> float:
+    """Milliseconds from the append of one event to its announcement."""
+    actor = ActorRef(Domain.SOPHIA, "conversation", f"live{number}")
+    event = record(actor, SessionStarted(owner="ada", title="t", context_type="business"), new_id())
+    began = time.perf_counter()
+    await reached.until(await log.append(subjects.log(actor), [event], expected=0))
+    return (time.perf_counter() - began) * 1_000
+
+
+@asynccontextmanager
+async def servers(folder: Path) -> AsyncIterator[tuple[Broker, Postgres]]:
+    """The embedded broker and database, and connections to them."""
+    nats, database = NatsServer(folder / "nats"), PostgresServer(folder / "postgres")
+    await asyncio.gather(nats.start(), database.start())
+    try:
+        broker = await connect(nats.url, user=nats.user, password=nats.password, name="bench")
+        postgres = Postgres(database.dsn)
+        try:
+            yield broker, postgres
+        finally:
+            await postgres.close()
+            await broker.stop()
+    finally:
+        await asyncio.gather(nats.stop(), database.stop())
 
 
 async def main(events: int) -> None:
     with tempfile.TemporaryDirectory(prefix="diarchy-bench-") as folder:
-        server = PostgresServer(Path(folder) / "postgres")
-        await server.start()
-        try:
-            figures = await measure(server.dsn, events)
-        finally:
-            await server.stop()
+        async with servers(Path(folder)) as (broker, postgres):
+            figures = await measure(broker, postgres, events)
     results.write("Read models", f"python -m bench.projections {events}", figures)
     print(figures)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS))

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import msgspec
-
 from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, upcasting, users
 from contracts.envelope import Event, Message
+from contracts.stored import StoredDecoder
 
 EVENTS: tuple[type[Event], ...] = (
     analysis.AnalysisCompleted,
@@ -36,7 +35,7 @@ def tag(kind: type[Message] | type[Event]) -> str:
     return str(config.tag)
 
 
-_DECODERS = {tag(kind): msgspec.json.Decoder(kind) for kind in EVENTS}
+_DECODERS: dict[str, StoredDecoder[Event]] = {tag(kind): StoredDecoder(kind) for kind in EVENTS}
 
 
 def decode_event(type_name: str, body: bytes) -> Event:
@@ -44,7 +43,4 @@ def decode_event(type_name: str, body: bytes) -> Event:
 
     Raises KeyError for an unknown type, msgspec.ValidationError for a malformed body.
     """
-    if type_name in upcasting.UPCASTERS:
-        type_name, body = upcasting.current(type_name), upcasting.upcast(body) or body
-    event: Event = _DECODERS[type_name].decode(body)
-    return event
+    return _DECODERS[upcasting.current(type_name)].decode(body)

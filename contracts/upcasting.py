@@ -3,7 +3,7 @@
 What is stored stays as it is, bytes and hash. A shape that changed gets a new tag (`….v2`), and here the step from the old one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,13 +30,19 @@ def current(tag: str) -> str:
     return tag
 
 
+def with_old_tags(tags: Iterable[str]) -> frozenset[str]:
+    """These tags of today, and those of all earlier versions."""
+    wanted = frozenset(tags)
+    return wanted | {old for old in UPCASTERS if current(old) in wanted}
+
+
 def upcast(body: bytes) -> bytes | None:
     """The event of today's version that an old one's bytes stand for; None when there is nothing to do.
 
     Raises msgspec.ValidationError or DecodeError for what is not a tagged JSON object, or lacks what its step needs.
     """
     fields = msgspec.json.decode(body, type=Fields)
-    tag = fields.pop("type", None)
+    tag = str(fields.pop("type", ""))
     if tag not in UPCASTERS:
         return None
     while tag in UPCASTERS:

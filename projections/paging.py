@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from contracts.catalogue import tag
 from contracts.envelope import Event
+from contracts.upcasting import with_old_tags
 from runtime.errors import InvalidError
 
 LIMIT_MAX = 200
@@ -28,8 +29,8 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 def types_of(*events: type[Event]) -> frozenset[str]:
-    """The stored names of event types."""
-    return frozenset(map(tag, events))
+    """The stored names of event types, old versions included."""
+    return with_old_tags(map(tag, events))
 
 
 def bounded(limit: int, most: int = LIMIT_MAX) -> int:

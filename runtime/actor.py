@@ -10,6 +10,7 @@ import msgspec
 from contracts import upcasting
 from contracts.catalogue import tag
 from contracts.envelope import Envelope, Event, Message
+from contracts.stored import StoredDecoder
 from contracts.subjects import ActorRef
 from runtime.effects import Effects
 
@@ -59,9 +60,9 @@ class Actor(Generic[S, M, E]):
             reacts_to = _members(get_args(get_type_hints(self.react)["recorded"])[0])
         object.__setattr__(self, "messages", messages)
         object.__setattr__(self, "events", events)
-        object.__setattr__(self, "reacts_to", frozenset(map(tag, reacts_to)))
+        object.__setattr__(self, "reacts_to", upcasting.with_old_tags(map(tag, reacts_to)))
         object.__setattr__(self, "_message_decoder", msgspec.json.Decoder(Union[messages]))  # noqa: UP007 - built at run time
-        object.__setattr__(self, "_event_decoder", msgspec.json.Decoder(Union[events]))  # noqa: UP007 - built at run time
+        object.__setattr__(self, "_event_decoder", StoredDecoder(Union[events]))  # noqa: UP007 - built at run time
 
     def decode_message(self, body: bytes) -> M:
         """Raises msgspec.ValidationError or DecodeError for anything this actor does not understand."""
@@ -70,13 +71,8 @@ class Actor(Generic[S, M, E]):
 
     def decode_event(self, body: bytes) -> E:
         """The event, as today's version of its type. Raises msgspec.ValidationError for anything this actor does not record."""
-        decoder: msgspec.json.Decoder[E] = self.__dict__["_event_decoder"]
-        try:
-            return decoder.decode(body)
-        except msgspec.ValidationError:
-            if (today := upcasting.upcast(body)) is None:
-                raise
-        return decoder.decode(today)
+        decoder: StoredDecoder[E] = self.__dict__["_event_decoder"]
+        return decoder.decode(body)
 
 
 AnyActor = Actor[Any, Any, Any]

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from contracts import upcasting
+from contracts import stored, upcasting
+from contracts.stored import StoredDecoder
 from runtime.actor import AnyActor
 from runtime.chain import GENESIS
 from runtime.handled import Handled
@@ -65,14 +66,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
 _packed = msgspec.msgpack.Decoder(Packed)
 _snapshot = msgspec.msgpack.Decoder(Snapshot)
-_state_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+_state_decoders: dict[type, StoredDecoder[Any]] = {}
 _fingerprints: dict[tuple[str, type], bytes] = {}
 head = msgspec.msgpack.Decoder(Head).decode
 
 
-def _state_decoder(state: type) -> msgspec.json.Decoder[Any]:
+def _state_decoder(state: type) -> StoredDecoder[Any]:
     if state not in _state_decoders:
-        _state_decoders[state] = msgspec.json.Decoder(state)
+        _state_decoders[state] = StoredDecoder(state)
     return _state_decoders[state]
 
 
@@ -118,7 +119,7 @@ def fingerprint(actor: AnyActor) -> bytes:
     """
     key = actor.kind, type(actor.initial)
     if key not in _fingerprints:
-        modules = {actor.evolve.__module__, type(actor.initial).__module__, upcasting.__name__}
+        modules = {actor.evolve.__module__, type(actor.initial).__module__, upcasting.__name__, stored.__name__}
         modules.update(event.__module__ for event in actor.events)
         _fingerprints[key] = _digest(*key, sorted(modules))
     return _fingerprints[key]

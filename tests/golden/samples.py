@@ -1,0 +1,226 @@
+"""What is frozen. Only ever added to: the files that were made of earlier samples stay, whatever becomes of these."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+
+from actors.ceo.knowledge_item import knowledge_item
+from actors.collaboration import collaboration
+from actors.conversation import conversation
+from actors.signal import signal
+from actors.sophia.analysis import analysis
+from actors.system.user import user
+from contracts.analysis import (
+    PHASES,
+    AnalysisFailed,
+    FailAnalysis,
+    FinishAnalysis,
+    Phase,
+    PhaseResult,
+    RecordPhase,
+    StartAnalysis,
+)
+from contracts.collaboration import Collaborate, Conclude, Outcome, Request
+from contracts.conversation import Answer, Answered, Ask, Contribution, EndSession, Fail, StartSession
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Event, Message
+from contracts.facts import KnowledgeUpdate, MarketResearch, SecurityAlert, SignalRecorded, StrategicAlert
+from contracts.kernel import EffectRecorded, Refused, Unchanged
+from contracts.knowledge import (
+    AddKnowledge,
+    Attachment,
+    DeleteKnowledge,
+    Knowledge,
+    KnowledgeAdded,
+    KnowledgeUpdated,
+    UpdateKnowledge,
+)
+from contracts.model import Evidence
+from contracts.users import CreateUser
+from runtime.actor import AnyActor
+
+ODD = 'quotes " and \\ slashes, NUL \0, “typographic”, 漢字, 🜁, a line\nbreak'
+EVIDENCE = (
+    Evidence(id="k1", title=ODD, text="Prices rose.", label=Clearance.CONFIDENTIAL, score=0.8125, source="crm"),
+    Evidence(id="k2", title="t", text="x", label=Clearance.PUBLIC, score=0.1, partition="sophia_business"),
+)
+ATTACHMENT = Attachment(digest="0f" * 32, media_type="text/csv", name="customers.csv", size_bytes=9)
+KNOWLEDGE = Knowledge(
+    title="Renewals",
+    content=ODD,
+    category="customer_insights",
+    confidentiality=Clearance.CONFIDENTIAL,
+    strategic_priority=8,
+    source="crm",
+    tags=("renewals", "2026"),
+    expires=datetime(2027, 1, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+    attachment=ATTACHMENT,
+)
+PLAIN = Knowledge(title="Plain", content="c", category="risk_management", confidentiality=Clearance.PUBLIC)
+BLANK = Knowledge(title=" ", content="\n", category="risk_management", confidentiality=Clearance.PUBLIC, tags=(" ",))
+"""As it was taken before titles had to say something. Made here, nothing is checked."""
+
+
+def ask(turn: str, text: str = "Why do customers leave?") -> Ask:
+    return Ask(turn=turn, by="Zoë", text=text, context_type="business")
+
+
+def answer(turn: str, label: Clearance = Clearance.INTERNAL) -> Answer:
+    answered = Answered(
+        turn=turn,
+        question="Why do customers leave?",
+        content=f"Because of the price. {ODD}",
+        team="client_analysis",
+        confidence=0.1 + 0.2,
+        evidence=EVIDENCE,
+        collaboration_needed=True,
+        collaborators=(Domain.ARTEMIS,),
+        contributions=(
+            Contribution(
+                domain=Domain.ARTEMIS, request_type="feasibility", status="completed", summary="Yes.", confidence=0.5
+            ),
+        ),
+        model="extractive",
+        label=label,
+    )
+    return Answer(turn=turn, answer=answered)
+
+
+def phase(name: Phase, domain: Domain = Domain.SOPHIA) -> RecordPhase:
+    result = PhaseResult(
+        phase=name,
+        domain=domain,
+        sections={"summary": ODD, "executive_summary": "Go."},
+        confidence=0.7,
+        evidence=EVIDENCE,
+        model="extractive",
+        label=Clearance.CONFIDENTIAL,
+    )
+    return RecordPhase(result=result)
+
+
+REQUEST = Request(
+    request_type="technical_feasibility_analysis",
+    question="Is a portal feasible?",
+    context={"business_analysis": ODD},
+    evidence=EVIDENCE,
+    priority=5,
+    deadline=datetime(2026, 12, 1, tzinfo=UTC),
+    needs_ceo_context=True,
+)
+OUTCOME = Outcome(
+    status="completed",
+    sections={"feasibility": "Yes."},
+    evidence=EVIDENCE,
+    confidence=0.5,
+    model="extractive",
+    label=Clearance.RESTRICTED,
+)
+MARKET = MarketResearch(title="A market", text=ODD, origin="desk", confidentiality=Clearance.RESTRICTED)
+ALERT = StrategicAlert(title="Alert", text="x", origin="watch", alert_priority=9)
+BLANK_FACT = MarketResearch(title=" ", text="\t", origin=" ")
+CREATED = CreateUser(
+    username="Zoë", password_hash="$argon2id$v=19$x", roles=("admin", "read_only"), clearance=Clearance.TOP_SECRET
+)
+
+HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
+    "conversation.1": (
+        conversation,
+        Domain.SOPHIA,
+        [
+            StartSession(owner="Zoë", title="Churn", context_type="business"),
+            ask("t1"),
+            ask("t2"),
+            answer("t1"),
+            answer("t1"),
+            ask("t2", ODD),
+            Fail(turn="t2", reason="the model refused"),
+            *(message for turn in ("t3", "t4", "t5") for message in (ask(turn), answer(turn, Clearance.RESTRICTED))),
+            EndSession(by="Zoë"),
+            ask("t6"),
+        ],
+    ),
+    "conversation.2": (conversation, Domain.ARTEMIS, [ask("t1")]),
+    "collaboration.1": (
+        collaboration,
+        Domain.ARTEMIS,
+        [Collaborate(asker=Domain.SOPHIA, request=REQUEST), Conclude(outcome=OUTCOME), Conclude(outcome=OUTCOME)],
+    ),
+    "analysis.1": (
+        analysis,
+        Domain.SOPHIA,
+        [
+            StartAnalysis(by="Zoë", subject="Portal", question="Shall we build it?"),
+            phase("feasibility"),
+            *(phase(one, Domain.ARTEMIS if one == "feasibility" else Domain.SOPHIA) for one in PHASES),
+            FinishAnalysis(),
+        ],
+    ),
+    "analysis.2": (
+        analysis,
+        Domain.SOPHIA,
+        [
+            StartAnalysis(by="Zoë", subject="Portal", question="Shall we?"),
+            phase("business_analysis"),
+            FailAnalysis(reason="gone"),
+        ],
+    ),
+    "signal.1": (signal, Domain.SOPHIA, [MARKET, MARKET, SignalRecorded(fact=BLANK_FACT)]),
+    "signal.2": (
+        signal,
+        Domain.CEO,
+        [ALERT, KnowledgeUpdate(title="t", text="x", origin="o", operation="update", item="k1")],
+    ),
+    "signal.3": (signal, Domain.ARTEMIS, [SecurityAlert(title="t", text="x", origin="o")]),
+    "knowledge_item.1": (
+        knowledge_item,
+        Domain.CEO,
+        [
+            AddKnowledge(by="Zoë", knowledge=KNOWLEDGE),
+            UpdateKnowledge(by="Ann", clearance=Clearance.PUBLIC, knowledge=PLAIN),
+            UpdateKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET, knowledge=PLAIN),
+            DeleteKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET),
+        ],
+    ),
+    "knowledge_item.2": (knowledge_item, Domain.CEO, [AddKnowledge(by="Zoë", knowledge=KNOWLEDGE)]),
+    "knowledge_item.blank": (
+        knowledge_item,
+        Domain.CEO,
+        [
+            KnowledgeAdded(by="Zoë", knowledge=PLAIN),
+            KnowledgeUpdated(by="Zoë", knowledge=BLANK, previous_partition="ceo_knowledge"),
+        ],
+    ),
+    "user.1": (user, Domain.SYSTEM, [CREATED, CREATED]),
+}
+
+EVENTS: dict[str, Event | bytes] = {
+    "runtime.effect.v1.1": EffectRecorded(
+        effect=1, name="chat", arguments="0f" * 32, result=msgspec.Raw(b'{"sections":{"a":"b"},"tokens":[1,2.5]}')
+    ),
+    "runtime.effect.v1.2": EffectRecorded(
+        effect=2, name="tool", arguments="1f" * 32, result=msgspec.Raw(b"null"), error="not a table"
+    ),
+    "runtime.refused.v1.1": Refused(message="01999999-0000-7000-8000-000000000001", code="conflict", reason=ODD),
+    "runtime.refused.v1.failed": Refused(
+        message="01999999-0000-7000-8000-000000000002", code="failed", reason="RuntimeError: a bug"
+    ),
+    "runtime.unchanged.v1.1": Unchanged(message="01999999-0000-7000-8000-000000000003"),
+    "analysis.failed.v1.1": AnalysisFailed(reason="expired"),
+    "conversation.answered.v1.early": msgspec.json.encode(
+        {
+            "type": "conversation.answered.v1",
+            "turn": "t1",
+            "content": "Before the question was part of it.",
+            "team": "security",
+            "confidence": 0.5,
+            "evidence": [],
+            "collaboration_needed": False,
+            "collaborators": [],
+            "contributions": [],
+            "model": "m",
+            "label": "public",
+        }
+    ),
+}

@@ -1,0 +1,129 @@
+"""Golden histories: everything that any version of this code ever recorded can be read, folded and proved, for ever."""
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given as for_all
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from actors.roster import ACTORS
+from contracts import upcasting
+from contracts.catalogue import EVENTS, decode_event, tag
+from contracts.envelope import Record, Stored, from_headers, to_headers
+from contracts.stored import StoredDecoder
+from runtime import snapshots
+from runtime.actor import AnyActor
+from runtime.chain import broken_at
+from runtime.live import KERNEL_TYPES, fold
+from runtime.snapshots import Live
+from tests.golden.freeze import FOLDER, MANIFEST, FrozenHistory, digests
+
+KINDS: dict[str, AnyActor] = {actor.kind: actor for actors in ACTORS.values() for actor in actors}
+HISTORIES = {
+    path.stem: msgspec.json.decode(path.read_bytes(), type=FrozenHistory)
+    for path in sorted((FOLDER / "histories").glob("*.json"))
+}
+SINGLE = {path.stem: path.read_bytes() for path in sorted((FOLDER / "events").glob("*.json"))}
+BODIES = {
+    **SINGLE,
+    **{f"{name} {one.sequence}": one.body.encode() for name, frozen in HISTORIES.items() for one in frozen.records},
+}
+SUBJECT = "sophia.log.1.conversation.c1"
+
+
+def stored(frozen: FrozenHistory) -> list[Stored]:
+    return [
+        Stored(SUBJECT, one.sequence, Record(from_headers(one.headers), one.body.encode())) for one in frozen.records
+    ]
+
+
+def folded(actor: AnyActor, records: Sequence[Stored]) -> Live:
+    live = Live(SUBJECT, actor.initial)
+    fold(actor, live, records)
+    return live
+
+
+def what(live: Live) -> tuple[object, ...]:
+    buckets = live.handled.buckets()
+    return live.state, live.sequence, live.hash, live.fresh, buckets, live.subject
+
+
+def test_no_frozen_file_was_edited_or_lost() -> None:
+    assert digests() == json.loads(MANIFEST.read_text()), (
+        "a frozen file changed: put it back; if one was added: python -m tests.golden.freeze"
+    )
+
+
+def test_every_event_type_and_every_kind_is_frozen() -> None:
+    frozen = {json.loads(body)["type"] for body in BODIES.values()}
+    today = {upcasting.current(one) for one in frozen}
+    assert {tag(kind) for kind in EVENTS} <= today, "add a sample and run python -m tests.golden.freeze"
+    assert set(upcasting.UPCASTERS) <= frozen, "an old shape without a frozen sample"
+    assert set(KINDS) == {frozen.kind for frozen in HISTORIES.values()}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_frozen_event_can_be_read_and_loses_nothing(name: str) -> None:
+    fields = json.loads(BODIES[name])
+    event = decode_event(fields["type"], BODIES[name])
+    again = json.loads(msgspec.json.encode(event))
+    if fields["type"] not in upcasting.UPCASTERS:
+        assert {**again, **fields} == again
+    assert StoredDecoder(type(event)).decode(msgspec.json.encode(event)) == event
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_every_frozen_history_is_proved_and_folds_to_its_state(name: str) -> None:
+    frozen = HISTORIES[name]
+    records, actor = stored(frozen), KINDS[frozen.kind]
+    assert broken_at(records) is None
+    assert [to_headers(one.record.envelope) for one in records] == [one.headers for one in frozen.records]
+    live = folded(actor, records)
+    decoder: StoredDecoder[object] = StoredDecoder(type(actor.initial))
+    assert live.state == decoder.decode(bytes(frozen.state))
+    assert all(one.headers["Diarchy-Causation"] in live.handled for one in frozen.records)
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_snapshot_at_any_point_and_the_rest_is_the_whole(name: str) -> None:
+    frozen = HISTORIES[name]
+    records, actor = stored(frozen), KINDS[frozen.kind]
+    whole = folded(actor, records)
+    for cut in range(len(records) + 1):
+        part = folded(actor, records[:cut])
+        again = snapshots.unpack(actor, SUBJECT, snapshots.pack(part, 1))
+        assert what(again) == what(part)
+        snapshot = snapshots.seal_snapshot(actor, snapshots.pack(part, 1))
+        opened = snapshots.open_snapshot(actor, SUBJECT, snapshot)
+        assert opened is not None
+        fold(actor, opened, records[cut:])
+        opened.fresh = whole.fresh
+        assert what(opened) == what(whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_events_of_a_kind_survive_a_snapshot(kind: str) -> None:
+    actor = KINDS[kind]
+    events = [
+        actor.decode_event(one.body.encode())
+        for frozen in HISTORIES.values()
+        for one in frozen.records
+        if frozen.kind == kind and one.headers["Diarchy-Type"] not in KERNEL_TYPES
+    ]
+
+    @settings(max_examples=60, deadline=None)
+    @for_all(st.lists(st.sampled_from(events), max_size=12), st.lists(st.uuids().map(str), max_size=90))
+    def body(chosen: list[object], ids: list[str]) -> None:
+        live = Live(SUBJECT, actor.initial)
+        for event in chosen:
+            live.state = actor.evolve(live.state, event)
+        for one in ids:
+            live.handled.add(one)
+        again = snapshots.unpack(actor, SUBJECT, snapshots.pack(live, 63))
+        assert what(again) == what(live)
+        assert all(one in again.handled for one in ids)
+
+    body()
