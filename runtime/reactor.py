@@ -182,7 +182,4 @@ async def _until_parked(react: React, recorded: Recorded[Any], run: Run) -> bool
                 return True
             return False
     finally:
-        run.waiting.close()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await run.waiting.end(task)

@@ -29,6 +29,7 @@ class Waiting:
         self._park_after_s = park_after_s
         self.news = False
         self._under_way = 0
+        self._tasks: dict[asyncio.Future[None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -39,11 +40,15 @@ class Waiting:
     @contextmanager
     def doing(self) -> Iterator[None]:
         """Around every effect."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = None
         self._under_way += 1
         self._look()
         try:
             yield
         finally:
+            self._tasks.pop(task, None)
             self._under_way -= 1
             self._look()
 
@@ -88,8 +93,15 @@ class Waiting:
         self._timer = None
         self.parkable.set()
 
-    def close(self) -> None:
-        """No timer is left behind."""
+    async def end(self, reaction: asyncio.Future[None]) -> None:
+        """Return when the reaction and every effect it began have ended; what had not is cancelled. No timer is left behind.
+
+        A failed `gather` leaves the effects beside the failed one under way: the next run would do them a second time.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        left = [reaction, *self._tasks]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
