@@ -15,6 +15,7 @@ from tests.live_world import (
     Told,
     WatchedLog,
     cause,
+    envelope,
     ref,
     replaced,
     replayed,
