@@ -29,7 +29,7 @@ from deploy.embedded.supervisor import Supervisor
 from deploy.progress import Steps
 from deploy.stack import broker, until_interrupted
 
-LIMITS: dict[str, float] = {"requests_in_flight_max": 48, "live_actors_max": 500}
+LIMITS: dict[str, int] = {"requests_in_flight_max": 48, "live_actors_max": 500}
 WEIGHINGS = 60
 USERS = 4
 
@@ -41,7 +41,7 @@ class Overload(Struct, frozen=True, kw_only=True):
     models: Path
     seconds: float = 300.0
     connections: int = 96
-    limits: dict[str, float] = msgspec.field(default_factory=LIMITS.copy)
+    limits: dict[str, int] = msgspec.field(default_factory=LIMITS.copy)
     settle_s_max: float = 600.0
 
 
