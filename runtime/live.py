@@ -103,10 +103,7 @@ class LiveSet:
         if self._live.get(ref) is not live:
             self._unpacked(ref)
             self._put(actor, ref, live)
-        if (
-            self._snapshots is not None
-            and live.fresh >= self._limits.snapshot_events + len(live.handled) // IDS_AN_EVENT
-        ):
+        if live.fresh >= self._limits.snapshot_events + len(live.handled) // IDS_AN_EVENT:
             self._ask_for_snapshot(ref, live)
 
     def drop(self, ref: ActorRef) -> None:
@@ -144,7 +141,7 @@ class LiveSet:
         while self._packed_bytes > self._limits.idle_actors_bytes_max:
             ref, packed = self._packed.popitem(last=False)
             self._packed_bytes -= len(packed) + PACKED_BYTES_EXTRA
-            if self._snapshots is not None and snapshots.head(packed).fresh >= self._limits.snapshot_events_min:
+            if snapshots.head(packed).fresh >= self._limits.snapshot_events_min:
                 self._ask_for_snapshot(ref, packed)
         self._telemetry.gauge(PACKED_ACTORS, len(self._packed))
 
@@ -200,6 +197,8 @@ class LiveSet:
 
     def _ask_for_snapshot(self, ref: ActorRef, which: Live | bytes) -> None:
         """Have it written soon. When too many wait, a later commit asks again."""
+        if self._snapshots is None or not self._tasks:
+            return
         try:
             self._waiting.put_nowait((ref, which if isinstance(which, bytes) else None))
         except asyncio.QueueFull:
