@@ -1,12 +1,15 @@
 """What the embedded stack costs when nobody asks anything, and how long it takes to serve from an existing folder.
 
-`python -m bench.rest` writes its figures to bench/RESULTS.md. It runs `diarchy up` as a user does, in a folder of its own;
-beside it, as the limit, the broker and the database alone. Linux only: the figures come from /proc.
+`python -m bench.rest` writes its figures to bench/RESULTS.md. It runs `diarchy up` as a user does, in a folder of its own,
+imports documents and asks, and then leaves it alone; beside it, as the limit, the broker and the database by themselves.
+Linux only: the figures come from /proc.
 """
 
 import asyncio
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,11 +21,13 @@ from msgspec import Struct
 from bench import results
 from deploy.embedded.supervisor import Supervisor
 from deploy.settings import Log, Settings
-from tests.stack import Stack
+from tests.stack import ROOT, Stack, ok
 
 SETTLE_S = 10.0  # What a start leaves to do is not rest.
 REST_S = 30.0
 STARTS = 3
+DOCUMENTS = 64
+QUESTIONS = 4
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -106,16 +111,31 @@ def at_rest(root: int, *, without: int | None = None) -> Rest:
     )
 
 
+def exercise(stack: Stack, folder: Path) -> None:
+    """Some work for every role, so that what rests is not a stack that never did anything."""
+    folder.mkdir()
+    for number in range(DOCUMENTS):
+        (folder / f"{number}.md").write_text(
+            f"# Handbook {number}\n\n" + f"Chapter {number} tells why customers leave. " * 60
+        )
+    command = [sys.executable, "-m", "deploy", "import", str(folder), "--data", str(stack.folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - our own program
+    with stack.client() as client:
+        for number in range(QUESTIONS):
+            body = {"question": f"Why do customers leave, says chapter {number}?"}
+            ok(client.post("/v1/sophia/ask", json=body, headers={"Idempotency-Key": f"rest-{number}"}), 200, 201, 202)
+
+
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[int, float]]:
-    """`diarchy up`: its process id, and the seconds until it said that it serves."""
+def serving(folder: Path) -> Iterator[tuple[Stack, int, float]]:
+    """`diarchy up`: the stack, its process id, and the seconds until it said that it serves."""
     stack, began = Stack(folder), time.monotonic()
     with ExitStack() as ending:
         ending.callback(stack.stop)
         stack.start()
         seconds = time.monotonic() - began
         assert stack.process is not None
-        yield stack.process.pid, seconds
+        yield stack, stack.process.pid, seconds
 
 
 async def bare(folder: Path) -> tuple[Rest, float]:
@@ -131,13 +151,14 @@ async def bare(folder: Path) -> tuple[Rest, float]:
 
 
 def figures(folder: Path) -> str:
-    with serving(folder) as (pid, first_s):
+    with serving(folder / "stack") as (stack, pid, first_s):
+        exercise(stack, folder / "documents")
         rest = at_rest(pid)
     starts = []
     for _ in range(STARTS):
-        with serving(folder) as (_, seconds):
+        with serving(folder / "stack") as (_, _, seconds):
             starts.append(seconds)
-    raw, raw_s = asyncio.run(bare(folder))
+    raw, raw_s = asyncio.run(bare(folder / "stack"))
     lines = [
         "| what | goal | the stack | raw limit: nats-server and PostgreSQL alone |",
         "|---|---|---|---|",
