@@ -250,6 +250,15 @@ class FoldedReads:
         return str(len(self._all()))
 
 
+class Blind:
+    """A watch on a log that cannot be read any more."""
+
+    async def take(self, timeout_s: float) -> list[Stored]:  # noqa: ARG002 - the port's
+        raise UnavailableError("broker", "gone")
+
+    async def close(self) -> None: ...
+
+
 class World:
     """A running system in memory, and clients of its gateway."""
 
