@@ -14,7 +14,7 @@ from contracts.kernel import DeadLetter
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from runtime.errors import UnavailableError
-from runtime.ports import Handler, QueueName, When
+from runtime.ports import Handler, QueueName, Watch, When
 from tests.simulation.client import Connection, Sky
 from tests.simulation.loop import Process
 from tests.simulation.server import PIN_LAPSE_S, Message, Server, Share, stored
@@ -69,6 +69,9 @@ class SimLog:
                 while stream.lasts.get(subject, 0) <= after:
                     await stream.changed.wait()
         return stream.lasts.get(subject, 0) > after
+
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> Watch:
+        raise NotImplementedError(f"{subject} after {after} ({from_now}): workers do not watch")
 
     def _lag(self) -> int:
         """How many messages behind the replica is that answers."""

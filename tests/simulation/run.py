@@ -1,7 +1,10 @@
 """Run one seed and say what was wrong with it."""
 
+from unittest import mock
+
 from msgspec import Struct
 
+from runtime import live
 from tests.simulation.actors import answering
 from tests.simulation.ambient import ambient
 from tests.simulation.checks import findings
@@ -10,6 +13,7 @@ from tests.simulation.plan import Options
 from tests.simulation.world import World
 
 TAIL_NOTES = 60
+SHORT_LOG_RECORDS = 4  # so that logs of this size are read through snapshots
 
 
 class Result(Struct, frozen=True):
@@ -25,7 +29,11 @@ class Result(Struct, frozen=True):
 def simulate(options: Options) -> Result:
     """One run of one seed, always the same."""
     world = World(options)
-    with ambient(world.loop, options.seed, world.server.start_ns), answering():
+    with (
+        ambient(world.loop, options.seed, world.server.start_ns),
+        answering(),
+        mock.patch.object(live, "FIRST_LOOK_RECORDS", SHORT_LOG_RECORDS),
+    ):
         try:
             world.loop.run_until(world.live())
             found = findings(world)
