@@ -14,6 +14,7 @@ from contracts.collaboration import Request
 from contracts.domains import Domain
 from contracts.ids import new_id
 from contracts.kernel import Cancel, Resume
+from contracts.model import Prompt, Reply
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
@@ -132,9 +133,10 @@ def test_a_waiting_reaction_is_cancelled() -> None:
 
 def test_a_model_call_under_way_is_cancelled() -> None:
     class Hanging(CountingModel):
-        async def complete(self, prompt: Any, *, idempotency_key: str) -> Any:
+        async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
             calling.set()
             await asyncio.Event().wait()
+            return await super().complete(prompt, idempotency_key=idempotency_key)
 
     calling = asyncio.Event()
 
