@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 import msgspec
 from msgspec import Struct
 
-from adapters.jetstream import Broker, Msg
+from adapters.jetstream import Broker, Msg, RefusedError
 from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, durable
@@ -16,13 +16,14 @@ from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, to_headers
 from contracts.kernel import DeadLetter
-from runtime.errors import UnavailableError
+from runtime.errors import FullError, UnavailableError
 from runtime.limits import Limits
 from runtime.ports import QueueName
 
 BUFFER_MAX = 256  # messages of one `consume` fetched ahead of who handles them
 TERM_REASON_CHARS_MAX = 200
 INHERITED_LOOK_S = 0.2
+NO_ROOM = 10077  # the stream has its maximum of messages or of bytes
 INHERITED_S_EXTRA = 1.0  # beyond the ack wait: the server looks for what is due once in a while
 
 _log = logging.getLogger(__name__)
@@ -103,7 +104,13 @@ class JetStreamQueue:
     async def publish(self, subject: str, record: Record) -> None:
         headers = to_headers(record.envelope)
         headers["Nats-Msg-Id"] = record.envelope.id
-        await self._committers[subjects.parse(subject).actor.domain].store([Outgoing(subject, record.body, headers)])
+        domain = subjects.parse(subject).actor.domain
+        try:
+            await self._committers[domain].store([Outgoing(subject, record.body, headers)])
+        except RefusedError as error:
+            if error.code == NO_ROOM:
+                raise FullError(f"inbox of {domain.value}", "too much waits there already") from None
+            raise
 
     async def consume(self, domain: Domain, name: QueueName) -> AsyncGenerator[JetStreamDelivery, None]:
         """See Queue.consume. The consumer must exist (`ensure_streams`); it is waited for where it does not."""

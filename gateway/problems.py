@@ -16,7 +16,7 @@ import falcon
 import msgspec
 
 from contracts.http import FieldProblem, Problem
-from runtime.errors import DiarchyError, InvalidError, OutcomeError, RejectionCode, UnavailableError
+from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, RejectionCode, UnavailableError
 
 MEDIA_PROBLEM = "application/problem+json"
 _LOGGER = logging.getLogger("diarchy.gateway")
@@ -93,6 +93,9 @@ def problem_for(error: BaseException) -> ProblemError:
     match error:
         case ProblemError():
             return error
+        case FullError():
+            detail = f"the {error.dependency} is full; try again"
+            return ProblemError(503, "full", detail, headers={"Retry-After": str(error.retry_after_s)})
         case UnavailableError():
             _LOGGER.warning("unavailable: %s", error)
             detail = f"{error.dependency} is unavailable; try again"

@@ -4,6 +4,7 @@ DiarchyError
 ├── Rejected                  the actor refuses: tell the asker why, change nothing
 ├── ConflictError             somebody else appended first: reread and decide again
 ├── UnavailableError          a dependency is down: retry later, without end
+│   └── FullError             it is there, but takes no more: the same, and callers outside are told to come less often
 ├── NonDeterministicError     a reaction no longer does what its journal says: dead letter, overwrite nothing
 ├── MalformedError            the message can never be handled: dead letter at once
 ├── InvalidError              the asker's input is wrong: tell him which field
@@ -39,6 +40,10 @@ class UnavailableError(DiarchyError):
         super().__init__(f"{dependency} is unavailable: {reason}")
         self.dependency = dependency
         self.retry_after_s = retry_after_s
+
+
+class FullError(UnavailableError):
+    """`dependency` takes no more now: it stores what it has room for, and forgets nothing to make some."""
 
 
 class NonDeterministicError(DiarchyError):
