@@ -167,7 +167,7 @@ def lane_of(subject: str) -> str:
 
 
 def stored(subject: str) -> str:
-    """Core subject on which the broker says that something was stored on a log or run subject: after the fact, as it was stored."""
+    """Core subject on which the broker repeats what was stored on a log or run subject: after the fact, as it was stored."""
     return f"{STORED_PREFIX}.{subject}"
 
 
