@@ -16,6 +16,7 @@ import falcon
 import msgspec
 
 from contracts.http import FieldProblem, Problem
+from contracts.kernel import FAILED
 from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, RejectionCode, UnavailableError
 
 MEDIA_PROBLEM = "application/problem+json"
@@ -23,7 +24,6 @@ _LOGGER = logging.getLogger("diarchy.gateway")
 _PATH = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<key>(?:key in )?)(?P<path>\$[^`]*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
 
-FAILED = "failed"
 REFUSALS: dict[RejectionCode, int] = {"conflict": 409, "not_found": 404, "forbidden": 403, "gone": 410, "limit": 429}
 
 

@@ -45,6 +45,8 @@ class UnavailableError(DiarchyError):
 
 class OpenCircuitError(UnavailableError):
     """The circuit breaker around the dependency is open."""
+
+
 class FullError(UnavailableError):
     """`dependency` takes no more now: it stores what it has room for, and forgets nothing to make some."""
 

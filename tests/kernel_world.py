@@ -193,7 +193,7 @@ class World:
 
     @property
     def broker_timers(self) -> dict[str, Any]:
-        return self.outside.timers.tasks  # type: ignore[attr-defined]  # TEMPORARY
+        return self.outside.timers.tasks  # type: ignore[attr-defined, no-any-return]  # TEMPORARY
 
     async def send(self, message: Message, to: ActorRef = COUNTER, **changes: Any) -> str:
         identity = changes.pop("id", None) or new_id()

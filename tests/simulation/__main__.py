@@ -1,24 +1,16 @@
 """`just simulate [SEEDS]`: the kernel in thousands of simulated worlds; `just simulate --seed N`: one of them again."""
 
-import gc
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing import get_context
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tests.simulation.batch import results_of
 from tests.simulation.plan import Options, planned
 from tests.simulation.run import Result, shrunk, simulate
-
-SEEDS_AT_ONCE = 20
-AHEAD = 4  # pieces of work a process that wait for it
 
 
 @click.command()
@@ -29,7 +21,7 @@ AHEAD = 4  # pieces of work a process that wait for it
 @click.option("--without", multiple=True, help="With --seed: leave a kind of fault out; may be repeated.")
 @click.option("--about", default="", help="With --seed: show only the notes with this text in them, and all of them.")
 @click.option("--jobs", default=os.cpu_count() or 1, help="Processes.")
-def main(  # noqa: PLR0913, PLR0917 - one argument an option
+def main(  # noqa: PLR0917 - one argument an option
     seeds: int, first: int, seed: int | None, messages: int, without: tuple[str, ...], about: str, jobs: int
 ) -> None:
     """Run SEEDS seeds and end with 1 if one of them finds something; each prints how to run it again."""
@@ -43,8 +35,8 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
     failed: list[Result] = []
     done = steps = 0
     try:
-        with _pool(jobs) as pool, _progress(console, seeds) as progress:
-            for results in _all(pool, range(first, first + seeds), jobs):
+        with _progress(console, seeds) as progress:
+            for results in results_of(range(first, first + seeds), jobs):
                 done += len(results)
                 steps += sum(result.steps for result in results)
                 failed += [result for result in results if result.findings]
@@ -61,21 +53,6 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
     sys.exit(bool(failed) or done < seeds)
 
 
-@contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _prepare() -> None:
-    """Ctrl-C is for the first process; what was imported is never looked through for garbage."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()
-
-
 def _progress(console: Console, seeds: int) -> Progress:
     progress = Progress(
         TextColumn("simulating"),
@@ -87,26 +64,6 @@ def _progress(console: Console, seeds: int) -> Progress:
     )
     progress.add_task("", total=seeds, failed=0)
     return progress
-
-
-def _all(pool: ProcessPoolExecutor, seeds: range, jobs: int) -> Iterator[list[Result]]:
-    """The results of all seeds, as they come."""
-    pieces = iter([seeds[start : start + SEEDS_AT_ONCE] for start in range(0, len(seeds), SEEDS_AT_ONCE)])
-    waiting: set[Future[list[Result]]] = set()
-    while True:
-        for piece in pieces:
-            waiting.add(pool.submit(_some, piece))
-            if len(waiting) >= AHEAD * jobs:
-                break
-        if not waiting:
-            return
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for one in done:
-            yield one.result()
-
-
-def _some(seeds: Sequence[int]) -> list[Result]:
-    return [simulate(Options(seed=seed)) for seed in seeds]
 
 
 if __name__ == "__main__":

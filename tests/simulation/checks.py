@@ -10,13 +10,13 @@ from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Domain
 from contracts.envelope import Stored
-from contracts.kernel import Refused, Unchanged
+from contracts.kernel import FAILED, Refused, Unchanged
 from contracts.subjects import ActorRef
 from runtime import snapshots
 from runtime.actor import AnyActor
 from runtime.chain import broken_at
 from runtime.errors import Rejected
-from runtime.live import FAILED, fold
+from runtime.live import fold
 from runtime.snapshots import Live
 from tests.simulation.actors import ACTORS, POISON, Entered, Received, Settled
 from tests.simulation.reactions import effects_of

@@ -299,13 +299,20 @@ class SimSnapshots:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._kept = connection.server.snapshots
+        self._server = connection.server
 
     async def save(self, actor: ActorRef, snapshot: bytes) -> None:
-        await self._connection.call(f"save {actor}", lambda: self._kept.__setitem__(actor, snapshot))
+        def save() -> None:
+            self._server.snapshots[actor] = snapshot
+            self._server.history.note("saved", str(actor))
+
+        await self._connection.call(f"save {actor}", save)
 
     async def load(self, actor: ActorRef) -> bytes | None:
-        return await self._connection.call(f"load {actor}", lambda: self._kept.get(actor))
+        found = await self._connection.call(f"load {actor}", lambda: self._server.snapshots.get(actor))
+        if found is not None:
+            self._server.history.note("loaded", str(actor))
+        return found
 
 
 class SimBlobs:

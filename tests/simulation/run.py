@@ -16,16 +16,18 @@ from tests.simulation.weather import FAULTS
 from tests.simulation.world import World
 
 TAIL_NOTES = 60
+MESSAGES_MAX = 36  # of one plan
 SHORT_LOG_RECORDS = 4  # longer logs are read through snapshots
 
 
 class Result(Struct, frozen=True):
-    """What a run found; `digest` is of its whole history, `tail` the end of it."""
+    """What a run found; `digest` is of its whole history, `met` the kinds of what happened, `tail` the end of it."""
 
     options: Options
     findings: list[str]
     steps: int
     digest: str
+    met: frozenset[str]
     tail: list[str]
 
     def report(self) -> str:
@@ -50,12 +52,12 @@ def simulate(options: Options, *, notes: int = TAIL_NOTES, about: str = "") -> R
             except StuckError as stuck:
                 found = [f"it stuck {stuck}"]
             digest = f"{world.history.digest()}-{world.loop.digest:016x}-{world.loop.steps}"
-            tail = world.history.tail(notes, about) if found else []
+            tail = world.history.tail(notes, about) if found or about else []
             world.loop.end()
     finally:
         if collecting:
             gc.enable()
-    return Result(options, found, world.loop.steps, digest, tail)
+    return Result(options, found, world.loop.steps, digest, world.history.kinds, tail)
 
 
 def shrunk(options: Options) -> Options:
@@ -64,7 +66,7 @@ def shrunk(options: Options) -> Options:
         smaller = replace(options, without=(*options.without, fault))
         if fault not in options.without and simulate(smaller, notes=0).findings:
             options = smaller
-    low, high = 0, min(options.messages_max, 64)
+    low, high = 0, min(options.messages_max, MESSAGES_MAX)
     while low + 1 < high:
         middle = (low + high) // 2
         if simulate(replace(options, messages_max=middle), notes=0).findings:
