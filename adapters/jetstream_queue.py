@@ -12,6 +12,7 @@ from adapters.jetstream import Broker, Msg, RefusedError
 from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, durable
+from adapters.jetstream_timers import fired_id
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, to_headers
@@ -50,6 +51,8 @@ class JetStreamDelivery:
             for name, value in (msg.headers or {}).items()
             if not name.startswith("Nats-") or name == "Nats-Msg-Id"
         }
+        if (identity := fired_id(msg.headers or {})) is not None:
+            self.headers["Diarchy-Id"] = identity
 
     async def ack(self) -> None:
         await _tell(self._broker, self._reply, b"+ACK")

@@ -14,8 +14,10 @@ from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
 from adapters.jetstream_streams import Sizes, ensure_streams, streams
+from adapters.jetstream_timers import JetStreamTimers
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
-from runtime.ports import Blobs, EventLog, Queue, Rpc
+from adapters.memory_timers import MemoryTimers
+from runtime.ports import Blobs, EventLog, Queue, Rpc, Timers
 from runtime.telemetry import Telemetry
 from tests.servers import NatsServer
 
@@ -30,6 +32,7 @@ class World:
     log: EventLog
     queue: Queue
     blobs: Blobs
+    timers: Timers
     rpc: Callable[[Telemetry | None], Rpc]
     publish_plain: Callable[[str, bytes], Awaitable[None]]
 
@@ -70,6 +73,7 @@ async def _in_memory(scenario: Scenario) -> None:
         MemoryLog(broker),
         MemoryQueue(broker),
         MemoryBlobs(broker),
+        MemoryTimers(broker),
         lambda telemetry: MemoryRpc(broker, telemetry),
         broker.publish_plain,
     )
@@ -82,6 +86,7 @@ def jetstream_world(broker: Broker) -> World:
         JetStreamLog(broker),
         JetStreamQueue(broker),
         JetStreamBlobs(broker),
+        JetStreamTimers(broker),
         lambda telemetry: NatsRpc(broker, telemetry),
         broker.publish,
     )
