@@ -83,3 +83,8 @@ chaos *ARGS: setup
 [group('prove')]
 overload *ARGS: setup
     {{bin}}/python -m chaos.overload {{ARGS}}
+
+# The kernel in simulated worlds (10,000 seeds unless told otherwise); --seed N: one of them again, with its history
+[group('prove')]
+simulate *ARGS: setup
+    {{bin}}/python -m tests.simulation {{ARGS}}

@@ -1,14 +1,14 @@
 """The connection to NATS that all JetStream adapters share.
 
-nats-py's own request, publish-with-ack and fetch calls wait out their time-outs when the server dies and cost a task or a
-future too many each, so this module has its own reply inbox over the client's core primitives: a lost connection fails
-every open request at once, and a publish while disconnected fails instead of being sent at some later time.
+nats-py keeps the connection; what is sent and what comes goes past it (`nats_wire`), and replies have an inbox of our own:
+a lost connection fails every open request at once, and a publish while disconnected fails instead of being sent at some
+later time.
 """
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -16,6 +16,7 @@ import nats.errors
 from msgspec import Struct
 from nats.aio.client import Client
 
+from adapters.nats_wire import Handler, Msg, Parser, frame, header_lines
 from runtime.errors import InvalidError, UnavailableError
 
 REQUEST_S_MAX = 5.0
@@ -23,24 +24,21 @@ PING_INTERVAL_S = 5
 RECONNECT_WAIT_S = 0.25
 CONNECT_S_MAX = 2
 DRAIN_S_MAX = 5
-FRAME_BYTES_MAX = 16 << 10  # names of headers and separators, allowed for beside the body and the values
+MORE_LINES_BYTES = 1 << 10  # header lines that a batch adds to a message
+UNSENT_BYTES_MAX = 16 << 20  # what may wait for the socket before `publish` waits, too
 REPLY_PARTS_MAX = 10_000  # messages of one collected reply
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-
-class Msg(Protocol):
-    """What of a nats-py message is used here. Server statuses stand in `headers["Status"]`."""
-
-    subject: str
-    reply: str
-    data: bytes
-    headers: dict[str, str] | None
+__all__ = ["Ack", "Broker", "Msg", "RefusedError", "SilenceError", "Subscription", "connect", "read_ack"]
 
 
 class Subscription(Protocol):
+    @property
+    def _id(self) -> int: ...
+
     async def unsubscribe(self) -> None: ...
 
 
@@ -66,10 +64,12 @@ class ApiError(Struct):
 
 
 class Ack(Struct):
-    """JetStream's answer to a publish: the sequence, and whether it had the message id already."""
+    """JetStream's answer to a publish: the sequence, and whether it had the message id already; of a batch, which one it was."""
 
     seq: int = 0
     duplicate: bool = False
+    batch: str = ""
+    count: int = 0
     error: ApiError | None = None
 
 
@@ -86,8 +86,8 @@ class Broker:
 
     def __init__(self) -> None:
         self._client: Any = Client()
-        # nats-py's own takes 100 µs for an envelope's headers, ours 5: it looks at every character of every name.
-        self._client._parse_header_lines = parse_header_lines  # noqa: SLF001 - there is no public way
+        self._parser = Parser(self._client)
+        self._client._ps = self._parser  # noqa: SLF001 - there is no public way
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
         self._stopping = False
@@ -99,10 +99,16 @@ class Broker:
         self._inbox = ""
         self.on_lost: set[Callable[[], None]] = set()
         """Called, without arguments, whenever the connection is lost; must not raise."""
+        self.on_stop: set[Callable[[], None]] = set()
+        """Called once, when `stop` begins: what waits to be sent must fail now. Must not raise."""
 
     @property
     def is_connected(self) -> bool:
         return bool(self._client.is_connected)
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping
 
     @property
     def payload_bytes_max(self) -> int:
@@ -154,6 +160,8 @@ class Broker:
             await self._closed.wait()
             return
         self._stopping = True
+        for listener in list(self.on_stop):
+            listener()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -164,6 +172,7 @@ class Broker:
         except (nats.errors.Error, TimeoutError) as error:
             _log.debug("broker connection not drained: %s", error)
         await self._client.close()
+        self._lose("stopped")
         await self._on_closed()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -174,43 +183,50 @@ class Broker:
         return task
 
     async def publish(
-        self, subject: str, body: bytes = b"", *, reply: str = "", headers: dict[str, str] | None = None
+        self, subject: str, body: bytes = b"", *, reply: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         """Send without confirmation. Raises UnavailableError when not connected, InvalidError when it is too large."""
-        self.check_size(body, headers)
-        try:
-            await self._client.publish(subject, body, reply=reply, headers=headers)
-        except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as error:
-            raise InvalidError(str(error)) from None
-        except (nats.errors.Error, OSError) as error:
-            raise UnavailableError("broker", str(error) or type(error).__name__) from error
+        self.send(self.checked(subject, body, reply, header_lines(headers) if headers else b""))
+        if self._client.pending_data_size > UNSENT_BYTES_MAX:
+            await self._client.flush()
 
-    def check_size(self, body: bytes, headers: dict[str, str] | None) -> None:
+    def checked(self, subject: str, body: bytes, reply: str = "", lines: bytes = b"") -> bytes:
+        """A frame for `send`. Raises InvalidError for a bad subject, or for what is larger than the server takes."""
+        self.check_size(len(lines) + len(body))
+        return frame(subject, body, reply, lines)
+
+    def check_size(self, size: int) -> None:
         """Raises InvalidError for what the server would refuse: it closes the connection of whoever sends too much."""
-        size = len(body) + FRAME_BYTES_MAX + (4 * sum(map(len, headers.values())) if headers else 0)
-        if self.is_connected and size > self.payload_bytes_max:
-            raise InvalidError(
-                f"{len(body)} bytes are more than the broker takes ({self.payload_bytes_max} with headers)"
-            )
+        if size + MORE_LINES_BYTES > self.payload_bytes_max:
+            raise InvalidError(f"{size} bytes are more than the broker takes ({self.payload_bytes_max} with headers)")
 
-    async def subscribe(self, subject: str, handler: Callable[[Msg], None], *, queue: str = "") -> Subscription:
+    def send(self, frames: bytes) -> None:
+        """Put frames on the wire with what else is sent in this turn of the loop. Raises UnavailableError when not connected."""
+        client = self._client
+        if not client.is_connected or client.is_draining_pubs:
+            raise UnavailableError("broker", "not connected")
+        client._pending.append(frames)  # noqa: SLF001 - what nats-py's publish does, without its tasks
+        client._pending_data_size += len(frames)  # noqa: SLF001
+        if client._flush_queue.empty():  # noqa: SLF001
+            client._flush_queue.put_nowait(asyncio.get_running_loop().create_future())  # noqa: SLF001
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """Call `handler` for each message; kept over reconnects. The handler must be quick and must not raise.
 
         Bytes are not bounded here: every use either bounds what it asks for or what it lets wait.
         """
 
-        async def on_message(msg: Msg) -> None:
-            handler(msg)
-
         try:
-            subscription: Subscription = await self._client.subscribe(
-                subject, queue=queue, cb=on_message, pending_bytes_limit=0
-            )
+            # The future keeps nats-py from making a task; the parser calls the handler, so nothing is set on it.
+            unused = asyncio.get_running_loop().create_future()
+            subscription: Subscription = await self._client.subscribe(subject, queue=queue, future=unused)
         except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError, OSError) as error:
             raise UnavailableError("broker", str(error)) from error
+        self._parser.handlers[subscription._id] = handler  # noqa: SLF001 - there is no public way
         return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:
+        self._parser.handlers.pop(subscription._id, None)  # noqa: SLF001
         try:
             await subscription.unsubscribe()
         except (nats.errors.Error, OSError) as error:
@@ -224,20 +240,34 @@ class Broker:
         subject: str,
         body: bytes = b"",
         *,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         timeout_s: float = REQUEST_S_MAX,
     ) -> Msg:
         """The first reply. Raises SilenceError, UnavailableError where the connection is lost."""
+        return await self.answer(subject, body, header_lines(headers) if headers else b"", timeout_s=timeout_s)
+
+    async def answer(self, subject: str, body: bytes, lines: bytes = b"", *, timeout_s: float = REQUEST_S_MAX) -> Msg:
+        """`request` with header lines that are made already."""
+        reply, answer = self.expect(subject, timeout_s=timeout_s)
+        try:
+            self.send(self.checked(subject, body, reply, lines))
+            return await answer
+        finally:
+            answer.cancel()
+
+    def expect(self, subject: str, *, timeout_s: float = REQUEST_S_MAX) -> tuple[str, asyncio.Future[Msg]]:
+        """Where a reply may be sent to, and the first that comes there. It fails as `request` says; cancelling it ends it."""
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
 
         def take(msg: Msg) -> None:
-            if not answer.done():
+            if answer.done():
+                return
+            if not msg.data and msg.headers and msg.headers.get("Status") == "503":
+                answer.set_exception(SilenceError(f"nobody answers on {subject}"))
+            else:
                 answer.set_result(msg)
 
-        msg = await self._await(subject, body, headers, timeout_s, take, answer)
-        if not msg.data and msg.headers and msg.headers.get("Status") == "503":
-            raise SilenceError(f"nobody answers on {subject}")
-        return msg
+        return self._expect(take, answer, subject, timeout_s), answer
 
     async def collect(self, subject: str, body: bytes, *, timeout_s: float = REQUEST_S_MAX) -> list[Msg]:
         """All replies up to the one with a status, which is the last of the list. Raises UnavailableError."""
@@ -250,17 +280,18 @@ class Broker:
             if (ended or len(parts) >= REPLY_PARTS_MAX) and not answer.done():
                 answer.set_result(parts)
 
-        return await self._await(subject, body, None, timeout_s, take, answer)
+        reply = self._expect(take, answer, subject, timeout_s)
+        try:
+            self.send(self.checked(subject, body, reply))
+            return await answer
+        finally:
+            answer.cancel()
 
     async def store(
-        self, subject: str, body: bytes, headers: dict[str, str], *, timeout_s: float = REQUEST_S_MAX
+        self, subject: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = REQUEST_S_MAX
     ) -> Ack:
         """Publish into a stream and return once it is durable. Raises RefusedError, UnavailableError (outcome unknown)."""
-        msg = await self.request(subject, body, headers=headers, timeout_s=timeout_s)
-        ack = _ack.decode(msg.data)
-        if ack.error is not None:
-            raise RefusedError(ack.error.err_code, ack.error.description)
-        return ack
+        return read_ack(await self.request(subject, body, headers=headers, timeout_s=timeout_s))
 
     async def api(self, name: str, payload: object, reply: type[T]) -> T:
         """Call `$JS.API.<name>`; `reply` says what of the answer is wanted. Raises RefusedError, UnavailableError."""
@@ -270,28 +301,22 @@ class Broker:
             raise RefusedError(error.err_code, error.description)
         return msgspec.json.decode(msg.data, type=reply)
 
-    async def _await(
-        self,
-        subject: str,
-        body: bytes,
-        headers: dict[str, str] | None,
-        timeout_s: float,
-        take: Callable[[Msg], None],
-        answer: asyncio.Future[T],
-    ) -> T:
+    def _expect(self, take: Callable[[Msg], None], answer: asyncio.Future[T], subject: str, timeout_s: float) -> str:
+        """Have `take` called with what comes to the subject that is returned, until `answer` is done."""
         token = str(next(self._tokens))
-        self._replies[token] = take
-        self._pending.add(answer)
         timer = asyncio.get_running_loop().call_later(
             timeout_s, _fail, answer, SilenceError(f"no answer on {subject} in {timeout_s} s")
         )
-        try:
-            await self.publish(subject, body, reply=self._inbox + token, headers=headers)
-            return await answer
-        finally:
+
+        def forget(_: object) -> None:
             timer.cancel()
             self._pending.discard(answer)
-            del self._replies[token]
+            self._replies.pop(token, None)
+
+        self._replies[token] = take
+        self._pending.add(answer)
+        answer.add_done_callback(forget)
+        return self._inbox + token
 
     def _on_reply(self, msg: Msg) -> None:
         take = self._replies.get(msg.subject[len(self._inbox) :])
@@ -317,8 +342,14 @@ class Broker:
         if not self._stopping:
             _log.warning("connection to the broker lost; reconnecting")
         self._connected.clear()
+        self._lose("connection lost")
+
+    def _lose(self, reason: str) -> None:
+        """Fail whatever waits for an answer: nothing that was sent before may be sent later, or be answered to another."""
+        self._client._pending = []  # noqa: SLF001 - accepted, but never written: it has failed
+        self._client._pending_data_size = 0  # noqa: SLF001
         for answer in list(self._pending):
-            _fail(answer, UnavailableError("broker", "connection lost"))
+            _fail(answer, UnavailableError("broker", reason))
         for listener in list(self.on_lost):
             listener()
 
@@ -334,14 +365,15 @@ def _fail(answer: asyncio.Future[Any], error: UnavailableError) -> None:
         answer.set_exception(error)
 
 
-def parse_header_lines(raw: bytes) -> dict[str, str]:
-    """The headers of a message: `name: value` lines that end in CRLF. Lines without a colon are ignored."""
-    lines = raw.decode("utf-8", "replace").split("\r\n")
+def read_ack(msg: Msg) -> Ack:
+    """What JetStream answered. Raises RefusedError, UnavailableError for what is no such answer."""
     try:
-        return dict([line.split(": ", 1) for line in lines if line])
-    except ValueError:  # not as NATS clients write them, but allowed
-        parts = [line.partition(":") for line in lines]
-        return {name.strip(): value.strip() for name, colon, value in parts if colon}
+        ack = _ack.decode(msg.data)
+    except msgspec.MsgspecError as error:
+        raise UnavailableError("broker", f"not understood: {error}") from error
+    if ack.error is not None:
+        raise RefusedError(ack.error.err_code, ack.error.description)
+    return ack
 
 
 async def connect(

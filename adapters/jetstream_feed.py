@@ -14,6 +14,7 @@ from msgspec import Struct
 from adapters.jetstream import Broker, Msg, RefusedError
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import GROUP, durable
+from adapters.jetstream_timers import fired_id
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.kernel import DeadLetter
@@ -46,6 +47,8 @@ class JetStreamDelivery:
         self.headers = {
             name: value for name, value in headers.items() if not name.startswith("Nats-") or name == "Nats-Msg-Id"
         }
+        if (identity := fired_id(headers)) is not None:
+            self.headers["Diarchy-Id"] = identity
 
     async def ack(self) -> None:
         await tell(self._broker, self._reply, b"+ACK")

@@ -10,13 +10,13 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jetstream import Broker, Msg, RefusedError
-from adapters.jetstream_commit import Committer, Outgoing
+from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
 from adapters.jetstream_watch import JetStreamWatch, watch
 from contracts import subjects
 from contracts.domains import Domain
-from contracts.envelope import Envelope, Record, Stored, from_headers, to_headers
+from contracts.envelope import Record, Stored, from_headers
 from contracts.subjects import Lane
 from runtime.errors import ConflictError, InvalidError, MalformedError, UnavailableError
 
@@ -65,8 +65,8 @@ class JetStreamLog:
         """See EventLog.append. Alone or in a group with others: see `jetstream_commit`."""
         if not 1 <= len(records) <= BATCH_RECORDS_MAX:
             raise InvalidError(f"an append takes 1 to {BATCH_RECORDS_MAX} records, not {len(records)}")
-        messages = [Outgoing(subject, one.body, _headers(one.envelope)) for one in records]
-        messages[0].headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+        first, *others = records
+        messages = [outgoing(subject, first, expected), *[outgoing(subject, one) for one in others]]
         try:
             ack = await self._committers[subjects.parse(subject).actor.domain].store(messages)
         except RefusedError as error:
@@ -205,12 +205,6 @@ class JetStreamLog:
         body = msgspec.json.encode(_Get(last_by_subj=subject))
         msg = await self._broker.request(f"$JS.API.DIRECT.GET.{stream}", body)
         return int(_header(msg, "Nats-Sequence") or 0)
-
-
-def _headers(envelope: Envelope) -> dict[str, str]:
-    headers = to_headers(envelope)
-    headers["Nats-Msg-Id"] = envelope.id
-    return headers
 
 
 def _header(msg: Msg, name: str) -> str | None:

@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker, RefusedError
-from adapters.jetstream_commit import Committer, Outgoing
+from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_feed import JetStreamFeed, bury
 from contracts import subjects
 from contracts.domains import Domain
-from contracts.envelope import Record, to_headers
+from contracts.envelope import Record
 from contracts.kernel import DeadLetter
 from runtime.errors import FullError, UnavailableError
 from runtime.limits import Limits
@@ -44,11 +44,9 @@ class JetStreamQueue:
         self._committers = {domain: Committer(broker) for domain in Domain}
 
     async def publish(self, subject: str, record: Record) -> None:
-        headers = to_headers(record.envelope)
-        headers["Nats-Msg-Id"] = record.envelope.id
         domain = subjects.parse(subject).actor.domain
         try:
-            await self._committers[domain].store([Outgoing(subject, record.body, headers)])
+            await self._committers[domain].store([outgoing(subject, record)])
         except RefusedError as error:
             if error.code == NO_ROOM:
                 raise FullError(f"inbox of {domain.value}", "too much waits there already") from None

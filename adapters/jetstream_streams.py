@@ -1,8 +1,8 @@
 """The topology: every stream and durable consumer, created or brought up to date.
 
 Through the raw API, because nats-py lacks fields such as `allow_atomic`. `discard: new` means that a full stream refuses
-(the gateway answers 503) rather than forgetting what was accepted. Message scheduling is not asked for: the server refuses
-it together with `discard: new`.
+(the gateway answers 503) rather than forgetting what was accepted. The server refuses message scheduling together with it,
+so timers have a stream of their own.
 """
 
 from typing import Literal, get_args
@@ -33,19 +33,25 @@ class Sizes(Struct, frozen=True, kw_only=True):
     inbox_messages_max: int = Limits().backlog_max
     log_bytes_max: int = 6 * GIB
     snapshots_bytes_max: int = GIB // 2
+    timers_bytes_max: int = GIB // 2
     dead_letters_bytes_max: int = 1 * GIB
     spans_bytes_max: int = 1 * GIB
     blobs_bytes_max: int = 8 * GIB
 
     @property
     def total(self) -> int:
-        domains = len(Domain) * (self.inbox_bytes_max + self.log_bytes_max + self.snapshots_bytes_max)
-        return domains + self.dead_letters_bytes_max + self.spans_bytes_max + self.blobs_bytes_max
+        domain = self.inbox_bytes_max + self.log_bytes_max + self.snapshots_bytes_max + self.timers_bytes_max
+        return len(Domain) * domain + self.dead_letters_bytes_max + self.spans_bytes_max + self.blobs_bytes_max
 
 
 class _Mapping(Struct, kw_only=True, omit_defaults=True):
     src: str
     dest: str
+
+
+class _Source(Struct, kw_only=True):
+    name: str
+    subject_transforms: list[_Mapping]
 
 
 class Stream(Struct, kw_only=True, omit_defaults=True):
@@ -66,6 +72,9 @@ class Stream(Struct, kw_only=True, omit_defaults=True):
     allow_atomic: bool = False
     deny_delete: bool = False
     deny_purge: bool = False
+    allow_msg_schedules: bool = False
+    allow_msg_ttl: bool = False
+    sources: list[_Source] = []
     subject_transform: _Mapping | UnsetType = UNSET
     republish: _Mapping | UnsetType = UNSET
     persist_mode: Literal["default", "async"] = "default"
@@ -127,6 +136,7 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     found = [
         stream for domain in Domain for stream in (_inbox(domain, replicas, sizes), _event_log(domain, replicas, sizes))
     ]
+    found = [_timers(domain, replicas, sizes) for domain in Domain] + found  # first: the inboxes source them
     found += [_snapshots(domain, replicas, sizes) for domain in Domain]
     found.append(
         Stream(
@@ -213,6 +223,7 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         discard="new",
         allow_direct=True,
         allow_atomic=True,
+        sources=[_due(domain)],
         subject_transform=_Mapping(
             src=published,
             dest=f"{domain.value}.pub.{{{{partition({subjects.PARTITIONS},1,2)}}}}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
@@ -232,6 +243,27 @@ def _snapshots(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         allow_direct=True,
         persist_mode="async" if replicas == 1 else "default",
     )
+
+
+def _timers(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
+    """Timers, and for a while what they fired. When it is full the oldest goes, so it must not become full (FILL_MAX)."""
+    return Stream(
+        name=subjects.timer_stream(domain),
+        subjects=[subjects.lane_filter(domain, "tmr"), f"{domain.value}.{subjects.DUE}.>"],
+        storage="file",
+        num_replicas=replicas,
+        max_bytes=sizes.timers_bytes_max,
+        allow_direct=True,
+        allow_msg_schedules=True,
+        allow_msg_ttl=True,
+    )
+
+
+def _due(domain: Domain) -> _Source:
+    """What timers fired, as messages of the inbox. A full inbox is tried again each second; nothing is lost meanwhile."""
+    names = ".".join(f"{{{{wildcard({number})}}}}" for number in (1, 2, 3))
+    transform = _Mapping(src=f"{domain.value}.{subjects.DUE}.*.*.*", dest=f"{domain.value}.in.{names}")
+    return _Source(name=subjects.timer_stream(domain), subject_transforms=[transform])
 
 
 def _event_log(domain: Domain, replicas: int, sizes: Sizes) -> Stream:

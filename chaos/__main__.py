@@ -91,7 +91,7 @@ def _watched(chaos: Chaos) -> Outcome | None:
 
         def on_state(name: str, state: State, detail: str) -> None:
             if state == "down" and "status -9" not in detail:
-                steps.say(f"{name}: {detail}")
+                steps.say(f"{name} is down: {detail.splitlines()[0]}")  # Its log has the rest.
 
         async def work() -> None:
             outcomes.append(await run(chaos, on_state=on_state, on_struck=on_struck))

@@ -91,7 +91,7 @@ def _effects(history: History) -> Iterator[Finding]:
     """Each effect of a run once, none left out before another, and at least one where the reaction had to have one."""
     by_id = {stored.record.envelope.id: stored for stored in history.records}
     for reaction, records in history.runs.items():
-        numbers = [_effect(stored).effect for stored in records]
+        numbers = [number for stored in records if (number := _effect(stored).effect) >= 0]  # Below: it was cancelled.
         if len(set(numbers)) != len(numbers):
             yield Finding("each effect once", f"run {reaction} recorded {sorted(numbers)}")
         if set(numbers) != set(range(len(numbers))):

@@ -29,7 +29,13 @@ from deploy.embedded.supervisor import Supervisor
 from deploy.progress import Steps
 from deploy.stack import broker, until_interrupted
 
-LIMITS: dict[str, int] = {"requests_in_flight_max": 48, "live_actors_max": 500}
+LIMITS: dict[str, int] = {
+    "requests_in_flight_max": 48,
+    "requests_per_minute_max": 150,
+    "cross_requests_per_minute_max": 150,
+    "live_actors_max": 500,
+    "idle_actors_bytes_max": 4 << 20,
+}
 WEIGHINGS = 60
 USERS = 4
 

@@ -1,5 +1,7 @@
 """The envelope every message and event travels in, and the two bases of their bodies."""
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -63,59 +65,95 @@ class Stored(Struct, frozen=True):
     record: Record
 
 
-_HEADERS = {name: "Diarchy-" + name.replace("_", "-").title() for name in Envelope.__struct_fields__}
-_HEADERS["traceparent"] = "traceparent"
+_BREAKS = re.compile(r"[\r\n]+")
+_DOMAINS = {domain.value: domain for domain in Domain}
+_CLEARANCES = {clearance.value: clearance for clearance in Clearance}
+_NEEDED = ("Diarchy-Id", "Diarchy-Type", "Diarchy-Time", "Diarchy-Correlation", "Diarchy-Principal", "Diarchy-Source")
+
+
+def header_pairs(envelope: Envelope) -> list[tuple[str, str]]:  # noqa: C901 - one line a field
+    """The envelope as message headers, sorted by name; fields at None are left out. Every message passes here: no loop."""
+    e = envelope
+    pairs: list[tuple[str, str]] = []
+    add = pairs.append
+    if e.causation is not None:
+        add(("Diarchy-Causation", e.causation))
+    add(("Diarchy-Clearance", e.clearance._value_))
+    add(("Diarchy-Correlation", e.correlation))
+    if e.deadline is not None:
+        add(("Diarchy-Deadline", _text(e.deadline)))
+    if e.hash is not None:
+        add(("Diarchy-Hash", e.hash))
+    add(("Diarchy-Id", e.id))
+    if e.idempotency_key is not None:
+        add(("Diarchy-Idempotency-Key", e.idempotency_key))
+    add(("Diarchy-Label", e.label._value_))
+    if e.prev is not None:
+        add(("Diarchy-Prev", e.prev))
+    add(("Diarchy-Principal", e.principal))
+    add(("Diarchy-Priority", str(e.priority)))
+    if e.reaction is not None:
+        add(("Diarchy-Reaction", e.reaction))
+    if e.reply_to is not None:
+        add(("Diarchy-Reply-To", e.reply_to))
+    if e.response_required:
+        add(("Diarchy-Response-Required", "true"))
+    add(("Diarchy-Source", e.source._value_))
+    if e.target is not None:
+        add(("Diarchy-Target", e.target._value_))
+    add(("Diarchy-Time", _text(e.time)))
+    add(("Diarchy-Type", e.type))
+    if e.traceparent is not None:
+        add(("traceparent", e.traceparent))
+    return pairs
+
+
+def header_text(envelope: Envelope) -> str:
+    """`header_pairs` as lines that end in CRLF; a line break within a value becomes a space."""
+    pairs = header_pairs(envelope)
+    text = "\r\n".join(map(": ".join, pairs))
+    if text.count("\n") != len(pairs) - 1 or text.count("\r") != len(pairs) - 1:
+        text = "\r\n".join([f"{name}: {_BREAKS.sub(' ', value)}" for name, value in pairs])
+    return text + "\r\n"
 
 
 def to_headers(envelope: Envelope) -> dict[str, str]:
-    """The envelope as message headers; fields at None are left out."""
-    headers: dict[str, str] = {}
-    for name, header in _HEADERS.items():
-        value = getattr(envelope, name)
-        if value is None or value is False:
-            continue
-        if isinstance(value, datetime):
-            value = value.astimezone(UTC).isoformat(timespec="microseconds")
-        elif isinstance(value, Clearance | Domain):
-            value = value.value
-        headers[header] = "true" if value is True else str(value)
-    return headers
+    """`header_pairs` by name."""
+    return dict(header_pairs(envelope))
 
 
-def from_headers(headers: dict[str, str]) -> Envelope:
-    """The envelope that `to_headers` wrote. Raises ValueError or KeyError naming what is missing or malformed."""
+def from_headers(headers: Mapping[str, str]) -> Envelope:
+    """The envelope that `to_headers` wrote. Raises ValueError naming what is missing or malformed."""
     get = headers.get
+    target, deadline, priority = get("Diarchy-Target"), get("Diarchy-Deadline"), get("Diarchy-Priority")
+    try:
+        return Envelope(
+            id=headers["Diarchy-Id"],
+            type=headers["Diarchy-Type"],
+            time=datetime.fromisoformat(headers["Diarchy-Time"]),
+            correlation=headers["Diarchy-Correlation"],
+            principal=headers["Diarchy-Principal"],
+            source=_DOMAINS[headers["Diarchy-Source"]],
+            causation=get("Diarchy-Causation"),
+            reaction=get("Diarchy-Reaction"),
+            target=_DOMAINS[target] if target else None,
+            clearance=_CLEARANCES[get("Diarchy-Clearance", "public")],
+            label=_CLEARANCES[get("Diarchy-Label", "public")],
+            priority=int(priority) if priority is not None else PRIORITY_DEFAULT,
+            response_required=get("Diarchy-Response-Required") == "true",
+            reply_to=get("Diarchy-Reply-To"),
+            deadline=datetime.fromisoformat(deadline) if deadline else None,
+            idempotency_key=get("Diarchy-Idempotency-Key"),
+            traceparent=get("traceparent"),
+            prev=get("Diarchy-Prev"),
+            hash=get("Diarchy-Hash"),
+        )
+    except KeyError as error:
+        missing = [name for name in _NEEDED if name not in headers]
+        if missing:
+            raise ValueError(f"missing headers: {', '.join(missing)}") from None
+        raise ValueError(f"unknown domain or clearance {error}") from None
 
-    def moment(name: str) -> datetime | None:
-        text = get(_HEADERS[name])
-        return datetime.fromisoformat(text) if text else None
 
-    missing = [
-        header
-        for header in map(_HEADERS.__getitem__, ("id", "type", "time", "correlation", "principal", "source"))
-        if header not in headers
-    ]
-    if missing:
-        raise ValueError(f"missing headers: {', '.join(missing)}")
-    target = get(_HEADERS["target"])
-    return Envelope(
-        id=headers[_HEADERS["id"]],
-        type=headers[_HEADERS["type"]],
-        time=datetime.fromisoformat(headers[_HEADERS["time"]]),
-        correlation=headers[_HEADERS["correlation"]],
-        principal=headers[_HEADERS["principal"]],
-        source=Domain(headers[_HEADERS["source"]]),
-        causation=get(_HEADERS["causation"]),
-        reaction=get(_HEADERS["reaction"]),
-        target=Domain(target) if target else None,
-        clearance=Clearance(get(_HEADERS["clearance"], "public")),
-        label=Clearance(get(_HEADERS["label"], "public")),
-        priority=int(get(_HEADERS["priority"], PRIORITY_DEFAULT)),
-        response_required=get(_HEADERS["response_required"]) == "true",
-        reply_to=get(_HEADERS["reply_to"]),
-        deadline=moment("deadline"),
-        idempotency_key=get(_HEADERS["idempotency_key"]),
-        traceparent=get("traceparent"),
-        prev=get(_HEADERS["prev"]),
-        hash=get(_HEADERS["hash"]),
-    )
+def _text(moment: datetime) -> str:
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")

@@ -1,9 +1,12 @@
 """Ids: UUIDv7 (RFC 9562), new ones and ones derived so that a repeat gets the same id."""
 
 import hashlib
+import re
 import secrets
 import time
 from uuid import UUID
+
+_USUAL = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def new_id() -> str:
@@ -14,7 +17,9 @@ def new_id() -> str:
 def derived_id(parent: str, *parts: str | int) -> str:
     """The UUIDv7 that always follows from `parent` and `parts`: the parent's milliseconds, 74 bits of a SHA-256."""
     text = "\0".join([parent, *map(str, parts)])
-    return _v7(UUID(parent).int >> 80, hashlib.sha256(text.encode()).digest()[:10])
+    usual = _USUAL.fullmatch(parent)
+    milliseconds = int(usual[1] + usual[2], 16) if usual else UUID(parent).int >> 80
+    return _v7(milliseconds, hashlib.sha256(text.encode()).digest()[:10])
 
 
 def timed_id(time_ns: int, *parts: str | int) -> str:
@@ -25,11 +30,16 @@ def timed_id(time_ns: int, *parts: str | int) -> str:
 def keyed_id(*parts: str) -> str:
     """The UUID (version 8 form) that always follows from `parts`: for idempotency keys, which carry no time."""
     number = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:16])
-    return str(UUID(int=_stamped(number, 8)))
+    return _dashed(_stamped(number, 8))
 
 
 def _v7(milliseconds: int, entropy: bytes) -> str:
-    return str(UUID(int=_stamped(milliseconds << 80 | int.from_bytes(entropy), 7)))
+    return _dashed(_stamped(milliseconds << 80 | int.from_bytes(entropy), 7))
+
+
+def _dashed(number: int) -> str:
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _stamped(number: int, version: int) -> int:

@@ -1,7 +1,8 @@
 """Every subject and stream name: the only place that builds or parses one.
 
 `<domain>.<lane>.<partition>.<kind>.<id>`, for example `sophia.log.17.conversation.sophia-01JD…`. An effect journal adds the
-reaction it belongs to: `<domain>.run.<partition>.<kind>.<id>.<reaction>`. Publishers outside use `<domain>.pub.<kind>.<id>`;
+reaction it belongs to: `<domain>.run.<partition>.<kind>.<id>.<reaction>`, a timer its name:
+`<domain>.tmr.<partition>.<kind>.<id>.<name>`. Publishers outside use `<domain>.pub.<kind>.<id>`;
 the stream's transform stores it as `<domain>.pub.<partition>.<kind>.<id>`.
 """
 
@@ -22,6 +23,8 @@ _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{ID_CHARS_MAX}}}")
 
 Lane = Literal["in", "pub", "tmr", "log", "run", "snap"]
 LANES: tuple[Lane, ...] = ("in", "pub", "tmr", "log", "run", "snap")
+DUE = "due"
+"""The lane inside a timer stream of what has fired; nobody but the broker reads or writes it."""
 _LANES: dict[str, Lane] = {lane: lane for lane in LANES}
 # One expression for the whole subject: a projector parses one for every record it reads (split and compare took twice as long).
 _SUBJECT = re.compile(
@@ -116,6 +119,25 @@ def publisher(actor: ActorRef) -> str:
     return f"{actor.domain.value}.pub.{actor.kind}.{actor.id}"
 
 
+def timer(actor: ActorRef, name: str) -> str:
+    """Where a timer of the actor is kept; the name `*` stands for all of its timers."""
+    return f"{Address('tmr', actor).subject}.{name}"
+
+
+def due(actor: ActorRef) -> str:
+    """Where the broker stores what a timer of the actor fired, until the inbox has it."""
+    return f"{actor.domain.value}.{DUE}.{partition(actor.kind, actor.id)}.{actor.kind}.{actor.id}"
+
+
+def parse_timer(subject: str) -> tuple[ActorRef, str]:
+    """The actor and name that `timer` was given. Raises ValueError."""
+    front, _, name = subject.rpartition(".")
+    address = parse(front)
+    if address.lane != "tmr" or not _TOKEN.fullmatch(name):
+        raise ValueError(f"not a timer's subject: {subject[:200]!r}")
+    return address.actor, name
+
+
 def parse(subject: str) -> Address:
     """The address a stored subject names. Raises ValueError for anything that this module would not build."""
     found = _SUBJECT.fullmatch(subject)
@@ -129,6 +151,10 @@ def parse(subject: str) -> Address:
 
 def in_stream(domain: Domain) -> str:
     return f"{domain.value.upper()}_IN"
+
+
+def timer_stream(domain: Domain) -> str:
+    return f"{domain.value.upper()}_TMR"
 
 
 def log_stream(domain: Domain) -> str:

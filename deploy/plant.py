@@ -6,10 +6,10 @@ from adapters.jetstream import Broker
 from adapters.jetstream_blobs import JetStreamBlobs
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
+from adapters.jetstream_timers import JetStreamTimers
 from adapters.otel import OtelTelemetry
 from adapters.span_store import JetStreamSpanStore
 from deploy.settings import Settings
-from runtime.errors import UnavailableError
 from runtime.ports import EventLog, Runnable
 
 
@@ -22,22 +22,13 @@ class Plant:
         self.telemetry = telemetry
         self.log = log
         self.queue = JetStreamQueue(broker, pending_max=settings.limits.pending_max)
-        self.timers = NoTimers()
+        self.timers = JetStreamTimers(broker)
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)
         self.rpc = NatsRpc(broker, telemetry)
         self.untraced = NatsRpc(broker)  # For what nobody wants to see in a trace, such as the gathering of metrics.
         self.parts: list[Runnable] = []
         self.watched: list[Callable[[], Awaitable[None]]] = []
-
-
-class NoTimers:
-    """TEMPORARY."""
-
-    async def set(self, target: object, name: str, record: object, when: object) -> None:
-        raise UnavailableError("timers", "none yet")
-
-    async def cancel(self, target: object, name: str) -> None: ...
 
 
 async def _nothing() -> None: ...

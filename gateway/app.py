@@ -32,6 +32,15 @@ SECURITY_HEADERS = {
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_HEADERS = _encoded(SECURITY_HEADERS)
+_SECURED = frozenset(name for name, _ in _HEADERS)
+_DOCS_HEADERS = _encoded({**SECURITY_HEADERS, "Content-Security-Policy": DOCS_POLICY})
+
+
 class Gateway:
     """The application with its streams: `app` is served, `streams.stop()` ends what waits."""
 
@@ -39,7 +48,7 @@ class Gateway:
         settings = services.settings
         self.streams = Streams(streams_max=settings.streams_max, heartbeat_s=settings.heartbeat_s, clock=services.clock)
         self._handler = Handler(services, self.streams)
-        self._app = falcon.asgi.App(middleware=[_SecurityHeaders()])
+        self._app = falcon.asgi.App()
         self._app.req_options.keep_blank_qs_values = True
         self._app.add_error_handler(Exception, self._unrouted)
         self._app.add_error_handler(falcon.HTTPError, self._unrouted)  # The framework has its own handler for these.
@@ -48,7 +57,7 @@ class Gateway:
     async def app(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         """The ASGI application. A stream's place is free again, and a run watched no longer, whichever way its request ends."""
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _secured(send, scope.get("path", "")))
         finally:
             slot: Slot | None = scope.get(SLOT)
             if slot is not None:
@@ -84,12 +93,17 @@ class _Resource:
     on_head: Responder
 
 
-class _SecurityHeaders:
-    async def process_response(self, request: Request, response: Response, _resource: object, _ok: bool) -> None:
-        for name, value in SECURITY_HEADERS.items():
-            response.set_header(name, value)
-        if request.path == "/docs":
-            response.set_header("Content-Security-Policy", DOCS_POLICY)
+def _secured(send: AsgiSend, path: str) -> AsgiSend:
+    """`send` with the security headers, put on at the end: as a middleware's they cost five times as much."""
+    headers = _DOCS_HEADERS if path == "/docs" else _HEADERS
+
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            others = [pair for pair in message["headers"] if pair[0] not in _SECURED]
+            message["headers"] = [*others, *headers]
+        await send(message)
+
+    return sending
 
 
 def table(routes: Sequence[Route], *, metrics_open: bool) -> list[Route]:

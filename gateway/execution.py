@@ -17,7 +17,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
 from contracts.http import EventView, Pending
-from contracts.ids import keyed_id, new_id
+from contracts.ids import keyed_id
 from contracts.kernel import Refused
 from contracts.subjects import ActorRef
 from gateway.heads import KERNEL_TYPES
@@ -71,9 +71,9 @@ class Ended:
     records: Sequence[Stored]
 
 
-def message_id(principal: Principal, method: str, path: str, key: str | None) -> str:
-    """The id of a request's message: always the same for the same asker, path and key; else a new one."""
-    return keyed_id(principal.username, method, path, key) if key else new_id()
+def message_id(principal: Principal, method: str, path: str, key: str) -> str:
+    """The id of a request's message with an Idempotency-Key: always the same for the same asker, path and key."""
+    return keyed_id(principal.username, method, path, key)
 
 
 def checked_key(key: str | None) -> str | None:

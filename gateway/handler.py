@@ -86,8 +86,8 @@ class Handler:
         if route.permissions:
             principal.require(*route.permissions)
         key = None if route.method == "GET" else checked_key(request.get_header(IDEMPOTENCY_KEY))
-        command = isinstance(route.action, Does)
-        run = message_id(principal, route.method, request.path, key) if command else fallback
+        keyed = key if isinstance(route.action, Does) else None
+        run = fallback if keyed is None else message_id(principal, route.method, request.path, keyed)
         attributes = {"method": route.method, "route": route.path, "principal": principal.username}
         span_context = self._services.telemetry.span(SPAN_REQUEST, run=run, seed=run, attributes=attributes)
         with span_context as span:

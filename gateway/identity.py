@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import get_args
 
 import jwt
@@ -57,7 +58,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        return frozenset().union(*(ROLE_PERMISSIONS[role] for role in self.roles))
+        return _permissions_of(self.roles)
 
     def may(self, *any_of: Permission) -> bool:
         return not self.permissions.isdisjoint(any_of)
@@ -70,6 +71,11 @@ class Principal(Struct, frozen=True, kw_only=True):
     def owns(self, owner: str) -> bool:
         """Whether something of `owner` is his to use: his own, or anybody's for an administrator."""
         return self.username == owner or self.may("system:admin")
+
+
+@cache  # There are only so many combinations of roles.
+def _permissions_of(roles: tuple[Role, ...]) -> frozenset[Permission]:
+    return frozenset().union(*(ROLE_PERMISSIONS[role] for role in roles))
 
 
 class _Claims(Struct, frozen=True):

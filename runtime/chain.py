@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.envelope import Envelope, Record, Stored, to_headers
+from contracts.envelope import Envelope, Record, Stored, header_pairs
 
 GENESIS = "0" * 64
 """What stands for the previous hash of an actor's first record."""
@@ -30,5 +30,5 @@ def broken_at(records: Iterable[Stored]) -> int | None:
 
 
 def _digest(envelope: Envelope, body: bytes, prev: str) -> str:
-    header = msgspec.json.encode(sorted(to_headers(envelope).items()))
+    header = msgspec.json.encode(header_pairs(envelope))
     return hashlib.sha256(b"\0".join((prev.encode(), header, body))).hexdigest()

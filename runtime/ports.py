@@ -13,12 +13,10 @@ from contracts.model import Prompt, Reply
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from contracts.trace import SpanRecord
+from runtime.schedule import When
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
-
-
-When = datetime
 
 
 class Delivery(Protocol):
@@ -203,10 +201,39 @@ class Snapshots(Protocol):
         ...
 
 
-class Timers(Protocol):
-    async def set(self, target: ActorRef, name: str, record: Record, when: When) -> None: ...
+class Timer(Struct, frozen=True):
+    """A timer that waits: what kind of message it will send to whom, when, and since when it is set."""
 
-    async def cancel(self, target: ActorRef, name: str) -> None: ...
+    target: ActorRef
+    name: str
+    type: str
+    when: When
+    since: datetime
+
+
+class Timers(Protocol):
+    """Messages that are sent later, once or again and again. They outlive every process, and who set them.
+
+    What fires is an ordinary message of the target's inbox, at least once, never early. It may still come just after a
+    `cancel`. A one-off one keeps its envelope's id; each firing of a recurring one has an id of its own, the same whenever it
+    is handed out again. Times that passed while the broker was away: a one-off timer fires then, a recurring one once.
+    """
+
+    async def set(self, target: ActorRef, name: str, record: Record, when: When) -> None:
+        """Return once it is durable. The same target and name replaces what they stood for; a repeat changes nothing.
+
+        A moment in the past fires at once. Raises OutcomeError for a name or moment that cannot be and when the target has
+        too many timers (`runtime.schedule`), UnavailableError.
+        """
+        ...
+
+    async def cancel(self, target: ActorRef, name: str) -> None:
+        """Forget it; one that is not there is no error. Raises UnavailableError."""
+        ...
+
+    async def list(self, domain: Domain, *, limit: int = 1_000) -> list[Timer]:
+        """Timers of a domain's actors, those that were set first. Raises UnavailableError."""
+        ...
 
 
 class Blobs(Protocol):

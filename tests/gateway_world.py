@@ -19,6 +19,7 @@ from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
 from actors.system.user import user
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from adapters.memory_timers import MemoryTimers
 from adapters.span_store import MemorySpanStore
 from contracts import subjects
 from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
@@ -53,13 +54,12 @@ from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
-from runtime.outside import Outside
 from runtime.errors import InvalidError, UnavailableError
 from runtime.limits import Limits
+from runtime.outside import Outside
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
-from tests.kernel_world import MemoryTimers
 
 LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
 UNCOUNTED = Quota(per_minute=1_000_000, per_hour=1_000_000)
@@ -322,7 +322,7 @@ class World:
         outside = Outside(
             log=self.log,
             queue=self.queue,
-            timers=MemoryTimers(self.queue),
+            timers=MemoryTimers(self.broker),
             retrieval=self.words,
             model=Silent(),
             blobs=MemoryBlobs(self.broker),

@@ -1,6 +1,5 @@
 """A domain's worker on the memory adapters, with an actor that counts, for the kernel's tests."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -9,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from adapters.memory_timers import MemoryTimers
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
@@ -125,25 +125,6 @@ class OneHit:
     async def remove(self, partition: object, ids: object) -> None: ...
 
 
-class MemoryTimers:
-    """TEMPORARY until adapters/memory_timers.py."""
-
-    def __init__(self, queue: MemoryQueue) -> None:
-        self.queue = queue
-        self.tasks: dict[str, asyncio.Task[None]] = {}
-
-    async def set(self, target: ActorRef, name: str, record: Record, when: datetime) -> None:
-        async def fire() -> None:
-            await asyncio.sleep((when - datetime.now(UTC)).total_seconds())
-            await self.queue.publish(subjects.inbox(target), record)
-
-        self.tasks[name] = asyncio.create_task(fire())
-
-    async def cancel(self, target: ActorRef, name: str) -> None:
-        if (task := self.tasks.pop(name, None)) is not None:
-            task.cancel()
-
-
 class World:
     """A domain's worker on the memory adapters."""
 
@@ -158,12 +139,13 @@ class World:
         self.broker = broker or MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
         self.queue = MemoryQueue(self.broker)
+        self.timers = MemoryTimers(self.broker)
         self.model = model or CountingModel()
         self.actors = actors
         self.outside = Outside(
             log=self.log,
             queue=self.queue,
-            timers=MemoryTimers(self.queue),
+            timers=self.timers,
             retrieval=retrieval or OneHit(Clearance.PUBLIC),
             model=self.model,
             blobs=MemoryBlobs(self.broker),
@@ -190,10 +172,6 @@ class World:
     async def stop(self) -> None:
         for worker in self.workers:
             await worker.stop()
-
-    @property
-    def broker_timers(self) -> dict[str, Any]:
-        return self.outside.timers.tasks  # type: ignore[attr-defined, no-any-return]  # TEMPORARY
 
     async def send(self, message: Message, to: ActorRef = COUNTER, **changes: Any) -> str:
         identity = changes.pop("id", None) or new_id()

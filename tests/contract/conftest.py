@@ -14,10 +14,12 @@ from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
 from adapters.jetstream_streams import Sizes, ensure_consumers, ensure_streams, streams
+from adapters.jetstream_timers import JetStreamTimers
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from adapters.memory_timers import MemoryTimers
 from contracts.domains import Domain
 from runtime.limits import Limits
-from runtime.ports import Blobs, EventLog, Queue, Rpc
+from runtime.ports import Blobs, EventLog, Queue, Rpc, Timers
 from runtime.telemetry import Telemetry
 from tests.servers import NatsServer
 
@@ -33,6 +35,7 @@ class World:
     log: EventLog
     queue: Queue
     blobs: Blobs
+    timers: Timers
     rpc: Callable[[Telemetry | None], Rpc]
     publish_plain: Callable[[str, bytes], Awaitable[None]]
 
@@ -73,6 +76,7 @@ async def _in_memory(scenario: Scenario) -> None:
         MemoryLog(broker),
         MemoryQueue(broker),
         MemoryBlobs(broker),
+        MemoryTimers(broker),
         lambda telemetry: MemoryRpc(broker, telemetry),
         broker.publish_plain,
     )
@@ -85,6 +89,7 @@ def jetstream_world(broker: Broker) -> World:
         JetStreamLog(broker),
         JetStreamQueue(broker),
         JetStreamBlobs(broker),
+        JetStreamTimers(broker),
         lambda telemetry: NatsRpc(broker, telemetry),
         broker.publish,
     )

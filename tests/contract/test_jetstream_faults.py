@@ -6,11 +6,12 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from adapters.jetstream import Broker, connect, parse_header_lines
+from adapters.jetstream import Broker, connect
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
 from adapters.jetstream_streams import ensure_consumers, ensure_streams
+from adapters.nats_wire import parse_header_lines
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Stored

@@ -118,6 +118,7 @@ class SimFeed:
         self._lost = False
         self._closed = False
         self._was_pinned = False
+        self._taken = 0
         self._arrives_at = 0.0
 
     async def open(self) -> None:
@@ -133,6 +134,7 @@ class SimFeed:
                 generation, delivery = self._buffer.popleft()
                 if generation >= self._generation:
                     self._was_pinned = True
+                    self._taken += 1
                     return delivery
             if self._lost:
                 self._lost = False
@@ -142,7 +144,16 @@ class SimFeed:
 
     async def reset(self) -> None:
         self._connection.server.history.note("reset", self._share.name)
+        self._taken = -1
         self._generation = await self._connection.call(f"reset {self._share.name}", self._share.reset)
+        self._taken = 0
+
+    async def caught_up(self) -> bool:
+        known = self._generation, self._taken
+        is_taken = await self._connection.call(
+            f"look at {self._share.name}", lambda: self._share.is_taken(*known)
+        )
+        return is_taken and known == (self._generation, self._taken)
 
     async def close(self) -> None:
         self._closed = True

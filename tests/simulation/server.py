@@ -104,6 +104,7 @@ class Share:
         self.floor = 0
         self.pin = ""
         self.generation = 0
+        self.handed_out = 0  # since the last reset
         self.pinned: Holder | None = None
         self.waiting: list[Holder] = []
         self._stream = stream
@@ -116,6 +117,11 @@ class Share:
     def unended(self) -> list[Message]:
         """What is not handled to its end."""
         return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line))) if self._is_due(place)]
+
+    def is_taken(self, generation: int, taken: int) -> bool:
+        """Whether who took so many messages since a reset has taken everything."""
+        waiting = any(map(self._is_due, range(self.next, len(self.line))))
+        return not waiting and (generation, self.handed_out) == (self.generation, taken)
 
     def put(self, message: Message) -> None:
         self.place_of[message.sequence] = len(self.line)
@@ -148,7 +154,7 @@ class Share:
 
     def reset(self) -> int:
         """Start again from the floor, for whoever is pinned. Returns the generation of what is handed out from now on."""
-        self.next, self.pending = self.floor, {}
+        self.next, self.pending, self.handed_out = self.floor, {}, 0
         self.generation += 1
         self._server.loop.call_soon(self.pump, context=self._server.context)
         return self.generation
@@ -194,6 +200,7 @@ class Share:
 
     def _hand_out(self, holder: Holder, place: int) -> None:
         self.pending[place] = self._server.loop.time() + ACK_WAIT_S
+        self.handed_out += 1
         repeated = place < self.seen
         self.seen = max(self.seen, place + 1)
         kind, message = "handed out again" if repeated else "handed out", self.line[place]

@@ -49,7 +49,7 @@ def test_a_long_sleep_leaves_the_memory_and_is_taken_up_where_it_was() -> None:
     async def body() -> None:
         async with World(sleeping(0.3, runs), model=model, limits=QUICKLY_PARKED) as world:
             await world.send(Add(amount=1))
-            while not world.broker_timers:
+            while not world.timers._timers:
                 await world.broker.logs[Domain.CEO].change(0.01)
             reactor = world.workers[0].reactor
             while reactor._running:
@@ -70,7 +70,7 @@ def test_a_short_sleep_stays_in_memory() -> None:
         async with World(sleeping(0.01, runs)) as world:
             await world.send(Add(amount=1))
             assert await notes(world, 2) == ["", "q 1"]
-            assert not world.broker_timers
+            assert not world.timers._timers
 
     run(body)
     assert len(runs) == 1
@@ -91,7 +91,7 @@ def test_an_answer_runs_on_what_was_parked_also_in_another_worker() -> None:
         world = World(Actor("counter", Sum(), decide, evolve, react), collaboration, limits=QUICKLY_PARKED)
         await world.start(Domain.CEO)
         await world.send(Add(amount=1))
-        while not world.broker_timers:
+        while not world.timers._timers:
             await world.broker.logs[Domain.CEO].change(0.01)
         while world.workers[0].reactor._running:
             await world.broker.logs[Domain.CEO].change(0.01)
@@ -122,7 +122,7 @@ def test_a_waiting_reaction_is_cancelled() -> None:
             correlation = new_id()
             await world.send(Add(amount=1), id=correlation)
             await reached.wait()
-            while parked and (not world.broker_timers or world.workers[0].reactor._running):
+            while parked and (not world.timers._timers or world.workers[0].reactor._running):
                 await world.broker.logs[Domain.CEO].change(0.01)
             await world.send(Cancel(correlation=correlation, reason="not wanted"), id=new_id())
             assert await notes(world, 2) == ["", "cancelled: not wanted"]

@@ -1,0 +1,244 @@
+"""How many messages one worker process takes from its inbox to an acknowledged commit, beside what bounds it and its peer.
+
+python -m bench.kernel
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from adapters.jetstream import Broker, connect
+from adapters.jetstream_commit import Committer, outgoing
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_pull import Puller
+from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_streams import durable, ensure_streams
+from adapters.otel import OtelTelemetry
+from adapters.span_store import JetStreamSpanStore
+from contracts import subjects
+from contracts.catalogue import tag
+from contracts.domains import Domain
+from contracts.envelope import Envelope, Record
+from contracts.ids import new_id
+from contracts.subjects import ActorRef
+from runtime.consumer import Consumer
+from runtime.host import Host
+from runtime.limits import Limits
+from runtime.ports import Delivery
+from runtime.telemetry import NoTelemetry, Telemetry
+from tests.kernel_world import Add, counter
+from tests.servers import NatsServer
+
+MESSAGES = 30_000
+ACTORS = 1_000
+PUBLISHERS = 512
+ALONE_APPENDS = 200
+WRITERS = 256
+WRITER_APPENDS = 40
+DOMAIN = Domain.CEO
+PEER_LOCK = Path(__file__).parent.parent / "requirements" / "bench.lock"
+
+
+@asynccontextmanager
+async def connected(server: NatsServer) -> AsyncIterator[Broker]:
+    broker = await connect(server.url, user=server.user, password=server.password)
+    try:
+        await ensure_streams(broker)
+        yield broker
+    finally:
+        await broker.stop()
+
+
+@contextmanager
+def fresh_server() -> Iterator[NatsServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        server = NatsServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+async def fill(broker: Broker, count: int) -> None:
+    """Messages to many actors, in turn."""
+    queue = JetStreamQueue(broker)
+    body = msgspec.json.encode(Add(amount=1))
+    actors = [ActorRef(DOMAIN, "counter", f"c{number}") for number in range(ACTORS)]
+    numbers = iter(range(count))
+
+    async def publish() -> None:
+        for number in numbers:
+            await queue.publish(subjects.inbox(actors[number % ACTORS]), Record(_envelope(), body))
+
+    await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
+
+
+async def consume(broker: Broker, telemetry: Telemetry, handle: Callable[[Delivery], Awaitable[None]]) -> Consumer:
+    """A started consumer of the whole inbox: the one place that knows how a worker gets its messages."""
+
+    async def abandon(delivery: Delivery, reason: str) -> None:
+        raise AssertionError(f"{delivery.subject}: {reason}")
+
+    consumer = Consumer(JetStreamQueue(broker), (DOMAIN, "inbox"), handle, abandon, Limits(), telemetry)
+    await consumer.start()
+    return consumer
+
+
+class Timed:
+    """Counts what a handler ended; `done` once all have come. The clock starts with the first."""
+
+    def __init__(self, handle: Callable[[Delivery], Awaitable[None]], count: int) -> None:
+        self._handle = handle
+        self._left = count
+        self.done = asyncio.Event()
+
+    async def __call__(self, delivery: Delivery) -> None:
+        await self._handle(delivery)
+        self._left -= 1
+        if not self._left:
+            self.done.set()
+
+
+class _Consumer(msgspec.Struct):
+    num_pending: int
+    num_ack_pending: int
+
+
+async def acknowledged(broker: Broker) -> None:
+    """Return once the server has every acknowledgement."""
+    stream, consumer = durable(DOMAIN, "inbox")
+    while True:
+        info = await broker.api(f"CONSUMER.INFO.{stream}.{consumer.name}", {}, _Consumer)
+        if info.num_pending + info.num_ack_pending == 0:
+            return
+        await asyncio.sleep(0.01)
+
+
+async def worker(server: NatsServer, *, traced: bool, count: int = MESSAGES) -> tuple[float, float]:
+    """Messages/s through one worker, and the processor's µs a message in this process."""
+    async with connected(server) as broker:
+        await fill(broker, count)
+        telemetry: Telemetry = NoTelemetry()
+        if traced:
+            telemetry = OtelTelemetry("ceo", store=JetStreamSpanStore(broker))
+            await telemetry.start()
+        host = Host([counter], JetStreamLog(broker), lambda: datetime.now(UTC), Limits(), telemetry)
+        timed = Timed(host.handle, count)
+        began, used = time.perf_counter(), time.process_time()
+        consumer = await consume(broker, telemetry, timed)
+        await timed.done.wait()
+        await acknowledged(broker)
+        took_s, used_s = time.perf_counter() - began, time.process_time() - used
+        await consumer.stop()
+        if isinstance(telemetry, OtelTelemetry):
+            await telemetry.stop()
+        assert await JetStreamLog(broker).last(DOMAIN) == count
+    return count / took_s, 1e6 * used_s / count
+
+
+async def pulling(server: NatsServer, count: int = MESSAGES) -> float:
+    """Messages/s that our puller takes and acknowledges, doing nothing with them."""
+    async with connected(server) as broker:
+        await fill(broker, count)
+        stream, consumer = durable(DOMAIN, "inbox")
+        puller = Puller(broker, stream, consumer.name, buffer_max=512)
+        began = time.perf_counter()
+        await puller.open()
+        left = count
+        while left:
+            for msg in await puller.take(256):
+                await broker.publish(msg.reply, b"+ACK")
+                left -= 1
+        await acknowledged(broker)
+        took_s = time.perf_counter() - began
+        await puller.close()
+    return count / took_s
+
+
+async def batches(server: NatsServer, size: int, at_once: int, count: int = MESSAGES) -> float:
+    """Events/s into the log in bare atomic batches of prepared messages."""
+    async with connected(server) as broker:
+        committer = Committer(broker)
+        body = msgspec.json.encode(Add(amount=1))
+        numbers = iter(range(0, count, size))
+
+        async def write() -> None:
+            for _ in numbers:
+                subject = subjects.log(ActorRef(DOMAIN, "counter", new_id()))
+                await committer.store([outgoing(subject, Record(_envelope(), body)) for _ in range(size)])
+
+        began = time.perf_counter()
+        await asyncio.gather(*(write() for _ in range(at_once)))
+        return count / (time.perf_counter() - began)
+
+
+async def appends(server: NatsServer, writers: int, each: int) -> tuple[float, float, float]:
+    """Events/s, and p50 and p99 of an append in ms, with so many writers each to its own actor."""
+    async with connected(server) as broker:
+        log = JetStreamLog(broker)
+        times_ms: list[float] = []
+        body = msgspec.json.encode(Add(amount=1))
+
+        async def write(subject: str) -> None:
+            last = 0
+            for _ in range(each):
+                began = time.perf_counter()
+                last = await log.append(subject, [Record(_envelope(), body)], expected=last)
+                times_ms.append(1e3 * (time.perf_counter() - began))
+
+        names = [subjects.log(ActorRef(DOMAIN, "counter", new_id())) for _ in range(writers)]
+        began = time.perf_counter()
+        await asyncio.gather(*map(write, names))
+        took_s = time.perf_counter() - began
+    return writers * each / took_s, statistics.median(times_ms), statistics.quantiles(times_ms, n=100)[98]
+
+
+def _envelope() -> Envelope:
+    identity = new_id()
+    return Envelope(
+        id=identity,
+        type=tag(Add),
+        time=datetime.now(UTC),
+        correlation=identity,
+        principal="bench",
+        source=Domain.SYSTEM,
+        target=DOMAIN,
+    )
+
+
+def fresh(measure: Callable[[NatsServer], Awaitable[object]]) -> object:
+    with fresh_server() as server:
+
+        async def run() -> object:
+            return await measure(server)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(run())
+
+
+PARTS: dict[str, Callable[[NatsServer], Awaitable[object]]] = {
+    "worker": lambda server: worker(server, traced=False),
+    "traced": lambda server: worker(server, traced=True),
+    "pulling": pulling,
+    "alone": lambda server: appends(server, 1, ALONE_APPENDS),
+    "writers": lambda server: appends(server, WRITERS, WRITER_APPENDS),
+}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or PARTS:
+        print(name, fresh(PARTS[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
