@@ -32,6 +32,7 @@ lock:
     uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/dev.lock
     uv pip compile pyproject.toml -c requirements/dev.lock --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/runtime.lock
     uv pip compile requirements/model.in --no-deps --generate-hashes --no-header --no-annotate -o requirements/model.lock
+    uv pip compile requirements/bench.in --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements/bench.lock
 
 # The main job: a small company's question, answered by both domains, with its events and its trace
 [group('run')]

@@ -18,6 +18,7 @@ from runtime.errors import MalformedError
 
 RECHECK_S = 2.0  # without a notice; then the end of the subject is asked for, should one have been lost
 BUFFER_MAX = 1_000  # notices of one watch that nobody has taken; beyond that they are dropped and read from the log
+BUFFER_BYTES_MAX = 4 << 20  # of their bodies
 
 Read = Callable[[str, int], Awaitable[list[Stored]]]
 """All records of a subject above a sequence."""
@@ -39,6 +40,7 @@ class JetStreamWatch:
         self._unknown = from_now  # whether records between `_last` and the first notice are of no interest
         self._doubtful = not from_now
         self._notices: deque[Msg] = deque()
+        self._bytes = 0
         self._woken: asyncio.Future[None] | None = None
         self._subscription: Subscription | None = None
         broker.on_lost.add(self._doubt)
@@ -83,11 +85,21 @@ class JetStreamWatch:
             self._unknown = False
             self._last = sequence
             found.append(_stored(self._subject, sequence, msg))
+        self._forget()
         return found
 
+    def _forget(self) -> None:
+        self._notices.clear()
+        self._bytes = 0
+
     async def _reread(self) -> list[Stored]:
-        found = await self._read(self._subject, self._last)
-        self._doubtful = self._unknown = False
+        self._doubtful = False  # before: what is missed while we read is doubtful again
+        try:
+            found = await self._read(self._subject, self._last)
+        except BaseException:
+            self._doubtful = True
+            raise
+        self._unknown = False
         if found:
             self._last = found[-1].sequence
         return found
@@ -109,10 +121,11 @@ class JetStreamWatch:
         return int((msg.headers or {}).get("Nats-Sequence", 0))
 
     def _on_notice(self, msg: Msg) -> None:
-        if len(self._notices) < BUFFER_MAX:
+        self._bytes += len(msg.data)
+        if len(self._notices) < BUFFER_MAX and self._bytes <= BUFFER_BYTES_MAX:
             self._notices.append(msg)
         else:
-            self._notices.clear()
+            self._forget()
             self._doubtful = True
         self._wake()
 

@@ -4,14 +4,19 @@ python -m bench.kernel
 """
 
 import asyncio
+import atexit
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import uvloop
@@ -21,13 +26,14 @@ from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_pull import Puller
 from adapters.jetstream_queue import JetStreamQueue
-from adapters.jetstream_streams import durable, ensure_streams
+from adapters.jetstream_streams import Stream, durable, ensure_streams
 from adapters.otel import OtelTelemetry
 from adapters.span_store import JetStreamSpanStore
+from bench import results
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Domain
-from contracts.envelope import Envelope, Record
+from contracts.envelope import Envelope, Record, to_headers
 from contracts.ids import new_id
 from contracts.subjects import ActorRef
 from runtime.consumer import Consumer
@@ -44,7 +50,9 @@ PUBLISHERS = 512
 ALONE_APPENDS = 200
 WRITERS = 256
 WRITER_APPENDS = 40
+BATCH = 500
 DOMAIN = Domain.CEO
+T = TypeVar("T")
 PEER_LOCK = Path(__file__).parent.parent / "requirements" / "bench.lock"
 
 
@@ -165,21 +173,55 @@ async def pulling(server: NatsServer, count: int = MESSAGES) -> float:
     return count / took_s
 
 
-async def batches(server: NatsServer, size: int, at_once: int, count: int = MESSAGES) -> float:
-    """Events/s into the log in bare atomic batches of prepared messages."""
+async def batches(server: NatsServer, size: int = BATCH, count: int = MESSAGES) -> float:
+    """Events/s into the log in bare atomic batches of prepared messages, two under way."""
     async with connected(server) as broker:
         committer = Committer(broker)
         body = msgspec.json.encode(Add(amount=1))
-        numbers = iter(range(0, count, size))
+        subject = subjects.log(ActorRef(DOMAIN, "counter", "one"))
+        ready = [[outgoing(subject, Record(_envelope(), body)) for _ in range(size)] for _ in range(count // size)]
 
         async def write() -> None:
-            for _ in numbers:
-                subject = subjects.log(ActorRef(DOMAIN, "counter", new_id()))
-                await committer.store([outgoing(subject, Record(_envelope(), body)) for _ in range(size)])
+            while ready:
+                await committer.store(ready.pop())
 
         began = time.perf_counter()
-        await asyncio.gather(*(write() for _ in range(at_once)))
+        await asyncio.gather(write(), write())
         return count / (time.perf_counter() - began)
+
+
+async def peer(server: NatsServer, count: int = MESSAGES) -> float:
+    """Messages/s that FastStream consumes, doing nothing with them, of messages such as ours in a stream of its own."""
+    async with connected(server) as broker:
+        stream = Stream(name="PEER", subjects=["peer.>"], storage="file", max_bytes=1 << 30, num_replicas=1)
+        await broker.api("STREAM.CREATE.PEER", stream, dict)
+        body = msgspec.json.encode(Add(amount=1))
+        numbers = iter(range(count))
+
+        async def publish() -> None:
+            for number in numbers:
+                await broker.store(f"peer.{number % ACTORS}", body, to_headers(_envelope()))
+
+        await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
+        program = Path(__file__).with_name("peer_faststream.py")
+        url = server.url.replace("//", f"//{server.user}:{server.password}@")
+        arguments = [url, "PEER", "peer.>", str(count)]
+        process = await asyncio.create_subprocess_exec(
+            await asyncio.to_thread(_peer_python), "-P", program, *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        return float(out)
+
+
+@cache
+def _peer_python() -> Path:
+    """An interpreter with FastStream, which is locked but no part of the project."""
+    folder = Path(tempfile.mkdtemp(prefix="faststream-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    pip = f"{folder}/bin/pip install --quiet --disable-pip-version-check --require-hashes -r".split()
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603 - our own commands
+    subprocess.run([*pip, PEER_LOCK], check=True)  # noqa: S603
+    return folder / "bin" / "python"
 
 
 async def appends(server: NatsServer, writers: int, each: int) -> tuple[float, float, float]:
@@ -216,28 +258,36 @@ def _envelope() -> Envelope:
     )
 
 
-def fresh(measure: Callable[[NatsServer], Awaitable[object]]) -> object:
+def fresh(measure: Callable[[NatsServer], Awaitable[T]]) -> T:
+    """What is measured on a server of its own."""
     with fresh_server() as server:
 
-        async def run() -> object:
+        async def run() -> T:
             return await measure(server)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run())
 
 
-PARTS: dict[str, Callable[[NatsServer], Awaitable[object]]] = {
-    "worker": lambda server: worker(server, traced=False),
-    "traced": lambda server: worker(server, traced=True),
-    "pulling": pulling,
-    "alone": lambda server: appends(server, 1, ALONE_APPENDS),
-    "writers": lambda server: appends(server, WRITERS, WRITER_APPENDS),
-}
-
-
 def main() -> None:
-    for name in sys.argv[1:] or PARTS:
-        print(name, fresh(PARTS[name]), flush=True)
+    traced = fresh(lambda server: worker(server, traced=True))
+    plain = fresh(lambda server: worker(server, traced=False))
+    rows = [
+        ("one worker: inbox → decide → commit → acknowledge, spans and metrics on", *traced),
+        ("the same without spans and metrics", *plain),
+        ("our puller, taking and acknowledging only", fresh(pulling), None),
+        ("FastStream, JetStream pull, consuming only", fresh(peer), None),
+        (f"atomic batches of {BATCH}, nothing else", fresh(batches), None),
+    ]
+    text = "| what | messages/s | µs of Python a message |\n|---|---|---|\n"
+    text += "".join(f"| {what} | {rate:,.0f} | {'' if us is None else f'{us:.0f}'} |\n" for what, rate, us in rows)
+    alone = fresh(lambda server: appends(server, 1, ALONE_APPENDS))
+    many = fresh(lambda server: appends(server, WRITERS, WRITER_APPENDS))
+    text += "\n| appends, each writer to its own actor | events/s | p50 | p99 |\n|---|---|---|---|\n"
+    for what, (rate, p50, p99) in (("1 writer", alone), (f"{WRITERS} writers", many)):
+        text += f"| {what} | {rate:,.0f} | {p50:.2f} ms | {p99:.2f} ms |\n"
+    results.write("The kernel: messages and commits", "python -m bench.kernel", text)
+    print(text)
 
 
 if __name__ == "__main__":

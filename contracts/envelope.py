@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -155,5 +156,6 @@ def from_headers(headers: Mapping[str, str]) -> Envelope:
         raise ValueError(f"unknown domain or clearance {error}") from None
 
 
+@lru_cache(maxsize=8)  # sealed, sent and shown: the same moment three times in a row
 def _text(moment: datetime) -> str:
     return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")

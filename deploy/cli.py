@@ -29,6 +29,7 @@ COMMANDS = {
     "token": "token:token",
     "user": "user:user",
     "dlq": "dlq:dlq",
+    "timers": "timers:timers",
     "publisher": "publisher:publisher",
     "doctor": "doctor:doctor",
     "run": "run:run",

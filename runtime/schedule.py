@@ -120,9 +120,9 @@ def _parsed(expression: str) -> _Times:
         raise ValueError(f"cron {expression[:CRON_CHARS_MAX]!r}: must be six fields in {CRON_CHARS_MAX} characters")
     if not re.fullmatch(r"[0-9]{1,2}", fields[0]):
         raise ValueError(f"cron second {fields[0]!r}: must be one number; Every is for more often than once a minute")
-    numbers = [_numbers(text, field) for text, field in zip(fields, _FIELDS, strict=True)]
+    seconds, minutes, hours, days, months, weekdays = map(_numbers, fields, _FIELDS)
     free = any(re.search(r"(^|,)[*?](/0*1)?(,|$)", fields[one]) for one in (3, 5))
-    times = _Times(*numbers, day_free=free)
+    times = _Times(seconds, minutes, hours, days, months, weekdays, free)
     if _next(times, datetime.now(UTC)) is None:
         raise ValueError(f"cron {expression!r}: has no moment in the next {CRON_YEARS_MAX} years")
     return times

@@ -100,6 +100,22 @@ def test_notices_that_were_dropped_are_read_from_the_log(nats_server: NatsServer
     asyncio.run(on_server(nats_server, scenario))
 
 
+def test_large_records_that_nobody_takes_are_not_kept(nats_server: NatsServer) -> None:
+    async def scenario(world: World) -> None:
+        subject = subjects.log(actor())
+        watch = await world.log.watch(subject, after=0, from_now=True)
+        assert isinstance(watch, jetstream_watch.JetStreamWatch)
+        last = 0
+        for _ in range(8):
+            last = await world.log.append(subject, [record(b"x" * 1_000_000)], expected=last)
+        held = sum(len(msg.data) for msg in watch._notices)
+        assert held <= jetstream_watch.BUFFER_BYTES_MAX
+        assert await take(watch, 8) == await world.log.read(subject)
+        await watch.close()
+
+    asyncio.run(on_server(nats_server, scenario))
+
+
 def test_a_watch_outlives_the_brokers_death(own_server: NatsServer) -> None:
     async def other(subject: str, expected: int) -> int:
         broker = await _connected(own_server)

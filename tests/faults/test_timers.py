@@ -1,0 +1,162 @@
+"""Timers on the real broker across kill -9, and while the inbox is full."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.jetstream import Broker, connect
+from adapters.jetstream_pull import Puller
+from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_streams import ensure_streams
+from adapters.jetstream_timers import JetStreamTimers
+from contracts import subjects
+from contracts.domains import Domain
+from contracts.envelope import Record, from_headers
+from runtime.errors import UnavailableError
+from runtime.ports import Delivery
+from runtime.schedule import Every
+from tests.contract.records import actor, record
+from tests.servers import NatsServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    one = NatsServer(tmp_path)
+    one.start()
+    yield one
+    one.stop()
+
+
+def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            broker = await connect(server.url, user=server.user, password=server.password)
+            try:
+                await ensure_streams(broker)
+                await scenario(broker)
+            finally:
+                await broker.stop()
+
+    asyncio.run(main())
+
+
+class Inbox:
+    """What arrives in an inbox. An acknowledgement may be lost with the broker: what was seen before is passed over."""
+
+    def __init__(self, deliveries: AsyncGenerator[Delivery, None]) -> None:
+        self._deliveries = deliveries
+        self._seen: set[int] = set()
+
+    async def next(self) -> str:
+        """The id of the next message, which is acknowledged."""
+        while True:
+            delivery = await anext(self._deliveries)
+            await delivery.ack()
+            if delivery.sequence not in self._seen:
+                self._seen.add(delivery.sequence)
+                return from_headers(delivery.headers).id
+
+
+@asynccontextmanager
+async def inbox(broker: Broker) -> AsyncIterator[Inbox]:
+    async with aclosing(JetStreamQueue(broker).consume(Domain.SOPHIA, "inbox")) as deliveries:
+        yield Inbox(deliveries)
+
+
+def soon(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+async def killed_and_back(server: NatsServer, broker: Broker) -> None:
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    await broker.wait_connected()
+
+
+@pytest.mark.parametrize("away_s", [0.0, 2.5])
+def test_a_two_second_timer_fires_once_over_kill_9(server: NatsServer, away_s: float) -> None:
+    """Whether its moment comes while the broker is away or later."""
+
+    async def scenario(broker: Broker) -> None:
+        timers, sent, last = JetStreamTimers(broker), record(), record()
+        due = soon(2)
+        await timers.set(actor(), "two", sent, due)
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(away_s)  # It is time itself that passes, for a broker that is not there.
+        await asyncio.to_thread(server.start)
+        await broker.wait_connected()
+        async with inbox(broker) as arriving:
+            assert await arriving.next() == sent.envelope.id
+            assert datetime.now(UTC) >= due
+            await killed_and_back(server, broker)  # what has fired, was handled and is gone from the inbox stays so
+            await timers.set(actor(), "last", last, soon(2))
+            assert await arriving.next() == last.envelope.id
+
+    with_broker(server, scenario)
+
+
+def test_a_recurring_timer_goes_on_after_kill_9_and_no_firing_comes_twice(server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        timers = JetStreamTimers(broker)
+        await timers.set(actor(), "tick", record(), Every(1))
+        async with inbox(broker) as arriving:
+            fired = [await arriving.next() for _ in range(2)]
+            for _ in range(2):
+                await killed_and_back(server, broker)
+                fired += [await arriving.next() for _ in range(2)]
+        assert len(set(fired)) == len(fired)
+
+    with_broker(server, scenario)
+
+
+def test_what_fires_while_the_inbox_is_full_comes_when_there_is_room(server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        queue, timers, sent = JetStreamQueue(broker), JetStreamTimers(broker), record()
+        await timers.set(actor(), "x", sent, soon(1))
+        stream = subjects.in_stream(Domain.SOPHIA)
+        config = (await broker.api(f"STREAM.INFO.{stream}", {}, dict))["config"]
+        await broker.api(f"STREAM.UPDATE.{stream}", {**config, "max_msgs": 2}, dict)
+        held = [record(), record()]
+        for one in held:
+            await queue.publish(subjects.inbox(actor()), one)
+        with pytest.raises(UnavailableError):
+            await queue.publish(subjects.inbox(actor()), record())
+        await _until_due(broker)
+        await broker.api(f"STREAM.UPDATE.{stream}", config, dict)
+        async with inbox(broker) as arriving:
+            assert [await arriving.next() for _ in range(3)] == [*(one.envelope.id for one in held), sent.envelope.id]
+
+    with_broker(server, scenario)
+
+
+async def _until_due(broker: Broker) -> None:
+    """Return when the timer stream holds what has fired, and the inbox has not."""
+    stream = subjects.timer_stream(Domain.SOPHIA)
+    config = {"name": "watch", "ack_policy": "none", "filter_subject": f"sophia.{subjects.DUE}.>"}
+    await broker.api(f"CONSUMER.CREATE.{stream}.watch", {"stream_name": stream, "config": config}, dict)
+    puller = Puller(broker, stream, "watch", buffer_max=1)
+    await puller.open()
+    await puller.take(1)
+    await puller.close()
+
+
+def test_a_timer_that_was_set_before_a_failed_confirmation_is_no_second_one(server: NatsServer) -> None:
+    """A rerun sets it again: it fires once, with the id of the record."""
+
+    async def scenario(broker: Broker) -> None:
+        timers, ref, sent, mark = JetStreamTimers(broker), actor(), record(), record()
+        for _ in range(3):
+            await timers.set(ref, "x", Record(sent.envelope, sent.body), soon(1))
+            await killed_and_back(server, broker)
+        await timers.set(ref, "mark", mark, soon(2))
+        async with inbox(broker) as arriving:
+            fired = [await arriving.next()]
+            while fired[-1] != mark.envelope.id:
+                fired.append(await arriving.next())
+        assert set(fired) == {sent.envelope.id, mark.envelope.id}
+
+    with_broker(server, scenario)
