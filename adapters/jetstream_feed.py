@@ -64,10 +64,17 @@ class JetStreamDelivery:
 
 class _Delivered(Struct):
     stream_seq: int = 0
+    consumer_seq: int = 0  # how many since the last reset
+
+
+class _Group(Struct):
+    pinned_client_id: str = ""
 
 
 class _ConsumerInfo(Struct):
     delivered: _Delivered
+    num_pending: int = 0
+    priority_groups: tuple[_Group, ...] = ()
 
 
 class _Nothing(Struct):
@@ -84,6 +91,8 @@ class JetStreamFeed:
         self._pending_max = pending_max
         self._pin = ""
         self._handed_out = 0
+        self._taken = 0  # since the last reset
+        self._resetting = False
         self._puller: Puller | None = None
         self._wait_s = REOPEN_S_MIN
 
@@ -104,6 +113,7 @@ class JetStreamFeed:
         self._wait_s = REOPEN_S_MIN
         delivery = JetStreamDelivery(self._broker, msg, self._handed_out)
         self._pin = delivery.pin
+        self._taken += 1
         return delivery
 
     async def reset(self) -> None:
@@ -111,6 +121,12 @@ class JetStreamFeed:
         await self._close()
         await self._restart()
         await self._open(self._pending_max)
+
+    async def caught_up(self) -> bool:
+        """Nothing was handed out to others, all that was handed out has arrived, and nothing is left to be."""
+        info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
+        ours = all(group.pinned_client_id == self._pin for group in info.priority_groups)
+        return ours and not self._resetting and not info.num_pending and info.delivered.consumer_seq <= self._taken
 
     async def close(self) -> None:
         await self._close()
@@ -125,12 +141,14 @@ class JetStreamFeed:
 
     async def _restart(self) -> None:
         """Have the server begin again behind what is ended; remember up to where it had handed out."""
+        self._resetting = True  # until it is known to have been done
         try:
             info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
             self._handed_out = max(self._handed_out, info.delivered.stream_seq)
             await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
         except RefusedError as error:
             raise UnavailableError("broker", f"{self._consumer}: {error}") from None
+        self._resetting, self._taken = False, 0
 
     async def _reopen(self) -> Puller:
         """After a loss: ask for one message. What was handed out before the loss comes again."""

@@ -144,6 +144,10 @@ class Durable:
         """Messages of the share that are not ended."""
         return sum(self._matches(one) for one in self.stream.messages[self._floor :] if one.sequence not in self._ended)
 
+    def is_taken(self) -> bool:
+        """Whether nothing is left that was never handed out since the last restart."""
+        return not any(self._matches(one) for one in self.stream.messages[self._position :])
+
     def _advance(self) -> None:
         while self._floor < self._position and (
             self._floor + 1 in self._ended or not self._matches(self.stream.messages[self._floor])
@@ -320,6 +324,9 @@ class MemoryFeed:
         if self._durable.holder is not self:
             raise UnavailableError("broker", "the pin is lost")
         self._durable.restart()
+
+    async def caught_up(self) -> bool:
+        return self._durable.holder in (self, None) and self._durable.is_taken()
 
     async def close(self) -> None:
         if self._durable.holder is self:

@@ -28,6 +28,7 @@ Handle = Callable[[Delivery], Awaitable[None]]
 Abandon = Callable[[Delivery, str], Awaitable[None]]
 Mailbox = tuple[str, ...]
 YIELD_EVERY = 16  # deliveries; what waits in a buffer must not keep the rest of the process from running
+CATCH_UP_LOOKS_MAX = 8  # at whether a share's backlog was taken; then a message of our own goes behind it in the broker
 WAITING_TOLD_S = 5.0  # between two warnings that deliveries wait for something that is down
 
 
@@ -46,6 +47,8 @@ class _Share:
         self.feed = feed
         self.hold: asyncio.Task[None] | None = None
         self.leaving: asyncio.Task[None] | None = None
+        self.caught_up = False  # all that was stored before is known to be in the mailboxes, or handled
+        self.doubts = 0
         self.mailboxes: dict[Mailbox, deque[Delivery]] = {}
         self.drains: set[asyncio.Task[None]] = set()
         self.held: dict[int, Delivery] = {}
@@ -76,6 +79,8 @@ class Consumer:
         self._waiting: set[int] = set()
         self._told_waiting = -WAITING_TOLD_S
         self._reporter: asyncio.Task[None] | None = None
+        self.on_hold: Callable[[], None] = self.doubt
+        """Called when a share was gained: until then others may have done what its deliveries lead to."""
 
     async def start(self) -> None:
         self._reporter = asyncio.create_task(self._report(), name=f"report {self._place.name}")
@@ -125,13 +130,34 @@ class Consumer:
         await state.feed.close()
         del self._shares[share]
 
-    def offer(self, share: int, delivery: Delivery) -> bool:
-        """Put a delivery of our own behind what is in its mailbox; whether the share is held here."""
+    async def offer(self, share: int, delivery: Delivery) -> bool:
+        """Put a delivery of our own behind all that was stored before it; False if the share, or that, is not in hand here."""
         state = self._shares.get(share)
-        if state is None or state.leaving is not None:
+        if state is None or not (state.caught_up or await self._catch_up(state)) or state.leaving is not None:
             return False
         self._put(state, delivery)
         return True
+
+    def doubt(self, share: int | None = None) -> None:
+        """Something may have been stored for the share (None: for any) that was not handed out yet."""
+        for number, state in self._shares.items():
+            if share in (None, number):
+                state.caught_up = False
+                state.doubts += 1
+
+    async def _catch_up(self, state: _Share) -> bool:
+        """Wait until all that is stored for the share by now was taken; False if that takes too long or cannot be known."""
+        for looks in range(CATCH_UP_LOOKS_MAX):
+            doubts = state.doubts
+            try:
+                caught_up = await state.feed.caught_up()
+            except UnavailableError:
+                return False
+            if caught_up and doubts == state.doubts:
+                state.caught_up = True
+                return True
+            await asyncio.sleep(self._pause_s(looks))
+        return False
 
     async def _hold(self, share: int, state: _Share) -> None:
         """Take what the broker hands out; after every new pin from the place where nothing is missing."""
@@ -142,12 +168,14 @@ class Consumer:
                 delivery = await state.feed.take()
                 if delivery.pin != pin:
                     self._forget(state)
+                    self.on_hold()
                     await state.feed.reset()
                     pin = delivery.pin
                     continue
             except UnavailableError as error:
                 _logger.info("share %d of the %s of %s: %s", share, self._place.name, self._place.domain.value, error)
                 pin = ""
+                self.doubt(share)
                 continue
             known = delivery.sequence in state.held
             state.held[delivery.sequence] = delivery  # Of one that is known the first is worked on, the last is ended.

@@ -95,6 +95,10 @@ class Feed(Protocol):
         """
         ...
 
+    async def caught_up(self) -> bool:
+        """Whether all of the share that was stored before this call was taken. Raises UnavailableError."""
+        ...
+
     async def close(self) -> None:
         """Let go of the share. Never raises."""
         ...

@@ -60,6 +60,7 @@ class Worker:
             limits,
             outside.telemetry,
         )
+        self.reactions.on_hold = self.inbox.doubt
         self._held: dict[int, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -141,14 +142,22 @@ class Worker:
         await self._membership.let_go(share)
 
     async def _near(self, subject: str, record: Record) -> bool:
-        """Hand a message to its actor if this worker holds it, and wait until its log has what it led to."""
+        """Send a message to an actor of this domain; False: it is for another domain, or for a reaction.
+
+        If this worker holds the actor the message is handed to it directly, and its log has what it led to when this returns. It
+        never overtakes what the same sender sent before, which may have gone through the inbox.
+        """
         actor = subjects.parse(subject).actor
         if actor.domain != self._domain or record.envelope.type in KERNEL_MESSAGES:
             return False
-        delivery = NearDelivery(subject, record, self._outside.queue.bury)
-        if not self.inbox.offer(subjects.share(actor), delivery):
-            return False
-        await delivery.done
+        delivery, share = NearDelivery(subject, record, self._outside.queue.bury), subjects.share(actor)
+        if await self.inbox.offer(share, delivery):
+            await delivery.done
+            return True
+        try:
+            await self._outside.queue.publish(subject, record)
+        finally:
+            self.inbox.doubt(share)
         return True
 
 

@@ -172,6 +172,24 @@ def test_a_share_has_one_holder(run: Run) -> None:
     run(scenario)
 
 
+def test_who_has_taken_all_that_was_stored_has_caught_up(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        async with holding(world) as holder:
+            assert await holder.feed.caught_up()
+            await send(world, 2)
+            assert not await holder.feed.caught_up()
+            await holder.next()
+            assert not await holder.feed.caught_up()
+            await holder.next()
+            assert await holder.feed.caught_up()
+            async with holding(world) as other:
+                await other.many(2)
+                assert await other.feed.caught_up()
+                assert not await holder.feed.caught_up()
+
+    run(scenario)
+
+
 def test_what_an_old_holder_ends_late_is_ended(run: Run) -> None:
     async def scenario(world: World) -> None:
         await send(world, 2)

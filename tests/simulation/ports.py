@@ -14,7 +14,8 @@ from contracts.kernel import DeadLetter
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from runtime.errors import UnavailableError
-from runtime.ports import Handler, QueueName, Watch, When
+from runtime.ports import Handler, QueueName, Timer, Watch
+from runtime.schedule import When
 from tests.simulation.client import Connection, Sky
 from tests.simulation.loop import Process
 from tests.simulation.server import PIN_LAPSE_S, Message, Server, Share, stored
@@ -150,9 +151,7 @@ class SimFeed:
 
     async def caught_up(self) -> bool:
         known = self._generation, self._taken
-        is_taken = await self._connection.call(
-            f"look at {self._share.name}", lambda: self._share.is_taken(*known)
-        )
+        is_taken = await self._connection.call(f"look at {self._share.name}", lambda: self._share.is_taken(*known))
         return is_taken and known == (self._generation, self._taken)
 
     async def close(self) -> None:
@@ -303,6 +302,9 @@ class SimTimers:
 
     async def cancel(self, target: ActorRef, name: str) -> None:
         await self._connection.call(f"no timer {name}", lambda: self._server.cancel_timer(target, name))
+
+    async def list(self, domain: Domain, *, limit: int = 1_000) -> list[Timer]:
+        raise NotImplementedError(f"nobody in the simulation asks for {limit} timers of {domain.value}")
 
 
 class SimSnapshots:

@@ -16,6 +16,7 @@ from contracts.subjects import ActorRef
 from deploy.clock import now
 from runtime.consumer import WAITING_TOLD_S, Consumer, Place, actor_of
 from runtime.errors import UnavailableError
+from runtime.near import NearDelivery
 from runtime.ports import Delivery
 from runtime.telemetry import NoTelemetry
 from tests.kernel_world import LIMITS, Note
@@ -23,7 +24,7 @@ from tests.kernel_world import LIMITS, Note
 WAITING = 20
 
 
-async def _publish(queue: MemoryQueue, name: str) -> None:
+def _record(target: Domain) -> Record:
     identity = new_id()
     envelope = Envelope(
         id=identity,
@@ -32,11 +33,15 @@ async def _publish(queue: MemoryQueue, name: str) -> None:
         correlation=identity,
         principal="ann",
         source=Domain.SYSTEM,
-        target=Domain.CEO,
+        target=target,
         clearance=Clearance.RESTRICTED,
     )
+    return Record(envelope, msgspec.json.encode(Note(text="x")))
+
+
+async def _publish(queue: MemoryQueue, name: str) -> None:
     actor = ActorRef(Domain.CEO, "counter", name)
-    await queue.publish(subjects.inbox(actor), Record(envelope, msgspec.json.encode(Note(text="x"))))
+    await queue.publish(subjects.inbox(actor), _record(actor.domain))
 
 
 async def _nobody(_delivery: Delivery, _reason: str) -> None: ...
@@ -113,5 +118,32 @@ def test_letting_go_is_finished_though_who_asked_first_was_cancelled() -> None:
         assert ended.is_set()
         assert not consumer.holds(share)
         await consumer.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
+    """A sender whose share was just taken over may have sent through the inbox before."""
+
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        handled: list[int] = []
+
+        async def handle(delivery: Delivery) -> None:
+            handled.append(delivery.sequence)
+
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        actor = ActorRef(Domain.CEO, "counter", "c1")
+        await _publish(queue, "c1")
+        consumer.acquire(subjects.share(actor))
+        near = NearDelivery(subjects.inbox(actor), _record(Domain.CEO), queue.bury)
+        assert await consumer.offer(subjects.share(actor), near)
+        await near.done
+        assert handled == [1, near.sequence]
+        consumer.doubt()
+        assert await consumer.offer(subjects.share(actor), NearDelivery(near.subject, near.record, queue.bury))
+        await consumer.stop()
+        assert not await consumer.offer(subjects.share(actor), near)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
