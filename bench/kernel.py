@@ -26,7 +26,9 @@ from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_pull import Puller
 from adapters.jetstream_queue import JetStreamQueue
-from adapters.jetstream_streams import Stream, durable, ensure_streams
+from adapters.jetstream_rpc import NatsRpc
+from adapters.jetstream_streams import Consumer, CreateConsumer, Stream, ensure_consumers, ensure_streams
+from adapters.jetstream_timers import JetStreamTimers
 from adapters.otel import OtelTelemetry
 from adapters.span_store import JetStreamSpanStore
 from bench import results
@@ -36,12 +38,10 @@ from contracts.domains import Domain
 from contracts.envelope import Envelope, Record, to_headers
 from contracts.ids import new_id
 from contracts.subjects import ActorRef
-from runtime.consumer import Consumer
-from runtime.host import Host
 from runtime.limits import Limits
-from runtime.ports import Delivery
 from runtime.telemetry import NoTelemetry, Telemetry
-from tests.kernel_world import Add, counter
+from runtime.worker import Worker
+from tests.kernel_world import Add, World, counter
 from tests.servers import NatsServer
 
 MESSAGES = 30_000
@@ -91,43 +91,33 @@ async def fill(broker: Broker, count: int) -> None:
     await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
 
 
-async def consume(broker: Broker, telemetry: Telemetry, handle: Callable[[Delivery], Awaitable[None]]) -> Consumer:
-    """A started consumer of the whole inbox: the one place that knows how a worker gets its messages."""
-
-    async def abandon(delivery: Delivery, reason: str) -> None:
-        raise AssertionError(f"{delivery.subject}: {reason}")
-
-    consumer = Consumer(JetStreamQueue(broker), (DOMAIN, "inbox"), handle, abandon, Limits(), telemetry)
-    await consumer.start()
-    return consumer
-
-
-class Timed:
-    """Counts what a handler ended; `done` once all have come. The clock starts with the first."""
-
-    def __init__(self, handle: Callable[[Delivery], Awaitable[None]], count: int) -> None:
-        self._handle = handle
-        self._left = count
-        self.done = asyncio.Event()
-
-    async def __call__(self, delivery: Delivery) -> None:
-        await self._handle(delivery)
-        self._left -= 1
-        if not self._left:
-            self.done.set()
+def a_worker(broker: Broker, telemetry: Telemetry) -> Worker:
+    """One that holds the whole domain, with nothing outside but the broker."""
+    queue = JetStreamQueue(broker)
+    outside = msgspec.structs.replace(
+        World(counter).outside,
+        log=JetStreamLog(broker),
+        queue=queue,
+        timers=JetStreamTimers(broker),
+        telemetry=telemetry,
+        limits=Limits(),
+    )
+    return Worker(DOMAIN, [counter], outside, NatsRpc(broker), new_id())
 
 
-class _Consumer(msgspec.Struct):
-    num_pending: int
-    num_ack_pending: int
+class _State(msgspec.Struct):
+    messages: int
+
+
+class _Info(msgspec.Struct):
+    state: _State
 
 
 async def acknowledged(broker: Broker) -> None:
-    """Return once the server has every acknowledgement."""
-    stream, consumer = durable(DOMAIN, "inbox")
+    """Return once the server has every acknowledgement: then the inbox is empty."""
     while True:
-        info = await broker.api(f"CONSUMER.INFO.{stream}.{consumer.name}", {}, _Consumer)
-        if info.num_pending + info.num_ack_pending == 0:
+        info = await broker.api(f"STREAM.INFO.{subjects.in_stream(DOMAIN)}", {}, _Info)
+        if info.state.messages == 0:
             return
         await asyncio.sleep(0.01)
 
@@ -135,19 +125,18 @@ async def acknowledged(broker: Broker) -> None:
 async def worker(server: NatsServer, *, traced: bool, count: int = MESSAGES) -> tuple[float, float]:
     """Messages/s through one worker, and the processor's µs a message in this process."""
     async with connected(server) as broker:
+        await ensure_consumers(broker, DOMAIN, Limits())
         await fill(broker, count)
         telemetry: Telemetry = NoTelemetry()
         if traced:
             telemetry = OtelTelemetry("ceo", store=JetStreamSpanStore(broker))
             await telemetry.start()
-        host = Host([counter], JetStreamLog(broker), lambda: datetime.now(UTC), Limits(), telemetry)
-        timed = Timed(host.handle, count)
+        one = a_worker(broker, telemetry)
         began, used = time.perf_counter(), time.process_time()
-        consumer = await consume(broker, telemetry, timed)
-        await timed.done.wait()
+        await one.start()
         await acknowledged(broker)
         took_s, used_s = time.perf_counter() - began, time.process_time() - used
-        await consumer.stop()
+        await one.stop()
         if isinstance(telemetry, OtelTelemetry):
             await telemetry.stop()
         assert await JetStreamLog(broker).last(DOMAIN) == count
@@ -158,8 +147,12 @@ async def pulling(server: NatsServer, count: int = MESSAGES) -> float:
     """Messages/s that our puller takes and acknowledges, doing nothing with them."""
     async with connected(server) as broker:
         await fill(broker, count)
-        stream, consumer = durable(DOMAIN, "inbox")
-        puller = Puller(broker, stream, consumer.name, buffer_max=512)
+        stream = subjects.in_stream(DOMAIN)
+        every = Consumer(
+            name="bench", durable_name="bench", filter_subjects=[f"{DOMAIN.value}.>"], ack_policy="explicit"
+        )
+        await broker.api(f"CONSUMER.CREATE.{stream}.bench", CreateConsumer(stream, every), dict)
+        puller = Puller(broker, stream, "bench", buffer_max=512)
         began = time.perf_counter()
         await puller.open()
         left = count

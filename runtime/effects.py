@@ -21,8 +21,8 @@ from contracts.model import Prompt, Reply
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from runtime.errors import OpenCircuitError
-from runtime.schedule import When
 from runtime.run import Run, encoded, raw
+from runtime.schedule import When
 from runtime.telemetry import MODEL_TOKENS_TOTAL, SPAN_EFFECT
 
 T = TypeVar("T")

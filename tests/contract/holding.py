@@ -10,6 +10,8 @@ from runtime.ports import Delivery, Feed, Queue, QueueName
 from tests.contract.records import actor
 
 ONE = actor("the-one")
+NEIGHBOUR = next(one for one in map(actor, map(str, range(1_000))) if subjects.share(one) == subjects.share(ONE))
+"""Another actor of the same partition."""
 
 
 class Holder:

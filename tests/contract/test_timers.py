@@ -1,8 +1,7 @@
 """Timers: one suite for every adapter. What fires is awaited in the inbox."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,6 +14,7 @@ from runtime.errors import OutcomeError
 from runtime.ports import Delivery
 from runtime.schedule import Cron, Every, When
 from tests.contract.conftest import Run, World
+from tests.contract.holding import NEIGHBOUR, ONE, Holder, holding
 from tests.contract.records import actor, record
 
 FAR = timedelta(days=300)
@@ -25,22 +25,22 @@ def soon(seconds: float = 1.0) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def inbox(world: World) -> aclosing[AsyncGenerator[Delivery, None]]:
-    return aclosing(world.queue.consume(Domain.SOPHIA, "inbox"))
+def inbox(world: World) -> AbstractAsyncContextManager[Holder]:
+    return holding(world.queue)
 
 
-async def ended(deliveries: AsyncGenerator[Delivery, None]) -> Delivery:
-    delivery = await anext(deliveries)
+async def ended(holder: Holder) -> Delivery:
+    delivery = await holder.next()
     await delivery.ack()
     return delivery
 
 
 def test_a_timer_fires_once_as_it_was_set_and_never_early(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref, sent, due = actor(), record(b'{"n":1}'), soon()
+        ref, sent, due = ONE, record(b'{"n":1}'), soon()
         await world.timers.set(ref, "once", sent, due)
-        async with inbox(world) as deliveries:
-            fired = await ended(deliveries)
+        async with inbox(world) as holder:
+            fired = await ended(holder)
             assert datetime.now(UTC) >= due - timedelta(seconds=MARGIN_S)
             assert fired.subject == subjects.inbox(ref)
             assert from_headers(fired.headers) == sent.envelope
@@ -48,16 +48,16 @@ def test_a_timer_fires_once_as_it_was_set_and_never_early(run: Run) -> None:
             assert not [name for name in fired.headers if name.startswith("Nats-") and name != "Nats-Msg-Id"]
             assert await world.timers.list(Domain.SOPHIA) == []
             await world.timers.set(ref, "after", last := record(), soon())
-            assert from_headers((await ended(deliveries)).headers) == last.envelope
+            assert from_headers((await ended(holder)).headers) == last.envelope
 
     run(scenario)
 
 
 def test_a_moment_in_the_past_fires_at_once(run: Run) -> None:
     async def scenario(world: World) -> None:
-        await world.timers.set(actor(), "late", record(), soon(-86_400))
-        async with inbox(world) as deliveries, asyncio.timeout(5):
-            await ended(deliveries)
+        await world.timers.set(ONE, "late", record(), soon(-86_400))
+        async with inbox(world) as holder, asyncio.timeout(5):
+            await ended(holder)
 
     run(scenario)
 
@@ -66,16 +66,16 @@ def test_timers_fire_in_the_order_of_their_moments(run: Run) -> None:
     async def scenario(world: World) -> None:
         sent = [record() for _ in range(3)]
         for number in (2, 0, 1):
-            await world.timers.set(actor(), f"t{number}", sent[number], soon(0.5 + 1.0 * number))
-        async with inbox(world) as deliveries:
-            assert [from_headers((await ended(deliveries)).headers) for _ in sent] == [one.envelope for one in sent]
+            await world.timers.set(ONE, f"t{number}", sent[number], soon(0.5 + 1.0 * number))
+        async with inbox(world) as holder:
+            assert [from_headers((await ended(holder)).headers) for _ in sent] == [one.envelope for one in sent]
 
     run(scenario)
 
 
 def test_the_same_name_replaces_and_a_cancelled_one_is_silent(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref, other = actor(), actor()
+        ref, other = ONE, NEIGHBOUR
         first, second, mark = record(), record(), record()
         await world.timers.set(ref, "x", first, soon(0.8))
         await world.timers.set(ref, "x", second, soon(1.2))
@@ -84,8 +84,8 @@ def test_the_same_name_replaces_and_a_cancelled_one_is_silent(run: Run) -> None:
         await world.timers.cancel(ref, "y")
         await world.timers.cancel(ref, "never-set")
         await world.timers.set(other, "y", mark, soon(2))  # of another actor: the same name is another timer
-        async with inbox(world) as deliveries:
-            fired = [from_headers((await ended(deliveries)).headers) for _ in range(2)]
+        async with inbox(world) as holder:
+            fired = [from_headers((await ended(holder)).headers) for _ in range(2)]
         assert fired == [second.envelope, mark.envelope]
 
     run(scenario)
@@ -93,25 +93,25 @@ def test_the_same_name_replaces_and_a_cancelled_one_is_silent(run: Run) -> None:
 
 def test_a_timer_may_be_set_again_after_it_fired_and_after_it_was_cancelled(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref = actor()
-        async with inbox(world) as deliveries:
+        ref = ONE
+        async with inbox(world) as holder:
             for _ in range(2):
                 await world.timers.set(ref, "x", one := record(), soon(0.3))
-                assert from_headers((await ended(deliveries)).headers) == one.envelope
+                assert from_headers((await ended(holder)).headers) == one.envelope
             await world.timers.set(ref, "x", again := record(), soon(60))
             await world.timers.cancel(ref, "x")
             await world.timers.set(ref, "x", again, soon(0.3))
-            assert from_headers((await ended(deliveries)).headers) == again.envelope
+            assert from_headers((await ended(holder)).headers) == again.envelope
 
     run(scenario)
 
 
 def test_each_firing_of_a_recurring_timer_has_an_id_of_its_own(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref, sent = actor(), record()
+        ref, sent = ONE, record()
         await world.timers.set(ref, "tick", sent, Every(1))
-        async with inbox(world) as deliveries:
-            fired = [await ended(deliveries) for _ in range(3)]
+        async with inbox(world) as holder:
+            fired = [await ended(holder) for _ in range(3)]
             await world.timers.cancel(ref, "tick")
         envelopes = [from_headers(one.headers) for one in fired]
         assert len({one.id for one in envelopes} | {sent.envelope.id}) == 4
@@ -123,12 +123,12 @@ def test_each_firing_of_a_recurring_timer_has_an_id_of_its_own(run: Run) -> None
 
 def test_a_firing_that_is_handed_out_again_keeps_its_id(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref = actor()
+        ref = ONE
         await world.timers.set(ref, "tick", record(), Every(1))
-        async with inbox(world) as deliveries:
+        async with inbox(world) as holder:
             seen: dict[int, str] = {}
             while True:  # nothing is acknowledged: the first comes again
-                one = await anext(deliveries)
+                one = await holder.next()
                 if one.sequence in seen:
                     break
                 seen[one.sequence] = from_headers(one.headers).id
@@ -164,9 +164,9 @@ def test_a_name_that_is_no_token_and_a_moment_too_far_are_refused(run: Run) -> N
     async def scenario(world: World) -> None:
         for name, when in (("*", soon()), ("a.b", soon()), ("x", soon(1e9)), ("x", datetime.now())):  # noqa: DTZ005
             with pytest.raises(OutcomeError):
-                await world.timers.set(actor(), name, record(), when)
+                await world.timers.set(ONE, name, record(), when)
         with pytest.raises(OutcomeError):
-            await world.timers.cancel(actor(), "*")
+            await world.timers.cancel(ONE, "*")
         assert await world.timers.list(Domain.SOPHIA) == []
 
     run(scenario)
@@ -174,7 +174,7 @@ def test_a_name_that_is_no_token_and_a_moment_too_far_are_refused(run: Run) -> N
 
 def test_an_actor_may_have_a_thousand_timers(run: Run) -> None:
     async def scenario(world: World) -> None:
-        ref, when = actor(), soon(3_600)
+        ref, when = ONE, soon(3_600)
 
         async def set_(name: str, target: subjects.ActorRef = ref, sent: Record | None = None) -> None:
             await world.timers.set(target, name, sent or record(), when)
@@ -184,7 +184,7 @@ def test_an_actor_may_have_a_thousand_timers(run: Run) -> None:
         with pytest.raises(OutcomeError, match="1000"):
             await set_("one-more")
         await set_("t7")  # replacing is no more
-        await set_("one-more", actor())
+        await set_("one-more", ONE)
         await world.timers.cancel(ref, "t7")
         await set_("one-more")
         assert len(await world.timers.list(Domain.SOPHIA, limit=2_000)) == 1_001

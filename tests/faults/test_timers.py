@@ -1,8 +1,8 @@
 """Timers on the real broker across kill -9, and while the inbox is full."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,15 +11,16 @@ import pytest
 from adapters.jetstream import Broker, connect
 from adapters.jetstream_pull import Puller
 from adapters.jetstream_queue import JetStreamQueue
-from adapters.jetstream_streams import ensure_streams
+from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from adapters.jetstream_timers import JetStreamTimers
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, from_headers
 from runtime.errors import UnavailableError
-from runtime.ports import Delivery
+from runtime.limits import Limits
 from runtime.schedule import Every
-from tests.contract.records import actor, record
+from tests.contract.holding import ONE, Holder, holding
+from tests.contract.records import record
 from tests.servers import NatsServer
 
 
@@ -37,6 +38,7 @@ def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]
             broker = await connect(server.url, user=server.user, password=server.password)
             try:
                 await ensure_streams(broker)
+                await ensure_consumers(broker, Domain.SOPHIA, Limits())
                 await scenario(broker)
             finally:
                 await broker.stop()
@@ -47,14 +49,14 @@ def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]
 class Inbox:
     """What arrives in an inbox. An acknowledgement may be lost with the broker: what was seen before is passed over."""
 
-    def __init__(self, deliveries: AsyncGenerator[Delivery, None]) -> None:
-        self._deliveries = deliveries
+    def __init__(self, holder: Holder) -> None:
+        self._holder = holder
         self._seen: set[int] = set()
 
     async def next(self) -> str:
         """The id of the next message, which is acknowledged."""
         while True:
-            delivery = await anext(self._deliveries)
+            delivery = await self._holder.next()
             await delivery.ack()
             if delivery.sequence not in self._seen:
                 self._seen.add(delivery.sequence)
@@ -63,8 +65,8 @@ class Inbox:
 
 @asynccontextmanager
 async def inbox(broker: Broker) -> AsyncIterator[Inbox]:
-    async with aclosing(JetStreamQueue(broker).consume(Domain.SOPHIA, "inbox")) as deliveries:
-        yield Inbox(deliveries)
+    async with holding(JetStreamQueue(broker)) as holder:
+        yield Inbox(holder)
 
 
 def soon(seconds: float) -> datetime:
@@ -84,7 +86,7 @@ def test_a_two_second_timer_fires_once_over_kill_9(server: NatsServer, away_s: f
     async def scenario(broker: Broker) -> None:
         timers, sent, last = JetStreamTimers(broker), record(), record()
         due = soon(2)
-        await timers.set(actor(), "two", sent, due)
+        await timers.set(ONE, "two", sent, due)
         await asyncio.to_thread(server.kill)
         await asyncio.sleep(away_s)  # It is time itself that passes, for a broker that is not there.
         await asyncio.to_thread(server.start)
@@ -93,7 +95,7 @@ def test_a_two_second_timer_fires_once_over_kill_9(server: NatsServer, away_s: f
             assert await arriving.next() == sent.envelope.id
             assert datetime.now(UTC) >= due
             await killed_and_back(server, broker)  # what has fired, was handled and is gone from the inbox stays so
-            await timers.set(actor(), "last", last, soon(2))
+            await timers.set(ONE, "last", last, soon(2))
             assert await arriving.next() == last.envelope.id
 
     with_broker(server, scenario)
@@ -102,7 +104,7 @@ def test_a_two_second_timer_fires_once_over_kill_9(server: NatsServer, away_s: f
 def test_a_recurring_timer_goes_on_after_kill_9_and_no_firing_comes_twice(server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         timers = JetStreamTimers(broker)
-        await timers.set(actor(), "tick", record(), Every(1))
+        await timers.set(ONE, "tick", record(), Every(1))
         async with inbox(broker) as arriving:
             fired = [await arriving.next() for _ in range(2)]
             for _ in range(2):
@@ -116,15 +118,15 @@ def test_a_recurring_timer_goes_on_after_kill_9_and_no_firing_comes_twice(server
 def test_what_fires_while_the_inbox_is_full_comes_when_there_is_room(server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         queue, timers, sent = JetStreamQueue(broker), JetStreamTimers(broker), record()
-        await timers.set(actor(), "x", sent, soon(1))
+        await timers.set(ONE, "x", sent, soon(1))
         stream = subjects.in_stream(Domain.SOPHIA)
         config = (await broker.api(f"STREAM.INFO.{stream}", {}, dict))["config"]
         await broker.api(f"STREAM.UPDATE.{stream}", {**config, "max_msgs": 2}, dict)
         held = [record(), record()]
         for one in held:
-            await queue.publish(subjects.inbox(actor()), one)
+            await queue.publish(subjects.inbox(ONE), one)
         with pytest.raises(UnavailableError):
-            await queue.publish(subjects.inbox(actor()), record())
+            await queue.publish(subjects.inbox(ONE), record())
         await _until_due(broker)
         await broker.api(f"STREAM.UPDATE.{stream}", config, dict)
         async with inbox(broker) as arriving:
@@ -148,7 +150,7 @@ def test_a_timer_that_was_set_before_a_failed_confirmation_is_no_second_one(serv
     """A rerun sets it again: it fires once, with the id of the record."""
 
     async def scenario(broker: Broker) -> None:
-        timers, ref, sent, mark = JetStreamTimers(broker), actor(), record(), record()
+        timers, ref, sent, mark = JetStreamTimers(broker), ONE, record(), record()
         for _ in range(3):
             await timers.set(ref, "x", Record(sent.envelope, sent.body), soon(1))
             await killed_and_back(server, broker)

@@ -289,7 +289,7 @@ class SimRpc:
 
 
 class SimTimers:
-    """Timers that are kept by the broker: they outlive who set them, and may fire though cancelled just now, or twice."""
+    """Timers that are kept by the broker: they outlive who set them, and fire twice where the broker forgets ids."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -11,12 +11,11 @@ from tests.simulation.actors import answering
 from tests.simulation.ambient import ambient
 from tests.simulation.checks import findings
 from tests.simulation.loop import StuckError
-from tests.simulation.plan import Options
+from tests.simulation.plan import MESSAGES_MAX, Options
 from tests.simulation.weather import FAULTS
 from tests.simulation.world import World
 
 TAIL_NOTES = 60
-MESSAGES_MAX = 36  # of one plan
 SHORT_LOG_RECORDS = 4  # longer logs are read through snapshots
 
 

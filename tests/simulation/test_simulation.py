@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.plan import Options
-from tests.simulation.run import MESSAGES_MAX, Result, shrunk, simulate
+from tests.simulation.plan import MESSAGES_MAX, Options
+from tests.simulation.run import Result, shrunk, simulate
 from tests.simulation.weather import FAULTS
 
 SEEDS = 100
