@@ -78,3 +78,8 @@ bench: setup
 [group('prove')]
 chaos *ARGS: setup
     {{bin}}/python -m chaos {{ARGS}}
+
+# Five minutes of far more requests than a stack with small limits can serve: refusals, memory, and all that was accepted
+[group('prove')]
+overload *ARGS: setup
+    {{bin}}/python -m chaos.overload {{ARGS}}

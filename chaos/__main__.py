@@ -13,8 +13,6 @@ from deploy.embedded.supervisor import State
 from deploy.progress import Steps
 from deploy.stack import until_interrupted
 
-RUNS = Path("chaos-data")
-
 
 @click.command()
 @click.option("--kills", type=click.IntRange(min=0), default=200, show_default=True)
@@ -45,8 +43,8 @@ def main(
     The report is Markdown, with the whole run as JSON beside it. The exit status is 1 when a check failed.
     """
     chaos = Chaos(
-        data=(data or RUNS / report.stamp(f"seed-{seed}")).resolve(),
-        models=(models or RUNS / "models").resolve(),
+        data=(data or report.RUNS / report.stamp(f"seed-{seed}")).resolve(),
+        models=(models or report.RUNS / "models").resolve(),
         seed=seed,
         kills=kills,
         pauses=pauses,

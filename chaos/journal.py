@@ -9,9 +9,7 @@ from typing import Any, Literal, Self
 import msgspec
 from msgspec import Struct
 
-Kind = Literal[
-    "session", "ask", "end_session", "analysis", "add", "update", "delete", "fact", "published", "poison", "flood"
-]
+Kind = Literal["session", "ask", "end_session", "analysis", "add", "update", "delete", "fact", "published", "poison"]
 ACCEPTED = range(200, 300)
 NOTHING = 0
 """The status of an attempt that nobody answered."""

@@ -33,3 +33,6 @@ class TimedModelServer(ModelServer):
     def __enter__(self) -> Self:
         super().__enter__()
         return self
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: callers are killed here, and their connections break."""

@@ -1,6 +1,6 @@
 """What a run of chaos leaves behind: a summary in Markdown and everything as JSON."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +8,11 @@ from pathlib import Path
 import msgspec
 
 from bench import results
+from chaos.history import Finding
 from chaos.run import CHECKS, Outcome
 
 TITLE = "Chaos"
+RUNS = Path("chaos-data")
 FINDINGS_SHOWN_MAX = 20  # of each check; the JSON has them all
 
 
@@ -41,7 +43,7 @@ def summary(outcome: Outcome) -> str:
 def _counts(outcome: Outcome) -> str:
     told = ", ".join(f"{status or 'no answer'}: {number:,}" for status, number in outcome.statuses.items())
     kinds = ", ".join(f"{name} {number:,} of {outcome.commands[name]:,}" for name, number in outcome.accepted.items())
-    return _table(
+    return table(
         ("what", "figure"),
         [
             (
@@ -65,18 +67,24 @@ def _parts(outcome: Outcome) -> str:
     struck = Counter((one.strike.victim, one.strike.kind) for one in outcome.struck)
     names = sorted({victim for victim, _ in struck})
     rows = [(name, str(struck[name, "kill"]), str(struck[name, "pause"])) for name in names]
-    return _table(("part", "kills", "pauses"), rows)
+    return table(("part", "kills", "pauses"), rows)
 
 
 def _checks(outcome: Outcome) -> str:
     found = Counter(finding.check for finding in outcome.findings)
-    lines = [_table(("check", "found"), [(name, str(found[name]) if found[name] else "in order") for name in CHECKS])]
-    for name in CHECKS:
-        shown = [finding.what for finding in outcome.findings if finding.check == name]
-        lines += [f"- **{name}**: {what}" for what in shown[:FINDINGS_SHOWN_MAX]]
-    return "\n".join(lines)
+    rows = [(name, str(found[name]) if found[name] else "in order") for name in CHECKS]
+    return "\n\n".join(filter(None, (table(("check", "found"), rows), listed(outcome.findings))))
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def listed(findings: Sequence[Finding]) -> str:
+    """The findings, the first few of each check."""
+    by_check: dict[str, list[str]] = defaultdict(list)
+    for finding in findings:
+        by_check[finding.check].append(finding.what)
+    return "\n".join(f"- **{name}**: {what}" for name, told in by_check.items() for what in told[:FINDINGS_SHOWN_MAX])
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """In Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -30,7 +30,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     models: Path
     workers: int = 1
     model_url: str = ""
-    limits: dict[str, float] = {}
+    limits: dict[str, int] = {}
 
 
 def roles(workers: int) -> list[Role]:

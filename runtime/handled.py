@@ -41,7 +41,9 @@ class Handled:
         return _holds(self._buckets[self._place(one)], one)
 
     def add(self, message_id: str) -> None:
-        one = id_bytes(message_id)
+        self._add(id_bytes(message_id))
+
+    def _add(self, one: bytes) -> None:
         place = self._place(one)
         if _holds(self._buckets[place], one):
             return
@@ -49,6 +51,22 @@ class Handled:
         self._count += 1
         if self._count > BUCKET_IDS_MAX * len(self._buckets):
             self._split()
+
+    def update(self, message_ids: Iterable[str]) -> None:
+        """Add many."""
+        found = [id_bytes(one) for one in message_ids]
+        if self._count or len(found) <= BUCKET_IDS_MAX:
+            for one in found:
+                self._add(one)
+            return
+        # Into an empty set they are dealt out at once: half the time of one by one.
+        self._level = 1 << ((len(found) // BUCKET_IDS_MAX).bit_length() - 1)
+        dealt: list[dict[bytes, None]] = [{} for _ in range(self._level)]
+        mask = self._level - 1
+        for one in found:
+            dealt[int.from_bytes(one[8:]) & mask][one] = None
+        self._buckets = [b"".join(bucket) for bucket in dealt]
+        self._count = sum(map(len, dealt))
 
     def buckets(self) -> list[bytes]:
         """All there is to store: the argument of a new set that equals this one."""

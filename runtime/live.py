@@ -120,7 +120,7 @@ class LiveSet:
         """Drop all actors of these partitions: others will write to them."""
         self._epoch += 1
         gone = set(partitions)
-        for ref in [ref for ref in self._live if subjects.partition(ref.kind, ref.id) in gone]:
+        for ref in [ref for ref, (_, live) in self._live.items() if live.partition in gone]:
             del self._live[ref]
         for ref in [ref for ref, (_, packed) in self._packed.items() if snapshots.head(packed).partition in gone]:
             self._unpacked(ref)
@@ -135,7 +135,7 @@ class LiveSet:
         """Pack the actor that was not used for longest; of the packed ones let go what is too much."""
         ref, (actor, live) = self._live.popitem(last=False)
         try:
-            packed = snapshots.pack(live, subjects.partition(ref.kind, ref.id))
+            packed = snapshots.pack(live)
         except (TypeError, ValueError) as error:
             _log.warning("%s is let go: its state cannot be packed: %s", ref, error)
             return
@@ -151,7 +151,7 @@ class LiveSet:
     def _activate(self, actor: AnyActor, ref: ActorRef) -> Live | None:
         packed = self._unpacked(ref)
         try:
-            return None if packed is None else snapshots.unpack(actor, subjects.log(ref), packed)
+            return None if packed is None else snapshots.unpack(actor, ref, packed)
         except msgspec.MsgspecError as error:
             _log.warning("%s is read again: what was packed cannot be unpacked: %s", ref, error)
             return None
@@ -166,17 +166,17 @@ class LiveSet:
 
     async def _read(self, actor: AnyActor, ref: ActorRef) -> Live:
         """From the log alone when it is short, else from the snapshot and what follows it, else from the whole log."""
-        live = Live(subjects.log(ref), actor.initial)
+        live = Live(ref, subjects.partition(ref.kind, ref.id), actor.initial)
         records = await self._log.read(live.subject, limit=FIRST_LOOK_RECORDS)
         if len(records) == FIRST_LOOK_RECORDS:
-            if (snapped := await self._read_snapshot(actor, ref, live.subject)) is not None:
+            if (snapped := await self._read_snapshot(actor, ref)) is not None:
                 return snapped
             fold(actor, live, records)
             records = await self._log.read(live.subject, after=live.sequence)
         fold(actor, live, records)
         return live
 
-    async def _read_snapshot(self, actor: AnyActor, ref: ActorRef, subject: str) -> Live | None:
+    async def _read_snapshot(self, actor: AnyActor, ref: ActorRef) -> Live | None:
         """What the snapshot and the log after it say; None when there is none that this log and this code can stand behind."""
         if self._snapshots is None:
             return None
@@ -187,10 +187,10 @@ class LiveSet:
             found = None
         if found is None:
             return None
-        live = snapshots.open_snapshot(actor, subject, found)
+        live = snapshots.open_snapshot(actor, ref, found)
         if live is not None:
             # From the record it ends with: only that one's hash proves that this is the log it was made from.
-            records = await self._log.read(subject, after=live.sequence - 1)
+            records = await self._log.read(live.subject, after=live.sequence - 1)
             if _follow(live, records):
                 fold(actor, live, records[1:])
                 self._telemetry.count(SNAPSHOTS_TOTAL, kind=actor.kind, what="used")
@@ -232,7 +232,7 @@ class LiveSet:
 
     def _now_packed(self, ref: ActorRef) -> bytes | None:
         if (found := self._live.get(ref)) is not None:
-            return snapshots.pack(found[1], subjects.partition(ref.kind, ref.id))
+            return snapshots.pack(found[1])
         idle = self._packed.get(ref)
         return None if idle is None else idle[1]
 
@@ -264,18 +264,17 @@ class LiveSet:
 
 def fold(actor: AnyActor, live: Live, records: Sequence[Stored]) -> None:
     """Bring the actor forward over the records that follow in its log."""
-    state, handled, cause = live.state, live.handled, None
-    evolve, decode_event = actor.evolve, actor.decode_event
+    state, causes = live.state, []
+    evolve, decode_event, refused = actor.evolve, actor.decode_event, tag(Refused)
     for stored in records:
-        envelope = stored.record.envelope
-        ends_message = True
+        envelope, body = stored.record.envelope, stored.record.body
         if envelope.type not in KERNEL_TYPES:
-            state = evolve(state, decode_event(stored.record.body))
-        elif envelope.type == tag(Refused):
-            ends_message = msgspec.json.decode(stored.record.body, type=Refused).code != FAILED
-        if ends_message and envelope.causation and envelope.causation != cause:
-            cause = envelope.causation
-            handled.add(cause)
+            state = evolve(state, decode_event(body))
+        elif envelope.type == refused and msgspec.json.decode(body, type=Refused).code == FAILED:
+            continue
+        if envelope.causation:
+            causes.append(envelope.causation)
+    live.handled.update(dict.fromkeys(causes))
     if records:
         live.sequence, live.hash = records[-1].sequence, records[-1].record.envelope.hash or GENESIS
     live.state = state

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from contracts import stored, upcasting
+from contracts import stored, subjects, upcasting
 from contracts.stored import StoredDecoder
+from contracts.subjects import ActorRef
 from runtime.actor import AnyActor
 from runtime.chain import GENESIS
 from runtime.handled import Handled
@@ -25,10 +26,11 @@ class Live:
     `fresh` counts its events since the last snapshot; `used` is the event loop's time of its last use.
     """
 
-    __slots__ = ("fresh", "handled", "hash", "sequence", "state", "subject", "used")
+    __slots__ = ("fresh", "handled", "hash", "partition", "sequence", "state", "subject", "used")
 
-    def __init__(self, subject: str, state: object) -> None:
-        self.subject = subject
+    def __init__(self, ref: ActorRef, partition: int, state: object) -> None:
+        self.partition = partition
+        self.subject = subjects.log_in(ref, partition)
         self.state = state
         self.sequence = 0
         self.hash = GENESIS
@@ -77,18 +79,23 @@ def _state_decoder(state: type) -> StoredDecoder[Any]:
     return _state_decoders[state]
 
 
-def pack(live: Live, partition: int) -> bytes:
+def pack(live: Live) -> bytes:
     return _encode(
         Packed(
-            partition, live.fresh, live.sequence, bytes.fromhex(live.hash), live.handled.buckets(), _json(live.state)
+            live.partition,
+            live.fresh,
+            live.sequence,
+            bytes.fromhex(live.hash),
+            live.handled.buckets(),
+            _json(live.state),
         )
     )
 
 
-def unpack(actor: AnyActor, subject: str, packed: bytes) -> Live:
+def unpack(actor: AnyActor, ref: ActorRef, packed: bytes) -> Live:
     """The actor that was packed. Raises msgspec.MsgspecError for what `pack` did not write for this kind of state."""
     found = _packed.decode(packed)
-    live = Live(subject, _state_decoder(type(actor.initial)).decode(found.state))
+    live = Live(ref, found.partition, _state_decoder(type(actor.initial)).decode(found.state))
     live.sequence, live.hash, live.fresh = found.sequence, found.hash.hex(), found.fresh
     live.handled = Handled(found.handled)
     return live
@@ -98,15 +105,15 @@ def seal_snapshot(actor: AnyActor, packed: bytes) -> bytes:
     return _encode(Snapshot(fingerprint(actor), packed))
 
 
-def open_snapshot(actor: AnyActor, subject: str, snapshot: bytes) -> Live | None:
+def open_snapshot(actor: AnyActor, ref: ActorRef, snapshot: bytes) -> Live | None:
     """The actor in a snapshot; None when other code made it, or when it cannot be read."""
     try:
         found = _snapshot.decode(snapshot)
         if found.fingerprint != fingerprint(actor):
             return None
-        live = unpack(actor, subject, found.packed)
+        live = unpack(actor, ref, found.packed)
     except msgspec.MsgspecError as error:
-        _log.warning("snapshot of %s not readable: %s", subject, error)
+        _log.warning("snapshot of %s not readable: %s", ref, error)
         return None
     live.fresh = 0
     return live

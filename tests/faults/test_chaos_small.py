@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from chaos import overload
 from chaos.report import summary
 from chaos.run import Chaos, run
 from chaos.strikes import plan
@@ -35,3 +36,15 @@ def test_six_kills_and_two_pauses_lose_and_double_nothing(data_folder: Path) -> 
     assert not outcome.findings, summary(outcome)
     assert set(outcome.accepted) >= {"add", "ask", "published"}
     assert sum(outcome.rows.values()) > 50
+
+
+def test_a_short_overload_is_refused_in_time_and_what_was_accepted_is_finished(data_folder: Path) -> None:
+    limits = {"requests_in_flight_max": 2, "live_actors_max": 50}
+    plan = overload.Overload(data=data_folder / "data", models=MODELS, seconds=3, connections=16, limits=limits)
+    outcome = asyncio.run(overload.overload(plan))
+    assert outcome.refused == outcome.retry_after > 100
+    assert outcome.accepted > 20
+    assert set(outcome.statuses) <= {201, 202, 503}, outcome.statuses
+    # Three seconds are too short to tell a process that warms up from one that grows: that takes `just overload`.
+    wrong = [finding for finding in outcome.findings if finding.check != "memory stays flat"]
+    assert not wrong, overload.summary(outcome)

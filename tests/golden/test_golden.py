@@ -10,10 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from actors.roster import ACTORS
-from contracts import upcasting
+from contracts import subjects, upcasting
 from contracts.catalogue import EVENTS, decode_event, tag
+from contracts.domains import Domain
 from contracts.envelope import Record, Stored, from_headers, to_headers
 from contracts.stored import StoredDecoder
+from contracts.subjects import ActorRef
 from runtime import snapshots
 from runtime.actor import AnyActor
 from runtime.chain import broken_at
@@ -31,24 +33,25 @@ BODIES = {
     **SINGLE,
     **{f"{name} {one.sequence}": one.body.encode() for name, frozen in HISTORIES.items() for one in frozen.records},
 }
-SUBJECT = "sophia.log.1.conversation.c1"
+REF = ActorRef(Domain.SOPHIA, "conversation", "c1")
 
 
 def stored(frozen: FrozenHistory) -> list[Stored]:
     return [
-        Stored(SUBJECT, one.sequence, Record(from_headers(one.headers), one.body.encode())) for one in frozen.records
+        Stored(subjects.log(REF), one.sequence, Record(from_headers(one.headers), one.body.encode()))
+        for one in frozen.records
     ]
 
 
 def folded(actor: AnyActor, records: Sequence[Stored]) -> Live:
-    live = Live(SUBJECT, actor.initial)
+    live = Live(REF, 1, actor.initial)
     fold(actor, live, records)
     return live
 
 
 def what(live: Live) -> tuple[object, ...]:
     buckets = live.handled.buckets()
-    return live.state, live.sequence, live.hash, live.fresh, buckets, live.subject
+    return live.state, live.sequence, live.hash, live.fresh, buckets, live.subject, live.partition
 
 
 def test_no_frozen_file_was_edited_or_lost() -> None:
@@ -94,10 +97,10 @@ def test_a_snapshot_at_any_point_and_the_rest_is_the_whole(name: str) -> None:
     whole = folded(actor, records)
     for cut in range(len(records) + 1):
         part = folded(actor, records[:cut])
-        again = snapshots.unpack(actor, SUBJECT, snapshots.pack(part, 1))
+        again = snapshots.unpack(actor, REF, snapshots.pack(part))
         assert what(again) == what(part)
-        snapshot = snapshots.seal_snapshot(actor, snapshots.pack(part, 1))
-        opened = snapshots.open_snapshot(actor, SUBJECT, snapshot)
+        snapshot = snapshots.seal_snapshot(actor, snapshots.pack(part))
+        opened = snapshots.open_snapshot(actor, REF, snapshot)
         assert opened is not None
         fold(actor, opened, records[cut:])
         opened.fresh = whole.fresh
@@ -117,12 +120,12 @@ def test_any_events_of_a_kind_survive_a_snapshot(kind: str) -> None:
     @settings(max_examples=60, deadline=None)
     @for_all(st.lists(st.sampled_from(events), max_size=12), st.lists(st.uuids().map(str), max_size=90))
     def body(chosen: list[object], ids: list[str]) -> None:
-        live = Live(SUBJECT, actor.initial)
+        live = Live(REF, 1, actor.initial)
         for event in chosen:
             live.state = actor.evolve(live.state, event)
         for one in ids:
             live.handled.add(one)
-        again = snapshots.unpack(actor, SUBJECT, snapshots.pack(live, 63))
+        again = snapshots.unpack(actor, REF, snapshots.pack(live))
         assert what(again) == what(live)
         assert all(one in again.handled for one in ids)
 
