@@ -1,13 +1,13 @@
-"""Queue on JetStream: durable publishes, feeds of shares, counts of deaths, dead letters."""
+"""Queue on JetStream: durable publishes, feeds of shares, counts of deaths."""
 
 import contextlib
 
 import msgspec
-from msgspec import Struct
 
 from adapters.jetstream import Broker
 from adapters.jetstream_commit import Committer, Outgoing
-from adapters.jetstream_feed import JetStreamFeed, bury
+from adapters.jetstream_feed import JetStreamFeed
+from adapters.jetstream_letters import JetStreamLetters
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, to_headers
@@ -17,21 +17,6 @@ from runtime.limits import Limits
 from runtime.ports import QueueName
 
 _count = msgspec.json.Decoder(int)
-_letters = msgspec.json.Decoder(DeadLetter)
-
-
-class _Get(Struct):
-    seq: int
-    batch: int
-
-
-class _State(Struct):
-    first_seq: int = 0
-    last_seq: int = 0
-
-
-class _StreamInfo(Struct):
-    state: _State
 
 
 class JetStreamQueue:
@@ -42,9 +27,9 @@ class JetStreamQueue:
         self._pending_max = pending_max
         self._committers = {domain: Committer(broker) for domain in Domain}
 
-    async def publish(self, subject: str, record: Record) -> None:
+    async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         headers = to_headers(record.envelope)
-        headers["Nats-Msg-Id"] = record.envelope.id
+        headers["Nats-Msg-Id"] = attempt or record.envelope.id
         await self._committers[subjects.parse(subject).actor.domain].store([Outgoing(subject, record.body, headers)])
 
     def feed(self, domain: Domain, name: QueueName, share: int) -> JetStreamFeed:
@@ -63,19 +48,4 @@ class JetStreamQueue:
             await self._broker.store(subjects.attempt(domain, name, sequence), b"0", {})
 
     async def bury(self, letter: DeadLetter) -> None:
-        await bury(self._broker, letter)
-
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        """Raises UnavailableError."""
-        stream = subjects.DEAD_LETTERS_STREAM
-        state = (await self._broker.api(f"STREAM.INFO.{stream}", {}, _StreamInfo)).state
-        letters: list[DeadLetter] = []
-        end = state.last_seq
-        while len(letters) < limit and end >= max(state.first_seq, 1):
-            first = max(state.first_seq, end - limit + 1, 1)
-            get = msgspec.json.encode(_Get(first, end - first + 1))
-            *parts, _ = await self._broker.collect(f"$JS.API.DIRECT.GET.{stream}", get)
-            page = [part for part in parts if int((part.headers or {})["Nats-Sequence"]) <= end]
-            letters += [_letters.decode(part.data) for part in reversed(page)]
-            end = first - 1
-        return letters[:limit]
+        await JetStreamLetters(self._broker).put(letter)

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.jetstream import Broker, RefusedError, connect
 from adapters.jetstream_blobs import JetStreamBlobs
+from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
@@ -17,7 +18,7 @@ from adapters.jetstream_streams import Sizes, ensure_consumers, ensure_streams, 
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
 from contracts.domains import Domain
 from runtime.limits import Limits
-from runtime.ports import Blobs, EventLog, Queue, Rpc
+from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Rpc
 from runtime.telemetry import Telemetry
 from tests.servers import NatsServer
 
@@ -32,6 +33,7 @@ class World:
 
     log: EventLog
     queue: Queue
+    letters: DeadLetters
     blobs: Blobs
     rpc: Callable[[Telemetry | None], Rpc]
     publish_plain: Callable[[str, bytes], Awaitable[None]]
@@ -72,6 +74,7 @@ async def _in_memory(scenario: Scenario) -> None:
     world = World(
         MemoryLog(broker),
         MemoryQueue(broker),
+        broker.letters,
         MemoryBlobs(broker),
         lambda telemetry: MemoryRpc(broker, telemetry),
         broker.publish_plain,
@@ -84,6 +87,7 @@ def jetstream_world(broker: Broker) -> World:
     return World(
         JetStreamLog(broker),
         JetStreamQueue(broker),
+        JetStreamLetters(broker),
         JetStreamBlobs(broker),
         lambda telemetry: NatsRpc(broker, telemetry),
         broker.publish,
