@@ -13,6 +13,7 @@ from adapters.jetstream import Broker, Msg, RefusedError
 from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
+from adapters.jetstream_watch import JetStreamWatch, watch
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Envelope, Record, Stored, from_headers, to_headers
@@ -193,6 +194,12 @@ class JetStreamLog:
                 noticed.clear()
         finally:
             await self._broker.unsubscribe(subscription)
+
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> JetStreamWatch:
+        return await watch(self._broker, subject, after, self._above, from_now=from_now)
+
+    async def _above(self, subject: str, after: int) -> list[Stored]:
+        return await self.read(subject, after=after)
 
     async def _last_of(self, stream: str, subject: str) -> int:
         body = msgspec.json.encode(_Get(last_by_subj=subject))

@@ -15,6 +15,7 @@ from runtime.errors import UnavailableError
 
 PULL_EXPIRES_S = 10.0
 SILENCE_S_MAX = PULL_EXPIRES_S + 3.0  # after this without a sign of life the consumer is taken for lost
+PIN_LOST = "423"
 REOPEN_S_MIN = 0.1
 REOPEN_S_MAX = 2.0
 
@@ -104,10 +105,9 @@ class Puller:
         if msg.reply.startswith("$JS.ACK."):
             self._asked -= 1
             self.buffer.append(msg)
-        elif msg.headers is not None and "Nats-Pending-Messages" in msg.headers:  # the pull request has ended: 408, 409
-            self._asked -= int(msg.headers["Nats-Pending-Messages"])
-        else:  # 503 no such consumer, 409 deleted, shutting down, moved
-            headers = msg.headers or {}
+        elif (headers := msg.headers or {}).get("Status") != PIN_LOST and "Nats-Pending-Messages" in headers:
+            self._asked -= int(headers["Nats-Pending-Messages"])  # the pull request has ended: 408, 409
+        else:  # 423 somebody else is pinned, 503 no such consumer, 409 deleted, shutting down, moved
             self._lost = headers.get("Description") or headers.get("Status") or "unknown status"
         self._news.set()
 

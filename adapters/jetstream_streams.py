@@ -46,7 +46,6 @@ class Sizes(Struct, frozen=True, kw_only=True):
 class _Mapping(Struct, kw_only=True, omit_defaults=True):
     src: str
     dest: str
-    headers_only: bool = False
 
 
 class Stream(Struct, kw_only=True, omit_defaults=True):
@@ -250,6 +249,6 @@ def _event_log(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         allow_atomic=True,
         deny_delete=True,
         deny_purge=True,
-        # Told after the record is stored, not when it arrives: whoever waits for it need not look twice.
-        republish=_Mapping(src=everything, dest=subjects.stored(everything), headers_only=True),
+        # Told whole after the record is stored, not when it arrives: whoever waits for it need not look.
+        republish=_Mapping(src=everything, dest=subjects.stored(everything)),
     )

@@ -240,6 +240,10 @@ class MemoryLog:
                     await stream.change()
         return stream.lasts.get(subject, 0) > after
 
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> "MemoryWatch":
+        stream = self._stream(subject)
+        return MemoryWatch(stream, subject, max(after, stream.lasts.get(subject, 0)) if from_now else after)
+
     def _stream(self, subject: str) -> Stream:
         return self._logs[subjects.parse(subject).actor.domain]
 
@@ -253,6 +257,25 @@ class MemorySnapshots:
 
     async def load(self, actor: ActorRef) -> bytes | None:
         return self._snapshots.get(actor)
+
+
+class MemoryWatch:
+    def __init__(self, stream: Stream, subject: str, after: int) -> None:
+        self._stream = stream
+        self._subject = subject
+        self._after = after
+
+    async def take(self, timeout_s: float) -> list[Stored]:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._stream.lasts.get(self._subject, 0) <= self._after:
+                    await self._stream.change()
+        found = [_stored(one) for one in self._stream.messages[self._after :] if one.subject == self._subject]
+        self._after = found[-1].sequence if found else self._after
+        return found
+
+    async def close(self) -> None:
+        """Nothing to end."""
 
 
 class MemoryDelivery:

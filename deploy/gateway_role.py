@@ -21,6 +21,7 @@ from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
 from deploy.keys import admin_password, signing_key
 from deploy.plant import Opened, Plant
+from gateway import routes
 from gateway.identity import Passwords, Tokens
 from gateway.reads import PostgresReads
 from gateway.server import GatewayServer
@@ -75,7 +76,9 @@ async def wire_gateway(plant: Plant) -> None:
     administrator = FirstAdministrator(plant)
     plant.parts.append(administrator)
     plant.watched.append(administrator.failed)
-    plant.parts.append(GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port))
+    plant.parts.append(
+        GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port, routes=routes.ROUTES)
+    )
 
 
 def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: list[str]) -> dict[str, CheckFunction]:

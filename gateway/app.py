@@ -1,7 +1,7 @@
 """The ASGI application: the rows as paths of a Falcon app, and the answers to everything that is no row's."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from falcon.asgi import Request, Response
 
 from contracts.ids import new_id
 from gateway.docs_page import docs_page
-from gateway.handler import CORRELATION_HEADER, SLOT, Handler, Responder, refuse
+from gateway.execution import Execution
+from gateway.handler import CORRELATION_HEADER, EXECUTION, SLOT, Handler, Responder, refuse
 from gateway.openapi import openapi_document
 from gateway.problems import problem_for
 from gateway.routes import ROUTES, Answers, Route
@@ -34,7 +35,7 @@ DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'n
 class Gateway:
     """The application with its streams: `app` is served, `streams.stop()` ends what waits."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, routes: Sequence[Route] = ROUTES) -> None:
         settings = services.settings
         self.streams = Streams(streams_max=settings.streams_max, heartbeat_s=settings.heartbeat_s, clock=services.clock)
         self._handler = Handler(services, self.streams)
@@ -42,16 +43,19 @@ class Gateway:
         self._app.req_options.keep_blank_qs_values = True
         self._app.add_error_handler(Exception, self._unrouted)
         self._app.add_error_handler(falcon.HTTPError, self._unrouted)  # The framework has its own handler for these.
-        self._add([*table(metrics_open=settings.metrics_open), *_documents()])
+        self._add([*table(routes, metrics_open=settings.metrics_open), *_documents(routes)])
 
     async def app(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
-        """The ASGI application. A stream's place is free again whichever way its request ends."""
+        """The ASGI application. A stream's place is free again, and a run watched no longer, whichever way its request ends."""
         try:
             await self._app(scope, receive, send)
         finally:
             slot: Slot | None = scope.get(SLOT)
             if slot is not None:
                 slot.release()
+            execution: Execution | None = scope.get(EXECUTION)
+            if execution is not None:
+                await execution.close()
 
     def _add(self, routes: list[Route]) -> None:
         by_path: dict[str, list[Route]] = defaultdict(list)
@@ -88,15 +92,15 @@ class _SecurityHeaders:
             response.set_header("Content-Security-Policy", DOCS_POLICY)
 
 
-def table(*, metrics_open: bool) -> list[Route]:
+def table(routes: Sequence[Route], *, metrics_open: bool) -> list[Route]:
     """The rows as configured."""
     if not metrics_open:
-        return list(ROUTES)
-    return [replace(row, public=True, permissions=()) if row.path == "/metrics" else row for row in ROUTES]
+        return list(routes)
+    return [replace(row, public=True, permissions=()) if row.path == "/metrics" else row for row in routes]
 
 
-def _documents() -> list[Route]:
-    document = openapi_document(ROUTES)
+def _documents(routes: Sequence[Route]) -> list[Route]:
+    document = openapi_document(routes)
     page = docs_page(document)
 
     async def openapi(_incoming: object) -> bytes:

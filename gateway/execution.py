@@ -26,6 +26,7 @@ from gateway.problems import ProblemError, ValidationProblemError, refused
 from gateway.services import Services
 from gateway.views import event_view
 from runtime.errors import UnavailableError
+from runtime.ports import Watch
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_CHARS_MAX = 255
@@ -37,8 +38,8 @@ class Command:
     """One message for one actor, with what its envelope says and which event types end the wait.
 
     `alternatives` are the actors that the same Idempotency-Key with another body would have reached. `status_path` is where
-    the result will be found. Everything of this run is
-    behind the sequence `after` of the actor's log.
+    the result will be found. Everything of this run is behind the sequence `after` of the actor's log. `projected`: read models
+    show what it does, so the answer waits until they have it, and a GET after it sees it.
     """
 
     actor: ActorRef
@@ -49,6 +50,7 @@ class Command:
     alternatives: tuple[ActorRef, ...] = ()
     priority: int = PRIORITY_DEFAULT
     deadline: datetime | None = None
+    projected: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,7 @@ class Execution:
         self._last = command.after
         self._records: list[Stored] = []
         self._ended: Ended | None = None
+        self._watch: Watch | None = None
 
     @property
     def domain(self) -> Domain:
@@ -111,13 +114,27 @@ class Execution:
         return Pending(correlation_id=self._attempt.id, status_url=self._command.status_path)
 
     async def begin(self) -> None:
-        """Return when the command is stored durably or was before. Raises ProblemError when the key was used otherwise."""
-        if self._attempt.key:
+        """Return when the command is stored durably or was before. Raises ProblemError when the key was used otherwise.
+
+        Whatever becomes of it, `close` ends what was begun.
+        """
+        log = self._services.log
+        if not self._attempt.key:
+            # Nobody knows the id yet, so nothing of the run is in the log before the watch begins.
+            self._watch = await log.watch(self._subject, after=self._last, from_now=True)
+        else:
             await self._check_alternatives()
-            await self._read()
+            self._take(await log.read(self._subject, after=self._last))
+            self._watch = await log.watch(self._subject, after=self._last)
             if any(stored.record.envelope.causation == self._attempt.id for stored in self._records):
                 return
         await self._services.queue.publish(subjects.inbox(self._command.actor), self._record())
+
+    async def close(self) -> None:
+        """Stop watching; idempotent."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            await watch.close()
 
     async def wait(self, seconds: float) -> Ended | None:
         """How it ended, or None when `seconds` passed first (or the log cannot be read now: it is accepted all the same).
@@ -130,8 +147,7 @@ class Execution:
                 remaining = until - time.monotonic()
                 if remaining <= 0:
                     return None
-                if await self._services.log.wait(self._subject, after=self._last, timeout_s=remaining):
-                    await self._read()
+                await self._more(remaining)
         except UnavailableError:
             return None
         return await self._settled(self._ended)
@@ -144,8 +160,7 @@ class Execution:
         until = time.monotonic() + seconds
         try:
             while not self._records and (remaining := until - time.monotonic()) > 0:
-                if await self._services.log.wait(self._subject, after=self._last, timeout_s=remaining):
-                    await self._read()
+                await self._more(remaining)
         except UnavailableError:
             return
         if self._ended is not None:
@@ -171,9 +186,7 @@ class Execution:
             if self._ended is not None:
                 settled = await self._settled(self._ended)  # Once more round: by now the read models have it all.
                 continue
-            pause = self._services.settings.progress_poll_s
-            if await self._services.log.wait(self._subject, after=self._last, timeout_s=pause):
-                await self._read()
+            await self._more(self._services.settings.progress_poll_s)
 
     async def _unseen(self, shown: set[tuple[Domain, int]]) -> list[EventView]:
         clearance = self._attempt.principal.clearance
@@ -191,13 +204,19 @@ class Execution:
 
     async def _settled(self, ended: Ended) -> Ended:
         _raise_refusal(ended)
-        await self._services.watch.reached(
-            self.domain, ended.ending.sequence, timeout_s=self._services.settings.projection_wait_s
-        )
+        if self._command.projected:
+            await self._services.watch.reached(
+                self.domain, ended.ending.sequence, timeout_s=self._services.settings.projection_wait_s
+            )
         return ended
 
-    async def _read(self) -> None:
-        for stored in await self._services.log.read(self._subject, after=self._last):
+    async def _more(self, timeout_s: float) -> None:
+        """Take in what is stored next, or return after the time."""
+        assert self._watch is not None  # noqa: S101 - `begin` comes first
+        self._take(await self._watch.take(timeout_s))
+
+    def _take(self, records: Sequence[Stored]) -> None:
+        for stored in records:
             self._last = stored.sequence
             envelope = stored.record.envelope
             if envelope.correlation != self._attempt.id:

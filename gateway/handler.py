@@ -10,7 +10,6 @@ import msgspec
 from falcon.asgi import Request, Response, SSEvent
 from msgspec import Struct
 
-from contracts.catalogue import tag
 from contracts.domains import Clearance
 from contracts.ids import new_id
 from gateway import reading
@@ -26,6 +25,7 @@ from runtime.telemetry import REQUEST_SECONDS, REQUESTS_TOTAL, SPAN_REQUEST, Spa
 CORRELATION_HEADER = "Diarchy-Correlation-Id"
 LAST_EVENT_ID = "Last-Event-ID"
 SLOT = "diarchy.slot"
+EXECUTION = "diarchy.execution"
 ANONYMOUS = Principal(username="", roles=(), clearance=Clearance.PUBLIC)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -136,7 +136,7 @@ class Handler:
     ) -> None:
         request, response = exchange
         command = await action.build(incoming)
-        execution = Execution(self._services, command, attempt, frozenset(map(tag, action.ends)))
+        execution = request.scope[EXECUTION] = Execution(self._services, command, attempt, action.tags)
         await execution.begin()
         if reading.wants_stream(request, route):
             self._follow(action, incoming, command, execution, exchange)

@@ -5,13 +5,14 @@ needed; a route that leads to one domain then asks for that domain's own. No per
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from contracts import facts, http
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
+from contracts.catalogue import tag
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
 from contracts.domains import Clearance
 from contracts.envelope import Event
@@ -41,6 +42,10 @@ class Does:
     build: Callable[[Incoming[Any]], Awaitable[Command]]
     ends: tuple[type[Event], ...]
     reply: Callable[[Incoming[Any], Command, Ended], Awaitable[Struct | None]]
+    tags: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", frozenset(map(tag, self.ends)))
 
 
 @dataclass(frozen=True)

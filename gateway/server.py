@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -10,6 +11,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from gateway.app import Gateway
+from gateway.routes import ROUTES, Route
 from gateway.services import Services
 from runtime.errors import UnavailableError
 
@@ -23,10 +25,11 @@ READY_S_MAX = 10.0
 class GatewayServer:
     """The gateway on one address; `port` 0 takes a free one, `port` tells which after `start`."""
 
-    def __init__(self, services: Services, *, host: str, port: int) -> None:
+    def __init__(self, services: Services, *, host: str, port: int, routes: Sequence[Route] = ROUTES) -> None:
         self.host = host
         self.port = port
         self._services = services
+        self._routes = routes
         self._gateway: Gateway | None = None
         self._server: Any = None
         self._serving: asyncio.Task[None] | None = None
@@ -39,7 +42,7 @@ class GatewayServer:
         """Return when connections are accepted. Raises UnavailableError when the address cannot be used."""
         await self._services.watch.start()
         self.port = self.port or _free_port(self.host)
-        self._gateway = Gateway(self._services)
+        self._gateway = Gateway(self._services, self._routes)
         self._server = Server(
             self._gateway.app,
             address=self.host,

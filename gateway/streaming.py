@@ -33,6 +33,7 @@ class Streams:
         self._clock = clock
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
+        self._waits: set[asyncio.Timeout] = set()
 
     @property
     def open(self) -> int:
@@ -40,17 +41,25 @@ class Streams:
 
     def stop(self) -> None:
         """End every stream and every wait; idempotent."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
+        for scope in list(self._waits):
+            scope.reschedule(0)
 
     async def unless_stopping(self, work: Coroutine[Any, Any, T]) -> T | None:
         """The result of `work`, or None when the gateway stops first."""
-        task = asyncio.create_task(work)
-        stopping = asyncio.create_task(self._stopping.wait())
+        scope = asyncio.timeout(0 if self._stopping.is_set() else None)
         try:
-            await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else None
+            async with scope:
+                self._waits.add(scope)
+                return await work
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            return None
         finally:
-            await _cancelled(task, stopping)
+            self._waits.discard(scope)
 
     def admit(self, username: str) -> "Slot":
         """A place for one more stream. Raises ProblemError when there is none left, for anybody or for this asker."""

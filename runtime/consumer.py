@@ -41,6 +41,7 @@ class _Share:
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
         self.hold: asyncio.Task[None] | None = None
+        self.leaving: asyncio.Task[None] | None = None
         self.mailboxes: dict[Mailbox, deque[Delivery]] = {}
         self.drains: set[asyncio.Task[None]] = set()
         self.held: dict[int, Delivery] = {}
@@ -93,12 +94,22 @@ class Consumer:
         state.hold = asyncio.create_task(self._hold(share, state), name=name)
 
     async def release(self, share: int) -> None:
-        """Take no more of the share, let what has begun end for `drain_s_max`, cancel the rest, let go."""
-        state = self._shares.pop(share, None)
+        """Take no more of the share, let what has begun end for `drain_s_max`, cancel the rest, let go.
+
+        Once begun it is brought to its end whoever is cancelled meanwhile; everybody who asks for it waits for that.
+        """
+        state = self._shares.get(share)
         if state is None or state.hold is None:
             return
-        state.hold.cancel()
-        await asyncio.gather(state.hold, return_exceptions=True)
+        if state.leaving is None:
+            state.leaving = asyncio.create_task(
+                self._let_go(share, state, state.hold), name=f"{state.hold.get_name()} end"
+            )
+        await asyncio.shield(state.leaving)
+
+    async def _let_go(self, share: int, state: _Share, hold: asyncio.Task[None]) -> None:
+        hold.cancel()
+        await asyncio.gather(hold, return_exceptions=True)
         for mailbox in state.mailboxes.values():
             while len(mailbox) > 1:
                 _void(mailbox.pop())
@@ -108,11 +119,12 @@ class Consumer:
             drain.cancel()
         await asyncio.gather(*state.drains, return_exceptions=True)
         await state.feed.close()
+        del self._shares[share]
 
     def offer(self, share: int, delivery: Delivery) -> bool:
         """Put a delivery of our own behind what is in its mailbox; whether the share is held here."""
         state = self._shares.get(share)
-        if state is None:
+        if state is None or state.leaving is not None:
             return False
         self._put(state, delivery)
         return True

@@ -28,7 +28,7 @@ FAILED = "failed"
 """The code of the refusal that is recorded for a buried message: it may be redriven, so it is not handled."""
 
 FIRST_LOOK_RECORDS = 32  # a log that ends within these is read without asking for a snapshot
-PACKED_BYTES_EXTRA = 450  # what an entry of the packed tier costs beside its bytes (tracemalloc)
+PACKED_BYTES_EXTRA = 400  # what an entry of the packed tier costs beside its bytes (tracemalloc)
 IDS_AN_EVENT = 64  # a snapshot waits one event longer for so many ids in it: what is written stays in proportion
 SWEEP_ACTORS_MAX = 256  # packed in one go
 
@@ -49,13 +49,12 @@ class LiveSet:
         self._limits = limits
         self._snapshots = snapshots
         self._telemetry = telemetry or NoTelemetry()
-        self._live: OrderedDict[ActorRef, tuple[AnyActor, Live]] = OrderedDict()
-        self._packed: OrderedDict[ActorRef, tuple[AnyActor, bytes]] = OrderedDict()
+        self._live: OrderedDict[ActorRef, Live] = OrderedDict()
+        self._packed: OrderedDict[ActorRef, bytes] = OrderedDict()
+        self._kinds: dict[str, AnyActor] = {}
         self._packed_bytes = 0
         self._epoch = 0
-        self._waiting: asyncio.Queue[tuple[AnyActor, ActorRef, bytes | None]] = asyncio.Queue(
-            limits.snapshots_waiting_max
-        )
+        self._waiting: asyncio.Queue[tuple[ActorRef, bytes | None]] = asyncio.Queue(limits.snapshots_waiting_max)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -87,8 +86,8 @@ class LiveSet:
         now = asyncio.get_running_loop().time()
         if (found := self._live.get(ref)) is not None:
             self._live.move_to_end(ref)
-            found[1].used = now
-            return found[1]
+            found.used = now
+            return found
         live = self._activate(actor, ref)
         if live is None:
             epoch = self._epoch
@@ -101,14 +100,11 @@ class LiveSet:
 
     def keep(self, actor: AnyActor, ref: ActorRef, live: Live) -> None:
         """The actor was committed to: it is as its log says. Called with what `load` gave, after every append."""
-        if (found := self._live.get(ref)) is None or found[1] is not live:
+        if self._live.get(ref) is not live:
             self._unpacked(ref)
             self._put(actor, ref, live)
-        if (
-            self._snapshots is not None
-            and live.fresh >= self._limits.snapshot_events + len(live.handled) // IDS_AN_EVENT
-        ):
-            self._ask_for_snapshot(actor, ref, live)
+        if live.fresh >= self._limits.snapshot_events + len(live.handled) // IDS_AN_EVENT:
+            self._ask_for_snapshot(ref, live)
 
     def drop(self, ref: ActorRef) -> None:
         """Its log is not, or may not be, what is known of it: read it again next time."""
@@ -120,32 +116,33 @@ class LiveSet:
         """Drop all actors of these partitions: others will write to them."""
         self._epoch += 1
         gone = set(partitions)
-        for ref in [ref for ref, (_, live) in self._live.items() if live.partition in gone]:
+        for ref in [ref for ref, live in self._live.items() if live.partition in gone]:
             del self._live[ref]
-        for ref in [ref for ref, (_, packed) in self._packed.items() if snapshots.head(packed).partition in gone]:
+        for ref in [ref for ref, packed in self._packed.items() if snapshots.head(packed).partition in gone]:
             self._unpacked(ref)
 
     def _put(self, actor: AnyActor, ref: ActorRef, live: Live) -> None:
-        self._live[ref] = actor, live
+        self._kinds[actor.kind] = actor
+        self._live[ref] = live
         if len(self._live) > self._limits.live_actors_max:
             self._passivate()
         self._telemetry.gauge(LIVE_ACTORS, len(self._live))
 
     def _passivate(self) -> None:
         """Pack the actor that was not used for longest; of the packed ones let go what is too much."""
-        ref, (actor, live) = self._live.popitem(last=False)
+        ref, live = self._live.popitem(last=False)
         try:
             packed = snapshots.pack(live)
         except (TypeError, ValueError) as error:
             _log.warning("%s is let go: its state cannot be packed: %s", ref, error)
             return
-        self._packed[ref] = actor, packed
+        self._packed[ref] = packed
         self._packed_bytes += len(packed) + PACKED_BYTES_EXTRA
         while self._packed_bytes > self._limits.idle_actors_bytes_max:
-            ref, (actor, packed) = self._packed.popitem(last=False)
+            ref, packed = self._packed.popitem(last=False)
             self._packed_bytes -= len(packed) + PACKED_BYTES_EXTRA
-            if self._snapshots is not None and snapshots.head(packed).fresh >= self._limits.snapshot_events_min:
-                self._ask_for_snapshot(actor, ref, packed)
+            if snapshots.head(packed).fresh >= self._limits.snapshot_events_min:
+                self._ask_for_snapshot(ref, packed)
         self._telemetry.gauge(PACKED_ACTORS, len(self._packed))
 
     def _activate(self, actor: AnyActor, ref: ActorRef) -> Live | None:
@@ -161,8 +158,8 @@ class LiveSet:
         found = self._packed.pop(ref, None)
         if found is None:
             return None
-        self._packed_bytes -= len(found[1]) + PACKED_BYTES_EXTRA
-        return found[1]
+        self._packed_bytes -= len(found) + PACKED_BYTES_EXTRA
+        return found
 
     async def _read(self, actor: AnyActor, ref: ActorRef) -> Live:
         """From the log alone when it is short, else from the snapshot and what follows it, else from the whole log."""
@@ -198,29 +195,30 @@ class LiveSet:
         self._telemetry.count(SNAPSHOTS_TOTAL, kind=actor.kind, what="refused")
         return None
 
-    def _ask_for_snapshot(self, actor: AnyActor, ref: ActorRef, which: Live | bytes) -> None:
+    def _ask_for_snapshot(self, ref: ActorRef, which: Live | bytes) -> None:
         """Have it written soon. When too many wait, a later commit asks again."""
+        if self._snapshots is None or not self._tasks:
+            return
         try:
-            self._waiting.put_nowait((actor, ref, which if isinstance(which, bytes) else None))
+            self._waiting.put_nowait((ref, which if isinstance(which, bytes) else None))
         except asyncio.QueueFull:
-            self._telemetry.count(SNAPSHOTS_TOTAL, kind=actor.kind, what="put off")
+            self._telemetry.count(SNAPSHOTS_TOTAL, kind=ref.kind, what="put off")
         else:
             if isinstance(which, Live):
                 which.fresh = 0
 
     async def _write_snapshots(self) -> None:
         while True:
-            actor, ref, packed = await self._waiting.get()
-            await self._write(actor, ref, packed)
+            await self._write(*await self._waiting.get())
 
-    async def _write(self, actor: AnyActor, ref: ActorRef, packed: bytes | None) -> None:
+    async def _write(self, ref: ActorRef, packed: bytes | None) -> None:
         """Write one: what is given, or what is in memory under that name. Never raises but for cancellation."""
         what = "written"
         try:
             packed = packed or self._now_packed(ref)
             if packed is None or self._snapshots is None:
                 return
-            snapshot = snapshots.seal_snapshot(actor, packed)
+            snapshot = snapshots.seal_snapshot(self._kinds[ref.kind], packed)
             if len(snapshot) > self._limits.snapshot_bytes_max:
                 what = "too large"
             else:
@@ -228,13 +226,12 @@ class LiveSet:
         except (DiarchyError, TypeError, ValueError) as error:
             what = "failed"
             _log.warning("snapshot of %s not written: %s", ref, error)
-        self._telemetry.count(SNAPSHOTS_TOTAL, kind=actor.kind, what=what)
+        self._telemetry.count(SNAPSHOTS_TOTAL, kind=ref.kind, what=what)
 
     def _now_packed(self, ref: ActorRef) -> bytes | None:
         if (found := self._live.get(ref)) is not None:
-            return snapshots.pack(found[1])
-        idle = self._packed.get(ref)
-        return None if idle is None else idle[1]
+            return snapshots.pack(found)
+        return self._packed.get(ref)
 
     async def _write_last(self) -> None:
         while not self._waiting.empty():
@@ -242,10 +239,10 @@ class LiveSet:
         if self._snapshots is None:
             return
         least = self._limits.snapshot_events_min
-        hot = [(actor, ref) for ref, (actor, live) in self._live.items() if live.fresh >= least]
-        idle = [(actor, ref) for ref, (actor, packed) in self._packed.items() if snapshots.head(packed).fresh >= least]
-        for actor, ref in [*hot, *idle]:
-            await self._write(actor, ref, None)
+        hot = [ref for ref, live in self._live.items() if live.fresh >= least]
+        idle = [ref for ref, packed in self._packed.items() if snapshots.head(packed).fresh >= least]
+        for ref in [*hot, *idle]:
+            await self._write(ref, None)
 
     async def _sweep(self) -> None:
         """Pack what is idle, a few at a time."""
@@ -254,7 +251,7 @@ class LiveSet:
             await asyncio.sleep(self._limits.idle_s / 4)
             before = loop.time() - self._limits.idle_s
             for number in range(len(self._live)):
-                if not self._live or next(iter(self._live.values()))[1].used > before:
+                if not self._live or next(iter(self._live.values())).used > before:
                     break
                 self._passivate()
                 if number % SWEEP_ACTORS_MAX == 0:

@@ -163,6 +163,21 @@ class DeadLetters(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """The records of one subject as they are stored; see EventLog.watch."""
+
+    async def take(self, timeout_s: float) -> Sequence[Stored]:
+        """What was stored since the last call, in order, none missing or twice; empty after `timeout_s`.
+
+        Raises UnavailableError; what it could not say then comes with the next call.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End it; idempotent."""
+        ...
+
+
 class EventLog(Protocol):
     """The only truth: per subject an append-only sequence of records, per domain one order over all of them."""
 
@@ -194,6 +209,14 @@ class EventLog(Protocol):
 
     async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
         """Whether anything was appended to the exact subject above `after`; waits up to `timeout_s`. Raises UnavailableError."""
+        ...
+
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> Watch:
+        """The exact subject's records above `after`, as they are stored; close it.
+
+        `from_now`: only what is stored after the call is wanted; of what was stored before, some may come all the same.
+        Raises UnavailableError.
+        """
         ...
 
 

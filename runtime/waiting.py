@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -29,7 +30,7 @@ class Waiting:
         self._park_after_s = park_after_s
         self.news = False
         self._under_way = 0
-        self._tasks: dict[asyncio.Future[None], None] = {}
+        self._tasks: dict[asyncio.Task[object] | None, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -41,7 +42,6 @@ class Waiting:
     def doing(self) -> Iterator[None]:
         """Around every effect."""
         task = asyncio.current_task()
-        assert task is not None
         self._tasks[task] = None
         self._under_way += 1
         self._look()
@@ -101,7 +101,7 @@ class Waiting:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        left = [reaction, *self._tasks]
+        left: list[asyncio.Future[Any]] = [reaction, *filter(None, self._tasks)]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -51,12 +51,14 @@ from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor, Recorded
-from runtime.effects import Effects, Outside
+from runtime.effects import Effects
+from runtime.outside import Outside
 from runtime.errors import InvalidError, UnavailableError
 from runtime.limits import Limits
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
+from tests.kernel_world import MemoryTimers
 
 LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
 SETTINGS = GatewaySettings(
@@ -246,6 +248,15 @@ class FoldedReads:
 
     async def end_of_events(self) -> str:
         return str(len(self._all()))
+
+
+class Blind:
+    """A watch on a log that cannot be read any more."""
+
+    async def take(self, timeout_s: float) -> list[Stored]:  # noqa: ARG002 - the port's
+        raise UnavailableError("broker", "gone")
+
+    async def close(self) -> None: ...
 
 
 class World:

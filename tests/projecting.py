@@ -10,7 +10,7 @@ from adapters.postgres import Postgres
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored
 from contracts.subjects import Lane
-from runtime.ports import EventLog
+from runtime.ports import EventLog, Watch
 from tests.postgres import fresh_database
 
 
@@ -60,6 +60,9 @@ class DealtLog:
 
     async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
         return await self._log.wait(subject, after=after, timeout_s=timeout_s)
+
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> Watch:
+        return await self._log.watch(subject, after=after, from_now=from_now)
 
     async def follow(
         self, domain: Domain, lanes: Sequence[Lane], *, after: int

@@ -11,12 +11,14 @@ from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
-from adapters.jetstream_streams import ensure_streams
+from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Stored
 from contracts.letters import LetterFilter
 from runtime.errors import ConflictError, InvalidError, UnavailableError
+from runtime.limits import Limits
+from tests.contract.holding import ONE, holding
 from tests.contract.records import actor, record
 from tests.servers import NatsServer
 
@@ -29,6 +31,7 @@ def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]
             broker = await connect(server.url, user=server.user, password=server.password)
             try:
                 await ensure_streams(broker)
+                await ensure_consumers(broker, Domain.SOPHIA, Limits())
                 await scenario(broker)
             finally:
                 await broker.stop()
@@ -61,10 +64,12 @@ class Traffic:
             await self._tell()
 
     async def consume(self) -> None:
-        async for delivery in self.queue.consume(Domain.SOPHIA, "inbox"):
-            self.consumed.add(delivery.headers["Nats-Msg-Id"])
-            await delivery.ack()
-            await self._tell()
+        async with holding(self.queue) as holder:
+            while True:
+                delivery = await holder.next()
+                self.consumed.add(delivery.headers["Nats-Msg-Id"])
+                await delivery.ack()
+                await self._tell()
 
     async def write(self) -> None:
         subject, last = subjects.log(actor()), 0
@@ -73,7 +78,7 @@ class Traffic:
             try:
                 last = await self.log.append(subject, events, expected=last)
                 self.kept += [event.envelope.id for event in events]
-                await self.queue.publish(subjects.inbox(actor()), message)
+                await self.queue.publish(subjects.inbox(ONE), message)
                 self.published.add(message.envelope.id)
             except (UnavailableError, ConflictError):
                 last = await self._reread(subject)
@@ -192,10 +197,11 @@ def test_the_topology_may_be_ensured_again(own_server: NatsServer) -> None:
         log, queue = JetStreamLog(broker), JetStreamQueue(broker)
         subject = subjects.log(actor())
         await log.append(subject, [record()], expected=0)
-        await queue.publish(subjects.inbox(actor()), record())
-        async with aclosing(queue.consume(Domain.SOPHIA, "inbox")) as deliveries:
-            await (await anext(deliveries)).ack()
+        await queue.publish(subjects.inbox(ONE), record())
+        async with holding(queue) as holder:
+            await (await holder.next()).ack()
         await ensure_streams(broker)
+        await ensure_consumers(broker, Domain.SOPHIA, Limits())
         assert await log.append(subject, [record()], expected=1) == 2
 
     with_broker(own_server, scenario)
@@ -250,8 +256,8 @@ def test_what_is_too_large_is_refused_before_it_costs_the_connection(own_server:
 def test_a_broker_that_is_away_can_be_stopped(own_server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         async def consume() -> None:
-            async for _ in JetStreamQueue(broker).consume(Domain.SOPHIA, "inbox"):
-                pass
+            async with holding(JetStreamQueue(broker)) as holder:
+                await holder.feed.take()
 
         consuming = asyncio.create_task(consume())
         writes = [
@@ -309,17 +315,17 @@ def test_what_a_dead_worker_left_comes_before_what_was_sent_since(own_server: Na
     async def scenario(broker: Broker) -> None:
         sent = [record() for _ in range(7)]
         for one in sent[:5]:
-            await JetStreamQueue(broker).publish(subjects.inbox(actor()), one)
+            await JetStreamQueue(broker).publish(subjects.inbox(ONE), one)
         dead = await connect(own_server.url, user=own_server.user, password=own_server.password)
-        async with aclosing(JetStreamQueue(dead).consume(Domain.SOPHIA, "inbox")) as deliveries:
-            held = [await anext(deliveries) for _ in range(4)]
+        async with holding(JetStreamQueue(dead)) as holder:
+            held = await holder.many(4)
             await held[1].ack()
             await held[0].working()
             await dead.stop()
         for one in sent[5:]:
-            await JetStreamQueue(broker).publish(subjects.inbox(actor()), one)
-        async with aclosing(JetStreamQueue(broker).consume(Domain.SOPHIA, "inbox")) as deliveries:
-            found = [(await anext(deliveries)).body for _ in range(6)]
+            await JetStreamQueue(broker).publish(subjects.inbox(ONE), one)
+        async with holding(JetStreamQueue(broker)) as holder:
+            found = [one.body for one in await holder.many(6)]
         assert found == [one.body for number, one in enumerate(sent) if number != 1]
 
     with_broker(own_server, scenario)

@@ -1,9 +1,7 @@
 """Queue and feeds: one suite for every adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
+from contextlib import AbstractAsyncContextManager
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,46 +12,18 @@ from contracts.ids import new_id
 from contracts.kernel import DeadLetter
 from contracts.letters import LetterFilter
 from contracts.subjects import ActorRef
-from runtime.errors import UnavailableError
 from runtime.limits import Limits
-from runtime.ports import Delivery, Feed, QueueName
+from runtime.ports import Delivery, QueueName
 from tests.contract.conftest import Run, World
+from tests.contract.holding import ONE, Holder
+from tests.contract.holding import holding as holding_of
 from tests.contract.records import actor, record
 
-ONE = actor("the-one")
 PENDING_MAX = Limits().pending_max
 
 
-class Holder:
-    """Takes from a feed as the kernel does: after a new pin it resets and begins again."""
-
-    def __init__(self, feed: Feed) -> None:
-        self.feed = feed
-        self.pin = ""
-
-    async def next(self) -> Delivery:
-        while True:
-            try:
-                delivery = await self.feed.take()
-                if delivery.pin == self.pin:
-                    return delivery
-                await self.feed.reset()
-                self.pin = delivery.pin
-            except UnavailableError:
-                self.pin = ""
-
-    async def many(self, number: int) -> list[Delivery]:
-        return [await self.next() for _ in range(number)]
-
-
-@asynccontextmanager
-async def holding(world: World, name: QueueName = "inbox", ref: ActorRef = ONE) -> AsyncIterator[Holder]:
-    feed = world.queue.feed(ref.domain, name, subjects.share(ref))
-    await feed.open()
-    try:
-        yield Holder(feed)
-    finally:
-        await feed.close()
+def holding(world: World, name: QueueName = "inbox", ref: ActorRef = ONE) -> AbstractAsyncContextManager[Holder]:
+    return holding_of(world.queue, name, ref)
 
 
 async def send(world: World, number: int = 1, ref: ActorRef = ONE) -> list[Record]:

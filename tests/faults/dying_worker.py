@@ -24,7 +24,7 @@ from contracts.kernel import EffectRecorded
 from contracts.subjects import Lane
 from deploy.roles import run_roles
 from deploy.settings import load
-from runtime.ports import EventLog
+from runtime.ports import EventLog, Watch
 
 DIES_IN = ("analysis", "collaboration")
 
@@ -65,6 +65,9 @@ class DyingLog:
 
     async def wait(self, subject: str, *, after: int, timeout_s: float) -> bool:
         return await self._log.wait(subject, after=after, timeout_s=timeout_s)
+
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> Watch:
+        return await self._log.watch(subject, after=after, from_now=from_now)
 
 
 if __name__ == "__main__":

@@ -168,6 +168,7 @@ def _of_relays(logs: dict[ActorRef, list[Stored]]) -> Iterator[str]:
 def _of_calls(world: World) -> Iterator[str]:
     """No call for a result that the caller had read in the journal; without disturbances none is made twice at all."""
     yield from (f"{call.who} called for {call.key} although it knew the result" for call in world.calls if call.known)
+    yield from (f"{call.who} called for {call.key} while it was at it" for call in world.calls if call.under_way)
     weather = world.plan.weather
     if not (weather.disturbed or weather.refused):
         counts = Counter(call.key for call in world.calls)

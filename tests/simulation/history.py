@@ -35,9 +35,11 @@ class History:
 
 
 def _line(time_s: float, who: str, what: tuple[object, ...]) -> str:
-    parts = []
-    for part in what:
-        if isinstance(part, dict):  # A message's headers: which message, of what type, because of what.
-            part = " ".join(str(part.get(f"Diarchy-{name}", "-"))[-36:] for name in ("Id", "Type", "Causation"))
-        parts.append(str(part))
-    return f"{time_s:9.4f} {who:<10} {'  '.join(parts)}"[:SHOWN_CHARS_MAX]
+    return f"{time_s:9.4f} {who:<10} {'  '.join(map(_shown, what))}"[:SHOWN_CHARS_MAX]
+
+
+def _shown(part: object) -> str:
+    """A message's headers are shown as: which message, of what type, because of what."""
+    if isinstance(part, dict):
+        return " ".join(str(part.get(f"Diarchy-{name}", "-"))[-36:] for name in ("Id", "Type", "Causation"))
+    return str(part)

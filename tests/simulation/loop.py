@@ -2,18 +2,21 @@
 
 Time stands still while anything can run and then jumps to the next timer. Every handle belongs to a `Process` (found in its
 context), which may be killed or held between any two steps. The order between tasks is free, but those that one step creates
-begin in order, and callbacks that are no task's keep theirs. Whatever follows, follows from the seed: two runs take the same steps.
+begin in order, and callbacks that are no task's keep theirs. Whatever follows, follows from the seed: two runs take the same
+steps.
 """
 
 import asyncio
+import contextlib
 import gc
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappop, heappush
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 _WORD = (1 << 64) - 1
 
 
@@ -65,7 +68,7 @@ class StuckError(Exception):
 
 
 class SimLoop(asyncio.AbstractEventLoop):
-    """Use: `run_until(coroutine)`, then `end()`. Nothing of the real clock, no threads, no sockets."""
+    """Use: `run_until(coroutine)`, then `end()`. It has no threads and no sockets: whoever asks for those fails."""
 
     def __init__(self, seed: int, *, shuffled: bool = True) -> None:
         self._salt = seed * 0x9E3779B97F4A7C15 & _WORD
@@ -109,19 +112,21 @@ class SimLoop(asyncio.AbstractEventLoop):
     ) -> "asyncio.Task[T]":
         return asyncio.Task(coro, loop=self, name=str(name or f"task-{self._created + 1}"), context=context)
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         if not self._ended:
             self._make_ready(handle, callback)
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now_s + max(0.0, delay), callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         if not self._ended:
@@ -170,11 +175,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         try:
             for task in self._marks:
                 task._log_destroy_pending = False
-                coro = task.get_coro()
-                try:
-                    coro.close()
-                except BaseException:  # noqa: BLE001, S110 - it was killed: nobody is left to care
-                    pass
+                with contextlib.suppress(BaseException):  # It was killed: nobody is left to care.
+                    task.get_coro().close()
             self._marks.clear()
             self._dropped.clear()
             self._ready.clear()
@@ -202,20 +204,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         heappush(self._ready, (priority, arrival, handle))
 
     def _step(self) -> None:
-        ready, timers = self._ready, self._timers
-        if not ready:
-            while timers and timers[0][2]._cancelled:  # type: ignore[attr-defined]
-                heappop(timers)
-            if not timers or self.steps > self.steps_max:
-                raise StuckError(f"after {self.steps} steps, at {self._now_s:.3f} s")
-            self._now_s = max(self._now_s, timers[0][0])
-        while timers and timers[0][0] <= self._now_s:
-            timer = heappop(timers)[2]
-            if not timer._cancelled:  # type: ignore[attr-defined]
-                self._make_ready(timer, timer._callback)  # type: ignore[attr-defined]
-        if not ready:
+        """Run the next handle that is due, if it may run."""
+        self._look_at_timers()
+        if not self._ready:
             return
-        handle: Any = heappop(ready)[2]
+        handle: Any = heappop(self._ready)[2]
         if handle._cancelled:
             return
         process = handle._context.get(_process, SERVER)
@@ -224,7 +217,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             return
         self.steps += 1
         process.steps += 1
-        task = getattr(handle._callback, "__self__", None)
+        task: Any = getattr(handle._callback, "__self__", None)
         mark = self._marks.get(task) if type(task) is asyncio.Task else None
         if mark is None:
             handle._run()
@@ -237,6 +230,20 @@ class SimLoop(asyncio.AbstractEventLoop):
             if task.done():
                 del self._marks[task]
         self.on_step(process)
+
+    def _look_at_timers(self) -> None:
+        """Make what is due ready; when nothing is ready, time jumps. Raises StuckError when there is nothing to jump to."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heappop(timers)
+        if not self._ready:
+            if not timers or self.steps > self.steps_max:
+                raise StuckError(f"after {self.steps} steps, at {self._now_s:.3f} s")
+            self._now_s = max(self._now_s, timers[0][0])
+        while timers and timers[0][0] <= self._now_s:
+            timer: Any = heappop(timers)[2]
+            if not timer.cancelled():
+                self._make_ready(timer, timer._callback)
 
     def _finalize(self, generator: AsyncGenerator[Any, Any]) -> None:
         if not self._ended:

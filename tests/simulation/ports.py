@@ -26,7 +26,7 @@ class SimLog:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._server = connection.server
-        self.reads: dict[str, int] = {}  # how far this process was shown each subject
+        self.reads: dict[str, int] = {}  # how far this process was shown each subject when it looked last
 
     async def append(self, subject: str, records: Sequence[Record], *, expected: int) -> int:
         return await self._connection.call(
@@ -37,8 +37,8 @@ class SimLog:
         lag = self._lag()
         found = await self._connection.call(f"read {subject}", lambda: self._server.read(subject, after, lag))
         found = found[:limit]
-        if found:
-            self.reads[subject] = max(self.reads.get(subject, 0), found[-1].sequence)
+        if found or not after:
+            self.reads[subject] = found[-1].sequence if found else 0
         return found
 
     async def at(self, domain: Domain, sequence: int) -> Stored | None:
@@ -114,21 +114,22 @@ class SimFeed:
         self._news = asyncio.Event()
         self._lost = False
         self._closed = False
+        self._was_pinned = False
         self._arrives_at = 0.0
 
-    async def open(self, *, seize: bool = True) -> None:
-        share = self._share
+    async def open(self) -> None:
         if self._on_cut not in self._connection.on_cut:
             self._connection.on_cut.append(self._on_cut)
-        await self._connection.call(
-            f"open {share.name}", lambda: None if self._closed else (share.seize if seize else share.wait)(self)
-        )
+        await self._connection.call(f"unpin {self._share.name}", self._share.unpin)
+        await self.reset()
+        self._wait_again()
 
     async def take(self) -> SimDelivery:
         while True:
             while self._buffer:
                 generation, delivery = self._buffer.popleft()
                 if generation >= self._generation:
+                    self._was_pinned = True
                     return delivery
             if self._lost:
                 self._lost = False
@@ -197,7 +198,10 @@ class SimFeed:
             self._share.wait(self)
 
     def _leave(self) -> None:
+        """Whoever is pinned by now loses his pin: the server cannot be asked to unpin only us."""
         self._share.leave(self)
+        if self._was_pinned:
+            self._share.unpin()
 
     def _later(self, delay_s: float, do: Callable[[], None], *, server: bool = False) -> None:
         context = self._connection.server.context if server else self._connection.context

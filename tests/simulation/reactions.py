@@ -43,7 +43,7 @@ def _expected(entered: Entered, journal: list[dict[str, Any]]) -> tuple[str, ...
         case "sleep":
             return ("slept",) if len(journal) == 2 else (f"{len(journal)} effects",)
         case "ask":
-            outcome = journal[0]["result"] if journal else {"status": "nothing", "sections": {}}
+            outcome: dict[str, Any] = journal[0]["result"] if journal else {"status": "nothing"}
             return outcome["status"], *outcome.get("sections", {}).values()
         case "unusable":
             return tuple(one["error"] for one in journal)

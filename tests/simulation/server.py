@@ -121,11 +121,6 @@ class Share:
         self.line.append(message)
         self.pump()
 
-    def seize(self, holder: Holder) -> None:
-        """Whoever holds it gets no more; the first who waits is pinned, which need not be `holder`."""
-        self.unpin()
-        self.wait(holder)
-
     def wait(self, holder: Holder) -> None:
         if holder is not self.pinned and holder not in self.waiting:
             self.waiting.append(holder)
@@ -151,7 +146,7 @@ class Share:
             self.unpin()
 
     def reset(self) -> int:
-        """Start again from the floor. Everything handed out before belongs to an older generation than the one returned."""
+        """Start again from the floor, for whoever is pinned. Returns the generation of what is handed out from now on."""
         self.next, self.pending = self.floor, {}
         self.generation += 1
         self._server.loop.call_soon(self.pump, context=self._server.context)

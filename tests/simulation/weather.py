@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -71,7 +72,7 @@ def drawn(seed: int, without: Iterable[str] = ()) -> Weather:
     def times(most: int) -> int:
         return chance.randint(1, most) if chance.random() < odds else 0
 
-    found = {
+    found: dict[str, dict[str, float]] = {
         "delays": {"delay_s": 0.0005 + some(0.02), "slow": some(0.05)},
         "lost requests": {"lost_request": some(0.05)},
         "lost answers": {"lost_answer": some(0.08)},
@@ -94,7 +95,7 @@ def drawn(seed: int, without: Iterable[str] = ()) -> Weather:
     if unknown:
         raise ValueError(f"no such faults: {', '.join(sorted(unknown))}; there are: {', '.join(FAULTS)}")
     chosen = {name: value for fault, values in found.items() if fault not in left_out for name, value in values.items()}
-    return replace(CALM, shuffled=chance.random() < 0.8, **chosen)
+    return msgspec.convert({"shuffled": chance.random() < 0.8, **chosen}, Weather)
 
 
 def calmed(weather: Weather) -> Weather:

@@ -57,12 +57,13 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call of the outside service: by whom, and whether he had been shown this effect's journal entry."""
+    """One call of the outside service: by whom, and whether he had been shown its journal entry or was at it already."""
 
     key: str
     answer: str
     who: str
     known: bool
+    under_way: bool
 
 
 class Service:
@@ -73,14 +74,24 @@ class Service:
     def __init__(self, world: "World", log: SimLog) -> None:
         self._world = world
         self._log = log
+        self._under_way: set[str] = set()
 
     async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
         world = self._world
-        known = world.journaled(idempotency_key, self._log)
-        call = Call(idempotency_key, f"answer {len(world.calls)} to {prompt.question}", current().name, known)
+        call = Call(
+            key=idempotency_key,
+            answer=f"answer {len(world.calls)} to {prompt.question}",
+            who=current().name,
+            known=world.journaled(idempotency_key, self._log),
+            under_way=idempotency_key in self._under_way,
+        )
         world.calls.append(call)
         world.history.note("call", idempotency_key, call.answer)
-        await asyncio.sleep(world.sky.way_s() * 3)
+        self._under_way.add(idempotency_key)
+        try:
+            await asyncio.sleep(world.sky.way_s() * 3)
+        finally:
+            self._under_way.discard(idempotency_key)
         if prompt.role == "unusable":
             raise OutcomeError(call.answer)
         if world.sky.happens(world.sky.weather.refused):
@@ -119,7 +130,7 @@ class World:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.plan: Plan = planned(options)
-        self.loop = SimLoop(options.seed, shuffled=self.plan.weather.shuffled)
+        self.loop = SimLoop(options.seed, shuffled=self.plan.weather.shuffled)  # type: ignore[abstract] # no sockets
         self.chance = random.Random(f"faults {options.seed}")  # noqa: S311 - a simulation's choices
         self.sky = Sky(self.plan.weather, self.chance)
         self.history = History(self.loop)
@@ -176,9 +187,11 @@ class World:
     async def _become_quiet(self) -> bool:
         """Wait until every message and reaction has ended; whether they have, in time."""
         until = self.loop.time() + QUIET_S_MAX
-        while not self._is_quiet() and self.loop.time() < until:
+        while self.loop.time() < until:
+            if self._is_quiet():
+                return True
             await asyncio.sleep(LOOK_S)
-        return self._is_quiet()
+        return False
 
     def _is_quiet(self) -> bool:
         soon = self.loop.time() + QUIET_S_MAX

@@ -83,3 +83,35 @@ def test_what_is_down_is_told_once_and_then_now_and_again_with_how_many_wait(
         await consumer.stop()
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_letting_go_is_finished_though_who_asked_first_was_cancelled() -> None:
+    """A worker that stops cancels what it was about to hand over; nothing of that may stay behind."""
+
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def handle(_delivery: Delivery) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        share = subjects.share(ActorRef(Domain.CEO, "counter", "c1"))
+        consumer.acquire(share)
+        await _publish(queue, "c1")
+        await begun.wait()
+        first = asyncio.create_task(consumer.release(share))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await consumer.release(share)
+        assert ended.is_set()
+        assert not consumer.holds(share)
+        await consumer.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))

@@ -16,7 +16,7 @@ from gateway.identity import PERMISSIONS, ROLE_PERMISSIONS, Principal, Tokens
 from gateway.problems import REFUSALS, refused
 from gateway.routes import ROUTES
 from runtime.errors import UnavailableError
-from tests.gateway_world import SETTINGS, TOKENS, World, now, run, token_key
+from tests.gateway_world import SETTINGS, TOKENS, Blind, World, now, run, token_key
 
 ANN = Principal(username="ann", roles=("cross_domain_user",), clearance=Clearance.CONFIDENTIAL)
 ITEM = {"title": "t", "content": "c", "category": "strategic_planning", "confidentiality": "internal"}
@@ -230,10 +230,10 @@ def test_what_was_accepted_is_pending_when_the_log_cannot_be_read() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
 
-            async def away(*_: object, **__: object) -> bool:
-                raise UnavailableError("broker", "gone")
+            async def blind(*_: object, **__: object) -> Blind:
+                return Blind()
 
-            world.log.wait = away  # type: ignore[method-assign]
+            world.log.watch = blind  # type: ignore[method-assign, assignment]
             assert (await ann.post("/v1/sophia/ask", json={"question": "slow"})).status_code == 202
 
     run(body)

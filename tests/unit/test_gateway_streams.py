@@ -15,8 +15,7 @@ from gateway.app import Gateway
 from gateway.identity import Principal
 from gateway.problems import ProblemError
 from gateway.streaming import Streams
-from runtime.errors import UnavailableError
-from tests.gateway_world import SETTINGS, TOKENS, World, now, run, sse
+from tests.gateway_world import SETTINGS, TOKENS, Blind, World, now, run, sse
 
 LIVE = {"Accept": "text/event-stream"}
 ANN = Principal(username="ann", roles=("sophia_user",), clearance=Clearance.CONFIDENTIAL)
@@ -160,10 +159,10 @@ def test_a_log_that_is_away_leaves_a_streamed_run_pending() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
 
-            async def away(*_: object, **__: object) -> bool:
-                raise UnavailableError("broker", "gone")
+            async def blind(*_: object, **__: object) -> Blind:
+                return Blind()
 
-            world.log.wait = away  # type: ignore[method-assign]
+            world.log.watch = blind  # type: ignore[method-assign, assignment]
             answer = await ann.post("/v1/sophia/ask", json={"question": "slow"}, headers=LIVE)
             name, pending = sse(answer.text)[-1]
             assert name == "pending"
