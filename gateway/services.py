@@ -24,7 +24,7 @@ from contracts.http import (
 from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
 from gateway.watch import ProjectionWatch
-from runtime.ports import Blobs, EventLog, Queue, Retrieval, SpanStore
+from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
 
 
@@ -113,6 +113,7 @@ class Services:
 
     log: EventLog
     queue: Queue
+    letters: DeadLetters
     retrieval: Retrieval
     blobs: Blobs
     reads: Reads

@@ -276,6 +276,7 @@ class World:
         self.services = Services(
             log=self.log,
             queue=self.queue,
+            letters=self.broker.letters,
             retrieval=self.words,
             blobs=MemoryBlobs(self.broker),
             reads=self.reads,
