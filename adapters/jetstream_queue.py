@@ -4,7 +4,7 @@ import contextlib
 
 import msgspec
 
-from adapters.jetstream import Broker
+from adapters.jetstream import Broker, RefusedError
 from adapters.jetstream_commit import Committer, Outgoing
 from adapters.jetstream_feed import JetStreamFeed
 from adapters.jetstream_letters import JetStreamLetters
@@ -12,11 +12,12 @@ from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, to_headers
 from contracts.kernel import DeadLetter
-from runtime.errors import UnavailableError
+from runtime.errors import FullError, UnavailableError
 from runtime.limits import Limits
 from runtime.ports import QueueName
 
 _count = msgspec.json.Decoder(int)
+NO_ROOM = 10077  # the stream has its maximum of messages or of bytes
 
 
 class JetStreamQueue:
@@ -30,7 +31,13 @@ class JetStreamQueue:
     async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         headers = to_headers(record.envelope)
         headers["Nats-Msg-Id"] = attempt or record.envelope.id
-        await self._committers[subjects.parse(subject).actor.domain].store([Outgoing(subject, record.body, headers)])
+        domain = subjects.parse(subject).actor.domain
+        try:
+            await self._committers[domain].store([Outgoing(subject, record.body, headers)])
+        except RefusedError as error:
+            if error.code == NO_ROOM:
+                raise FullError(f"inbox of {domain.value}", "too much waits there already") from None
+            raise
 
     def feed(self, domain: Domain, name: QueueName, share: int) -> JetStreamFeed:
         return JetStreamFeed(self._broker, domain, name, share, pending_max=self._pending_max)

@@ -184,12 +184,11 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
 def durable(domain: Domain, name: QueueName, share: int, limits: Limits | None = None) -> tuple[str, Consumer]:
     """The stream and the configuration of the durable consumer of one share of a domain's queue."""
     limits = limits or Limits()
-    lanes: tuple[subjects.Lane, ...] = ("in", "pub") if name == "inbox" else ("log",)
     consumer = f"{domain.value}-{name}-{share}"
     return subjects.in_stream(domain) if name == "inbox" else subjects.log_stream(domain), Consumer(
         name=consumer,
         durable_name=consumer,
-        filter_subjects=[one for lane in lanes for one in subjects.share_filters(domain, lane, share)],
+        filter_subjects=[subjects.partition_filter(domain, name, share)],
         ack_policy="explicit",
         ack_wait=int(limits.ack_wait_s * SECOND_NS),
         max_ack_pending=limits.pending_max,

@@ -106,9 +106,10 @@ def _tell_logs(folder: Path) -> None:
 
 
 def _ticks(pid: int) -> int:
-    """Processor time of the process so far, its threads included."""
+    """Processor time so far of the process, its threads and its children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(fields[11]) + int(fields[12]) + sum(map(_ticks, map(int, children)))
 
 
 def _line(one: Figures) -> str:

@@ -19,7 +19,12 @@ def settings_in(folder: Path) -> Settings:
         postgres=Postgres(dsn=NO_DATABASE),
         gateway=Gateway(port=0),
         log=Log(level="warning"),
-        limits=Limits(requests_per_minute_max=UNLIMITED, requests_per_hour_max=UNLIMITED),
+        limits=Limits(
+            requests_per_minute_max=UNLIMITED,
+            requests_per_hour_max=UNLIMITED,
+            cross_requests_per_minute_max=UNLIMITED,
+            cross_requests_per_hour_max=UNLIMITED,
+        ),
     )
 
 

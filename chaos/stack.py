@@ -21,6 +21,11 @@ SEVERAL = ("sophia", "artemis", "ceo")
 """The roles that may run several times."""
 
 TOKEN_S = 6 * 3_600
+UNCOUNTED = {
+    f"{name}_max": 1_000_000_000
+    for name in ("requests_per_minute", "requests_per_hour", "cross_requests_per_minute", "cross_requests_per_hour")
+}
+"""A client here asks more often than a person may."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -59,7 +64,7 @@ async def running(plan: Plan, on_state: OnState) -> AsyncIterator[Supervisor]:
 
 
 def _settings(plan: Plan) -> Settings:
-    tree: dict[str, Any] = {"data": str(plan.data), "models": str(plan.models), "limits": dict(plan.limits)}
+    tree: dict[str, Any] = {"data": str(plan.data), "models": str(plan.models), "limits": {**UNCOUNTED, **plan.limits}}
     if plan.model_url:
         tree["chat"] = [{"name": "counting", "base_url": plan.model_url, "model": "counting", "timeout_s": 30.0}]
     return load(environment={}, **tree)

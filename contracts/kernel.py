@@ -8,6 +8,9 @@ from msgspec import Struct
 from contracts.domains import Clearance
 from contracts.envelope import Event, Message
 
+FAILED = "failed"
+"""The code of the refusal that is recorded for a message that was given up: redriven, it may still act."""
+
 
 class Resolve(Message, frozen=True, kw_only=True, tag="runtime.resolve.v1"):
     """The result of a waiting effect: `effect` is its number within `reaction` (the id of the event that started it).

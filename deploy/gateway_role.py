@@ -23,6 +23,7 @@ from deploy.keys import admin_password, signing_key
 from deploy.plant import Opened, Plant
 from gateway import routes
 from gateway.identity import Passwords, Tokens
+from gateway.rates import Quota
 from gateway.reads import PostgresReads
 from gateway.server import GatewayServer
 from gateway.services import CheckFunction, GatewaySettings, Services
@@ -69,7 +70,11 @@ async def wire_gateway(plant: Plant) -> None:
             wait_s_max=limits.wait_s_max,
             body_bytes_max=limits.body_bytes_max,
             file_bytes_max=limits.blob_bytes_max,
+            bodies_bytes_max=limits.bodies_bytes_max,
             requests_in_flight_max=limits.requests_in_flight_max,
+            connections_max=limits.connections_max,
+            domain_quota=Quota(limits.requests_per_minute_max, limits.requests_per_hour_max),
+            cross_quota=Quota(limits.cross_requests_per_minute_max, limits.cross_requests_per_hour_max),
             streams_max=limits.streams_max,
         ),
     )

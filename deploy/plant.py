@@ -10,6 +10,7 @@ from adapters.jetstream_rpc import NatsRpc
 from adapters.otel import OtelTelemetry
 from adapters.span_store import JetStreamSpanStore
 from deploy.settings import Settings
+from runtime.errors import UnavailableError
 from runtime.ports import EventLog, Runnable
 
 
@@ -23,12 +24,22 @@ class Plant:
         self.log = log
         self.queue = JetStreamQueue(broker, pending_max=settings.limits.pending_max)
         self.letters = JetStreamLetters(broker)
+        self.timers = NoTimers()
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)
         self.rpc = NatsRpc(broker, telemetry)
         self.untraced = NatsRpc(broker)  # For what nobody wants to see in a trace, such as the gathering of metrics.
         self.parts: list[Runnable] = []
         self.watched: list[Callable[[], Awaitable[None]]] = []
+
+
+class NoTimers:
+    """TEMPORARY."""
+
+    async def set(self, target: object, name: str, record: object, when: object) -> None:
+        raise UnavailableError("timers", "none yet")
+
+    async def cancel(self, target: object, name: str) -> None: ...
 
 
 async def _nothing() -> None: ...

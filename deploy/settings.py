@@ -125,13 +125,17 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Every limit, its unit last: the kernel's (inherited) and those of the edges. All are above zero."""
 
     body_bytes_max: int = 1_048_576  # of an HTTP request
+    bodies_bytes_max: int = 268_435_456  # of all HTTP requests at once, files included; then 503 with Retry-After
     wait_s_default: float = 30.0  # how long a request waits for its answer before it becomes 202
     wait_s_max: float = 120.0
     streams_max: int = 1_000  # open event streams and sockets of one gateway
     requests_in_flight_max: int = 2_048  # then 503 with Retry-After
-    requests_per_minute_max: int = 60  # of a user, in a domain
+    connections_max: int = 4_096  # of one gateway; more wait to be accepted
+    requests_per_minute_max: int = (
+        60  # of a user at a path of one domain; then 429 with Retry-After; administrators: no limit
+    )
     requests_per_hour_max: int = 1_000
-    cross_requests_per_minute_max: int = 30  # of a user, across domains
+    cross_requests_per_minute_max: int = 30  # of a user at a path across domains
     cross_requests_per_hour_max: int = 500
     blob_bytes_max: int = 33_554_432
     log_stream_bytes_max: int = 6_442_450_944  # of one domain; a full log refuses, it never forgets

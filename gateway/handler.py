@@ -17,6 +17,7 @@ from gateway.commands import Incoming
 from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
 from gateway.identity import EXPIRED, Principal
 from gateway.problems import MEDIA_PROBLEM, ProblemError, UnauthenticatedError, document, problem_for
+from gateway.rates import Rates
 from gateway.routes import MEDIA_JSON, Answers, Does, Route
 from gateway.services import Services
 from gateway.streaming import Streams, command_events, log_events, problem_event
@@ -40,6 +41,10 @@ class Handler:
         self._services = services
         self._streams = streams
         self._in_flight = 0
+        settings = services.settings
+        domain, cross = settings.domain_quota, settings.cross_quota
+        self._rates = Rates({"sophia": domain, "artemis": domain, "system": domain, "cross_domain": cross})
+        self._room = reading.Room(settings.bodies_bytes_max)
 
     def responder(self, route: Route) -> Responder:
         """What the framework calls for the row's path and method."""
@@ -75,6 +80,9 @@ class Handler:
             await self._answer(route, request, response, path, _Asker(ANONYMOUS, fallback, None, None))
             return fallback
         principal = self._services.tokens.verify(reading.bearer(request))
+        if not principal.may("system:admin"):
+            for name, value in self._rates.admit(route.limit, principal.username, route.method, route.path).items():
+                response.set_header(name, value)
         if route.permissions:
             principal.require(*route.permissions)
         key = None if route.method == "GET" else checked_key(request.get_header(IDEMPOTENCY_KEY))
@@ -101,12 +109,24 @@ class Handler:
         self, route: Route, request: Request, response: Response, path: dict[str, str], asker: "_Asker"
     ) -> None:
         settings = self._services.settings
-        stream = reading.wants_stream(request, route)
-        if stream:
+        if reading.wants_stream(request, route):
             request.scope[SLOT] = self._streams.admit(asker.principal.username)
-        body = await reading.body_of(
-            request, route, json_bytes_max=settings.body_bytes_max, file_bytes_max=settings.file_bytes_max
-        )
+        bytes_max = settings.file_bytes_max if route.request is bytes else settings.body_bytes_max
+        body = await reading.body_of(request, route, self._room, bytes_max=bytes_max)
+        try:
+            await self._act(route, (request, response), path, asker, body)
+        finally:
+            self._room.release(len(body))
+
+    async def _act(
+        self,
+        route: Route,
+        exchange: tuple[Request, Response],
+        path: dict[str, str],
+        asker: "_Asker",
+        body: bytes,
+    ) -> None:
+        request, response = exchange
         query = reading.parameters(request, route)
         incoming = Incoming(
             services=self._services,
@@ -118,13 +138,13 @@ class Handler:
             last_event_id=(request.get_header(LAST_EVENT_ID) or "")[:400],
         )
         match route.action:
-            case Answers(answer=_, live=live) if stream and live is not None:
+            case Answers(answer=_, live=live) if SLOT in request.scope and live is not None:
                 events = log_events(live(incoming), instance=request.path, correlation=asker.run)
                 self._open_stream(events, incoming, request, response)
             case Answers(answer=answer):
                 write(response, route, await answer(incoming))
             case Does() as action:
-                await self._do(route, action, incoming, asker.attempt(bound_key(asker.key, body)), (request, response))
+                await self._do(route, action, incoming, asker.attempt(bound_key(asker.key, body)), exchange)
 
     async def _do(
         self,
@@ -138,7 +158,7 @@ class Handler:
         command = await action.build(incoming)
         execution = request.scope[EXECUTION] = Execution(self._services, command, attempt, action.tags)
         await execution.begin()
-        if reading.wants_stream(request, route):
+        if SLOT in request.scope:
             self._follow(action, incoming, command, execution, exchange)
             return
         settings = self._services.settings

@@ -16,7 +16,8 @@ import falcon
 import msgspec
 
 from contracts.http import FieldProblem, Problem
-from runtime.errors import DiarchyError, InvalidError, OutcomeError, RejectionCode, UnavailableError
+from contracts.kernel import FAILED
+from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, RejectionCode, UnavailableError
 
 MEDIA_PROBLEM = "application/problem+json"
 _LOGGER = logging.getLogger("diarchy.gateway")
@@ -69,7 +70,9 @@ class ValidationProblemError(ProblemError):
 
 
 def refused(code: str, reason: str) -> ProblemError:
-    """The problem for an actor's refusal."""
+    """The problem for an actor's refusal, or for a message that was given up (`failed`)."""
+    if code == FAILED:
+        return ProblemError(500, "failed", reason)
     status = next((number for known, number in REFUSALS.items() if known == code), 409)
     return ProblemError(status, "refused", reason, headers={"Retry-After": "60"} if status == 429 else None)
 
@@ -93,6 +96,9 @@ def problem_for(error: BaseException) -> ProblemError:
     match error:
         case ProblemError():
             return error
+        case FullError():
+            detail = f"the {error.dependency} is full; try again"
+            return ProblemError(503, "full", detail, headers={"Retry-After": str(error.retry_after_s)})
         case UnavailableError():
             _LOGGER.warning("unavailable: %s", error)
             detail = f"{error.dependency} is unavailable; try again"

@@ -31,6 +31,8 @@ def bearer(request: Request) -> str:
 
 def wants_stream(request: Request, route: Route) -> bool:
     """Whether to answer with server-sent events. Raises ProblemError 406 when nothing we have is acceptable."""
+    if request.get_header("Accept", default="*/*") == "*/*":
+        return False
     streams = route.streams and request.method != "HEAD"
     offers = [route.media, MEDIA_STREAM] if streams else [route.media]
     chosen = request.client_prefers(offers)
@@ -51,29 +53,53 @@ def wait_seconds(request: Request, default: float, maximum: float) -> tuple[floa
     return default, None
 
 
-async def body_of(request: Request, route: Route, *, json_bytes_max: int, file_bytes_max: int) -> bytes:
-    """The bytes sent. Raises ProblemError: 408 too slow, 413 over the limit, 415 not JSON, 400 cut short."""
+class Room:
+    """Bounds the bodies that are in memory at once, over all requests."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Raises ProblemError 503 when there is no room for them."""
+        if self.held + size > self._bytes_max:
+            raise ProblemError(503, "full", "too many bodies at once; try again", headers={"Retry-After": "1"})
+        self.held += size
+
+    def release(self, size: int) -> None:
+        self.held -= size
+
+
+async def body_of(request: Request, route: Route, room: Room, *, bytes_max: int) -> bytes:
+    """The bytes sent, which are in `room` until the caller releases them.
+
+    Raises ProblemError: 408 too slow, 413 over the limit, 415 not JSON, 400 cut short, 503 no room.
+    """
     if route.request is None:
         return b""
     if route.request is not bytes:
         media = (request.content_type or "").partition(";")[0].strip().lower()
         if media != MEDIA_JSON:
             raise ProblemError(415, "not-json", f"send {MEDIA_JSON}", headers={"Accept": MEDIA_JSON})
-    limit = file_bytes_max if route.request is bytes else json_bytes_max
     announced = _content_length(request)
-    if announced is not None and announced > limit:
-        raise _too_large(limit)
+    if announced is not None and announced > bytes_max:
+        raise _too_large(bytes_max)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S_MAX):
-            while chunk := await request.stream.read(CHUNK_BYTES):
+            async for chunk in request.stream:  # as it comes: `read` would gather more than is counted
+                room.take(len(chunk))
                 body += chunk
-                if len(body) > limit:
-                    raise _too_large(limit)
+                if len(body) > bytes_max:
+                    raise _too_large(bytes_max)
+        if announced is not None and len(body) != announced:
+            raise ValidationProblemError("$", "the body is shorter than its Content-Length", status=400)
     except TimeoutError as error:
+        room.release(len(body))
         raise ProblemError(408, "slow", f"the body did not arrive within {BODY_S_MAX:g} s") from error
-    if announced is not None and len(body) != announced:
-        raise ValidationProblemError("$", "the body is shorter than its Content-Length", status=400)
+    except BaseException:
+        room.release(len(body))
+        raise
     return bytes(body)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from runtime.errors import UnavailableError
 
 BACKLOG = 1_024
 HEADER_TIMEOUT_MS = 10_000
+OTHER_FILES = 128  # open beside the connections of clients
 STOP_S_MAX = 3.0
 READY_POLL_S = 0.02
 READY_S_MAX = 10.0
@@ -52,6 +54,7 @@ class GatewayServer:
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
             websockets=False,
             backlog=BACKLOG,
+            backpressure=_connections(self._services.settings.connections_max),
             log_enabled=False,
         )
         self._serving = asyncio.create_task(self._server.serve(), name="gateway")
@@ -90,6 +93,12 @@ class GatewayServer:
                 await writer.wait_closed()
             return
         raise UnavailableError("gateway", f"no connection to {self.host}:{self.port} within {READY_S_MAX:g} s")
+
+
+def _connections(wanted: int) -> int:
+    """How many may be open: as wanted, or what the process's limit of open files leaves."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - OTHER_FILES))
 
 
 def _free_port(host: str) -> int:

@@ -23,6 +23,7 @@ from contracts.http import (
 )
 from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
+from gateway.rates import Quota
 from gateway.watch import ProjectionWatch
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
@@ -31,8 +32,9 @@ from runtime.telemetry import Telemetry
 class GatewaySettings(Struct, frozen=True, kw_only=True):
     """The gateway's limits. What a person can ask for in a header (`Prefer: wait=…`) is cut to `wait_s_max`.
 
-    Before 202 is answered the run may take up to `accepted_s_max` to be found at its status_url. `streams_max` is for all
-    askers; each may have a tenth of it.
+    The quotas (mission F3) are of a user at a path; administrators have none. More connections than `connections_max` wait
+    unaccepted, more than `requests_in_flight_max` or `bodies_bytes_max` are answered 503. Before 202 is answered the run may
+    take up to `accepted_s_max` to be found at its status_url. `streams_max` is for all askers; each may have a tenth of it.
     """
 
     wait_s: float = 30.0
@@ -44,8 +46,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     heartbeat_s: float = 15.0
     body_bytes_max: int = 2 * 1024 * 1024
     file_bytes_max: int = 16 * 1024 * 1024
+    bodies_bytes_max: int = 256 * 1024 * 1024
     requests_in_flight_max: int = 2_000
+    connections_max: int = 4_096
     streams_max: int = 500
+    domain_quota: Quota = Quota(per_minute=60, per_hour=1_000)
+    cross_quota: Quota = Quota(per_minute=30, per_hour=500)
     check_timeout_s: float = 3.0
     metrics_open: bool = False
 

@@ -4,7 +4,8 @@ DiarchyError
 ├── Rejected                  the actor refuses: tell the asker why, change nothing
 ├── ConflictError             somebody else appended first: reread and decide again
 ├── UnavailableError          a dependency is down: retry later, without end
-│   └── OpenCircuitError      it was down so often that it is not even asked
+│   ├── OpenCircuitError      it was down so often that it is not even asked
+│   └── FullError             it is there, but takes no more: the same, and callers outside are told to come less often
 ├── NonDeterministicError     a reaction no longer does what its journal says: dead letter, overwrite nothing
 ├── MalformedError            the message can never be handled: dead letter at once
 ├── InvalidError              the asker's input is wrong: tell him which field
@@ -44,6 +45,10 @@ class UnavailableError(DiarchyError):
 
 class OpenCircuitError(UnavailableError):
     """The circuit breaker around the dependency is open."""
+
+
+class FullError(UnavailableError):
+    """`dependency` takes no more now: it stores what it has room for, and forgets nothing to make some."""
 
 
 class NonDeterministicError(DiarchyError):

@@ -10,12 +10,12 @@ from contracts.domains import Clearance
 from contracts.envelope import Envelope, Event, Message, Record, from_headers
 from contracts.facts import FACT_DOMAINS, Fact
 from contracts.ids import derived_id
-from contracts.kernel import Cancel, Refused, Resolve, Resume, Unchanged
+from contracts.kernel import FAILED, Cancel, Refused, Resolve, Resume, Unchanged
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor
 from runtime.chain import GENESIS, seal
 from runtime.errors import ConflictError, MalformedError, Rejected, UnavailableError
-from runtime.live import FAILED, LiveSet
+from runtime.live import LiveSet
 from runtime.near import NearDelivery
 from runtime.outside import Outside
 from runtime.ports import Delivery

@@ -10,7 +10,7 @@ import msgspec
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.envelope import Stored
-from contracts.kernel import Refused, Unchanged
+from contracts.kernel import FAILED, Refused, Unchanged
 from contracts.subjects import ActorRef
 from runtime import snapshots
 from runtime.actor import AnyActor
@@ -23,9 +23,6 @@ from runtime.telemetry import LIVE_ACTORS, PACKED_ACTORS, SNAPSHOTS_TOTAL, NoTel
 
 KERNEL_TYPES = frozenset({tag(Refused), tag(Unchanged)})
 """What the kernel itself records in an actor's log; no actor sees it."""
-
-FAILED = "failed"
-"""The code of the refusal that is recorded for a buried message: it may be redriven, so it is not handled."""
 
 FIRST_LOOK_RECORDS = 32  # a log that ends within these is read without asking for a snapshot
 PACKED_BYTES_EXTRA = 400  # what an entry of the packed tier costs beside its bytes (tracemalloc)

@@ -90,7 +90,11 @@ class Reactor:
         return actor is not None and actor.react is not None and type_name in actor.reacts_to
 
     async def _cause(self, ref: ActorRef, reaction: str, sequence: int) -> Cause:
-        stored = await self._outside.log.at(ref.domain, sequence)
+        log = self._outside.log
+        stored = await log.at(ref.domain, sequence)
+        if stored is None and sequence <= await log.last(ref.domain):
+            # Nothing is ever deleted: a replica lags behind.
+            raise UnavailableError("log", f"it does not show {sequence} yet", 1)
         if stored is None or stored.subject != subjects.log(ref) or stored.record.envelope.id != reaction:
             raise MalformedError(f"event {reaction} of {ref} does not stand at {sequence}")
         return Cause(ref, sequence, stored.record.envelope, stored.record.body)

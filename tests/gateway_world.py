@@ -47,6 +47,7 @@ from contracts.users import CreateUser, Role
 from gateway import reads
 from gateway.app import Gateway
 from gateway.identity import Passwords, Principal, Tokens
+from gateway.rates import Quota
 from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
@@ -61,8 +62,16 @@ from runtime.worker import Worker
 from tests.kernel_world import MemoryTimers
 
 LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
+UNCOUNTED = Quota(per_minute=1_000_000, per_hour=1_000_000)
 SETTINGS = GatewaySettings(
-    wait_s=5, projection_wait_s=0.2, progress_poll_s=0.02, events_poll_s=0.02, heartbeat_s=0.5, body_bytes_max=300_000
+    wait_s=5,
+    projection_wait_s=0.2,
+    progress_poll_s=0.02,
+    events_poll_s=0.02,
+    heartbeat_s=0.5,
+    body_bytes_max=300_000,
+    domain_quota=UNCOUNTED,
+    cross_quota=UNCOUNTED,
 )
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 DOMAINS = (Domain.SOPHIA, Domain.ARTEMIS, Domain.CEO, Domain.SYSTEM)

@@ -154,6 +154,7 @@ class World:
         model: CountingModel | None = None,
         retrieval: Retrieval | None = None,
         broker: MemoryBroker | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         self.broker = broker or MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
@@ -170,21 +171,30 @@ class World:
             telemetry=NoTelemetry(),
             clock=lambda: datetime.now(UTC),
             tools={"double": Tool(name="double", arguments=Sum, result=Sum, run=_double)},
-            limits=LIMITS,
+            limits=limits,
         )
 
     async def __aenter__(self) -> "World":
-        rpc = MemoryRpc(self.broker)
-        self.workers = [
-            Worker(domain, self.actors, self.outside, rpc, new_id()) for domain in (Domain.CEO, Domain.SOPHIA)
-        ]
-        for worker in self.workers:
-            await worker.start()
+        await self.start(Domain.CEO, Domain.SOPHIA)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def start(self, *domains: Domain) -> None:
+        """A new worker for each."""
+        rpc = MemoryRpc(self.broker)
+        self.workers = [Worker(domain, self.actors, self.outside, rpc, new_id()) for domain in domains]
+        for worker in self.workers:
+            await worker.start()
+
+    async def stop(self) -> None:
         for worker in self.workers:
             await worker.stop()
+
+    @property
+    def broker_timers(self) -> dict[str, Any]:
+        return self.outside.timers.tasks  # type: ignore[attr-defined, no-any-return]  # TEMPORARY
 
     async def send(self, message: Message, to: ActorRef = COUNTER, **changes: Any) -> str:
         identity = changes.pop("id", None) or new_id()

@@ -55,6 +55,9 @@ class DealtLog:
     async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
         return await self._log.read(subject, after=after, limit=limit)
 
+    async def at(self, domain: Domain, sequence: int) -> Stored | None:
+        return await self._log.at(domain, sequence)
+
     async def last(self, domain: Domain) -> int:
         return await self._log.last(domain)
 

@@ -55,6 +55,8 @@ def rebuild(projections: tuple[str, ...], *, every: bool, replace: bool, data: s
       diarchy rebuild sessions messages --json
       diarchy rebuild runs --replace
     """
+    import uvloop
+
     from deploy.client import pretty_json
     from projections.catalogue import PROJECTIONS
 
@@ -66,7 +68,8 @@ def rebuild(projections: tuple[str, ...], *, every: bool, replace: bool, data: s
         raise click.UsageError("name the projections to rebuild, or --all")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     wanted = [known[name] for name in dict.fromkeys(projections)] or list(PROJECTIONS)
-    results = asyncio.run(_rebuild(wanted, options.stack_settings(data), replace=replace))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # Reading the log is most of it.
+        results = runner.run(_rebuild(wanted, options.stack_settings(data), replace=replace))
     if as_json:
         click.echo(pretty_json(results))
     else:

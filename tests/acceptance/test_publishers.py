@@ -123,7 +123,12 @@ def test_a_publisher_may_do_nothing_else(stack: Stack) -> None:
         await client.close()
         return errors
 
-    forbidden = ("sophia.in.1.signal.x", "sophia.log.1.signal.x", "dlq.sophia.inbox.x", "$JS.API.STREAM.DELETE.SOPHIA_LOG")
+    forbidden = (
+        "sophia.in.1.signal.x",
+        "sophia.log.1.signal.x",
+        "dlq.sophia.inbox.x",
+        "$JS.API.STREAM.DELETE.SOPHIA_LOG",
+    )
     assert all("permissions violation" in error for error in asyncio.run(attempt()))
 
 

@@ -67,6 +67,23 @@ def test_a_writer_that_expects_another_end_conflicts_and_changes_nothing(run: Ru
     run(scenario)
 
 
+@pytest.mark.parametrize("limit", [1, 3, 5, 500])
+def test_the_first_few_can_be_read(run: Run, limit: int) -> None:
+    async def scenario(world: World) -> None:
+        subject, other = subjects.log(actor()), subjects.log(actor())
+        last = 0
+        for _ in range(5):
+            last = await world.log.append(subject, [record()], expected=last)
+            await world.log.append(other, [record()], expected=0)
+            other = subjects.log(actor())
+        whole = await world.log.read(subject)
+        assert await world.log.read(subject, limit=limit) == whole[:limit]
+        assert await world.log.read(subject, after=whole[1].sequence, limit=limit) == whole[2 : 2 + limit]
+        assert await world.log.read(other, limit=limit) == []
+
+    run(scenario)
+
+
 def test_subjects_have_ends_of_their_own(run: Run) -> None:
     async def scenario(world: World) -> None:
         one, other = subjects.log(actor("a")), subjects.log(actor("b"))

@@ -10,13 +10,13 @@ from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Domain
 from contracts.envelope import Stored
-from contracts.kernel import Refused, Unchanged
+from contracts.kernel import FAILED, Refused, Unchanged
 from contracts.subjects import ActorRef
 from runtime import snapshots
 from runtime.actor import AnyActor
 from runtime.chain import broken_at
 from runtime.errors import Rejected
-from runtime.live import FAILED, fold
+from runtime.live import fold
 from runtime.snapshots import Live
 from tests.simulation.actors import ACTORS, POISON, Entered, Received, Settled
 from tests.simulation.reactions import effects_of
@@ -211,21 +211,22 @@ def _of_memory(world: World, logs: dict[ActorRef, list[Stored]]) -> Iterator[str
     """What living workers have in memory, and every snapshot, is what the log says."""
     for member in world.living:
         live_set = member.worker.host.live
-        for ref, (actor, live) in live_set._live.items():
-            yield from _same(f"in the memory of {member.process.name}", actor, ref, live, logs)
-        for ref, (actor, packed) in live_set._packed.items():
-            live = snapshots.unpack(actor, subjects.log(ref), packed)
-            yield from _same(f"packed in {member.process.name}", actor, ref, live, logs)
+        for ref, live in live_set._live.items():
+            yield from _same(f"in the memory of {member.process.name}", ref, live, logs)
+        for ref, packed in live_set._packed.items():
+            live = snapshots.unpack(_kind(ref), ref, packed)
+            yield from _same(f"packed in {member.process.name}", ref, live, logs)
     for ref, snapshot in world.server.snapshots.items():
-        opened = snapshots.open_snapshot(_kind(ref), subjects.log(ref), snapshot)
+        opened = snapshots.open_snapshot(_kind(ref), ref, snapshot)
         if opened is None:
             yield f"{ref}: its snapshot cannot be opened"
         else:
-            yield from _same("in a snapshot", _kind(ref), ref, opened, logs)
+            yield from _same("in a snapshot", ref, opened, logs)
 
 
-def _same(where: str, actor: AnyActor, ref: ActorRef, live: Live, logs: dict[ActorRef, list[Stored]]) -> Iterator[str]:
-    folded = Live(subjects.log(ref), actor.initial)
+def _same(where: str, ref: ActorRef, live: Live, logs: dict[ActorRef, list[Stored]]) -> Iterator[str]:
+    actor = _kind(ref)
+    folded = Live(ref, live.partition, actor.initial)
     records = [one for one in logs.get(ref, ()) if one.sequence <= live.sequence]
     fold(actor, folded, records)
     for what in ("state", "sequence", "hash"):

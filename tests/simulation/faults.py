@@ -113,8 +113,8 @@ class Faults:
     async def _leave(self, member: "Member") -> None:
         await member.worker.stop()
         self._world.history.note("left", member.process.name)
-        member.connection.cut()
         self._world.loop.kill(member.process)
+        self._lapse_later()
 
     async def _cut(self) -> None:
         world, member = self._world, self._some_member()

@@ -13,10 +13,15 @@ class History:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._notes: list[tuple[float, str, tuple[object, ...]]] = []
+        self._notes: list[tuple[float, str, str, tuple[object, ...]]] = []
 
-    def note(self, *what: object) -> None:
-        self._notes.append((self._loop.time(), current().name, what))
+    def note(self, kind: str, *what: object) -> None:
+        self._notes.append((self._loop.time(), current().name, kind, what))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What happened at all."""
+        return frozenset(kind for _, _, kind, _ in self._notes)
 
     def __len__(self) -> int:
         return len(self._notes)
@@ -34,8 +39,8 @@ class History:
         return [line for line in chosen if about in line][-count:]
 
 
-def _line(time_s: float, who: str, what: tuple[object, ...]) -> str:
-    return f"{time_s:9.4f} {who:<10} {'  '.join(map(_shown, what))}"[:SHOWN_CHARS_MAX]
+def _line(time_s: float, who: str, kind: str, what: tuple[object, ...]) -> str:
+    return f"{time_s:9.4f} {who:<10} {'  '.join((kind, *map(_shown, what)))}"[:SHOWN_CHARS_MAX]
 
 
 def _shown(part: object) -> str:

@@ -27,7 +27,7 @@ class Process:
         self.name = name
         self.alive = True
         self.steps = 0
-        self.held: list[asyncio.Handle] | None = None  # a list while paused
+        self.held: list[tuple[int, int, Any]] | None = None  # a list while paused
 
     @property
     def runs(self) -> bool:
@@ -75,12 +75,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._shuffled = shuffled
         self._now_s = 0.0
         self._arrivals = 0
-        self._ready: list[tuple[int, int, asyncio.Handle]] = []
+        self._ready: list[tuple[int, int, Any]] = []
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._marks: dict[Any, _Mark] = {}
         self._created = 0
         self._stepping = _NO_TASK
-        self._dropped: list[asyncio.Handle] = []
+        self._dropped: list[tuple[int, int, Any]] = []
         self._ended = False
         self.steps = 0
         self.steps_max = 2_000_000
@@ -165,8 +165,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def resume(self, process: Process) -> None:
         held, process.held = process.held or [], None
-        for handle in held:
-            self._make_ready(handle, handle._callback)  # type: ignore[attr-defined]
+        for one in held:
+            heappush(self._ready, one)
 
     def end(self) -> None:
         """Forget everything: what killed processes left suspended is closed, and whatever that still does goes nowhere."""
@@ -208,12 +208,12 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._look_at_timers()
         if not self._ready:
             return
-        handle: Any = heappop(self._ready)[2]
+        priority, arrival, handle = heappop(self._ready)
         if handle._cancelled:
             return
         process = handle._context.get(_process, SERVER)
         if not process.runs:
-            (self._dropped if process.held is None else process.held).append(handle)
+            (self._dropped if process.held is None else process.held).append((priority, arrival, handle))
             return
         self.steps += 1
         process.steps += 1

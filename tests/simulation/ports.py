@@ -14,7 +14,7 @@ from contracts.kernel import DeadLetter
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from runtime.errors import UnavailableError
-from runtime.ports import Handler, QueueName, When
+from runtime.ports import Handler, QueueName, Watch, When
 from tests.simulation.client import Connection, Sky
 from tests.simulation.loop import Process
 from tests.simulation.server import PIN_LAPSE_S, Message, Server, Share, stored
@@ -69,6 +69,9 @@ class SimLog:
                 while stream.lasts.get(subject, 0) <= after:
                     await stream.changed.wait()
         return stream.lasts.get(subject, 0) > after
+
+    async def watch(self, subject: str, *, after: int, from_now: bool = False) -> Watch:
+        raise NotImplementedError(f"{subject} after {after} ({from_now}): workers do not watch")
 
     def _lag(self) -> int:
         """How many messages behind the replica is that answers."""
@@ -293,13 +296,20 @@ class SimSnapshots:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._kept = connection.server.snapshots
+        self._server = connection.server
 
     async def save(self, actor: ActorRef, snapshot: bytes) -> None:
-        await self._connection.call(f"save {actor}", lambda: self._kept.__setitem__(actor, snapshot))
+        def save() -> None:
+            self._server.snapshots[actor] = snapshot
+            self._server.history.note("saved", str(actor))
+
+        await self._connection.call(f"save {actor}", save)
 
     async def load(self, actor: ActorRef) -> bytes | None:
-        return await self._connection.call(f"load {actor}", lambda: self._kept.get(actor))
+        found = await self._connection.call(f"load {actor}", lambda: self._server.snapshots.get(actor))
+        if found is not None:
+            self._server.history.note("loaded", str(actor))
+        return found
 
 
 class SimBlobs:

@@ -65,6 +65,7 @@ class Stream:
         if identity is not None:
             old = self.known(identity)
             if old is not None:
+                self._server.history.note("known", self.name, identity)
                 return old
             self._ids[identity] = (self._server.loop.time(), len(self.messages) + 1)
         message = Message(subject, len(self.messages) + 1, self._server.time_ns(), headers, body, record)
@@ -195,9 +196,9 @@ class Share:
         self.pending[place] = self._server.loop.time() + ACK_WAIT_S
         repeated = place < self.seen
         self.seen = max(self.seen, place + 1)
-        who = holder.process.name
-        self._server.history.note("hands out", self.name, self.line[place].sequence, self.pin, self.generation, who)
-        holder.arrive(self.line[place], self.pin, self.generation, repeated=repeated)
+        kind, message = "handed out again" if repeated else "handed out", self.line[place]
+        self._server.history.note(kind, self.name, message.sequence, self.pin, self.generation, holder.process.name)
+        holder.arrive(message, self.pin, self.generation, repeated=repeated)
 
     def _is_due(self, place: int) -> bool:
         return not self._ends or self.line[place].sequence not in self._stream.ended

@@ -7,8 +7,9 @@ import msgspec
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.envelope import Record, Stored
+from contracts.kernel import FAILED
 from runtime.chain import GENESIS
-from runtime.live import FAILED, LiveSet
+from runtime.live import LiveSet
 from tests.kernel_world import COUNTER, Added, Sum, counter
 from tests.live_world import (
     LIMITS,

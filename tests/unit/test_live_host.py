@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from contracts import subjects
 from contracts.catalogue import tag
@@ -16,9 +17,8 @@ from contracts.subjects import ActorRef
 from runtime.chain import broken_at
 from runtime.host import Host
 from runtime.limits import Limits
-from runtime.telemetry import NoTelemetry
 from tests.golden.freeze import START
-from tests.kernel_world import Add, Sum, counter
+from tests.kernel_world import Add, Sum, World, counter
 from tests.live_world import ToldSnapshots, WatchedLog, cause, ref, run
 
 ACTORS = 4
@@ -48,10 +48,11 @@ def test_any_order_of_messages_repeats_and_losses_of_memory_gives_what_was_asked
     async def body() -> None:
         chance = random.Random(seed)  # noqa: S311 - a test's choices
         log, snapshots = WatchedLog(), ToldSnapshots()
+        outside = replace(World(limits=TIGHT).outside, log=log, snapshots=snapshots, clock=lambda: START)
         amounts = {(one, number): chance.choice((-1, 0, 1, 2)) for one in range(ACTORS) for number in range(MESSAGES)}
         due = [pair for pair in amounts for _ in range(chance.choice((1, 1, 2, 3)))]
         chance.shuffle(due)
-        host = Host([counter], log, lambda: START, TIGHT, NoTelemetry(), snapshots)
+        host = Host([counter], outside)
         await host.live.start()
         for one, number in due:
             await host.handle(delivery(ref(one), number, amounts[one, number]))
@@ -62,7 +63,7 @@ def test_any_order_of_messages_repeats_and_losses_of_memory_gives_what_was_asked
                     host.live.forget({subjects.partition("counter", ref(chance.randrange(ACTORS)).id)})
                 case 2:
                     await host.live.stop()
-                    host = Host([counter], log, lambda: START, TIGHT, NoTelemetry(), snapshots)
+                    host = Host([counter], outside)
                     await host.live.start()
                 case 3:
                     snapshots.fails = not snapshots.fails
@@ -73,7 +74,7 @@ def test_any_order_of_messages_repeats_and_losses_of_memory_gives_what_was_asked
             stored = await log.read(subjects.log(ref(one)))
             assert broken_at(stored) is None
             wanted = [amounts[one, number] for number in range(MESSAGES)]
-            fresh = Host([counter], log, lambda: START, TIGHT, NoTelemetry(), snapshots)
+            fresh = Host([counter], outside)
             found = await fresh.live.load(counter, ref(one))
             assert found.state == Sum(total=sum(amount for amount in wanted if amount > 0))
             assert len(found.handled) == MESSAGES

@@ -49,7 +49,8 @@ def test_a_short_log_does_not_ask_for_a_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["fingerprint", "garbage", "other log", "ahead of the log", "wrong state", "unreachable"]
+    "damage",
+    ["fingerprint", "garbage", "other log", "other log's beginning", "ahead of the log", "wrong state", "unreachable"],
 )
 def test_a_snapshot_that_nothing_stands_behind_is_thrown_away(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def body() -> None:
@@ -58,7 +59,8 @@ def test_a_snapshot_that_nothing_stands_behind_is_thrown_away(damage: str, monke
         good = msgspec.msgpack.decode((await snapshots.load(COUNTER)) or b"", type=packing.Snapshot)
         packed = msgspec.msgpack.decode(good.packed, type=packing.Packed)
         bad = {
-            "other log": replace(packed, hash=bytes(32)),
+            "other log": replace(packed, hash=bytes(32), state=b'{"total":999}'),
+            "other log's beginning": replace(packed, sequence=packed.sequence - 1, state=b'{"total":999}'),
             "ahead of the log": replace(packed, sequence=packed.sequence + 100),
             "wrong state": replace(packed, state=b'{"total":"many"}'),
         }
