@@ -53,9 +53,9 @@ from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
-from runtime.outside import Outside
 from runtime.errors import InvalidError, UnavailableError
 from runtime.limits import Limits
+from runtime.outside import Outside
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker

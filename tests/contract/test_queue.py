@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
