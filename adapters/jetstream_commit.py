@@ -37,9 +37,12 @@ class Outgoing(Struct, frozen=True):
     fenced: bool = False
 
 
-def outgoing(subject: str, record: Record, expected: int | None = None) -> Outgoing:
-    """A record to store under its id; `expected` on the first of a commit: the last sequence that the subject must have."""
-    identity = record.envelope.id
+def outgoing(subject: str, record: Record, expected: int | None = None, identity: str | None = None) -> Outgoing:
+    """A record to store; `expected` on the first of a commit: the last sequence that the subject must have.
+
+    `identity` is what the broker knows it by: the envelope's id, unless it must not be taken for a repeat.
+    """
+    identity = identity or record.envelope.id
     lines = f"{header_text(record.envelope)}Nats-Msg-Id: {identity}\r\n"
     if expected is not None:
         lines += f"Nats-Expected-Last-Subject-Sequence: {expected}\r\n"

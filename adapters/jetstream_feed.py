@@ -8,14 +8,13 @@ import asyncio
 import contextlib
 import logging
 
-import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker, Msg, RefusedError
+from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import GROUP, durable
 from adapters.jetstream_timers import fired_id
-from contracts import subjects
 from contracts.domains import Domain
 from contracts.kernel import DeadLetter
 from runtime.errors import UnavailableError
@@ -58,7 +57,7 @@ class JetStreamDelivery:
 
     async def bury(self, letter: DeadLetter) -> None:
         """Raises UnavailableError when the letter was not stored; the message comes again then."""
-        await bury(self._broker, letter)
+        await JetStreamLetters(self._broker).put(letter)
         await tell(self._broker, self._reply, b"+TERM " + letter.reason[:TERM_REASON_CHARS_MAX].encode())
 
 
@@ -170,14 +169,6 @@ class JetStreamFeed:
         puller, self._puller = self._puller, None
         if puller is not None:
             await puller.close()
-
-
-async def bury(broker: Broker, letter: DeadLetter) -> None:
-    """Store a dead letter; one that is there already is stored once. Raises UnavailableError."""
-    lane = subjects.lane_of(letter.subject)
-    domain = Domain(letter.subject.partition(".")[0])
-    headers = {"Nats-Msg-Id": f"{letter.subject}:{letter.sequence}"}
-    await broker.store(subjects.dead_letter(domain, lane), msgspec.json.encode(letter), headers)
 
 
 async def tell(broker: Broker, reply: str, verdict: bytes) -> None:

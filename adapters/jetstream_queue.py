@@ -1,13 +1,13 @@
-"""Queue on JetStream: durable publishes, feeds of shares, counts of deaths, dead letters."""
+"""Queue on JetStream: durable publishes, feeds of shares, counts of deaths."""
 
 import contextlib
 
 import msgspec
-from msgspec import Struct
 
 from adapters.jetstream import Broker, RefusedError
 from adapters.jetstream_commit import Committer, outgoing
-from adapters.jetstream_feed import JetStreamFeed, bury
+from adapters.jetstream_feed import JetStreamFeed
+from adapters.jetstream_letters import JetStreamLetters
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record
@@ -18,21 +18,6 @@ from runtime.ports import QueueName
 
 _count = msgspec.json.Decoder(int)
 NO_ROOM = 10077  # the stream has its maximum of messages or of bytes
-_letters = msgspec.json.Decoder(DeadLetter)
-
-
-class _Get(Struct):
-    seq: int
-    batch: int
-
-
-class _State(Struct):
-    first_seq: int = 0
-    last_seq: int = 0
-
-
-class _StreamInfo(Struct):
-    state: _State
 
 
 class JetStreamQueue:
@@ -43,10 +28,10 @@ class JetStreamQueue:
         self._pending_max = pending_max
         self._committers = {domain: Committer(broker) for domain in Domain}
 
-    async def publish(self, subject: str, record: Record) -> None:
+    async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         domain = subjects.parse(subject).actor.domain
         try:
-            await self._committers[domain].store([outgoing(subject, record)])
+            await self._committers[domain].store([outgoing(subject, record, identity=attempt)])
         except RefusedError as error:
             if error.code == NO_ROOM:
                 raise FullError(f"inbox of {domain.value}", "too much waits there already") from None
@@ -68,19 +53,4 @@ class JetStreamQueue:
             await self._broker.store(subjects.attempt(domain, name, sequence), b"0", {})
 
     async def bury(self, letter: DeadLetter) -> None:
-        await bury(self._broker, letter)
-
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        """Raises UnavailableError."""
-        stream = subjects.DEAD_LETTERS_STREAM
-        state = (await self._broker.api(f"STREAM.INFO.{stream}", {}, _StreamInfo)).state
-        letters: list[DeadLetter] = []
-        end = state.last_seq
-        while len(letters) < limit and end >= max(state.first_seq, 1):
-            first = max(state.first_seq, end - limit + 1, 1)
-            get = msgspec.json.encode(_Get(first, end - first + 1))
-            *parts, _ = await self._broker.collect(f"$JS.API.DIRECT.GET.{stream}", get)
-            page = [part for part in parts if int((part.headers or {})["Nats-Sequence"]) <= end]
-            letters += [_letters.decode(part.data) for part in reversed(page)]
-            end = first - 1
-        return letters[:limit]
+        await JetStreamLetters(self._broker).put(letter)

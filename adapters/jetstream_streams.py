@@ -145,7 +145,7 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
             storage="file",
             num_replicas=replicas,
             max_bytes=sizes.dead_letters_bytes_max,
-            duplicate_window=DUPLICATES_S * SECOND_NS,
+            max_msgs_per_subject=1,
             discard="new",
             allow_direct=True,
         )

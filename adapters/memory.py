@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
+from adapters.memory_letters import MemoryLetters
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored, to_headers
@@ -50,14 +51,14 @@ class Stream:
         self.lasts: dict[str, int] = {}
         self._changed = asyncio.Event()
 
-    def add(self, subject: str, body: bytes, record: Record | None) -> int:
+    def add(self, subject: str, body: bytes, record: Record | None, attempt: str | None = None) -> int:
         """The new sequence, or the old one of a message id that is known."""
         headers = {} if record is None else to_headers(record.envelope)
         if record is not None:
-            headers["Nats-Msg-Id"] = record.envelope.id
-            if record.envelope.id in self.ids:
-                return self.ids[record.envelope.id]
-            self.ids[record.envelope.id] = len(self.messages) + 1
+            headers["Nats-Msg-Id"] = attempt or record.envelope.id
+            if headers["Nats-Msg-Id"] in self.ids:
+                return self.ids[headers["Nats-Msg-Id"]]
+            self.ids[headers["Nats-Msg-Id"]] = len(self.messages) + 1
         lane, partition, *_ = subject.split(".")[1:]
         share = int(partition) % subjects.SHARES
         number = len(self.messages) + 1
@@ -175,7 +176,7 @@ class MemoryBroker:
         self._pending_max = pending_max
         self.inboxes = {domain: Stream() for domain in Domain}
         self.logs = {domain: Stream() for domain in Domain}
-        self.letters: dict[tuple[str, int], DeadLetter] = {}
+        self.letters = MemoryLetters()
         self.blobs: dict[str, bytes] = {}
         self.services: dict[str, Callable[[bytes, str | None], Awaitable[bytes]]] = {}
         self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
@@ -301,7 +302,7 @@ class MemoryDelivery:
             self._durable.touch(self.sequence)
 
     async def bury(self, letter: DeadLetter) -> None:
-        self._broker.letters.setdefault((self.subject, self.sequence), letter)
+        await self._broker.letters.put(letter)
         self._durable.end(self.sequence)
 
 
@@ -337,8 +338,8 @@ class MemoryQueue:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
-    async def publish(self, subject: str, record: Record) -> None:
-        self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record)
+    async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
+        self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record, attempt)
 
     def feed(self, domain: Domain, name: QueueName, share: int) -> MemoryFeed:
         return MemoryFeed(self._broker, self._broker.durable(domain, name, share))
@@ -352,10 +353,7 @@ class MemoryQueue:
         self._broker.attempts.pop(subjects.attempt(domain, name, sequence), None)
 
     async def bury(self, letter: DeadLetter) -> None:
-        self._broker.letters.setdefault((letter.subject, letter.sequence), letter)
-
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        return list(reversed(self._broker.letters.values()))[:limit]
+        await self._broker.letters.put(letter)
 
 
 class MemoryBlobs:

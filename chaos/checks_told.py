@@ -54,7 +54,7 @@ def _letters(by_id: dict[str, list[Told]], letters: Sequence[DeadLetter]) -> Ite
     poisoned = {told[0].path for told in by_id.values() if told[0].kind == "poison"}
     poisons = {(told[0].path, str(told[0].sent)) for told in by_id.values() if told[0].kind == "poison"}
     for letter in letters:
-        if letter.subject not in poisoned or (letter.subject, letter.body) not in poisons:
+        if letter.subject not in poisoned or (letter.subject, letter.body.decode(errors="replace")) not in poisons:
             yield Finding("only poison is buried", f"{letter.subject} #{letter.sequence}: {letter.reason}")
     for identity, times in Counter(letter.id for letter in letters).items():
         if times > 1:

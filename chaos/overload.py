@@ -11,7 +11,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_letters import JetStreamLetters
 from bench import results
 from chaos.checks_logs import check_logs
 from chaos.checks_told import check_told
@@ -24,6 +24,7 @@ from chaos.run import LETTERS_MAX
 from chaos.settle import settled
 from chaos.stack import Plan, parts, running, token, url
 from contracts.domains import Clearance
+from contracts.letters import LetterFilter
 from deploy.embedded.child import StartError
 from deploy.embedded.supervisor import Supervisor
 from deploy.progress import Steps
@@ -139,7 +140,8 @@ async def _check(plan: Overload, supervisor: Supervisor, journal: Journal) -> li
         left = await settled(connection, settings, timeout_s=plan.settle_s_max)
         findings = [Finding("all was finished", left)] if left else []
         history = await read_history(connection)
-        letters = await JetStreamQueue(connection).dead_letters(limit=LETTERS_MAX)
+        kept = await JetStreamLetters(connection).find(LetterFilter(), limit=LETTERS_MAX)
+        letters = [one.letter for one in kept]
     return [*findings, *check_logs(history), *check_told(history, journal.by_id(), letters)]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from adapters.jetstream_queue import JetStreamQueue
+from adapters.jetstream_letters import JetStreamLetters
 from chaos import checks_outside
 from chaos.checks_logs import check_logs
 from chaos.checks_told import check_told
@@ -24,6 +24,7 @@ from chaos.settle import settled
 from chaos.stack import Plan, parts, running, token, url
 from chaos.strikes import Killer, Strike, Struck, plan
 from contracts.domains import Clearance
+from contracts.letters import LetterFilter
 from deploy.embedded.supervisor import OnState, Supervisor
 from deploy.settings import Settings
 from deploy.stack import broker
@@ -187,7 +188,7 @@ async def _check(
         left = await settled(connection, settings, timeout_s=chaos.settle_s_max)
         findings = [Finding("all was finished", left)] if left else []
         history = await read_history(connection)
-        letters = await JetStreamQueue(connection).dead_letters(limit=LETTERS_MAX)
+        letters = [one.letter for one in await JetStreamLetters(connection).find(LetterFilter(), limit=LETTERS_MAX)]
         findings += check_logs(history)
         findings += check_told(history, journal.by_id(), letters)
         findings += checks_outside.check_calls(history, model.timed, struck)

@@ -1,8 +1,11 @@
 """The messages and events every actor understands: they belong to the kernel, not to a kind."""
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
+from contracts.domains import Clearance
 from contracts.envelope import Event, Message
 
 FAILED = "failed"
@@ -65,8 +68,21 @@ class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
     error: str | None = None
 
 
+class Treatment(Struct, frozen=True, kw_only=True):
+    """What somebody did with a dead letter, and when (UTC, ISO 8601)."""
+
+    how: Literal["redriven", "dropped"]
+    by: str
+    time: str
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A message that could not be handled: where it came from, why, how often it was tried, its body as text."""
+    """A message, or the reaction to an event, that could not be handled: where it came from, why, how often it was tried.
+
+    `id` follows from the message: one that is redriven and fails again is the same letter again, with `burials` counted.
+    `reaction` is the event's id where a reaction failed; `sequence` is its place in the log then. `time_ns` is when the message
+    was stored. `whole` is False where the body was cut. Once `ended`, stack, headers and body are gone; the rest is the proof.
+    """
 
     id: str
     subject: str
@@ -74,6 +90,15 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     reason: str
     attempts: int
     time: str
+    time_ns: int = 0
+    type: str = ""
+    label: Clearance = Clearance.TOP_SECRET
+    reaction: str | None = None
     stack: str = ""
-    body: str = ""
     headers: dict[str, str] = {}
+    body: bytes = b""
+    digest: str = ""
+    whole: bool = True
+    burials: int = 1
+    history: tuple[Treatment, ...] = ()
+    ended: Treatment | None = None

@@ -171,7 +171,7 @@ def lane_filter(domain: Domain, lane: Lane) -> str:
 
 
 DEAD_LETTERS_STREAM = "DLQ"
-DEAD_LETTERS_FILTER = "dlq.>"
+DEAD_LETTERS_FILTER = "dlq.*.*.*"
 SPANS_STREAM = "SPANS"
 SPANS_FILTER = "system.span.*"
 BLOBS_STREAM = "BLOBS"
@@ -181,8 +181,16 @@ ATTEMPTS_FILTER = "attempt.>"
 STORED_PREFIX = "stored"
 
 
-def dead_letter(domain: Domain, lane: str) -> str:
-    return f"dlq.{domain.value}.{lane}"
+def dead_letter(domain: Domain, queue: str, letter: str) -> str:
+    """Where a dead letter is kept, one a subject: whatever becomes of it replaces it."""
+    return f"dlq.{domain.value}.{queue}.{letter}"
+
+
+def dead_letters(domain: Domain | None = None, queue: str | None = None, letter: str | None = None) -> str:
+    """The dead letters of a domain, of a queue, of one id. Raises ValueError for what cannot be an id."""
+    if letter is not None and not _TOKEN.fullmatch(letter):
+        raise ValueError(f"not the id of a dead letter: {letter[:60]!r}")
+    return f"dlq.{domain.value if domain else '*'}.{queue or '*'}.{letter or '*'}"
 
 
 def attempt(domain: Domain, queue: str, sequence: int) -> str:

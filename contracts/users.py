@@ -17,6 +17,8 @@ Permission = Literal[
     "cross_domain:read",
     "system:admin",
     "system:monitor",
+    "dead_letters:read",
+    "dead_letters:manage",
 ]
 
 

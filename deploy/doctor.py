@@ -174,9 +174,10 @@ def _embedded(name: str, there: bool, package: str) -> Check:
 
 
 async def _letters(connection: "Broker") -> str:
-    from adapters.jetstream_queue import JetStreamQueue
+    from adapters.jetstream_letters import JetStreamLetters
+    from contracts.letters import LetterFilter
 
-    count = len(await JetStreamQueue(connection).dead_letters(limit=100))
+    count = len(await JetStreamLetters(connection).find(LetterFilter(), limit=100))
     return "" if not count else f"{count} of them" if count < 100 else "100 or more"
 
 

@@ -53,6 +53,7 @@ async def wire_gateway(plant: Plant) -> None:
     services = Services(
         log=plant.log,
         queue=plant.queue,
+        letters=plant.letters,
         retrieval=retrieval,
         blobs=plant.blobs,
         reads=PostgresReads(db),

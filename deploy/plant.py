@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from adapters.jetstream import Broker
 from adapters.jetstream_blobs import JetStreamBlobs
+from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
 from adapters.jetstream_timers import JetStreamTimers
@@ -22,6 +23,7 @@ class Plant:
         self.telemetry = telemetry
         self.log = log
         self.queue = JetStreamQueue(broker, pending_max=settings.limits.pending_max)
+        self.letters = JetStreamLetters(broker)
         self.timers = JetStreamTimers(broker)
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)

@@ -11,16 +11,17 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from contracts import facts, http
+from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
 from contracts.catalogue import tag
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
-from contracts.domains import Clearance
+from contracts.domains import Clearance, Domain
 from contracts.envelope import Event
 from contracts.facts import SignalRecorded
 from contracts.http import EventView
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
-from gateway import commands, conversing, curating, events, queries
+from gateway import commands, conversing, curating, events, letters, queries
 from gateway.commands import Incoming
 from gateway.execution import Command, Ended
 
@@ -320,6 +321,54 @@ ROUTES: tuple[Route, ...] = (
         action=Answers(queries.trace),
         limit="system",
         reply=http.Trace,
+    ),
+    Route(
+        method="GET",
+        path="/v1/dead-letters",
+        summary="What could not be handled and waits for somebody, newest first",
+        action=Answers(letters.page),
+        limit="system",
+        query=dead.DeadLettersQuery,
+        reply=dead.DeadLetters,
+        permissions=("dead_letters:read",),
+    ),
+    Route(
+        method="POST",
+        path="/v1/dead-letters/redrive",
+        summary="Send what matches again, each message with one effect; what became of each",
+        action=Answers(letters.redrive_all),
+        limit="system",
+        request=dead.RedriveLetters,
+        reply=dead.LetterOutcomes,
+        permissions=("dead_letters:manage",),
+        example=dead.RedriveLetters(domain=Domain.SOPHIA, reason="TimeoutError"),
+    ),
+    Route(
+        method="GET",
+        path="/v1/dead-letters/{letter}",
+        summary="One dead letter: origin, reason, attempts, stack, body; or what was done with it",
+        action=Answers(letters.one),
+        limit="system",
+        reply=dead.DeadLetterView,
+        permissions=("dead_letters:read",),
+    ),
+    Route(
+        method="POST",
+        path="/v1/dead-letters/{letter}/redrive",
+        summary="Send its message again, or run its reaction on; repeated it has one effect",
+        action=Answers(letters.redrive),
+        limit="system",
+        reply=dead.LetterOutcome,
+        permissions=("dead_letters:manage",),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/dead-letters/{letter}",
+        summary="Drop it: its content is deleted, who dropped it is kept",
+        action=Answers(letters.drop),
+        limit="system",
+        reply=dead.LetterOutcome,
+        permissions=("dead_letters:manage",),
     ),
     Route(
         method="GET",

@@ -25,7 +25,7 @@ from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
 from gateway.watch import ProjectionWatch
-from runtime.ports import Blobs, EventLog, Queue, Retrieval, SpanStore
+from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
 
 
@@ -119,6 +119,7 @@ class Services:
 
     log: EventLog
     queue: Queue
+    letters: DeadLetters
     retrieval: Retrieval
     blobs: Blobs
     reads: Reads

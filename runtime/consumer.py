@@ -7,22 +7,18 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from contracts.domains import Domain
-from contracts.ids import keyed_id
-from contracts.kernel import DeadLetter
 from runtime.errors import ConflictError, MalformedError, NonDeterministicError, UnavailableError
+from runtime.letters import letter_of
 from runtime.limits import Limits
 from runtime.near import NearDelivery
 from runtime.ports import Delivery, Feed, Queue, QueueName
 from runtime.telemetry import DEAD_LETTERS_TOTAL, Telemetry
 
 _logger = logging.getLogger(__name__)
-STACK_CHARS_MAX = 8_000
-BODY_CHARS_MAX = 64_000
 
 Handle = Callable[[Delivery], Awaitable[None]]
 Abandon = Callable[[Delivery, str], Awaitable[None]]
@@ -288,17 +284,7 @@ class Consumer:
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter, not a secret
 
     async def _bury(self, state: _Share, delivery: Delivery, reason: str, attempts: int, stack: str) -> None:
-        letter = DeadLetter(
-            id=keyed_id(delivery.subject, str(delivery.sequence)),
-            subject=delivery.subject,
-            sequence=delivery.sequence,
-            reason=reason[:1_000],
-            attempts=attempts,
-            time=datetime.now(UTC).isoformat(),
-            stack=stack[-STACK_CHARS_MAX:],
-            body=delivery.body[:BODY_CHARS_MAX].decode(errors="replace"),
-            headers=delivery.headers,
-        )
+        letter = letter_of(delivery, reason, attempts, stack)
         while True:
             try:
                 await self._abandon(delivery, f"it failed and was put aside as dead letter {letter.id}")

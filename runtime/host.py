@@ -1,16 +1,15 @@
 """Host: load the actor, decide, append with compare-and-set; decide again when somebody else was first."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
 from contracts import subjects
 from contracts.catalogue import tag
-from contracts.domains import Clearance, Domain
+from contracts.domains import Clearance
 from contracts.envelope import Envelope, Event, Message, Record, from_headers
 from contracts.facts import FACT_DOMAINS, Fact
-from contracts.ids import derived_id, keyed_id, timed_id
+from contracts.ids import derived_id
 from contracts.kernel import FAILED, Cancel, Refused, Resolve, Resume, Unchanged
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor
@@ -20,6 +19,7 @@ from runtime.live import LiveSet
 from runtime.near import NearDelivery
 from runtime.outside import Outside
 from runtime.ports import Delivery
+from runtime.publishers import outside_envelope
 from runtime.reactor import Reactor
 from runtime.resolving import DECODERS, Resolving
 from runtime.slots import Slots
@@ -31,10 +31,7 @@ from runtime.telemetry import (
     SPAN_HANDLE,
 )
 
-MESSAGE_ID_HEADER = "Nats-Msg-Id"
 HANDLED_KINDS = 4  # kinds that may have all their handlers busy at the same time
-PUBLISHER = "publisher"
-"""The principal of facts that programs outside publish."""
 
 
 class Host:
@@ -183,7 +180,7 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
     try:
         if address.lane == "pub":
             message = actor.decode_message(delivery.body)
-            envelope = _outside_envelope(address, delivery, message)
+            envelope = outside_envelope(delivery, message, address.actor.domain)
         else:
             envelope = (
                 delivery.record.envelope if isinstance(delivery, NearDelivery) else from_headers(delivery.headers)
@@ -197,24 +194,3 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
             f"{tag(type(message))} is for {FACT_DOMAINS[type(message)].value}, not {address.actor.domain.value}"
         )
     return envelope, message
-
-
-def _outside_envelope(address: Address, delivery: Delivery, message: Message) -> Envelope:
-    """What is known of a fact published from outside; its headers are not trusted, but for the publisher's message id."""
-    if not isinstance(message, Fact):
-        raise MalformedError(f"{tag(type(message))} is not taken from outside")
-    given = delivery.headers.get(MESSAGE_ID_HEADER)
-    subject = delivery.subject
-    label = message.confidentiality or Clearance.INTERNAL
-    identity = keyed_id(subject, given) if given else timed_id(delivery.time_ns, subject, delivery.sequence)
-    return Envelope(
-        id=identity,
-        type=tag(type(message)),
-        time=datetime.fromtimestamp(delivery.time_ns / 1e9).astimezone(),
-        correlation=identity,
-        principal=PUBLISHER,
-        clearance=label,
-        label=label,
-        source=Domain.SYSTEM,
-        target=address.actor.domain,
-    )

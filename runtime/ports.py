@@ -9,6 +9,7 @@ from msgspec import Struct
 from contracts.domains import Domain, Partition
 from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
+from contracts.letters import LetterFilter
 from contracts.model import Prompt, Reply
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
@@ -107,8 +108,10 @@ class Feed(Protocol):
 class Queue(Protocol):
     """The durable side of the streams: inboxes, and the log as the reactors see it."""
 
-    async def publish(self, subject: str, record: Record) -> None:
+    async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         """Return once the message is stored durably; a repeated envelope id within two minutes is stored once.
+
+        With an `attempt` that is compared instead of the envelope's id: a message that is sent again on purpose is no repeat.
 
         Raises UnavailableError when the broker does not confirm in time (the message may or may not be stored then), and
         when the inbox is full (it is not stored then).
@@ -128,11 +131,37 @@ class Queue(Protocol):
         ...
 
     async def bury(self, letter: DeadLetter) -> None:
-        """Store a dead letter, once. Raises UnavailableError."""
+        """Store a dead letter as `DeadLetters.put` does. Raises UnavailableError."""
         ...
 
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        """The newest dead letters, newest first."""
+
+class KeptLetter(Struct, frozen=True):
+    """A dead letter and its place: a later one is newer, and a letter gets a new one whenever it changes."""
+
+    place: int
+    letter: DeadLetter
+
+
+class DeadLetters(Protocol):
+    """What could not be handled, one letter an id, until somebody redrives or drops it; what he did is kept instead."""
+
+    async def put(self, letter: DeadLetter) -> None:
+        """Keep a letter: `runtime.letters.merged` says what becomes of one that is there. Raises UnavailableError."""
+        ...
+
+    async def get(self, id: str) -> KeptLetter | None:  # noqa: A002 - the field's name
+        """A letter, whole, or what was done with it. Raises UnavailableError."""
+        ...
+
+    async def find(self, wanted: LetterFilter, *, limit: int, before: int | None = None) -> list[KeptLetter]:
+        """Letters that are not ended and were put `before` that place, newest first, without bodies. Raises UnavailableError."""
+        ...
+
+    async def replace(self, place: int, letter: DeadLetter) -> KeptLetter:
+        """Keep this instead of the letter with its id.
+
+        Raises ConflictError when that is no longer at the place, UnavailableError when the outcome is unknown.
+        """
         ...
 
 

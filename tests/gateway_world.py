@@ -285,6 +285,7 @@ class World:
         self.services = Services(
             log=self.log,
             queue=self.queue,
+            letters=self.broker.letters,
             retrieval=self.words,
             blobs=MemoryBlobs(self.broker),
             reads=self.reads,

@@ -15,6 +15,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Message, Record, Stored
 from contracts.facts import StrategicAlert
 from contracts.ids import new_id
+from contracts.letters import LetterFilter
 from contracts.model import Prompt, Reply, Section
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
@@ -199,9 +200,9 @@ class World:
     async def letters(self) -> list[Any]:
         """The dead letters once there are any: a message that is not blocked by them has come through."""
         await self.send(Note(text="through"), ActorRef(Domain.CEO, "counter", "other"))
-        while not (found := await self.queue.dead_letters()):
+        while not (found := await self.broker.letters.find(LetterFilter(), limit=100)):
             await self.broker.inboxes[Domain.CEO].change(0.05)
-        return found
+        return [one.letter for one in found]
 
 
 def _double(arguments: Struct, _blobs: object) -> Struct:

@@ -87,12 +87,12 @@ def password(*, from_stdin: bool, new: bool = False) -> str:
         if not given:
             raise click.UsageError("there is no password on stdin")
         return given
-    if not _terminal():
+    if not terminal():
         raise click.UsageError("there is no terminal to ask for the password at; give it with --password-stdin")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=new, err=True))
 
 
-def _terminal() -> bool:
+def terminal() -> bool:
     """Whether a password can be typed: it is read from the terminal, wherever stdin comes from."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR))

@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_blocks_nothing(stack: Stack, a
     assert signal(admin, identity)["body"]["fact"]["title"] == "Good"
     for reason in ("malformed", "nobody.knows.v1", "`text`"):
         letter = next(one for one in dead_letters(stack, reason) if identity in one["subject"])
-        assert letter["body"] in [body.decode() for body in broken]
+        assert letter["text"] == "not json" or json.dumps(letter["body"], separators=(",", ":")).encode() in broken
     wrong = json.dumps({**good, "type": "security_alert.v1"}).encode()
     asyncio.run(publish(stack, subject, wrong))
     assert any(identity in one["subject"] for one in dead_letters(stack, "is for artemis"))
@@ -123,7 +123,12 @@ def test_a_publisher_may_do_nothing_else(stack: Stack) -> None:
         await client.close()
         return errors
 
-    forbidden = ("sophia.in.1.signal.x", "sophia.log.1.signal.x", "dlq.sophia.in", "$JS.API.STREAM.DELETE.SOPHIA_LOG")
+    forbidden = (
+        "sophia.in.1.signal.x",
+        "sophia.log.1.signal.x",
+        "dlq.sophia.inbox.x",
+        "$JS.API.STREAM.DELETE.SOPHIA_LOG",
+    )
     assert all("permissions violation" in error for error in asyncio.run(attempt()))
 
 

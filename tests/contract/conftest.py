@@ -10,6 +10,7 @@ import pytest
 
 from adapters.jetstream import Broker, RefusedError, connect
 from adapters.jetstream_blobs import JetStreamBlobs
+from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
@@ -19,7 +20,7 @@ from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, M
 from adapters.memory_timers import MemoryTimers
 from contracts.domains import Domain
 from runtime.limits import Limits
-from runtime.ports import Blobs, EventLog, Queue, Rpc, Timers
+from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Rpc, Timers
 from runtime.telemetry import Telemetry
 from tests.servers import NatsServer
 
@@ -34,6 +35,7 @@ class World:
 
     log: EventLog
     queue: Queue
+    letters: DeadLetters
     blobs: Blobs
     timers: Timers
     rpc: Callable[[Telemetry | None], Rpc]
@@ -75,6 +77,7 @@ async def _in_memory(scenario: Scenario) -> None:
     world = World(
         MemoryLog(broker),
         MemoryQueue(broker),
+        broker.letters,
         MemoryBlobs(broker),
         MemoryTimers(broker),
         lambda telemetry: MemoryRpc(broker, telemetry),
@@ -88,6 +91,7 @@ def jetstream_world(broker: Broker) -> World:
     return World(
         JetStreamLog(broker),
         JetStreamQueue(broker),
+        JetStreamLetters(broker),
         JetStreamBlobs(broker),
         JetStreamTimers(broker),
         lambda telemetry: NatsRpc(broker, telemetry),

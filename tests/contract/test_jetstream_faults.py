@@ -7,6 +7,7 @@ from contextlib import aclosing, suppress
 import pytest
 
 from adapters.jetstream import Broker, connect
+from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
@@ -15,6 +16,7 @@ from adapters.nats_wire import parse_header_lines
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Stored
+from contracts.letters import LetterFilter
 from runtime.errors import ConflictError, InvalidError, UnavailableError
 from runtime.limits import Limits
 from tests.contract.holding import ONE, holding
@@ -158,7 +160,7 @@ def test_calls_fail_at_once_while_the_broker_is_away(own_server: NatsServer) -> 
                 log.last(Domain.SOPHIA),
                 log.wait(subject, after=0, timeout_s=30),
                 queue.publish(subjects.inbox(actor()), record()),
-                queue.dead_letters(),
+                JetStreamLetters(broker).find(LetterFilter(), limit=1),
             ):
                 with pytest.raises(UnavailableError):
                     await attempt

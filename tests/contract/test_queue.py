@@ -11,6 +11,7 @@ from contracts.domains import Domain
 from contracts.envelope import Record, from_headers
 from contracts.ids import new_id
 from contracts.kernel import DeadLetter
+from contracts.letters import LetterFilter
 from contracts.subjects import ActorRef
 from runtime.limits import Limits
 from runtime.ports import Delivery, QueueName
@@ -242,15 +243,8 @@ def test_a_buried_message_is_a_dead_letter_and_ended(run: Run) -> None:
                 await delivery.bury(letters[-1])
                 await delivery.bury(letters[-1])  # repeated after an unknown outcome
             assert await is_idle(holder, world)
-        assert await world.queue.dead_letters() == letters[::-1]
-        assert await world.queue.dead_letters(limit=2) == [letters[2], letters[1]]
-
-    run(scenario)
-
-
-def test_no_dead_letters_at_first(run: Run) -> None:
-    async def scenario(world: World) -> None:
-        assert await world.queue.dead_letters() == []
+        found = await world.letters.find(LetterFilter(), limit=10)
+        assert [one.letter for one in found] == letters[::-1]
 
     run(scenario)
 

@@ -184,7 +184,7 @@ def test_an_actor_may_have_a_thousand_timers(run: Run) -> None:
         with pytest.raises(OutcomeError, match="1000"):
             await set_("one-more")
         await set_("t7")  # replacing is no more
-        await set_("one-more", ONE)
+        await set_("one-more", NEIGHBOUR)
         await world.timers.cancel(ref, "t7")
         await set_("one-more")
         assert len(await world.timers.list(Domain.SOPHIA, limit=2_000)) == 1_001

@@ -228,8 +228,8 @@ class SimQueue:
         self._connection = connection
         self._server = connection.server
 
-    async def publish(self, subject: str, record: Record) -> None:
-        await self._connection.call(f"publish {subject}", lambda: self._server.publish(subject, record))
+    async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
+        await self._connection.call(f"publish {subject}", lambda: self._server.publish(subject, record, attempt))
 
     def feed(self, domain: Domain, name: QueueName, share: int) -> SimFeed:
         return SimFeed(self._connection, self._server.share(domain, name, share))
@@ -246,9 +246,6 @@ class SimQueue:
 
     async def bury(self, letter: DeadLetter) -> None:
         await self._connection.call("bury", lambda: self._server.bury(letter))
-
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        return list(reversed(self._server.letters.values()))[:limit]
 
 
 def _forget(server: Server, key: tuple[str, str, int]) -> None:

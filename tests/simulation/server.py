@@ -287,9 +287,9 @@ class Server:
         last = len(stream.messages) - lag
         return [stored(one) for one in stream.by_subject.get(subject, ()) if after < one.sequence <= last]
 
-    def publish(self, subject: str, record: Record) -> int:
+    def publish(self, subject: str, record: Record, attempt: str | None = None) -> int:
         headers = to_headers(record.envelope)
-        headers["Nats-Msg-Id"] = record.envelope.id
+        headers["Nats-Msg-Id"] = attempt or record.envelope.id
         return self.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, headers, record)
 
     def bury(self, letter: DeadLetter) -> None:

@@ -93,7 +93,7 @@ def told(status: int = 200, kind: Kind = "ask", **other: Any) -> Told:
 
 
 def letter(**other: Any) -> DeadLetter:
-    fields = {"id": "l", "subject": "sophia.pub.1.signal.x", "sequence": 9, "body": "poison", **other}
+    fields = {"id": "l", "subject": "sophia.pub.1.signal.x", "sequence": 9, "body": b"poison", **other}
     return DeadLetter(reason="unreadable", attempts=1, time="", **fields)
 
 

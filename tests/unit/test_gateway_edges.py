@@ -217,7 +217,7 @@ def test_a_broker_that_does_not_confirm_is_never_answered_with_success() -> None
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
 
-            async def unconfirmed(subject: str, record: Record) -> None:  # noqa: ARG001 - the port's
+            async def unconfirmed(subject: str, record: Record, **_: object) -> None:  # noqa: ARG001 - the port's
                 raise UnavailableError("broker", "no acknowledgement")
 
             world.queue.publish = unconfirmed  # type: ignore[method-assign]

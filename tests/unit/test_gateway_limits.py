@@ -123,7 +123,7 @@ def test_a_full_inbox_is_503_full() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
 
-            async def full(subject: str, record: Record) -> None:  # noqa: ARG001 - the port's
+            async def full(subject: str, record: Record, **_: object) -> None:  # noqa: ARG001 - the port's
                 raise FullError("inbox of sophia", "too much waits there already")
 
             world.queue.publish = full  # type: ignore[method-assign]

@@ -54,7 +54,7 @@ def test_two_deletes_that_both_saw_the_item_both_succeed() -> None:
             path = (await ann.post("/v1/knowledge", json=ITEM)).headers["Location"]
             publish, both = world.queue.publish, asyncio.Barrier(2)
 
-            async def together(subject: str, record: Record) -> None:
+            async def together(subject: str, record: Record, **_: object) -> None:
                 await both.wait()
                 await publish(subject, record)
 
@@ -134,11 +134,11 @@ def test_what_was_accepted_is_found_at_its_status_url_at_once() -> None:
         ):
             publish = world.queue.publish
 
-            async def published(subject: str, record: Record) -> None:
+            async def published(subject: str, record: Record, **_: object) -> None:
                 await world.broker.logs[next(iter(world.broker.logs))].change(0.1)
                 await publish(subject, record)
 
-            async def delayed(subject: str, record: Record) -> None:
+            async def delayed(subject: str, record: Record, **_: object) -> None:
                 late.create_task(published(subject, record))
 
             world.queue.publish = delayed  # type: ignore[method-assign]
@@ -199,7 +199,7 @@ def test_nothing_recorded_in_time_is_a_202_all_the_same() -> None:
         settings = msgspec.structs.replace(SETTINGS, accepted_s_max=0.05)
         async with World(settings) as world, world.client("sophia_user") as ann:
 
-            async def lost(subject: str, record: Record) -> None:  # noqa: ARG001 - the port's
+            async def lost(subject: str, record: Record, **_: object) -> None:  # noqa: ARG001 - the port's
                 return
 
             world.queue.publish = lost  # type: ignore[method-assign]

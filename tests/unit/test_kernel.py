@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_buried_and_blocks_nobody(body: bytes, reason: st
             await world.events(at_least=1)
             letter = (await world.letters())[0]
             assert reason in letter.reason
-            assert letter.body == body.decode()
+            assert letter.body == body
 
     run(scenario)
 

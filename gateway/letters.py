@@ -1,0 +1,93 @@
+"""What administrators do about dead letters. None is shown or touched above the asker's clearance; who did what is kept."""
+
+from contracts.letters import (
+    ENDED,
+    DeadLetters,
+    DeadLettersQuery,
+    DeadLetterView,
+    LetterOutcome,
+    LetterOutcomes,
+    RedriveLetters,
+)
+from gateway.commands import Incoming
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
+from runtime.errors import UnavailableError
+from runtime.letters import view_of
+from runtime.redriving import Redriving
+
+LETTER = "dead letter"
+
+
+async def page(incoming: Incoming[DeadLettersQuery]) -> DeadLetters:
+    """Open letters, newest first. With `reason` only those whose reason the asker may read: a guess must tell him nothing."""
+    query, clearance = incoming.body, incoming.principal.clearance
+    _in_order(query)
+    before = int(query.after) if query.after else None
+    found = await incoming.services.letters.find(query, limit=query.limit, before=before)
+    shown = [one.letter for one in found if query.reason is None or one.letter.label <= clearance]
+    following = str(found[-1].place) if len(found) == query.limit else None
+    return DeadLetters(letters=tuple(view_of(letter, clearance) for letter in shown), next=following)
+
+
+async def one(incoming: Incoming[None]) -> DeadLetterView:
+    """A letter with everything that the asker may see; of one that is ended, what was done with it."""
+    kept = await incoming.services.letters.get(incoming.path["letter"])
+    if kept is None:
+        raise NotFoundError(LETTER)
+    return view_of(kept.letter, incoming.principal.clearance)
+
+
+async def redrive(incoming: Incoming[None]) -> LetterOutcome:
+    """Send it again. Somebody who was first is no failure: the message is sent once."""
+    outcome = await _redriving(incoming).redrive(incoming.path["letter"])
+    return _told(outcome)
+
+
+async def redrive_all(incoming: Incoming[RedriveLetters]) -> LetterOutcomes:
+    """Send the newest that match again, oldest of them first; what each came to. Ends at the first that must wait."""
+    wanted, redriving = incoming.body, _redriving(incoming)
+    _in_order(wanted)
+    selected = await redriving.select(wanted, limit=wanted.limit + 1)
+    chosen = selected[-wanted.limit :]
+    outcomes: list[LetterOutcome] = []
+    for kept in chosen:
+        try:
+            outcomes.append(await redriving.redrive(kept.letter.id))
+        except UnavailableError as error:
+            detail = f"{error.dependency} is unavailable; try again"
+            outcomes.append(LetterOutcome(id=kept.letter.id, outcome="unavailable", detail=detail))
+            break
+    return LetterOutcomes(letters=tuple(outcomes), more=len(selected) > len(chosen) or len(outcomes) < len(chosen))
+
+
+async def drop(incoming: Incoming[None]) -> LetterOutcome:
+    """End it without sending it; its content is gone, that it was dropped and by whom is kept."""
+    outcome = _told(await _redriving(incoming).drop(incoming.path["letter"]))
+    if outcome.outcome in ENDED and outcome.detail.startswith("redriven"):
+        raise ProblemError(409, "conflict", f"it was {outcome.detail}")
+    return outcome
+
+
+def _redriving(incoming: Incoming[None] | Incoming[RedriveLetters]) -> Redriving:
+    services, principal = incoming.services, incoming.principal
+    return Redriving(
+        services.letters, services.queue, services.clock, by=principal.username, clearance=principal.clearance
+    )
+
+
+def _told(outcome: LetterOutcome) -> LetterOutcome:
+    """Raises the problem that answers an outcome which is none."""
+    match outcome.outcome:
+        case "unknown":
+            raise NotFoundError(LETTER)
+        case "forbidden":
+            raise ForbiddenError(f"your clearance is below that of this {LETTER}: {outcome.detail}")
+        case "unreadable":
+            raise ProblemError(409, "conflict", f"it cannot be redriven: {outcome.detail}")
+        case _:
+            return outcome
+
+
+def _in_order(wanted: DeadLettersQuery | RedriveLetters) -> None:
+    if wanted.since and wanted.until and wanted.since > wanted.until:
+        raise ValidationProblemError("until", "lies before `since`")
