@@ -5,6 +5,7 @@ Through the raw API, because nats-py lacks fields such as `allow_atomic`. `disca
 so timers have a stream of their own.
 """
 
+import asyncio
 from typing import Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
@@ -22,6 +23,10 @@ SECOND_NS = 1_000_000_000
 DUPLICATES_S = 120
 PENDING_MAX = 1_000  # handed out and unended messages of one durable consumer
 NAME_IN_USE = 10058
+GATHERING = (10005, 10008, 10023)
+"""No suitable peers, not available, insufficient resources: a cluster whose nodes have not all met says so."""
+GATHER_S_MAX = 30.0
+GATHER_LOOK_S = 0.25
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -104,18 +109,34 @@ async def ensure_streams(
     broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None, ack_wait_s: float = Limits().ack_wait_s
 ) -> None:
     """Create or update every stream and durable consumer; repeatable. Raises RefusedError, UnavailableError."""
+    until = asyncio.get_running_loop().time() + GATHER_S_MAX
     for stream in streams(replicas, sizes or Sizes()):
-        try:
-            await broker.api(f"STREAM.CREATE.{stream.name}", stream, _Nothing)
-        except RefusedError as error:
-            if error.code != NAME_IN_USE:
-                raise
-            await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
+        await _ensure(broker, stream, until)
     for domain in Domain:
         for name in get_args(QueueName):
             stream_name, consumer = durable(domain, name, ack_wait_s)
             request = CreateConsumer(stream_name, consumer)
             await broker.api(f"CONSUMER.CREATE.{stream_name}.{consumer.name}", request, _Nothing)
+
+
+async def _ensure(broker: Broker, stream: Stream, until: float) -> None:
+    """Create or update the stream; while a cluster gathers, again until that time of the event loop."""
+    while True:
+        try:
+            return await _create(broker, stream)
+        except RefusedError as error:
+            if error.code not in GATHERING or asyncio.get_running_loop().time() > until:
+                raise
+            await asyncio.sleep(GATHER_LOOK_S)
+
+
+async def _create(broker: Broker, stream: Stream) -> None:
+    try:
+        await broker.api(f"STREAM.CREATE.{stream.name}", stream, _Nothing)
+    except RefusedError as error:
+        if error.code != NAME_IN_USE:
+            raise
+        await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
 
 
 def streams(replicas: int, sizes: Sizes) -> list[Stream]:
