@@ -44,6 +44,11 @@ demo *ARGS: setup
 up *ARGS: setup
     {{bin}}/diarchy up {{ARGS}}
 
+# A broker of three nodes on this machine until Ctrl-C; `diarchy --config diarchy-cluster/cluster.toml run ROLE…` uses it
+[group('run')]
+cluster *ARGS: setup
+    {{bin}}/diarchy cluster {{ARGS}}
+
 # Any other command: just diarchy doctor, just diarchy ask "…"
 [group('run')]
 diarchy *ARGS: setup
@@ -79,6 +84,11 @@ bench: setup
 [group('prove')]
 chaos *ARGS: setup
     {{bin}}/python -m chaos {{ARGS}}
+
+# Kill the leader of each stream of a three-node cluster under load, then check everything; --write: into bench/RESULTS.md
+[group('prove')]
+cluster-chaos *ARGS: setup
+    {{bin}}/python -m chaos.cluster {{ARGS}}
 
 # Five minutes of far more requests than a stack with small limits can serve: refusals, memory, and all that was accepted
 [group('prove')]

@@ -5,6 +5,9 @@ Through the raw API, because nats-py lacks fields such as `allow_atomic`. `disca
 so timers have a stream of their own.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
@@ -24,6 +27,10 @@ GROUP = "holder"
 """The priority group of a durable consumer: the client that is pinned in it gets the messages."""
 PIN_S = 60  # a holder that asks for nothing for so long has let go; more than one pull request's time
 NAME_IN_USE = 10058
+GATHERING = (10005, 10008, 10023)
+"""No suitable peers, not available, insufficient resources: a cluster whose nodes have not all met says so."""
+GATHER_S_MAX = 30.0
+GATHER_LOOK_S = 0.25
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -111,16 +118,11 @@ class _Nothing(Struct):
 async def ensure_streams(broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None) -> None:
     """Create or update every stream; repeatable. Raises RefusedError, UnavailableError."""
     for stream in streams(replicas, sizes or Sizes()):
-        try:
-            await broker.api(f"STREAM.CREATE.{stream.name}", stream, _Nothing)
-        except RefusedError as error:
-            if error.code != NAME_IN_USE:
-                raise
-            await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
+        await _gathered(partial(_create, broker, stream))
 
 
 async def ensure_consumers(broker: Broker, domain: Domain, limits: Limits) -> None:
-    """Create or update the durable consumers of a domain, one a queue and share; repeatable.
+    """Create or update the durable consumers of a domain, one a queue and partition; repeatable.
 
     Raises RefusedError, UnavailableError.
     """
@@ -128,7 +130,30 @@ async def ensure_consumers(broker: Broker, domain: Domain, limits: Limits) -> No
         for share in range(subjects.SHARES):
             stream, consumer = durable(domain, name, share, limits)
             request = CreateConsumer(stream, consumer)
-            await broker.api(f"CONSUMER.CREATE.{stream}.{consumer.name}", request, _Nothing)
+            await _gathered(partial(broker.api, f"CONSUMER.CREATE.{stream}.{consumer.name}", request, _Nothing))
+
+
+async def _gathered(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask; while a cluster gathers, again for GATHER_S_MAX."""
+    until = asyncio.get_running_loop().time() + GATHER_S_MAX
+    while True:
+        try:
+            await ask()
+        except RefusedError as error:
+            if error.code not in GATHERING or asyncio.get_running_loop().time() > until:
+                raise
+            await asyncio.sleep(GATHER_LOOK_S)
+        else:
+            return
+
+
+async def _create(broker: Broker, stream: Stream) -> None:
+    try:
+        await broker.api(f"STREAM.CREATE.{stream.name}", stream, _Nothing)
+    except RefusedError as error:
+        if error.code != NAME_IN_USE:
+            raise
+        await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
 
 
 def streams(replicas: int, sizes: Sizes) -> list[Stream]:

@@ -1,7 +1,7 @@
 """The NATS protocol as it is on the wire: frames that are sent, and a parser that hands what comes straight to who wants it.
 
-nats-py's own parser and `publish` cost 60 µs a message; these 5. nats-py keeps the connection: it connects, authenticates,
-pings, reconnects and subscribes again.
+nats-py's `publish` takes 16 µs for an envelope's headers, and its subscriptions a task and a switch to it a message; these
+1 µs and none. nats-py keeps the connection: it connects, authenticates, pings, reconnects and subscribes again.
 """
 
 import logging

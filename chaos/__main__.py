@@ -18,7 +18,7 @@ from deploy.stack import until_interrupted
 @click.option("--kills", type=click.IntRange(min=0), default=200, show_default=True)
 @click.option("--pauses", type=click.IntRange(min=0), default=50, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the schedule and of the clients.")
-@click.option("--workers", type=click.IntRange(1, 4), default=1, show_default=True, help="Of each domain.")
+@click.option("--workers", type=click.IntRange(1, 4), default=2, show_default=True, help="Of each domain.")
 @click.option(
     "--gap", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="Longest between strikes, s."
 )

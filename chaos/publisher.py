@@ -36,7 +36,7 @@ class _Ack(Struct):
 async def publisher(settings: Settings, name: str, journal: Journal, clock: Clock, dice: random.Random) -> None:
     """Publish until it is time to stop, each fact until it is acknowledged, with the same id."""
     client = await nats.connect(
-        settings.nats.url,
+        settings.nats.servers,
         user="publisher",
         password=settings.nats.publisher_password.reveal(),
         max_reconnect_attempts=-1,

@@ -56,7 +56,7 @@ def _counts(outcome: Outcome) -> str:
             ("answers by status", told),
             ("longest until accepted", f"{outcome.slowest_s} s"),
             ("records in the logs, runs", f"{outcome.records:,}, {outcome.runs:,}"),
-            ("dead letters, all poison's", f"{outcome.letters:,}"),
+            ("dead letters", f"{outcome.letters:,}"),
             ("model calls, of them repeats", f"{outcome.calls:,}, {outcome.calls_repeated:,}"),
             ("rows rebuilt and compared", f"{sum(outcome.rows.values()):,} in {len(outcome.rows)} tables"),
         ],

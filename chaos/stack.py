@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from contracts.domains import Clearance
 from contracts.users import Role as PersonRole
 from deploy.embedded.supervisor import OnState, Role, Supervisor, standard_roles
 from deploy.keys import signing_key
-from deploy.settings import Settings, load
+from deploy.settings import Nats, Settings, load
 from deploy.stack import prepared, url_of
 from gateway.identity import Principal, Tokens
 
@@ -36,6 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     workers: int = 1
     model_url: str = ""
     limits: dict[str, int] = {}
+    nats: Nats = Nats()  # Other than the embedded broker.
 
 
 def roles(workers: int) -> list[Role]:
@@ -67,7 +69,7 @@ def _settings(plan: Plan) -> Settings:
     tree: dict[str, Any] = {"data": str(plan.data), "models": str(plan.models), "limits": {**UNCOUNTED, **plan.limits}}
     if plan.model_url:
         tree["chat"] = [{"name": "counting", "base_url": plan.model_url, "model": "counting", "timeout_s": 30.0}]
-    return load(environment={}, **tree)
+    return msgspec.structs.replace(load(environment={}, **tree), nats=plan.nats)
 
 
 def url(settings: Settings) -> str:

@@ -33,6 +33,7 @@ COMMANDS = {
     "publisher": "publisher:publisher",
     "doctor": "doctor:doctor",
     "run": "run:run",
+    "cluster": "cluster:cluster",
     "contracts": "contracts:contracts",
 }
 

@@ -48,14 +48,14 @@ async def run_roles(
     configure(service, settings.log)
     async with AsyncExitStack() as stack:
         broker = await connect(
-            settings.nats.url,
+            settings.nats.servers,
             user=settings.nats.user or None,
             password=settings.nats.password.reveal() or None,
             name=service,
             inbox_prefix=INBOX_PREFIX,
         )
         stack.push_async_callback(broker.stop)
-        await ensure_streams(broker, sizes=_sizes(settings.limits))
+        await ensure_streams(broker, replicas=settings.nats.replicas, sizes=_sizes(settings.limits))
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
             service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None

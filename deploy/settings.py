@@ -56,12 +56,23 @@ class Secret:
 
 
 class Nats(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An empty `url` means: the embedded broker. `publisher_password` is that of the embedded broker's second user."""
+    """An empty `url` means: the embedded broker. The nodes of a cluster are separated by commas, or a JSON list.
+
+    `replicas`: on how many nodes every stream is kept. `publisher_password` is that of the embedded broker's second user.
+    """
 
     url: str = ""
     user: str = ""
     password: Secret = Secret()
     publisher_password: Secret = Secret()
+    replicas: Annotated[int, Meta(ge=1, le=3)] = 1
+
+    @property
+    def servers(self) -> list[str]:
+        """The URL of each node. Raises ValueError for what looks like a JSON list and is none."""
+        if self.url.startswith("["):
+            return msgspec.json.decode(self.url, type=list[str])
+        return [url.strip() for url in self.url.split(",") if url.strip()]
 
 
 class Postgres(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -267,12 +278,14 @@ def _check(settings: Settings) -> None:
     for name in ("url", "model") if embedding.provider == "openai" else ():
         if not getattr(embedding, name):
             raise SettingsError(f"embedding.{name}: is needed with provider openai", f"embedding.{name}")
+    if settings.nats.replicas == 2:
+        raise SettingsError("nats.replicas: must be 1 or 3; two outvote nobody", "nats.replicas")
     names = [provider.name for provider in settings.chat]
     if len(set(names)) != len(names):
         raise SettingsError("chat: two providers have the same name; give each its own", "chat")
     for key, url, schemes in (
         ("url", settings.url, ("http://", "https://")),
-        ("nats.url", settings.nats.url, ("nats://", "tls://", "ws://", "wss://")),
+        *(("nats.url", url, ("nats://", "tls://", "ws://", "wss://")) for url in _servers(settings.nats)),
         ("qdrant.url", settings.qdrant.url, ("http://", "https://")),
         ("embedding.url", embedding.url, ("http://", "https://")),
         ("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint, ("http://", "https://")),
@@ -284,6 +297,13 @@ def _check(settings: Settings) -> None:
     ):
         if url and not url.startswith(schemes):
             raise SettingsError(f"{key}: must begin with {' or '.join(schemes)}", key)
+
+
+def _servers(nats: Nats) -> list[str]:
+    try:
+        return nats.servers
+    except ValueError as error:  # msgspec's errors are
+        raise SettingsError(f"nats.url: begins like a JSON list and is none: {error}", "nats.url") from error
 
 
 def _leaves(kind: type[Struct], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:

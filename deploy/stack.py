@@ -138,7 +138,9 @@ async def broker(settings: Settings) -> "AsyncIterator[Broker]":
         )
     try:
         async with asyncio.timeout(CONNECT_S_MAX):
-            connection = await connect(url, user=user or None, password=password or None, name="diarchy")
+            connection = await connect(
+                settings.nats.servers, user=user or None, password=password or None, name="diarchy"
+            )
     except TimeoutError:
         raise NotRunningError(
             f"the broker at {url} did not let us in within {CONNECT_S_MAX:g} s; check that it runs, and nats.user and "

@@ -17,8 +17,8 @@ from gateway.commands import Incoming
 from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
 from gateway.identity import EXPIRED, Principal
 from gateway.problems import MEDIA_PROBLEM, ProblemError, UnauthenticatedError, document, problem_for
-from gateway.rates import Rates
-from gateway.routes import MEDIA_JSON, Answers, Does, Route
+from gateway.rates import Quota, Rates
+from gateway.routes import COUNTED, MEDIA_JSON, Answers, Does, Route
 from gateway.services import Services
 from gateway.streaming import Streams, command_events, log_events, problem_event
 from runtime.telemetry import REQUEST_SECONDS, REQUESTS_TOTAL, SPAN_REQUEST, Span
@@ -42,8 +42,11 @@ class Handler:
         self._streams = streams
         self._in_flight = 0
         settings = services.settings
-        domain, cross = settings.domain_quota, settings.cross_quota
-        self._rates = Rates({"sophia": domain, "artemis": domain, "system": domain, "cross_domain": cross})
+        quotas: dict[str, Quota] = {
+            **dict.fromkeys(COUNTED, settings.domain_quota),
+            "cross_domain": settings.cross_quota,
+        }
+        self._rates = Rates(quotas)
         self._room = reading.Room(settings.bodies_bytes_max)
 
     def responder(self, route: Route) -> Responder:

@@ -12,7 +12,7 @@ from contracts.http import EventView, Pending, Problem
 from gateway.identity import ROLE_PERMISSIONS
 from gateway.problems import MEDIA_PROBLEM
 from gateway.reading import MEDIA_STREAM
-from gateway.routes import Does, Route
+from gateway.routes import COUNTED, Does, Route
 
 JsonObject = dict[str, Any]
 _REF = "#/components/schemas/{name}"
@@ -43,6 +43,9 @@ at once with `Prefer: respond-async`, with 202 and a `status_url`, as soon as so
 refusal known by then is the answer). With `Accept: text/event-stream` they send `progress` events and at last one `answer` \
 or `problem`, or `pending` (as with 202) when we can follow them no longer. Streams and waits end with your token; you may \
 have a tenth of a gateway's streams (else 429).
+
+**Limits.** A user may ask each path so often a minute and an hour: `RateLimit-Policy` and `RateLimit` say how often and what \
+is left, 429 with `Retry-After` when to come again.
 
 **Repeating.** With an `Idempotency-Key` a command is done once, however often it is sent; a repeat gets the first one's \
 result. The key is bound to asker, method, path and body. Operations that record nothing (signing in, searching, storing a \
@@ -145,7 +148,7 @@ def _problems(row: Route) -> list[int]:
         found |= {408, 413}
     if row.request not in (None, bytes):
         found |= {415}
-    if row.streams:
+    if row.streams or row.limit in COUNTED:
         found |= {429}
     if isinstance(row.action, Does):
         found |= {404, 409, 410, 429, 502}

@@ -29,6 +29,9 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "system"]
 """Which rate limit a route counts against (mission F3)."""
 
+COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "system"})
+"""The classes whose requests are counted, a user and path; signing in has its own bound (Passwords)."""
+
 MEDIA_JSON = "application/json"
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 WRITE_ANY: tuple[Permission, ...] = ("sophia:write", "artemis:write")

@@ -41,7 +41,7 @@ def publisher(*, data: str | None, as_json: bool, example: bool) -> None:
             f"no embedded broker runs in {settings.folder}; start it with `{up_command(settings)}`; another broker's "
             "users are its own administrator's"
         )
-    access = {"url": settings.nats.url, "user": PUBLISHER, "password": password}
+    access = {"url": settings.nats.servers[0], "user": PUBLISHER, "password": password}
     if example:
         click.echo(EXAMPLE.format(**access), nl=False)
     elif as_json:

@@ -19,6 +19,7 @@ PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
 HOST = "127.0.0.1"
 USER = "diarchy"
 PUBLISHER = "publisher"
+ROUTE_USER = "route"
 
 _REMEDY = "Look at its output below; if the folder is damaged, restore it from a backup."
 
@@ -33,6 +34,18 @@ class Credentials(Struct, frozen=True):
         return "Credentials(***)"
 
 
+class Member(Struct, frozen=True):
+    """A server's place in a cluster: its name, where the others reach it, where it reaches them, what they prove it with."""
+
+    name: str
+    port: int
+    others: tuple[int, ...]
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Member({self.name})"
+
+
 class NatsServer:
     """Every acknowledged message is on disk (`sync_interval: always`). Restarted, it keeps its port and its passwords.
 
@@ -41,10 +54,13 @@ class NatsServer:
     is not for publishers.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, log: LogFile | None = None) -> None:
-        """`port` 0: a free one, the same at every later start while it is free."""
+    def __init__(
+        self, folder: Path, *, port: int = 0, log: LogFile | None = None, member: Member | None = None
+    ) -> None:
+        """`port` 0: a free one, the same at every later start while it is free. A `member` keeps the cluster's passwords."""
         self._folder = folder
         self._wanted = port
+        self._member = member
         self._port = 0
         self._log = log or LogFile(folder / "nats.log")
         self._child: Child | None = None
@@ -74,7 +90,7 @@ class NatsServer:
     async def start(self) -> None:
         """Return when clients can connect. Raises StartError with the end of the server's output and a remedy."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._credentials = _credentials(self._folder / "credentials.json")
+        self._credentials = credentials(self._folder.parent if self._member else self._folder)
         first = self._port == 0
         remembered = self._folder / "port"
         wanted = self._port or self._wanted or _number(remembered)
@@ -84,7 +100,13 @@ class NatsServer:
             if not (first and wanted and not self._wanted and "address already in use" in self._log.tail):
                 raise
             await self._start_on(-1)  # Somebody has taken the port since the last time.
-        _write(remembered, str(self._port))
+        write(remembered, str(self._port))
+
+    async def kill(self) -> None:
+        """SIGKILL, as a power cut would: nothing is flushed."""
+        if self._child is not None:
+            child, self._child = self._child, None
+            await child.stop(grace_s=0)
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -103,7 +125,7 @@ class NatsServer:
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir()
         config = self._folder / "nats.conf"
-        _write(config, _config(self._folder, port, self._known()))
+        write(config, _config(self._folder, port, self._known(), self._member))
         command = Command(name="nats-server", argv=[_binary(), "--config", str(config)])
         child = self._child = await Child.start(command, self._log)
         path = ports / f"{Path(_binary()).name}_{child.pid}.ports"
@@ -128,23 +150,25 @@ def _binary() -> str:
     return found
 
 
-def _credentials(path: Path) -> Credentials:
+def credentials(folder: Path) -> Credentials:
+    """The passwords that are kept in the folder, made where there are none."""
+    path = folder / "credentials.json"
     if path.exists():
         kept = json.loads(path.read_text())
         return Credentials(kept["diarchy"], kept["publisher"])
     fresh = Credentials(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-    _write(path, json.dumps({"diarchy": fresh.diarchy, "publisher": fresh.publisher}))
+    write(path, json.dumps({"diarchy": fresh.diarchy, "publisher": fresh.publisher}))
     return fresh
 
 
-def _config(folder: Path, port: int, credentials: Credentials) -> str:
+def _config(folder: Path, port: int, passwords: Credentials, member: Member | None) -> str:
     def text(value: object) -> str:
         """The server's configuration language takes JSON strings, but not their \\u."""
         return json.dumps(value, ensure_ascii=False)
 
     facts = sorted({f"{domain.value}.pub.*.*" for domain in FACT_DOMAINS.values()})
     return f"""\
-server_name: diarchy
+server_name: {member.name if member else "diarchy"}
 host: {HOST}
 port: {port}
 max_payload: {PAYLOAD_BYTES_MAX}
@@ -156,11 +180,27 @@ jetstream {{
 }}
 authorization {{
   users: [
-    {{ user: {USER}, password: {text(credentials.diarchy)} }}
-    {{ user: {PUBLISHER}, password: {text(credentials.publisher)}, permissions: {{
+    {{ user: {USER}, password: {text(passwords.diarchy)} }}
+    {{ user: {PUBLISHER}, password: {text(passwords.publisher)}, permissions: {{
       publish: {{ allow: {text(facts)} }}
       subscribe: {{ allow: ["_INBOX.>"] }}
     }} }}
+  ]
+}}
+{_cluster(member) if member else ""}"""
+
+
+def _cluster(member: Member) -> str:
+    routes = "\n".join(f'    "nats://{ROUTE_USER}:{member.secret}@{HOST}:{port}"' for port in member.others)
+    return f"""\
+cluster {{
+  name: diarchy
+  host: {HOST}
+  port: {member.port}
+  no_advertise: true
+  authorization {{ user: {ROUTE_USER}, password: "{member.secret}", timeout: 2 }}
+  routes: [
+{routes}
   ]
 }}
 """
@@ -182,7 +222,7 @@ def _number(path: Path) -> int:
         return 0
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Replace the file at once, readable by its owner only."""
     fresh = path.with_name(path.name + ".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

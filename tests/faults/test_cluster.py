@@ -1,0 +1,78 @@
+"""A broker of three nodes whose leader is killed under load: a small, fixed part of `just cluster-chaos`."""
+
+import asyncio
+from pathlib import Path
+
+from msgspec import Struct
+
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_streams import ensure_streams
+from contracts import subjects
+from contracts.domains import Domain
+from deploy.embedded.nats_cluster import NatsCluster
+from deploy.settings import load
+from tests.contract.test_jetstream_faults import Traffic, end
+
+
+class _Cluster(Struct):
+    leader: str = ""
+
+
+class _Info(Struct):
+    cluster: _Cluster
+
+
+def test_the_settings_that_are_kept_lead_to_the_cluster(data_folder: Path) -> None:
+    async def scenario() -> None:
+        cluster = NatsCluster(data_folder)
+        await cluster.start()
+        nats = load(cluster.settings, environment={}).nats
+        assert nats.servers == cluster.urls
+        assert nats.replicas == len(cluster.nodes) == 3
+        assert cluster.settings.stat().st_mode & 0o777 == 0o600
+        await cluster.nodes["n1"].kill()
+        await cluster.stop()
+        await cluster.stop()
+        again = NatsCluster(data_folder)
+        await again.start()
+        assert again.urls == nats.servers
+        await again.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_death_of_a_leader_under_load_loses_and_doubles_nothing(data_folder: Path) -> None:
+    async def scenario() -> None:
+        cluster = NatsCluster(data_folder, supervised=False)
+        await cluster.start()
+        broker = await cluster.connect("test")
+        try:
+            await ensure_streams(broker, replicas=3)
+            traffic = Traffic(broker)
+            readers = [asyncio.create_task(work()) for work in (traffic.follow, traffic.consume)]
+            writers = [asyncio.create_task(traffic.write()) for _ in range(4)]
+            await traffic.grown()
+            stream = subjects.log_stream(Domain.SOPHIA)
+            leader = (await broker.api(f"STREAM.INFO.{stream}", {}, _Info)).cluster.leader
+            await cluster.nodes[leader].kill()
+            await traffic.grown()  # without it
+            await cluster.nodes[leader].start()
+            await traffic.grown()
+            traffic.stop_writing = True
+            await asyncio.gather(*writers)
+            last = await JetStreamLog(broker).last(Domain.SOPHIA)
+            await traffic.until(lambda: traffic.followed[-1].sequence == last and traffic.published <= traffic.consumed)
+            await end(readers)
+        finally:
+            await broker.stop()
+            await cluster.stop()
+        followed = [one.record.envelope.id for one in traffic.followed]
+        assert [one.sequence for one in traffic.followed] == list(range(1, last + 1))
+        assert set(traffic.kept) <= set(followed)
+        assert len(set(followed)) == len(followed)
+
+    async def main() -> None:
+        async with asyncio.timeout(90):
+            await scenario()
+
+    asyncio.run(main())
