@@ -40,6 +40,7 @@ class Connection:
         self.process = process
         self.context = context_of(process)
         self.is_cut = False
+        self.is_mute = False  # what it announces reaches nobody
         self.on_cut: list[Callable[[], None]] = []
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._calls = 0

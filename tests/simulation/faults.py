@@ -15,6 +15,8 @@ PAUSE_S_MAX = 5.0
 OUTAGE_S_MAX = 2.0
 CUT_S_MAX = 3.0
 RESTART_S_MAX = 1.5
+SILENCE_S_MIN = 1.0
+SILENCE_S_EXTRA_MAX = 3.0
 
 
 class Faults:
@@ -31,12 +33,13 @@ class Faults:
         counts: tuple[tuple[int, Callable[[], Awaitable[None]]], ...] = (
             (weather.outages, self._outage),
             (weather.cuts, self._cut),
+            (weather.silences, self._silence),
             (weather.crashes, self._crash),
             (weather.pauses, self._pause),
             (weather.departures, self._departure),
             (weather.unpins, self._unpin),
         )
-        moments = [(world.chance.random() * busy_s, happen) for count, happen in counts for _ in range(count)]
+        moments = [(world.chance.random() ** 1.5 * busy_s, happen) for count, happen in counts for _ in range(count)]
         async with asyncio.TaskGroup() as group:
             for when_s, happen in moments:
                 group.create_task(self._at(when_s, happen))
@@ -126,6 +129,17 @@ class Faults:
         await asyncio.sleep(CUT_S_MAX * world.chance.random() ** 2)
         world.history.note("mended", member.process.name)
         member.connection.mend()
+
+    async def _silence(self) -> None:
+        """The others take it for dead and take its shares, while it goes on."""
+        world, member = self._world, self._some_member()
+        if member is None or member.connection.is_mute:
+            return
+        world.history.note("silence", member.process.name)
+        member.connection.is_mute = True
+        await asyncio.sleep(SILENCE_S_MIN + SILENCE_S_EXTRA_MAX * world.chance.random())
+        world.history.note("heard again", member.process.name)
+        member.connection.is_mute = False
 
     async def _outage(self) -> None:
         world, server = self._world, self._world.server

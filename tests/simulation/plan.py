@@ -57,11 +57,12 @@ def planned(options: Options) -> Plan:
     clients = []
     left = options.messages_max
     for number in range(chance.randint(1, 3)):
+        start_s = chance.choice((0.0, BUSY_S / 2)) * chance.random()
         sent = tuple(
             Sent(
                 ActorRef(Domain.SOPHIA, "ledger", f"l{chance.choice(ledgers)}"),
                 Put(sender=f"client-{number}", number=count, size=_size(chance), todo=chance.choice(todos)),
-                pause_s * chance.random(),
+                pause_s * chance.random() if count else start_s,
             )
             for count in range(chance.randint(2, MESSAGES_MAX // 3))
         )

@@ -274,7 +274,7 @@ class SimRpc:
 
     async def announce(self, subject: str, body: bytes) -> None:
         mine = self._connection
-        if mine.is_cut or mine.server.is_out:
+        if mine.is_cut or mine.is_mute or mine.server.is_out:
             return
         for wanted, other, handler in self._air.listeners:
             sky: Sky = mine.sky

@@ -1,12 +1,13 @@
 """Run one seed, say what was wrong with it, and make a failure smaller."""
 
 import gc
+from itertools import count
 from unittest import mock
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from runtime import live
+from runtime import live, near
 from tests.simulation.actors import answering
 from tests.simulation.ambient import ambient
 from tests.simulation.checks import findings
@@ -44,6 +45,7 @@ def simulate(options: Options, *, notes: int = TAIL_NOTES, about: str = "") -> R
             ambient(world.loop, options.seed, world.server.start_ns),
             answering(),
             mock.patch.object(live, "FIRST_LOOK_RECORDS", SHORT_LOG_RECORDS),
+            mock.patch.object(near, "_numbers", count(-1, -1)),
         ):
             try:
                 world.loop.run_until(world.live())

@@ -16,13 +16,14 @@ from tests.simulation.weather import FAULTS
 SEEDS = 100
 AT_ONCE = 20
 REPLAYED = (3, 13)
-PLANTED_SEEDS_MAX = 40
+PLANTED_SEEDS_MAX = 120
 EVERYTHING = (
     "crash",
     "pause",
     "resume",
     "cut",
     "outage",
+    "silence",
     "leaves",
     "unpin",
     "pin lapses",

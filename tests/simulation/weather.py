@@ -19,6 +19,7 @@ FAULTS = (
     "refusals",
     "outages",
     "cuts",
+    "silences",
     "crashes",
     "pauses",
     "departures",
@@ -44,6 +45,7 @@ class Weather(Struct, frozen=True, kw_only=True):
     refused: float = 0.0  # as by a full stream
     outages: int = 0  # the broker answers nobody for a while
     cuts: int = 0  # one worker loses its connection for a while
+    silences: int = 0  # nobody hears from one worker for a while, though it works
     crashes: int = 0
     pauses: int = 0
     departures: int = 0  # a worker is stopped in order, and another one starts
@@ -54,7 +56,7 @@ class Weather(Struct, frozen=True, kw_only=True):
     def disturbed(self) -> bool:
         """Whether anything can make a call's outcome unknown, or a worker lose what it had in hand."""
         chances = (self.lost_request, self.lost_answer, self.late_request, self.conflict, self.stale_read, self.slow)
-        times = (self.outages, self.cuts, self.crashes, self.pauses, self.departures, self.unpins)
+        times = (self.outages, self.cuts, self.silences, self.crashes, self.pauses, self.departures, self.unpins)
         return any(chances) or any(times) or self.lost_ack > 0 or self.lost_beat > 0
 
 
@@ -84,6 +86,7 @@ def drawn(seed: int, without: Iterable[str] = ()) -> Weather:
         "refusals": {"refused": some(0.1)},
         "outages": {"outages": times(2)},
         "cuts": {"cuts": times(3)},
+        "silences": {"silences": times(3)},
         "crashes": {"crashes": times(4)},
         "pauses": {"pauses": times(4)},
         "departures": {"departures": times(2)},
