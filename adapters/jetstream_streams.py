@@ -69,7 +69,6 @@ class Stream(Struct, kw_only=True, omit_defaults=True):
     max_bytes: int
     num_replicas: int
     storage: Literal["", "file"] = ""
-    retention: Literal["limits", "workqueue"] = "limits"
     max_msgs: int = 0
     discard: Literal["old", "new"] = "old"
     max_age: int = 0
@@ -242,7 +241,6 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         num_replicas=replicas,
         max_bytes=sizes.inbox_bytes_max,
         max_msgs=sizes.inbox_messages_max,
-        retention="workqueue",  # It holds what is not handled yet, and refuses more when that is too much.
         max_age=7 * DAY_NS,
         duplicate_window=DUPLICATES_S * SECOND_NS,
         discard="new",

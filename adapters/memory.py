@@ -344,6 +344,9 @@ class MemoryQueue:
     def feed(self, domain: Domain, name: QueueName, share: int) -> MemoryFeed:
         return MemoryFeed(self._broker, self._broker.durable(domain, name, share))
 
+    async def sweep(self, domain: Domain) -> None:
+        """Nothing is forgotten here: `Durable.waiting` counts what is not ended."""
+
     async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
         subject = subjects.attempt(domain, name, sequence)
         self._broker.attempts[subject] = count = self._broker.attempts.get(subject, 0) + 1

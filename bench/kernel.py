@@ -105,19 +105,20 @@ def a_worker(broker: Broker, telemetry: Telemetry) -> Worker:
     return Worker(DOMAIN, [counter], outside, NatsRpc(broker), new_id())
 
 
-class _State(msgspec.Struct):
-    messages: int
+class _Consumer(msgspec.Struct):
+    num_pending: int
+    num_ack_pending: int
 
 
-class _Info(msgspec.Struct):
-    state: _State
+class _Consumers(msgspec.Struct):
+    consumers: list[_Consumer]
 
 
 async def acknowledged(broker: Broker) -> None:
-    """Return once the server has every acknowledgement: then the inbox is empty."""
+    """Return once the server has every acknowledgement of the inbox."""
     while True:
-        info = await broker.api(f"STREAM.INFO.{subjects.in_stream(DOMAIN)}", {}, _Info)
-        if info.state.messages == 0:
+        found = await broker.api(f"CONSUMER.LIST.{subjects.in_stream(DOMAIN)}", {"offset": 0}, _Consumers)
+        if not sum(one.num_pending + one.num_ack_pending for one in found.consumers):
             return
         await asyncio.sleep(0.01)
 

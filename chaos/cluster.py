@@ -26,6 +26,7 @@ from chaos.publisher import publisher
 from chaos.settle import settled
 from chaos.stack import Plan, running, token, url
 from contracts.domains import Clearance, Domain
+from contracts.letters import LetterFilter
 from deploy.embedded.nats_cluster import NODES, NatsCluster
 from deploy.embedded.supervisor import Supervisor
 from deploy.settings import load

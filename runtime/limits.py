@@ -15,6 +15,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     ack_wait_s: float = 30.0  # a message neither ended nor reported as worked on is handed out again after this
     pending_max: int = 256  # messages of one share of one queue handed out and not yet ended
     backlog_max: int = 100_000  # messages that wait in a domain's inbox; then it refuses (HTTP 503)
+    sweep_s: float = 2.0  # how often what is ended is cleared out of a domain's inbox
     heartbeat_s: float = 0.5  # how often a worker tells the others of its domain that it lives
     hello_s: float = 0.3  # how long a new worker listens for the others before it takes shares
     member_s_max: float = 1.5  # a worker not heard of for so long is taken for dead

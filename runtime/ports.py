@@ -122,6 +122,10 @@ class Queue(Protocol):
         """One share of one durable queue of the domain."""
         ...
 
+    async def sweep(self, domain: Domain) -> None:
+        """Forget the messages of the domain's inbox that are ended, so that it has room for others. Raises UnavailableError."""
+        ...
+
     async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
         """Count one more worker that may have died with this message in hand; how many that makes. Raises UnavailableError."""
         ...

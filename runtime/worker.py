@@ -14,6 +14,7 @@ from contracts.kernel import Cancel, Resolve, Resume
 from runtime.abandon import Abandoning
 from runtime.actor import AnyActor
 from runtime.consumer import Consumer, Mailbox, Place, actor_of
+from runtime.errors import UnavailableError
 from runtime.host import Host
 from runtime.membership import Membership
 from runtime.near import NearDelivery
@@ -63,6 +64,7 @@ class Worker:
         self.reactions.on_hold = self.inbox.doubt
         self._held: dict[int, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
 
     @property
     def shares(self) -> frozenset[int]:
@@ -75,6 +77,7 @@ class Worker:
         await self.reactions.start()
         await self._membership.start()
         self._task = asyncio.create_task(self._run(), name=f"{self._domain.value} worker")
+        self._sweeper = asyncio.create_task(self._sweep(), name=f"{self._domain.value} sweeper")
 
     async def stop(self) -> None:
         """End in order. Idempotent."""
@@ -82,8 +85,10 @@ class Worker:
         if task is None:
             return
         await self._membership.leave()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        ending = [one for one in (task, self._sweeper) if one is not None]
+        for one in ending:
+            one.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
         await asyncio.gather(*(self._let_go(share) for share in range(subjects.SHARES)))
         await self.reactions.stop()
         await self.inbox.stop()
@@ -140,6 +145,17 @@ class Worker:
         await asyncio.gather(self.reactions.release(share), self.inbox.release(share))
         self.host.forget(share)
         await self._membership.let_go(share)
+
+    async def _sweep(self) -> None:
+        """Clear the inbox; of all workers the one does it that holds the first partition."""
+        while True:
+            await asyncio.sleep(self._limits.sweep_s)
+            if not self.inbox.holds(0):
+                continue
+            try:
+                await self._outside.queue.sweep(self._domain)
+            except UnavailableError as error:
+                _logger.info("inbox of %s not swept: %s", self._domain.value, error)
 
     async def _near(self, subject: str, record: Record) -> bool:
         """Send a message to an actor of this domain; False: it is for another domain, or for a reaction.

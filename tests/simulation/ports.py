@@ -234,6 +234,9 @@ class SimQueue:
     def feed(self, domain: Domain, name: QueueName, share: int) -> SimFeed:
         return SimFeed(self._connection, self._server.share(domain, name, share))
 
+    async def sweep(self, domain: Domain) -> None:
+        """Nothing: what is ended is kept for the checks."""
+
     async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
         def count() -> int:
             self._server.deaths[domain.value, name, sequence] += 1
