@@ -111,6 +111,11 @@ class Broker:
         return self._stopping
 
     @property
+    def is_clustered(self) -> bool:
+        """Whether the server is one of several, so that what one of them says may be older than what another has stored."""
+        return bool(self._client._server_info.get("cluster"))  # noqa: SLF001 - there is no public way
+
+    @property
     def payload_bytes_max(self) -> int:
         return int(self._client.max_payload)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from adapters.jetstream import Broker, Msg, RefusedError
+from adapters.jetstream import REQUEST_S_MAX, Broker, Msg, RefusedError
 from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
@@ -27,6 +27,8 @@ FOLLOW_BATCH_MAX = 500
 FOLLOW_BUFFER_MAX = 2 * FOLLOW_BATCH_MAX
 FOLLOWER_INACTIVE_S = 120
 WAIT_RECHECK_S = 2.0
+LAG_LOOK_S = 0.02
+NO_MESSAGE = 10037
 
 # 10071 and 10164: the subject's last sequence is another. 10201: a batch repeats a message id that is stored.
 CONFLICTS = frozenset({10071, 10164, 10201})
@@ -48,6 +50,14 @@ class _State(Struct):
 
 class _StreamInfo(Struct):
     state: _State
+
+
+class _Place(Struct):
+    seq: int
+
+
+class _Got(Struct):
+    message: _Place
 
 
 class _Created(Struct):
@@ -79,7 +89,24 @@ class JetStreamLog:
         return ack.seq
 
     async def read(self, subject: str, *, after: int = 0, limit: int | None = None) -> list[Stored]:
+        """Any node of a cluster answers, also one that lags behind: so its leader is asked how much there is."""
         stream = subjects.log_stream(subjects.parse(subject).actor.domain)
+        if not self._broker.is_clustered:
+            return await self._read(stream, subject, after, limit)
+        last, found = await asyncio.gather(
+            self._leaders_last(stream, subject), self._read(stream, subject, after, limit)
+        )
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REQUEST_S_MAX
+        while (found[-1].sequence if found else after) < last and (limit is None or len(found) < limit):
+            if loop.time() > until:
+                raise UnavailableError("broker", f"a node lags behind in {stream}")
+            await asyncio.sleep(LAG_LOOK_S)
+            found += await self._read(stream, subject, found[-1].sequence if found else after, limit)
+        return found[:limit]
+
+    async def _read(self, stream: str, subject: str, after: int, limit: int | None) -> list[Stored]:
+        """As the node has it that happens to answer."""
         if limit is not None:
             return (await self._page(stream, subject, after + 1, min(limit, PAGE_RECORDS_MAX)))[0]
         found: list[Stored] = []
@@ -201,7 +228,19 @@ class JetStreamLog:
     async def _above(self, subject: str, after: int) -> list[Stored]:
         return await self.read(subject, after=after)
 
+    async def _leaders_last(self, stream: str, subject: str) -> int:
+        """The last sequence of the subject as the stream's leader knows it; 0 when it has none. Raises UnavailableError."""
+        try:
+            found = await self._broker.api(f"STREAM.MSG.GET.{stream}", _Get(last_by_subj=subject), _Got)
+        except RefusedError as error:
+            if error.code == NO_MESSAGE:
+                return 0
+            raise
+        return found.message.seq
+
     async def _last_of(self, stream: str, subject: str) -> int:
+        if self._broker.is_clustered:
+            return await self._leaders_last(stream, subject)
         body = msgspec.json.encode(_Get(last_by_subj=subject))
         msg = await self._broker.request(f"$JS.API.DIRECT.GET.{stream}", body)
         return int(_header(msg, "Nats-Sequence") or 0)

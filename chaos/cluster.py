@@ -86,16 +86,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-class _Replica(Struct):
+class _Replica(Struct, frozen=True):
     name: str
     current: bool = False
     offline: bool = False
     lag: int = 0
 
 
-class _Cluster(Struct):
+class _Cluster(Struct, frozen=True):
     leader: str = ""
-    replicas: list[_Replica] = []
+    replicas: tuple[_Replica, ...] = ()
 
 
 class _Info(Struct):

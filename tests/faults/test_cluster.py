@@ -5,13 +5,17 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from adapters.jetstream import connect
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_streams import ensure_streams
 from contracts import subjects
 from contracts.domains import Domain
 from deploy.embedded.nats_cluster import NatsCluster
 from deploy.settings import load
+from tests.contract.records import actor, record
 from tests.contract.test_jetstream_faults import Traffic, end
+
+READS = 300
 
 
 class _Cluster(Struct):
@@ -37,6 +41,30 @@ def test_the_settings_that_are_kept_lead_to_the_cluster(data_folder: Path) -> No
         await again.start()
         assert again.urls == nats.servers
         await again.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_one_node_has_acknowledged_is_read_from_any_other(data_folder: Path) -> None:
+    async def scenario() -> None:
+        cluster = NatsCluster(data_folder)
+        await cluster.start()
+        nats = load(cluster.settings, environment={}).nats
+        brokers = [await connect(one, user=nats.user, password=nats.password.reveal()) for one in nats.servers]
+        try:
+            await ensure_streams(brokers[0], replicas=3)
+            logs = [JetStreamLog(broker) for broker in brokers]
+            subject, last = subjects.log(actor()), 0
+            assert await logs[0].read(subject) == []
+            for number in range(READS):
+                last = await logs[number % 3].append(subject, [record()], expected=last)
+                [stored] = await logs[(number + 1) % 3].read(subject, after=last - 1)
+                assert stored.sequence == last
+            assert len(await logs[0].read(subject, limit=5)) == 5
+        finally:
+            for broker in brokers:
+                await broker.stop()
+            await cluster.stop()
 
     asyncio.run(scenario())
 
