@@ -82,7 +82,7 @@ class JetStreamQueue:
         return JetStreamFeed(self._broker, domain, name, share, pending_max=self._pending_max)
 
     async def sweep(self, domain: Domain) -> None:
-        """Not by the stream's own retention: each message that it deletes costs a flush to the disk (5,000/s instead of 100,000)."""
+        """Not by the stream's own retention: each message that it deletes costs a flush (5,000/s instead of 100,000)."""
         stream = subjects.in_stream(domain)
         state = (await self._broker.api(f"STREAM.INFO.{stream}", {}, _Info)).state
         if not state.messages:

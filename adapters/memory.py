@@ -88,7 +88,6 @@ class Durable:
         self.holder: MemoryFeed | None = None
         self.pin = 0
         self._lanes = ("in", "pub") if name == "inbox" else ("log",)
-        self._is_inbox = name == "inbox"
         self._share = share
         self._ack_wait_s = ack_wait_s
         self._pending_max = pending_max
@@ -103,12 +102,11 @@ class Durable:
         self.stream.wake()
 
     def restart(self) -> None:
-        """Hand out again what is not ended, in order. Of a log what was ended behind an unended one comes again, too."""
+        """Hand out again what is not ended, in order; what was ended behind an unended one comes again, too."""
         self.handed_out = max(self.handed_out, self._position)
         self.unended.clear()
         self._position = self._floor
-        if not self._is_inbox:
-            self._ended.clear()
+        self._ended.clear()
         self.stream.wake()
 
     async def next(self, feed: "MemoryFeed") -> tuple[Message, bool]:

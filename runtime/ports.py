@@ -92,7 +92,7 @@ class Feed(Protocol):
     async def reset(self) -> None:
         """Hand out again, in stream order, all that is not ended; what was handed out before this returns is void.
 
-        Raises UnavailableError.
+        What was ended behind something unended comes again, too. Raises UnavailableError.
         """
         ...
 
