@@ -15,6 +15,7 @@ from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import GROUP, durable
 from adapters.jetstream_timers import fired_id
+from adapters.nats_wire import frame
 from contracts.domains import Domain
 from contracts.kernel import DeadLetter
 from runtime.errors import UnavailableError
@@ -43,11 +44,9 @@ class JetStreamDelivery:
         self.repeated = where.sequence <= handed_out or where.deliveries > 1
         self.time_ns = where.time_ns
         self.body = msg.data
-        self.headers = {
-            name: value for name, value in headers.items() if not name.startswith("Nats-") or name == "Nats-Msg-Id"
-        }
+        self.headers = headers
         if (identity := fired_id(headers)) is not None:
-            self.headers["Diarchy-Id"] = identity
+            headers["Diarchy-Id"] = identity
 
     async def ack(self) -> None:
         await tell(self._broker, self._reply, b"+ACK")
@@ -174,6 +173,6 @@ class JetStreamFeed:
 async def tell(broker: Broker, reply: str, verdict: bytes) -> None:
     """Say what became of a delivery; that this may be lost is part of the bargain."""
     try:
-        await broker.publish(reply, verdict)
+        broker.send(frame(reply, verdict))
     except UnavailableError as error:
         _log.debug("%s not said: %s", verdict[:5].decode(), error)

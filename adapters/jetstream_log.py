@@ -78,7 +78,7 @@ class JetStreamLog:
         first, *others = records
         messages = [outgoing(subject, first, expected), *[outgoing(subject, one) for one in others]]
         try:
-            ack = await self._committers[subjects.parse(subject).actor.domain].store(messages)
+            ack = await self._committers[subjects.domain_of(subject)].store(messages)
         except RefusedError as error:
             if error.code in CONFLICTS:
                 raise ConflictError(f"{subject} does not end at {expected}") from None
@@ -119,8 +119,17 @@ class JetStreamLog:
 
     async def at(self, domain: Domain, sequence: int) -> Stored | None:
         body = msgspec.json.encode(_Get(seq=sequence))
-        msg = await self._broker.request(f"$JS.API.DIRECT.GET.{subjects.log_stream(domain)}", body)
-        return None if _header(msg, "Nats-Sequence") is None else _from_direct(msg)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REQUEST_S_MAX
+        while True:
+            msg = await self._broker.request(f"$JS.API.DIRECT.GET.{subjects.log_stream(domain)}", body)
+            if _header(msg, "Nats-Sequence") is not None:
+                return _from_direct(msg)
+            if not self._broker.is_clustered or await self.last(domain) < sequence:
+                return None
+            if loop.time() > until:
+                raise UnavailableError("broker", f"a node lags behind in the log of {domain.value}")
+            await asyncio.sleep(LAG_LOOK_S)
 
     async def _page(
         self, stream: str, subject: str, first: int, records_max: int = PAGE_RECORDS_MAX

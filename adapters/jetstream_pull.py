@@ -2,6 +2,9 @@
 
 Pull requests overlap, so that the next messages are on their way while the last are handled (measured: five times
 nats-py's `fetch`). At rest it costs one request in `PULL_EXPIRES_S`.
+
+A request that waits at a node which dies is never answered. So a cluster's nodes are asked for a sign of life while they have
+nothing; the connection itself is the sign where there is one node.
 """
 
 import asyncio
@@ -15,7 +18,10 @@ from runtime.errors import UnavailableError
 
 PULL_EXPIRES_S = 10.0
 SILENCE_S_MAX = PULL_EXPIRES_S + 3.0  # after this without a sign of life the consumer is taken for lost
+CLUSTER_HEARTBEAT_S = 2.0
+CLUSTER_SILENCE_S_MAX = 3 * CLUSTER_HEARTBEAT_S
 PIN_LOST = "423"
+HEARTBEAT = "100"
 REOPEN_S_MIN = 0.1
 REOPEN_S_MAX = 2.0
 
@@ -29,6 +35,7 @@ class _Pull(Struct, omit_defaults=True):
     expires: int
     group: str = ""
     id: str = ""
+    idle_heartbeat: int = 0
 
 
 class Place(Struct, frozen=True):
@@ -87,14 +94,15 @@ class Puller:
                 raise ConsumerLostError(self._lost)
             self._news.clear()
             try:
-                async with asyncio.timeout(SILENCE_S_MAX):
+                async with asyncio.timeout(CLUSTER_SILENCE_S_MAX if self._broker.is_clustered else SILENCE_S_MAX):
                     await self._news.wait()
             except TimeoutError:
                 self._lost = "silent"
 
     async def _ask(self) -> None:
         batch = self._buffer_max - self._asked - len(self.buffer)
-        pull = _Pull(batch, int(PULL_EXPIRES_S * 1e9), self._group, self._pin)
+        heartbeat_s = CLUSTER_HEARTBEAT_S if self._broker.is_clustered else 0.0
+        pull = _Pull(batch, int(PULL_EXPIRES_S * 1e9), self._group, self._pin, int(heartbeat_s * 1e9))
         self._asked += pull.batch
         try:
             await self._broker.publish(self._next, msgspec.json.encode(pull), reply=self._inbox)
@@ -105,9 +113,13 @@ class Puller:
         if msg.reply.startswith("$JS.ACK."):
             self._asked -= 1
             self.buffer.append(msg)
-        elif (headers := msg.headers or {}).get("Status") != PIN_LOST and "Nats-Pending-Messages" in headers:
+        elif (
+            status := (headers := msg.headers or {}).get("Status")
+        ) != PIN_LOST and "Nats-Pending-Messages" in headers:
             self._asked -= int(headers["Nats-Pending-Messages"])  # the pull request has ended: 408, 409
-        else:  # 423 somebody else is pinned, 503 no such consumer, 409 deleted, shutting down, moved
+        elif (
+            status != HEARTBEAT
+        ):  # 423 somebody else is pinned, 503 no such consumer, 409 deleted, shutting down, moved
             self._lost = headers.get("Description") or headers.get("Status") or "unknown status"
         self._news.set()
 

@@ -70,7 +70,7 @@ class JetStreamQueue:
         self._committers = {domain: Committer(broker) for domain in Domain}
 
     async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
-        domain = subjects.parse(subject).actor.domain
+        domain = subjects.domain_of(subject)
         try:
             await self._committers[domain].store([outgoing(subject, record, identity=attempt)])
         except RefusedError as error:

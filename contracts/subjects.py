@@ -67,6 +67,7 @@ def actor_ref(domain: Domain, kind: str, id: str) -> ActorRef:  # noqa: A002 - t
 
 
 @lru_cache(maxsize=16_384)  # a Python loop over the bytes; a busy actor's is asked for with each of its messages
+@lru_cache(maxsize=65_536)
 def partition(kind: str, id: str) -> int:  # noqa: A002 - the field's name
     """FNV-1a-32 of kind and id, modulo 16: what the server's `partition(16, …)` gives for the same tokens."""
     number = 2166136261
@@ -136,6 +137,14 @@ def parse_timer(subject: str) -> tuple[ActorRef, str]:
     if address.lane != "tmr" or not _TOKEN.fullmatch(name):
         raise ValueError(f"not a timer's subject: {subject[:200]!r}")
     return address.actor, name
+
+
+def domain_of(subject: str) -> Domain:
+    """The domain of an actor's subject. Raises ValueError."""
+    try:
+        return _DOMAINS[subject[: subject.index(".")]]
+    except KeyError:
+        raise ValueError(f"not an actor's subject: {subject[:200]!r}") from None
 
 
 def parse(subject: str) -> Address:

@@ -34,6 +34,8 @@ class Place(Struct, frozen=True):
     domain: Domain
     name: QueueName
     mailbox: Callable[[Delivery], Mailbox]
+    skips: Callable[[Delivery], bool] = lambda _: False
+    """Whether a delivery can be ended without being handled."""
 
 
 class _Share:
@@ -172,6 +174,9 @@ class Consumer:
                 _logger.info("share %d of the %s of %s: %s", share, self._place.name, self._place.domain.value, error)
                 pin = ""
                 self.doubt(share)
+                continue
+            if self._place.skips(delivery):
+                await delivery.ack()
                 continue
             known = delivery.sequence in state.held
             state.held[delivery.sequence] = delivery  # Of one that is known the first is worked on, the last is ended.

@@ -14,7 +14,7 @@ from contracts.ids import keyed_id
 from contracts.kernel import DeadLetter, Resume, Treatment
 from contracts.letters import DeadLetterView, LetterFilter
 from runtime.ports import Delivery
-from runtime.publishers import outside_id
+from runtime.publishers import MESSAGE_ID_HEADER, outside_id
 
 STACK_CHARS_MAX = 8_000
 REASON_CHARS_MAX = 1_000
@@ -46,7 +46,11 @@ def letter_of(delivery: Delivery, reason: str, attempts: int, stack: str) -> Dea
         label=label,
         reaction=identity if subjects.lane_of(delivery.subject) == "log" else None,
         stack=_clean(stack[-STACK_CHARS_MAX:]),
-        headers=delivery.headers,
+        headers={
+            name: value
+            for name, value in delivery.headers.items()
+            if not name.startswith("Nats-") or name == MESSAGE_ID_HEADER
+        },
         body=body,
         digest=hashlib.sha256(delivery.body).hexdigest(),
         whole=len(body) == len(delivery.body),

@@ -22,7 +22,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     handover_s_max: float = 5.0  # a share that its holder does not let go in this time is taken
     drain_s_max: float = 1.0  # what an orderly end of a worker, or of its hold of a share, allows what is under way
     live_actors_max: int = 10_000
-    handlers_max: int = 256  # messages of a kind handled at once in one worker
+    handlers_max: int = 1_024  # messages of a kind handled at once in one worker
     reactions_max: int = 256  # reactions at once in one worker
     reactions_kind_max: int = 64  # of one kind; those that wait for others do not count
     park_after_s: float = 5.0  # a reaction that only waits leaves the memory after this

@@ -19,6 +19,8 @@ from runtime.run import Run
 from runtime.slots import Slots
 from runtime.telemetry import REACTION_SECONDS, REACTIONS_TOTAL, RUNNING_REACTIONS, SPAN_REACTION
 
+TYPE_HEADER = "Diarchy-Type"
+
 
 class Cause:
     """An event as a reaction starts from it: where it stands, and its body."""
@@ -84,6 +86,11 @@ class Reactor:
         running.cancelled = reason
         if running.run is not None:
             running.run.cancel(reason)
+
+    def skips(self, delivery: Delivery) -> bool:
+        """Whether nobody reacts to the event: told from its subject and header alone."""
+        tokens = delivery.subject.split(".", 4)
+        return len(tokens) == 5 and not self.reacts(tokens[3], delivery.headers.get(TYPE_HEADER, ""))
 
     def reacts(self, kind: str, type_name: str) -> bool:
         actor = self._actors.get(kind)

@@ -26,14 +26,21 @@ class Slots:
         """A turn for work of a kind: `async with` it; `give` and `take` in between while the work only waits."""
         return Turn(self, kind, min(max(priority, 1), 5))
 
-    async def take(self, kind: str, priority: int) -> None:
+    def try_take(self, kind: str) -> bool:
+        """Take a slot if one is free and nobody of this kind waits for it."""
         line = self._lines.get(kind)
         if line is None:
             line = self._lines[kind] = _Line()
-        if not line.heap and line.taken < self._each and self._taken < self._total:
-            line.taken += 1
-            self._taken += 1
+        if line.heap or line.taken >= self._each or self._taken >= self._total:
+            return False
+        line.taken += 1
+        self._taken += 1
+        return True
+
+    async def take(self, kind: str, priority: int) -> None:
+        if self.try_take(kind):
             return
+        line = self._lines[kind]
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not line.heap:
             self._ready.append(line)
@@ -105,7 +112,7 @@ class Turn:
         self._kind = kind
         self._priority = priority
         self._taken = False
-        self._lock = asyncio.Lock()
+        self._lock: asyncio.Lock | None = None
 
     async def __aenter__(self) -> "Turn":
         await self.take()
@@ -116,6 +123,13 @@ class Turn:
 
     async def take(self) -> None:
         """Idempotent."""
+        if self._taken:
+            return
+        if self._lock is None:
+            if self._slots.try_take(self._kind):
+                self._taken = True
+                return
+            self._lock = asyncio.Lock()
         async with self._lock:
             if not self._taken:
                 await self._slots.take(self._kind, self._priority)

@@ -20,7 +20,7 @@ from runtime.membership import Membership
 from runtime.near import NearDelivery
 from runtime.outside import Outside
 from runtime.ports import Delivery, Rpc
-from runtime.reactor import Reactor
+from runtime.reactor import TYPE_HEADER, Reactor
 
 KERNEL_MESSAGES = frozenset({tag(Resolve), tag(Resume), tag(Cancel)})
 LOOK_S = 0.1  # between two looks at whether a share's holder has let go of it
@@ -55,7 +55,7 @@ class Worker:
         )
         self.reactions = Consumer(
             outside.queue,
-            Place(domain, "reactor", actor_of),
+            Place(domain, "reactor", actor_of, self.reactor.skips),
             self.reactor.handle,
             abandoning.reaction,
             limits,
@@ -182,6 +182,6 @@ def mailbox(delivery: Delivery) -> Mailbox:
     if isinstance(delivery, NearDelivery):
         kernel, identity = delivery.record.envelope.type in KERNEL_MESSAGES, delivery.record.envelope.id
     else:
-        kernel = delivery.headers.get("Diarchy-Type") in KERNEL_MESSAGES
+        kernel = delivery.headers.get(TYPE_HEADER) in KERNEL_MESSAGES
         identity = str(delivery.sequence)
     return (*actor_of(delivery), identity) if kernel else actor_of(delivery)
