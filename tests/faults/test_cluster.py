@@ -7,11 +7,12 @@ from msgspec import Struct
 
 from adapters.jetstream import connect
 from adapters.jetstream_log import JetStreamLog
-from adapters.jetstream_streams import ensure_streams
+from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from contracts import subjects
 from contracts.domains import Domain
 from deploy.embedded.nats_cluster import NatsCluster
 from deploy.settings import load
+from runtime.limits import Limits
 from tests.contract.records import actor, record
 from tests.contract.test_jetstream_faults import Traffic, end
 
@@ -76,6 +77,7 @@ def test_the_death_of_a_leader_under_load_loses_and_doubles_nothing(data_folder:
         broker = await cluster.connect("test")
         try:
             await ensure_streams(broker, replicas=3)
+            await ensure_consumers(broker, Domain.SOPHIA, Limits())
             traffic = Traffic(broker)
             readers = [asyncio.create_task(work()) for work in (traffic.follow, traffic.consume)]
             writers = [asyncio.create_task(traffic.write()) for _ in range(4)]
