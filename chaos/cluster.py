@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import click
+import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker
@@ -38,6 +39,7 @@ LETTERS_MAX = 10_000
 GRACE_S = 60.0
 CURRENT_S_MAX = 120.0
 LOOK_S = 0.25
+ANSWER_S_MAX = 0.5
 SETTLE_S_MAX = 180.0
 
 
@@ -194,7 +196,9 @@ async def _seen(broker: Broker, stream: str, is_so: Callable[[_Cluster], bool]) 
     """The stream's cluster as its leader sees it, as soon as it is as wanted."""
     while True:
         with suppress(UnavailableError):
-            found = (await broker.api(f"STREAM.INFO.{stream}", {}, _Info)).cluster
+            # A request that arrives while nobody leads is never answered: hence its own, short patience.
+            answer = await broker.request(f"$JS.API.STREAM.INFO.{stream}", timeout_s=ANSWER_S_MAX)
+            found = msgspec.json.decode(answer.data, type=_Info).cluster
             if is_so(found):
                 return found
         await asyncio.sleep(LOOK_S)
