@@ -1,5 +1,6 @@
 """Conversation: one session with a domain; at most one turn waits for an answer."""
 
+import contextlib
 from typing import assert_never
 
 from msgspec import Struct
@@ -129,7 +130,8 @@ async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
             else:
                 await effects.tell(Answer(turn=event.turn, answer=answered))
         case Answered():
-            await remember(recorded, event, effects)
+            with contextlib.suppress(OutcomeError):  # Cancelled, or too late: the answer stands, unremembered.
+                await remember(recorded, event, effects)
         case _:
             assert_never(event)
 

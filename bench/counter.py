@@ -25,7 +25,7 @@ from deploy.settings import load
 from gateway import routes
 from gateway.commands import Incoming
 from gateway.execution import Command, Ended
-from gateway.routes import Does, Route
+from gateway.rows import Does, Route
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 

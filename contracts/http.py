@@ -70,6 +70,12 @@ class CreateAnalysis(Body, frozen=True, kw_only=True):
     deadline: Deadline = None
 
 
+class CancelRun(Body, frozen=True, kw_only=True):
+    """The reason is told to whoever may see the run; without one it is who cancelled it."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")] | None = None
+
+
 class SearchKnowledge(Body, frozen=True, kw_only=True):
     """Search by meaning: of 20 candidates the best `limit`, by strategic priority, then relevance."""
 

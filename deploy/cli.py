@@ -24,6 +24,7 @@ COMMANDS = {
     "import": "knowledge_import:import_",
     "events": "events:events",
     "runs": "runs:runs",
+    "cancel": "cancel:cancel",
     "trace": "trace:trace",
     "rebuild": "rebuild:rebuild",
     "token": "token:token",

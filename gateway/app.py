@@ -15,7 +15,8 @@ from gateway.execution import Execution
 from gateway.handler import CORRELATION_HEADER, EXECUTION, SLOT, Handler, Responder, refuse
 from gateway.openapi import openapi_document
 from gateway.problems import problem_for
-from gateway.routes import ROUTES, Answers, Route
+from gateway.routes import ROUTES
+from gateway.rows import Answers, Route
 from gateway.services import Services
 from gateway.streaming import Slot, Streams
 

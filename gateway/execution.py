@@ -18,7 +18,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
 from contracts.http import EventView, Pending
 from contracts.ids import keyed_id
-from contracts.kernel import Refused
+from contracts.kernel import FAILED, Refused
 from contracts.subjects import ActorRef
 from gateway.heads import KERNEL_TYPES
 from gateway.identity import Principal
@@ -223,6 +223,8 @@ class Execution:
                 continue
             if envelope.causation == self._attempt.id:
                 self._check_key(envelope)
+            if self._ended is not None and _given_up(self._ended.ending):
+                self._ended = None  # It was redriven: that is how it ends.
             self._records.append(stored)
             ours = envelope.type in KERNEL_TYPES and envelope.causation == self._attempt.id
             if self._ended is None and (ours or envelope.type in self._ends):
@@ -260,6 +262,17 @@ class Execution:
 
 
 def _raise_refusal(ended: Ended) -> None:
-    if ended.ending.record.envelope.type == _REFUSED:
-        refusal = msgspec.json.decode(ended.ending.record.body, type=Refused)
+    refusal = _refusal(ended.ending)
+    if refusal is not None:
         raise refused(refusal.code, refusal.reason)
+
+
+def _given_up(stored: Stored) -> bool:
+    refusal = _refusal(stored)
+    return refusal is not None and refusal.code == FAILED
+
+
+def _refusal(stored: Stored) -> Refused | None:
+    if stored.record.envelope.type != _REFUSED:
+        return None
+    return msgspec.json.decode(stored.record.body, type=Refused)

@@ -18,7 +18,7 @@ from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Executio
 from gateway.identity import EXPIRED, Principal
 from gateway.problems import MEDIA_PROBLEM, ProblemError, UnauthenticatedError, document, problem_for
 from gateway.rates import Quota, Rates
-from gateway.routes import COUNTED, MEDIA_JSON, Answers, Does, Route
+from gateway.rows import COUNTED, MEDIA_JSON, Answers, Does, Route
 from gateway.services import Services
 from gateway.streaming import Streams, command_events, log_events, problem_event
 from runtime.telemetry import REQUEST_SECONDS, REQUESTS_TOTAL, SPAN_REQUEST, Span

@@ -12,7 +12,7 @@ from contracts.http import EventView, Pending, Problem
 from gateway.identity import ROLE_PERMISSIONS
 from gateway.problems import MEDIA_PROBLEM
 from gateway.reading import MEDIA_STREAM
-from gateway.routes import COUNTED, Does, Route
+from gateway.rows import COUNTED, Does, Route
 
 JsonObject = dict[str, Any]
 _REF = "#/components/schemas/{name}"
@@ -105,7 +105,7 @@ def _operation(row: Route, schemas: dict[int, JsonObject]) -> JsonObject:
         media: JsonObject = {"schema": schemas[id(row.request)]}
         if row.example is not None:
             media["example"] = msgspec.to_builtins(row.example)
-        operation["requestBody"] = {"required": True, "content": {"application/json": media}}
+        operation["requestBody"] = {"required": not row.optional, "content": {"application/json": media}}
     return operation
 
 
@@ -144,6 +144,8 @@ def _problems(row: Route) -> list[int]:
         found |= {403}
     if "{" in row.path:
         found |= {404}
+    if row.method != "GET" and "{" in row.path:
+        found |= {409}
     if row.request is not None:
         found |= {408, 413}
     if row.request not in (None, bytes):

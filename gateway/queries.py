@@ -14,6 +14,7 @@ from contracts.http import (
     Analyses,
     AnalysesQuery,
     Analysis,
+    CancelRun,
     Check,
     Credentials,
     DetailedHealth,
@@ -179,7 +180,7 @@ async def store_file(incoming: Incoming[bytes]) -> File:
 # What happened -------------------------------------------------------------------------------------------------------
 
 
-async def run(incoming: Incoming[None]) -> Run:
+async def run(incoming: Incoming[None] | Incoming[CancelRun]) -> Run:
     """The visible events of a run. Raises NotFoundError when there is none, be it that it never was or is not his to see."""
     correlation = str(_uuid(incoming.path["correlation"]))
     events = await incoming.services.reads.run(correlation, clearance=incoming.principal.clearance)

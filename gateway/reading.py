@@ -10,7 +10,7 @@ import msgspec
 from falcon.asgi import Request
 
 from gateway.problems import NO_TOKEN, ProblemError, UnauthenticatedError, ValidationProblemError, invalid_json
-from gateway.routes import MEDIA_JSON, Route
+from gateway.rows import MEDIA_JSON, Route
 
 MEDIA_STREAM = "text/event-stream"
 BODY_S_MAX = 60.0
@@ -79,7 +79,7 @@ async def body_of(request: Request, route: Route, room: Room, *, bytes_max: int)
         return b""
     if route.request is not bytes:
         media = (request.content_type or "").partition(";")[0].strip().lower()
-        if media != MEDIA_JSON:
+        if media != MEDIA_JSON and not (route.optional and not media):
             raise ProblemError(415, "not-json", f"send {MEDIA_JSON}", headers={"Accept": MEDIA_JSON})
     announced = _content_length(request)
     if announced is not None and announced > bytes_max:
@@ -121,6 +121,8 @@ def decoded(route: Route, body: bytes) -> Any:
         return None
     if route.request is bytes:
         return body
+    if route.optional and not body:
+        return route.request()
     try:
         request = msgspec.json.decode(body, type=route.request)
     except msgspec.DecodeError as error:

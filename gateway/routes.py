@@ -4,85 +4,21 @@ A row drives routing, validation, authorisation and the OpenAPI document. `permi
 needed; a route that leads to one domain then asks for that domain's own. No permission means any valid token.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from msgspec import Struct
-
 from contracts import facts, http
 from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
-from contracts.catalogue import tag
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
 from contracts.domains import Clearance, Domain
-from contracts.envelope import Event
 from contracts.facts import SignalRecorded
-from contracts.http import EventView
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
-from gateway import commands, conversing, curating, events, letters, queries
-from gateway.commands import Incoming
-from gateway.execution import Command, Ended
+from gateway import cancelling, commands, conversing, curating, events, letters, queries
+from gateway.rows import Answers, Does, Route
 
-Method = Literal["GET", "POST", "PUT", "DELETE"]
-LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "system"]
-"""Which rate limit a route counts against (mission F3)."""
-
-COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "system"})
-"""The classes whose requests are counted, a user and path; signing in has its own bound (Passwords)."""
-
-MEDIA_JSON = "application/json"
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 WRITE_ANY: tuple[Permission, ...] = ("sophia:write", "artemis:write")
 READ_ANY: tuple[Permission, ...] = ("sophia:read", "artemis:read")
 CURATE: tuple[Permission, ...] = ("cross_domain:collaborate", "system:admin")
-
-
-@dataclass(frozen=True)
-class Does:
-    """A command: the message it becomes, the events that end the wait for it, and the reply made of the one that did."""
-
-    build: Callable[[Incoming[Any]], Awaitable[Command]]
-    ends: tuple[type[Event], ...]
-    reply: Callable[[Incoming[Any], Command, Ended], Awaitable[Struct | None]]
-    tags: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tags", frozenset(map(tag, self.ends)))
-
-
-@dataclass(frozen=True)
-class Answers:
-    """A query: its answer, and where it can be followed live, a stream of events with their cursors."""
-
-    answer: Callable[[Incoming[Any]], Awaitable[Struct | bytes]]
-    live: Callable[[Incoming[Any]], AsyncIterator[tuple[str | None, EventView]]] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """One row. `request` is the type of the JSON body (`bytes`: any file), `query` that of the query parameters."""
-
-    method: Method
-    path: str
-    summary: str
-    action: Does | Answers
-    limit: LimitClass
-    request: Any = None
-    query: type[Struct] | None = None
-    reply: type[Struct] | None = None
-    status: int = 200
-    permissions: tuple[Permission, ...] = ()
-    public: bool = False
-    media: str = MEDIA_JSON
-    example: Struct | None = None
-
-    @property
-    def streams(self) -> bool:
-        return isinstance(self.action, Does) or self.action.live is not None
-
-
 _QUESTION = http.AskQuestion(question="Which customers are at risk, and what would keep them?", priority=4)
 _KNOWLEDGE = Knowledge(
     title="Pricing for next year",
@@ -316,6 +252,18 @@ ROUTES: tuple[Route, ...] = (
         action=Answers(queries.run),
         limit="system",
         reply=http.Run,
+    ),
+    Route(
+        method="POST",
+        path="/v1/runs/{correlation}/cancel",
+        summary="End what is still under way of a run that you asked for (an administrator: anybody's)",
+        action=Answers(cancelling.cancel),
+        limit="system",
+        request=http.CancelRun,
+        optional=True,
+        reply=http.Pending,
+        status=202,
+        example=http.CancelRun(reason="asked the wrong question"),
     ),
     Route(
         method="GET",

@@ -12,7 +12,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from gateway.app import Gateway
-from gateway.routes import ROUTES, Route
+from gateway.routes import ROUTES
+from gateway.rows import Route
 from gateway.services import Services
 from runtime.errors import UnavailableError
 

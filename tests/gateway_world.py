@@ -22,9 +22,7 @@ from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, M
 from adapters.memory_timers import MemoryTimers
 from adapters.span_store import MemorySpanStore
 from contracts import subjects
-from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
 from contracts.catalogue import tag
-from contracts.conversation import Answer, Answered, Asked, Fail
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Envelope, Message, Record, Stored
 from contracts.http import (
@@ -41,7 +39,7 @@ from contracts.http import (
     Turns,
 )
 from contracts.ids import new_id
-from contracts.model import Evidence, Prompt, Reply
+from contracts.model import Prompt, Reply
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import CreateUser, Role
@@ -52,14 +50,14 @@ from gateway.rates import Quota
 from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
-from runtime.actor import Actor, AnyActor, Recorded
-from runtime.effects import Effects
+from runtime.actor import Actor, AnyActor
 from runtime.errors import InvalidError, UnavailableError
 from runtime.limits import Limits
 from runtime.outside import Outside
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
+from tests.gateway_agents import Agents
 
 LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
 UNCOUNTED = Quota(per_minute=1_000_000, per_hour=1_000_000)
@@ -117,52 +115,6 @@ class Words:
             if partition in query.partitions
         ]
         return sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score)[: query.limit]
-
-
-class Agents:
-    """What stands for thinking: echoes; a question that begins with a word of these behaves as it says."""
-
-    def __init__(self) -> None:
-        self.release = asyncio.Event()
-        self.asked = 0
-
-    async def converse(self, recorded: Recorded[Asked], effects: Effects) -> None:
-        self.asked += 1
-        turn, text = recorded.event.turn, recorded.event.text
-        if text.startswith("slow"):
-            await self.release.wait()
-        if text.startswith("fail"):
-            await effects.tell(Fail(turn=turn, reason="the model refused"))
-            return
-        label = Clearance.TOP_SECRET if text.startswith("leak") else recorded.envelope.label
-        answered = Answered(
-            question="Why?",
-            turn=turn,
-            content=f"echo: {text}",
-            team="business_insight",
-            confidence=0.5,
-            evidence=(Evidence(id="e", title="t", text="x", label=label, score=0.5),),
-            collaboration_needed=False,
-            collaborators=(),
-            contributions=(),
-            model="echo",
-            label=label,
-        )
-        await effects.tell(Answer(turn=turn, answer=answered))
-
-    async def analyse(self, recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
-        for phase in PHASES:
-            result = PhaseResult(
-                phase=phase,
-                domain=Domain.SOPHIA,
-                sections={"text": recorded.event.subject},
-                confidence=0.5,
-                evidence=(),
-                model="echo",
-                label=recorded.envelope.label,
-            )
-            await effects.tell(RecordPhase(result=result))
-        await effects.tell(FinishAnalysis())
 
 
 class FoldedReads:
@@ -309,7 +261,7 @@ class World:
             Actor(
                 "conversation",
                 conversations.State(),
-                conversations.decide,
+                self.agents.decide,
                 conversations.evolve,
                 self.agents.converse,
             ),

@@ -8,7 +8,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.docs_page import docs_page
 from gateway.openapi import openapi_document
-from gateway.routes import ROUTES, Does
+from gateway.routes import ROUTES
+from gateway.rows import Does
 from tests.gateway_world import World, run
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(openapi_document(ROUTES))

@@ -1,0 +1,71 @@
+"""What a row of the API's table is: who may ask what, what it becomes, what comes back."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from contracts.catalogue import tag
+from contracts.envelope import Event
+from contracts.http import EventView
+from contracts.users import Permission
+from gateway.commands import Incoming
+from gateway.execution import Command, Ended
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "system"]
+"""Which rate limit a route counts against (mission F3)."""
+
+COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "system"})
+"""The classes whose requests are counted, a user and path; signing in has its own bound (Passwords)."""
+
+MEDIA_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Does:
+    """A command: the message it becomes, the events that end the wait for it, and the reply made of the one that did."""
+
+    build: Callable[[Incoming[Any]], Awaitable[Command]]
+    ends: tuple[type[Event], ...]
+    reply: Callable[[Incoming[Any], Command, Ended], Awaitable[Struct | None]]
+    tags: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", frozenset(map(tag, self.ends)))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A query: its answer, and where it can be followed live, a stream of events with their cursors."""
+
+    answer: Callable[[Incoming[Any]], Awaitable[Struct | bytes]]
+    live: Callable[[Incoming[Any]], AsyncIterator[tuple[str | None, EventView]]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One row. `request` is the type of the JSON body (`bytes`: any file), `query` that of the query parameters.
+
+    `optional`: the body may be left out, and is then what its type's defaults say.
+    """
+
+    method: Method
+    path: str
+    summary: str
+    action: Does | Answers
+    limit: LimitClass
+    request: Any = None
+    optional: bool = False
+    query: type[Struct] | None = None
+    reply: type[Struct] | None = None
+    status: int = 200
+    permissions: tuple[Permission, ...] = ()
+    public: bool = False
+    media: str = MEDIA_JSON
+    example: Struct | None = None
+
+    @property
+    def streams(self) -> bool:
+        return isinstance(self.action, Does) or self.action.live is not None
