@@ -88,6 +88,7 @@ class JetStreamFeed:
         self._consumer = consumer.name
         self._pending_max = pending_max
         self._pin = ""
+        self._ousted = False
         self._handed_out = 0
         self._taken = 0  # since the last reset
         self._resetting = False
@@ -106,7 +107,7 @@ class JetStreamFeed:
         except (ConsumerLostError, UnavailableError) as error:
             await self._close()
             if "Pin" in str(error):
-                self._pin = ""
+                self._pin, self._ousted = "", True
             raise UnavailableError("broker", f"{self._consumer}: {error}") from None
         self._wait_s = REOPEN_S_MIN
         delivery = JetStreamDelivery(self._broker, msg, self._handed_out)
@@ -117,7 +118,7 @@ class JetStreamFeed:
     async def reset(self) -> None:
         """No pull request is open now: the first message of a hold was the only one asked for."""
         await self._close()
-        await self._restart()
+        await self._restart(noting=False)
         await self._open(self._pending_max)
 
     async def caught_up(self) -> bool:
@@ -127,22 +128,25 @@ class JetStreamFeed:
         return ours and not self._resetting and not info.num_pending and info.delivered.consumer_seq <= self._taken
 
     async def close(self) -> None:
+        """What was handed to us and not ended goes to whoever holds the share now, or next: at once, not after the ack wait."""
         await self._close()
-        if self._pin:
-            with contextlib.suppress(UnavailableError):
-                await self._broker.publish(f"$JS.API.CONSUMER.UNPIN.{self._where}", b'{"group":"%s"}' % GROUP.encode())
-            self._pin = ""
+        with contextlib.suppress(UnavailableError):  # The server takes no API request that has no reply subject.
+            if self._pin:
+                await self._broker.api(f"CONSUMER.UNPIN.{self._where}", {"group": GROUP}, _Nothing)
+            await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
+        self._pin = ""
 
     @property
     def _where(self) -> str:
         return f"{self._stream}.{self._consumer}"
 
-    async def _restart(self) -> None:
-        """Have the server begin again behind what is ended; remember up to where it had handed out."""
+    async def _restart(self, *, noting: bool = True) -> None:
+        """Have the server begin again behind what is ended; note up to where it had handed out to who may have died since."""
         self._resetting = True  # until it is known to have been done
         try:
-            info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
-            self._handed_out = max(self._handed_out, info.delivered.stream_seq)
+            if noting:
+                info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
+                self._handed_out = max(self._handed_out, info.delivered.stream_seq)
             await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
         except RefusedError as error:
             raise UnavailableError("broker", f"{self._consumer}: {error}") from None
@@ -154,7 +158,10 @@ class JetStreamFeed:
         if self._wait_s > REOPEN_S_MIN:
             await asyncio.sleep(self._wait_s)
         self._wait_s = min(2 * self._wait_s, REOPEN_S_MAX)
-        if self._pin:
+        if self._ousted:  # Somebody was given the share who is not to hold it, or no longer will.
+            self._ousted = False
+            await self.open()
+        elif self._pin:
             await self._restart()
         return await self._open(1)
 

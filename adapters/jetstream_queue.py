@@ -100,12 +100,14 @@ class JetStreamQueue:
         if what.seq > 1:
             await self._broker.api(f"STREAM.PURGE.{stream}", what, _Nothing)
 
-    async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
-        subject = subjects.attempt(domain, name, sequence)
-        get = msgspec.json.encode({"last_by_subj": subject})
+    async def deaths(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        get = msgspec.json.encode({"last_by_subj": subjects.attempt(domain, name, sequence)})
         msg = await self._broker.request(f"$JS.API.DIRECT.GET.{subjects.ATTEMPTS_STREAM}", get)
-        count = (_count.decode(msg.data) if msg.data else 0) + 1
-        await self._broker.store(subject, msgspec.json.encode(count), {})
+        return _count.decode(msg.data) if msg.data else 0
+
+    async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        count = await self.deaths(domain, name, sequence) + 1
+        await self._broker.store(subjects.attempt(domain, name, sequence), msgspec.json.encode(count), {})
         return count
 
     async def survived(self, domain: Domain, name: QueueName, sequence: int) -> None:

@@ -101,9 +101,10 @@ class Durable:
         self.pin += feed is not None
         self.stream.wake()
 
-    def restart(self) -> None:
+    def restart(self, *, noting: bool) -> None:
         """Hand out again what is not ended, in order; what was ended behind an unended one comes again, too."""
-        self.handed_out = max(self.handed_out, self._position)
+        if noting:
+            self.handed_out = max(self.handed_out, self._position)
         self.unended.clear()
         self._position = self._floor
         self._ended.clear()
@@ -313,7 +314,7 @@ class MemoryFeed:
 
     async def open(self) -> None:
         self._durable.hold(None)
-        self._durable.restart()
+        self._durable.restart(noting=True)
 
     async def take(self) -> MemoryDelivery:
         message, repeated = await self._durable.next(self)
@@ -322,7 +323,7 @@ class MemoryFeed:
     async def reset(self) -> None:
         if self._durable.holder is not self:
             raise UnavailableError("broker", "the pin is lost")
-        self._durable.restart()
+        self._durable.restart(noting=False)
 
     async def caught_up(self) -> bool:
         return self._durable.holder in (self, None) and self._durable.is_taken()
@@ -344,6 +345,9 @@ class MemoryQueue:
 
     async def sweep(self, domain: Domain) -> None:
         """Nothing is forgotten here: `Durable.waiting` counts what is not ended."""
+
+    async def deaths(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        return self._broker.attempts.get(subjects.attempt(domain, name, sequence), 0)
 
     async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
         subject = subjects.attempt(domain, name, sequence)

@@ -1,6 +1,7 @@
 """Consumer: hands each delivery of the shares it holds to a handler; retries, heartbeats, dead letters."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -231,31 +232,44 @@ class Consumer:
 
     async def _settle(self, state: _Share, delivery: Delivery) -> None:
         if not delivery.repeated:
-            await self._try(state, delivery)
+            await self._try(state, delivery, self._handle)
             return
-        place = (self._place.domain, self._place.name, delivery.sequence)
         deaths = 0
 
-        async def count() -> None:
+        async def look() -> None:
             nonlocal deaths
-            deaths = await self._queue.died(*place)
+            deaths = await self._queue.deaths(self._place.domain, self._place.name, delivery.sequence)
 
-        await self._until_available(count)
-        if deaths > self._limits.deaths_max:
-            reason = f"{deaths - 1} workers may have died with it in hand: its handling ends the worker"
+        await self._until_available(look)
+        if deaths >= self._limits.deaths_max:
+            reason = f"{deaths} workers may have died with it in hand: its handling ends the worker"
             await self._bury(state, delivery, reason, deaths, "")
-        elif deaths > self._limits.deaths_alone:
-            async with self._alone:
-                await self._try(state, delivery)
         else:
-            await self._try(state, delivery)
+            alone = deaths >= self._limits.deaths_alone
+            await self._try(state, delivery, lambda suspect: self._handle_suspect(suspect, alone=alone))
+
+    async def _handle_suspect(self, delivery: Delivery, *, alone: bool) -> None:
+        """Counted while it is being handled, not while it waits for its turn: else what waits behind one looks deadly, too."""
+        place = (self._place.domain, self._place.name, delivery.sequence)
+
+        async def count() -> None:
+            await self._queue.died(*place)
+
+        async with self._alone if alone else contextlib.nullcontext():
+            await self._until_available(count)
+            try:
+                await self._handle(delivery)
+            except Exception:
+                await self._queue.survived(*place)
+                raise
         await self._queue.survived(*place)
 
-    async def _try(self, state: _Share, delivery: Delivery) -> None:
+    async def _try(self, state: _Share, delivery: Delivery, handle: Handle) -> None:
+        """Handle it until it is ended: `handle` at first, after that it is known not to end the worker."""
         attempts = conflicts = waits = 0
         while True:
             try:
-                await self._handle(delivery)
+                await handle(delivery)
                 return await state.held.get(delivery.sequence, delivery).ack()
             except (MalformedError, NonDeterministicError) as error:
                 return await self._bury(state, delivery, f"{type(error).__name__}: {error}", attempts + 1, "")
@@ -272,6 +286,7 @@ class Consumer:
                     stack = traceback.format_exc()
                     return await self._bury(state, delivery, f"{type(error).__name__}: {error}", attempts, stack)
             waits += 1
+            handle = self._handle
             await asyncio.sleep(self._pause_s(waits))
 
     def _tell_waiting(self, delivery: Delivery, error: UnavailableError) -> None:

@@ -128,6 +128,10 @@ class Queue(Protocol):
         """Forget the messages of the domain's inbox that are ended, so that it has room for others. Raises UnavailableError."""
         ...
 
+    async def deaths(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        """How many workers may have died with this message in hand: what `died` counted. Raises UnavailableError."""
+        ...
+
     async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
         """Count one more worker that may have died with this message in hand; how many that makes. Raises UnavailableError."""
         ...

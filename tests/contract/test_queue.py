@@ -115,15 +115,15 @@ def test_under_load_repeated_publishes_are_stored_once_too(run: Run) -> None:
 def test_what_is_not_ended_comes_again_in_order_to_the_next_holder(run: Run) -> None:
     async def scenario(world: World) -> None:
         sent = await send(world, 4)
-        async with holding(world) as holder:
-            held = await holder.many(3)
-            await held[1].ack()
+        dead = Holder(world.queue.feed(ONE.domain, "inbox", subjects.share(ONE)))
+        await dead.feed.open()
+        held = await dead.many(3)
+        await held[1].ack()
         sent += await send(world, 2)
         async with holding(world) as holder:
             again = await holder.many(6)  # Also the second, which was ended behind the first.
             assert ids(again) == [one.envelope.id for one in sent]
             assert [one.repeated for one in again[:3]] == [True, True, True]
-            assert not again[-1].repeated
             for one in again:
                 await one.ack()
             assert await is_idle(holder, world)
@@ -225,6 +225,8 @@ def test_deaths_are_counted_and_forgotten(run: Run) -> None:
     async def scenario(world: World) -> None:
         queue, place = world.queue, (Domain.SOPHIA, "inbox", 7)
         assert [await queue.died(*place) for _ in range(3)] == [1, 2, 3]  # type: ignore[arg-type]  # a tuple of these
+        assert await queue.deaths(Domain.SOPHIA, "inbox", 7) == 3
+        assert await queue.deaths(Domain.SOPHIA, "inbox", 8) == 0
         assert await queue.died(Domain.SOPHIA, "reactor", 7) == 1
         await queue.survived(Domain.SOPHIA, "inbox", 7)
         assert await queue.died(Domain.SOPHIA, "inbox", 7) == 1

@@ -237,6 +237,9 @@ class SimQueue:
     async def sweep(self, domain: Domain) -> None:
         """Nothing: what is ended is kept for the checks."""
 
+    async def deaths(self, domain: Domain, name: QueueName, sequence: int) -> int:
+        return await self._connection.call("deaths", lambda: self._server.deaths[domain.value, name, sequence])
+
     async def died(self, domain: Domain, name: QueueName, sequence: int) -> int:
         def count() -> int:
             self._server.deaths[domain.value, name, sequence] += 1

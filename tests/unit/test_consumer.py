@@ -147,3 +147,45 @@ def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
         assert not await consumer.offer(subjects.share(actor), near)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_who_waits_behind_a_suspect_is_no_suspect_for_it() -> None:
+    """Deaths are counted when a message's handling begins, not while it waits for the one before to end."""
+
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        for name in ("a", "b"):
+            await _publish(queue, name)
+        shares = {subjects.share(ActorRef(Domain.CEO, "counter", name)) for name in ("a", "b")}
+        for share in shares:
+            feed = queue.feed(Domain.CEO, "inbox", share)
+            await feed.open()
+            await feed.take()  # A worker takes it and dies.
+        for sequence in (1, 2):
+            for _ in range(LIMITS.deaths_alone):
+                await queue.died(Domain.CEO, "inbox", sequence)
+        begun, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        handled: list[int] = []
+
+        async def handle(delivery: Delivery) -> None:
+            begun.set()
+            await go_on.wait()
+            handled.append(delivery.sequence)
+            if len(handled) == 2:
+                done.set()
+
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        for share in shares:
+            consumer.acquire(share)
+        await begun.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        counts = [await queue.deaths(Domain.CEO, "inbox", sequence) for sequence in (1, 2)]
+        assert sorted(counts) == [LIMITS.deaths_alone, LIMITS.deaths_alone + 1]
+        go_on.set()
+        await done.wait()
+        await consumer.stop()
+        assert [await queue.deaths(Domain.CEO, "inbox", sequence) for sequence in (1, 2)] == [0, 0]
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
