@@ -23,6 +23,7 @@ from runtime.ports import QueueName
 
 PIN_HEADER = "Nats-Pin-Id"
 TERM_REASON_CHARS_MAX = 200
+OUSTED_S = 2.0  # more than workers take to agree on who holds what
 
 _log = logging.getLogger(__name__)
 
@@ -154,11 +155,13 @@ class JetStreamFeed:
 
     async def _reopen(self) -> Puller:
         """After a loss: ask for one message. What was handed out before the loss comes again."""
-        await self._broker.wait_connected()
-        if self._wait_s > REOPEN_S_MIN:
+        if self._wait_s > REOPEN_S_MIN:  # before: where the connection is closed for good, `wait_connected` raises at once
             await asyncio.sleep(self._wait_s)
         self._wait_s = min(2 * self._wait_s, REOPEN_S_MAX)
-        if self._ousted:  # Somebody was given the share who is not to hold it, or no longer will.
+        await self._broker.wait_connected()
+        if self._ousted:
+            # Whoever took it is to hold it, and we are told so by then; or he will not any more, and may not have let go.
+            await asyncio.sleep(OUSTED_S)
             self._ousted = False
             await self.open()
         elif self._pin:
