@@ -75,10 +75,10 @@ fix: setup
     {{bin}}/ruff format --quiet .
     {{bin}}/diarchy contracts
 
-# Retrieval quality (nDCG@10) and import rate over HTTP; writes bench/RESULTS.md
+# Every figure beside its goal and its peer, ten minutes (or some: just bench http kernel); writes bench/RESULTS.md
 [group('measure')]
-bench: setup
-    {{bin}}/python -m bench.retrieval
+bench *NAMES: setup
+    {{bin}}/python -m bench {{NAMES}}
 
 # Kill and pause the processes of a real stack at random under load, then check everything; --write: into bench/RESULTS.md
 [group('prove')]

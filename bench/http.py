@@ -1,6 +1,6 @@
 """HTTP → durable keyed actor with one journaled effect and one state change → HTTP answer, beside Restate on the same job.
 
-python -m bench.http [--seconds 8] [--rounds 2] [--no-peer]
+python -m bench.http [--seconds 6] [--rounds 3] [--no-peer]
 """
 
 import argparse
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from bench import results
 from bench.counter import PATH, ROLE
 from bench.restate import peer
-from bench.stack import roles, settings_in
+from bench.stack import CACHE, roles, settings_in
 from bench.wrk import Load, Outcome, Wrk
 from contracts.domains import Clearance
 from deploy.embedded.supervisor import Supervisor
@@ -53,17 +53,16 @@ class Figures(Struct, frozen=True, kw_only=True):
 async def measure(seconds: int, rounds: int, *, with_peer: bool) -> list[Figures]:
     """Both sides in turn, `rounds` times, in one go."""
     found: list[Figures] = []
-    cache = Path(tempfile.gettempdir()) / f"diarchy-bench-{os.geteuid()}"
-    wrk = Wrk(cache / "wrk")
+    wrk = Wrk(CACHE / "wrk")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours = Supervisor(prepared(settings_in(folder / "diarchy"), 0), roles("sophia", "gateway"))
-        theirs = peer.Restate(cache / "restate", folder / "restate")
+        theirs = peer.Restate(CACHE / "restate", folder / "restate")
         try:
             await ours.start()
-            sides = [_ours(ours)]
+            sides = [ours_of(ours)]
             if with_peer:
-                await asyncio.to_thread(peer.install, cache / "restate")
+                await asyncio.to_thread(peer.install, CACHE / "restate")
                 await theirs.start()
                 sides.append(Side("Restate", Load(url=theirs.url, tail="/add", keys=KEYS), theirs.pids))
             for side in sides:
@@ -91,7 +90,8 @@ async def _run(wrk: Wrk, side: Side, load: Load, seed: int) -> Figures:
     return figures
 
 
-def _ours(stack: Supervisor) -> Side:
+def ours_of(stack: Supervisor) -> Side:
+    """The gateway of a stack, and what to send it."""
     settings = stack.settings
     principal = Principal(username="bench", roles=(ROLE,), clearance=Clearance.PUBLIC)
     token = Tokens(signing_key(settings)).issue(principal, datetime.now(UTC))
@@ -156,16 +156,31 @@ def _median(found: Sequence[Figures], side: str, connections: int, field: str) -
     return statistics.median(values) if values else float("nan")
 
 
+def reached(found: Sequence[Figures]) -> dict[str, tuple[float, str]]:
+    """The figures of the goals, each with Restate's beside it."""
+    many, one = CONNECTIONS
+    ours, theirs = (_median(found, side, many, "per_s") for side in ("Diarchy", "Restate"))
+    return {
+        "job.rate": (ours, f"Restate: {theirs:,.0f}/s"),
+        "job.ratio": (ours / theirs, f"Restate: {theirs:,.0f}/s"),
+        "job.p50_ms": (
+            _median(found, "Diarchy", one, "p50_ms"),
+            f"Restate: {_median(found, 'Restate', one, 'p50_ms'):.1f} ms",
+        ),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true", help="our side only; nothing is written to RESULTS.md")
     arguments = parser.parse_args()
     found = asyncio.run(measure(arguments.seconds, arguments.rounds, with_peer=not arguments.no_peer))
     if not arguments.no_peer:
         text = table(found)
-        results.write("HTTP to a durable actor and back", "python -m bench.http", text)
+        results.write("HTTP to a durable actor and back", "just bench http", text)
+        results.record(reached(found))
         print(text)
 
 

@@ -40,7 +40,7 @@ def main() -> None:
         f"| nDCG@{DEPTH} over {len(scores)} queries | {fmean(scores):.4f} (bare fp32 model: 0.427) |\n"
         f"| a search over HTTP, p50 / p95 | {median(times_ms):.1f} / {quantiles(times_ms, n=20)[-1]:.1f} ms |\n"
     )
-    results.write("Retrieval over HTTP (CISI)", "just bench", text)
+    results.write("Retrieval over HTTP (CISI)", "just bench retrieval", text)
     print(text)
 
 

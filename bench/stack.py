@@ -1,5 +1,6 @@
 """The embedded stack as benchmarks start it: the broker and some roles (bench/counter.py), without a database."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ NO_DATABASE = Secret("postgresql://nobody@127.0.0.1:1/none")
 """Nothing listens there, and nothing that is measured reads it."""
 
 UNLIMITED = 1_000_000_000
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diarchy-bench"
+"""What the peers and the load generator are installed into, once."""
 
 
 def settings_in(folder: Path) -> Settings:
