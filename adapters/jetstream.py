@@ -167,18 +167,38 @@ class Broker:
         self._stopping = True
         for listener in list(self.on_stop):
             listener()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         try:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._give_up_reconnecting()
             async with asyncio.timeout(2 * DRAIN_S_MAX):
                 await self._client.drain()
-        except (nats.errors.Error, TimeoutError) as error:
+        except (nats.errors.Error, OSError, TimeoutError) as error:
             _log.debug("broker connection not drained: %s", error)
-        await self._client.close()
-        self._lose("stopped")
-        await self._on_closed()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        try:
+            await self._client.close()
+        except (nats.errors.Error, OSError) as error:
+            _log.debug("broker connection not closed in order: %s", error)
+        finally:
+            self._lose("stopped")
+            await self._on_closed()
+
+    async def _give_up_reconnecting(self) -> None:
+        """End nats-py's task that tries it. A connection refused just now makes it miss that it was cancelled
+        (`asyncio.wait_for`, Python 3.11): then it ends because there is no server left to try.
+        """
+        task: asyncio.Task[None] | None = self._client._reconnection_task  # noqa: SLF001 - there is no public way
+        if task is None or task.done():
+            return
+        self._client._server_pool.clear()  # noqa: SLF001
+        task.cancel()
+        await asyncio.wait([task], timeout=DRAIN_S_MAX)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task owned by the connection: cancelled and awaited by `stop`; its failure is logged."""

@@ -276,6 +276,41 @@ def test_a_broker_that_is_away_can_be_stopped(own_server: NatsServer) -> None:
     with_broker(own_server, scenario)
 
 
+@pytest.mark.parametrize("turns", range(8))
+def test_a_stopped_broker_leaves_nothing_behind_that_connects_again(own_server: NatsServer, turns: int) -> None:
+    """Wherever the attempt to reconnect is when it is given up: each turn of the loop it is at another place."""
+
+    async def main() -> None:
+        broker = await connect(own_server.url, user=own_server.user, password=own_server.password)
+        lost = asyncio.Event()
+        broker.on_lost.add(lost.set)
+        await asyncio.to_thread(own_server.kill)
+        await lost.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await broker.stop()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_a_feed_of_a_stopped_broker_lets_others_run(own_server: NatsServer) -> None:
+    async def scenario(broker: Broker) -> None:
+        async def consume() -> None:
+            async with holding(JetStreamQueue(broker)) as holder:
+                held.set()
+                await holder.next()
+
+        held = asyncio.Event()
+        consuming = asyncio.create_task(consume())
+        await held.wait()
+        await broker.stop()
+        await end([consuming])
+
+    with_broker(own_server, scenario)
+
+
 def test_connecting_to_nobody_can_be_given_up(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with asyncio.timeout(1):
