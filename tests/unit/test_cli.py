@@ -84,7 +84,15 @@ def test_wrong_usage_is_status_2_and_says_what_is_right(
 
 @pytest.mark.parametrize(
     "words",
-    [("events",), ("runs", "x"), ("cancel", "x"), ("dlq", "list"), ("rebuild", "--all"), ("publisher",), ("ask", "Why?")],
+    [
+        ("events",),
+        ("runs", "x"),
+        ("cancel", "x"),
+        ("dlq", "list"),
+        ("rebuild", "--all"),
+        ("publisher",),
+        ("ask", "Why?"),
+    ],
     ids=" ".join,
 )
 def test_without_a_stack_one_line_names_the_remedy(words: tuple[str, ...], tmp_path: Path) -> None:
