@@ -29,8 +29,9 @@ class BatchingEmbedder:
     full, `embed` raises UnavailableError. `stop` ends this embedder, not the one under it.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, *, texts_max: int = BATCH_TEXTS_MAX) -> None:
         self._embedder = embedder
+        self._texts_max = texts_max
         self._calls: asyncio.Queue[_Call | None] = asyncio.Queue(CALLS_WAITING_MAX)
         self._held: deque[_Call | None] = deque()  # at most one
         self._worker: asyncio.Task[None] | None = None
@@ -57,8 +58,8 @@ class BatchingEmbedder:
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))  # Batches of like length pad little.
         vectors: list[Vector] = [()] * len(texts)
-        for start in range(0, len(order), BATCH_TEXTS_MAX):
-            batch = order[start : start + BATCH_TEXTS_MAX]
+        for start in range(0, len(order), self._texts_max):
+            batch = order[start : start + self._texts_max]
             found = await self._ask([texts[index] for index in batch])
             for index, vector in zip(batch, found, strict=True):
                 vectors[index] = vector
@@ -87,7 +88,7 @@ class BatchingEmbedder:
     async def _merge(self, first: _Call, wait_s: float) -> list[_Call]:
         """`first` and what else waits or comes within `wait_s` and fits; the one that does not fit is held for the next batch."""
         batch = [first]
-        room = BATCH_TEXTS_MAX - len(first.texts)
+        room = self._texts_max - len(first.texts)
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 while room > 0:

@@ -31,8 +31,9 @@ class _Failure(Struct, omit_defaults=True):
 class NatsRpc:
     """An Rpc; services share one subject by queue group, so each request goes to one of them."""
 
-    def __init__(self, broker: Broker, telemetry: Telemetry | None = None) -> None:
+    def __init__(self, broker: Broker, telemetry: Telemetry | None = None, *, calls_max: int = CALLS_MAX) -> None:
         self._broker = broker
+        self._calls_max = calls_max
         self._telemetry = telemetry or NoTelemetry()
 
     async def call(self, subject: str, body: bytes, *, timeout_s: float) -> bytes:
@@ -50,7 +51,7 @@ class NatsRpc:
             raise error
 
     async def serve(self, subject: str, handler: Handler) -> None:
-        free = asyncio.Semaphore(CALLS_MAX)
+        free = asyncio.Semaphore(self._calls_max)
         waiting = 0
 
         async def answer(msg: Msg) -> None:
@@ -64,7 +65,7 @@ class NatsRpc:
 
         def take(msg: Msg) -> None:
             nonlocal waiting
-            if waiting < CALLS_MAX + WAITING_MAX:
+            if waiting < self._calls_max + WAITING_MAX:
                 waiting += 1
                 self._broker.spawn(answer(msg), name=f"serve {subject}")
             else:

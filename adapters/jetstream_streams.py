@@ -20,6 +20,7 @@ from runtime.ports import QueueName
 
 GIB = 1 << 30
 DAY_NS = 86_400_000_000_000
+WEEK_S = 604_800
 SECOND_NS = 1_000_000_000
 DUPLICATES_S = 120
 ATTEMPTS_BYTES_MAX = 64 << 20
@@ -34,15 +35,17 @@ GATHER_LOOK_S = 0.25
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
-    """How large each stream may become. The server reserves the sum: its `max_file_store` must be at least `total`."""
+    """How large, and how old, each stream may become. The server reserves the sum: `max_file_store` must be `total` at least."""
 
     inbox_bytes_max: int = 2 * GIB
     inbox_messages_max: int = Limits().backlog_max
+    inbox_age_s_max: int = WEEK_S
     log_bytes_max: int = 6 * GIB
     snapshots_bytes_max: int = GIB // 2
     timers_bytes_max: int = GIB // 2
     dead_letters_bytes_max: int = 1 * GIB
     spans_bytes_max: int = 1 * GIB
+    spans_age_s_max: int = WEEK_S
     blobs_bytes_max: int = 8 * GIB
 
     @property
@@ -193,7 +196,7 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
             storage="file",
             num_replicas=replicas,
             max_bytes=sizes.spans_bytes_max,
-            max_age=7 * DAY_NS,
+            max_age=sizes.spans_age_s_max * SECOND_NS,
             allow_direct=True,
             # Spans are no truth: without this each would cost the disk a flush. Replicated streams cannot have it.
             persist_mode="async" if replicas == 1 else "default",
@@ -241,7 +244,7 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         num_replicas=replicas,
         max_bytes=sizes.inbox_bytes_max,
         max_msgs=sizes.inbox_messages_max,
-        max_age=7 * DAY_NS,
+        max_age=sizes.inbox_age_s_max * SECOND_NS,
         duplicate_window=DUPLICATES_S * SECOND_NS,
         discard="new",
         allow_direct=True,

@@ -124,8 +124,9 @@ class RemoteRetrieval:
     """A Retrieval that asks the embedding role. An `index` of many entries is several requests: each is all or nothing, the
     whole is not, and repeating it is harmless."""
 
-    def __init__(self, rpc: Rpc, telemetry: Telemetry) -> None:
+    def __init__(self, rpc: Rpc, telemetry: Telemetry, *, search_s_max: float = SEARCH_TIMEOUT_S) -> None:
         self._rpc = rpc
+        self._search_s_max = search_s_max
         self._telemetry = telemetry  # Times only: the Rpc makes the spans and carries the trace.
 
     async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
@@ -140,7 +141,7 @@ class RemoteRetrieval:
 
     async def search(self, query: Query) -> list[Hit]:
         started = time.perf_counter()
-        hits = _hits.decode(await self._rpc.call(SEARCH, msgspec.json.encode(query), timeout_s=SEARCH_TIMEOUT_S))
+        hits = _hits.decode(await self._rpc.call(SEARCH, msgspec.json.encode(query), timeout_s=self._search_s_max))
         self._telemetry.observe(SEARCH_SECONDS, time.perf_counter() - started, side="caller")
         return hits
 

@@ -44,7 +44,7 @@ async def wire_gateway(plant: Plant) -> None:
         patience=Patience(acquire_s_max=limits.read_acquire_s_max, command_s_max=limits.read_command_s_max),
     )
     db = PostgresDb(postgres)
-    retrieval = RemoteRetrieval(plant.rpc, plant.telemetry)
+    retrieval = RemoteRetrieval(plant.rpc, plant.telemetry, search_s_max=limits.rpc_s_max)
     others = [role for role in ROLES if role != "gateway"]
 
     async def metrics() -> bytes:

@@ -27,7 +27,7 @@ class Plant:
         self.timers = JetStreamTimers(broker)
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)
-        self.rpc = NatsRpc(broker, telemetry)
+        self.rpc = NatsRpc(broker, telemetry, calls_max=settings.limits.rpc_concurrent_max)
         self.untraced = NatsRpc(broker)  # For what nobody wants to see in a trace, such as the gathering of metrics.
         self.parts: list[Runnable] = []
         self.watched: list[Callable[[], Awaitable[None]]] = []

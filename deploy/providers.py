@@ -32,7 +32,7 @@ def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
     from adapters.minilm import MiniLm
 
     model = MiniLm(settings.models_folder)
-    batching = BatchingEmbedder(model)
+    batching = BatchingEmbedder(model, texts_max=settings.limits.embed_batch_max)
     return batching, [model, batching]
 
 

@@ -58,7 +58,10 @@ async def run_roles(
         await ensure_streams(broker, replicas=settings.nats.replicas, sizes=_sizes(settings.limits))
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
-            service, store=JetStreamSpanStore(broker), exporter=otlp(endpoint) if endpoint else None
+            service,
+            store=JetStreamSpanStore(broker),
+            exporter=otlp(endpoint) if endpoint else None,
+            queue_max=settings.limits.spans_queue_max,
         )
         await telemetry.start()
         stack.push_async_callback(telemetry.stop)
@@ -106,7 +109,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         queue=plant.queue,
         timers=plant.timers,
         snapshots=JetStreamSnapshots(plant.broker),
-        retrieval=RemoteRetrieval(plant.rpc, plant.telemetry),
+        retrieval=RemoteRetrieval(plant.rpc, plant.telemetry, search_s_max=limits.rpc_s_max),
         model=model,
         blobs=plant.blobs,
         telemetry=plant.telemetry,
@@ -132,7 +135,12 @@ def _projector(plant: Plant) -> None:
     plant.parts.append(Opened(close=postgres.close))
     plant.parts.append(
         ExactlyOnceProjector(
-            plant.log, PostgresReadModels(postgres), PROJECTIONS, announce=announce, telemetry=plant.telemetry
+            plant.log,
+            PostgresReadModels(postgres),
+            PROJECTIONS,
+            announce=announce,
+            telemetry=plant.telemetry,
+            batch_max=plant.settings.limits.projection_batch_max,
         )
     )
 
@@ -141,8 +149,10 @@ def _sizes(limits: Limits) -> Sizes:
     return Sizes(
         inbox_bytes_max=limits.in_stream_bytes_max,
         inbox_messages_max=limits.backlog_max,
+        inbox_age_s_max=limits.in_stream_age_s_max,
         log_bytes_max=limits.log_stream_bytes_max,
         spans_bytes_max=limits.spans_bytes_max,
+        spans_age_s_max=limits.spans_age_s_max,
     )
 
 

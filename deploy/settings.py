@@ -151,13 +151,13 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     blob_bytes_max: int = 33_554_432
     log_stream_bytes_max: int = 6_442_450_944  # of one domain; a full log refuses, it never forgets
     in_stream_bytes_max: int = 2_147_483_648  # of one domain
-    in_stream_age_s_max: int = 604_800
+    in_stream_age_s_max: int = 604_800  # what waits for longer is forgotten
     spans_bytes_max: int = 1_073_741_824
     spans_age_s_max: int = 604_800
     projection_batch_max: int = 500  # events in one transaction
-    embed_batch_max: int = 32
-    rpc_s_max: float = 10.0
-    rpc_concurrent_max: int = 128
+    embed_batch_max: int = 32  # texts that the built-in model embeds at once
+    rpc_s_max: float = 5.0  # the wait for the embedding role to answer a search, which is then tried again
+    rpc_concurrent_max: int = 64  # calls of one service handled at once; 1,000 more wait, then 503
     spans_queue_max: int = 8_192  # finished and not yet stored; beyond it they are dropped and counted
     postgres_connections_max: int = 4  # of one role
     read_acquire_s_max: float = 5.0  # of the gateway: the wait for a database connection, then 503

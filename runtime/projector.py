@@ -27,6 +27,7 @@ from runtime.read_models import (
 from runtime.rebuild import rebuild
 from runtime.telemetry import PROJECTED_TOTAL, SPAN_PROJECT, NoTelemetry, Telemetry
 
+BATCH_EVENTS_MAX = 500  # in one transaction
 SPAN_BATCH_EVENTS_MAX = 100  # A larger batch is catching up, not live traffic.
 UNSAVED_EVENTS_MAX = 1_000  # How many records without news a position may stay behind what was read.
 CHECK_EVERY_S = (
@@ -67,7 +68,7 @@ class ExactlyOnceProjector:
     retries with a capped back-off and then resumes where the committed positions are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works on, and how
         self,
         log: EventLog,
         read_models: ReadModels,
@@ -76,6 +77,7 @@ class ExactlyOnceProjector:
         announce: Announce | None = None,
         telemetry: Telemetry | None = None,
         check_every_s: float = CHECK_EVERY_S,
+        batch_max: int = BATCH_EVENTS_MAX,
     ) -> None:
         self._event_log = log
         self._read_models = read_models
@@ -83,6 +85,7 @@ class ExactlyOnceProjector:
         self._announce = announce
         self._telemetry: Telemetry = telemetry or NoTelemetry()
         self._check_every_s = check_every_s
+        self._batch_max = batch_max
         self._readers: dict[Domain, list[_Reader]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -183,7 +186,9 @@ class ExactlyOnceProjector:
                 await self._tell(domain, after)
                 async with following(self._event_log, domain, after) as batches:
                     async for batch in batches:
-                        await _undisturbed(self._project(domain, readers, batch))
+                        for start in range(0, len(batch), self._batch_max):
+                            part = batch[start : start + self._batch_max]
+                            await _undisturbed(self._project(domain, readers, part))
                         wait_s = BACKOFF_S_MIN
                         await self._tell(domain, batch[-1].sequence)
             except OutdatedError as error:
