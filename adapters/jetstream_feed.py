@@ -23,6 +23,7 @@ from runtime.ports import QueueName
 
 PIN_HEADER = "Nats-Pin-Id"
 TERM_REASON_CHARS_MAX = 200
+ENDS_S_MAX = 0.05  # for the server to take in what was said to be ended
 OUSTED_S = 2.0  # more than workers take to agree on who holds what
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class _Group(Struct):
 class _ConsumerInfo(Struct):
     delivered: _Delivered
     num_pending: int = 0
+    num_ack_pending: int = 0
     priority_groups: tuple[_Group, ...] = ()
 
 
@@ -134,7 +136,13 @@ class JetStreamFeed:
         with contextlib.suppress(UnavailableError):  # The server takes no API request that has no reply subject.
             if self._pin:
                 await self._broker.api(f"CONSUMER.UNPIN.{self._where}", {"group": GROUP}, _Nothing)
-            await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
+            for pause_s in (0.0, ENDS_S_MAX):
+                await asyncio.sleep(pause_s)
+                info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
+                if not info.num_ack_pending:
+                    break
+            else:
+                await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
         self._pin = ""
 
     @property
@@ -155,7 +163,8 @@ class JetStreamFeed:
 
     async def _reopen(self) -> Puller:
         """After a loss: ask for one message. What was handed out before the loss comes again."""
-        if self._wait_s > REOPEN_S_MIN:  # before: where the connection is closed for good, `wait_connected` raises at once
+        # The pause comes first: where the connection is closed for good, `wait_connected` raises at once.
+        if self._wait_s > REOPEN_S_MIN:
             await asyncio.sleep(self._wait_s)
         self._wait_s = min(2 * self._wait_s, REOPEN_S_MAX)
         await self._broker.wait_connected()
