@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from runtime.errors import UnavailableError
-from runtime.ports import Embedder, Vector
+from runtime.vector_ports import Embedder, Vector
 
 BATCH_TEXTS_MAX = 32
 CALLS_WAITING_MAX = 256

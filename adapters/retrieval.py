@@ -12,7 +12,7 @@ from contracts import subjects
 from contracts.domains import Domain, Partition
 from contracts.retrieval import Entry, Hit, Query
 from runtime.errors import InvalidError
-from runtime.ports import Embedder, Retrieval, Rpc, Vector, VectorStore
+from runtime.ports import Retrieval, Rpc
 from runtime.telemetry import (
     EMBED_SECONDS,
     EMBEDDINGS_TOTAL,
@@ -22,6 +22,7 @@ from runtime.telemetry import (
     SPAN_SEARCH,
     Telemetry,
 )
+from runtime.vector_ports import Embedder, Vector, VectorStore
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ from bench.ndcg import ndcg
 from contracts.domains import Clearance
 from contracts.ids import keyed_id
 from contracts.retrieval import Entry, Query
-from runtime.ports import Vector
 from runtime.telemetry import NoTelemetry
+from runtime.vector_ports import Vector
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 T = TypeVar("T")

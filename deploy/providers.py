@@ -4,7 +4,8 @@ from adapters.batching_embedder import BatchingEmbedder
 from adapters.extractive import ExtractiveModel
 from deploy.plant import Opened
 from deploy.settings import Settings
-from runtime.ports import ChatModel, Embedder, Runnable, VectorStore
+from runtime.ports import ChatModel, Runnable
+from runtime.vector_ports import Embedder, VectorStore
 
 
 def chat_model(settings: Settings) -> tuple[ChatModel, list[Runnable]]:

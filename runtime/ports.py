@@ -16,9 +16,6 @@ from contracts.subjects import ActorRef, Lane
 from contracts.trace import SpanRecord
 from runtime.schedule import When
 
-Vector = Sequence[float]
-"""A unit vector (L2 norm 1)."""
-
 
 class Delivery(Protocol):
     """One message handed to a worker. Exactly one of `ack` and `bury` ends it; unended ones come again after a while."""
@@ -305,36 +302,6 @@ class Retrieval(Protocol):
     async def search(self, query: Query) -> list[Hit]:
         """The best entries, best first, never above the query's clearance, never expired. Raises UnavailableError."""
         ...
-
-
-class Embedder(Protocol):
-    """Texts to unit vectors."""
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def dimensions(self) -> int: ...
-
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """One vector a text, in order. Raises UnavailableError."""
-        ...
-
-
-class VectorStore(Protocol):
-    """Vectors with their entries, a collection a partition."""
-
-    async def upsert(self, partition: Partition, entries: Sequence[Entry], vectors: Sequence[Vector]) -> None: ...
-
-    async def remove(self, partition: Partition, ids: Sequence[str]) -> None: ...
-
-    async def search(self, query: Query, vector: Vector) -> list[Hit]:
-        """Like Retrieval.search; the clearance and expiry filters run inside the engine. Over all the query's partitions."""
-        ...
-
-    async def count(self, partition: Partition) -> int: ...
-
-    async def close(self) -> None: ...
 
 
 class ChatModel(Protocol):

@@ -30,7 +30,7 @@ from adapters.vector_payload import PARTITIONS
 from contracts.domains import Clearance, Partition
 from contracts.retrieval import Entry, Query
 from runtime.errors import InvalidError, UnavailableError
-from runtime.ports import VectorStore
+from runtime.vector_ports import VectorStore
 
 # The local mode of the client says that it ignores payload indexes; a server does not.
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.batching_embedder import BATCH_TEXTS_MAX, CALLS_WAITING_MAX, BatchingEmbedder
 from runtime.errors import UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 
 class Counting:

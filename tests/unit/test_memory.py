@@ -12,8 +12,8 @@ from contracts.conversation import Ask
 from contracts.domains import Domain
 from contracts.model import Prompt, Reply
 from contracts.subjects import ActorRef
-from runtime.ports import Vector
 from runtime.telemetry import NoTelemetry
+from runtime.vector_ports import Vector
 from tests.kernel_world import CountingModel, World
 
 QUESTION = "What is the plan for the harbour?"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from adapters import minilm
 from adapters.minilm import MiniLm, Precision
 from runtime.errors import UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 HAPPY = ["That is a happy person", "That is a happy dog", "That is a very happy person", "Today is a sunny day"]
 PUBLISHED = [0.6945773, 0.9429150, 0.2568760]

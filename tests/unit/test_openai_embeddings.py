@@ -11,7 +11,7 @@ import pytest
 from adapters import openai_embeddings
 from adapters.openai_embeddings import OpenAiEmbedder
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import Vector
+from runtime.vector_ports import Vector
 
 
 class Server(ThreadingHTTPServer):

@@ -15,8 +15,9 @@ from adapters.retrieval import INDEX, LocalRetrieval, RemoteRetrieval, serve_ret
 from contracts.domains import Clearance
 from contracts.retrieval import Entry, Query
 from runtime.errors import InvalidError, UnavailableError
-from runtime.ports import Retrieval, Vector
+from runtime.ports import Retrieval
 from runtime.telemetry import SPAN_EMBED, SPAN_INDEX, SPAN_SEARCH, NoTelemetry
+from runtime.vector_ports import Vector
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

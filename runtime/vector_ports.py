@@ -1,0 +1,40 @@
+"""The ports behind Retrieval: what turns texts into vectors, and what keeps vectors."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from contracts.domains import Partition
+from contracts.retrieval import Entry, Hit, Query
+
+Vector = Sequence[float]
+"""A unit vector (L2 norm 1)."""
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """One vector a text, in order. Raises UnavailableError."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Vectors with their entries, a collection a partition."""
+
+    async def upsert(self, partition: Partition, entries: Sequence[Entry], vectors: Sequence[Vector]) -> None: ...
+
+    async def remove(self, partition: Partition, ids: Sequence[str]) -> None: ...
+
+    async def search(self, query: Query, vector: Vector) -> list[Hit]:
+        """Like Retrieval.search; the clearance and expiry filters run inside the engine. Over all the query's partitions."""
+        ...
+
+    async def count(self, partition: Partition) -> int: ...
+
+    async def close(self) -> None: ...
