@@ -41,14 +41,13 @@ class Message(Struct, frozen=True):
 
 
 class Stream:
-    """Messages by sequence; with `ends`, one that was acknowledged is gone."""
+    """Messages by sequence. Whether ended ones are swept out makes no difference to what is handed out."""
 
     def __init__(self, server: "Server", name: str) -> None:
         self.name = name
         self.messages: list[Message] = []
         self.lasts: dict[str, int] = {}
         self.by_subject: dict[str, list[Message]] = {}
-        self.ended: set[int] = set()
         self.changed = asyncio.Event()
         self._ids: dict[str, tuple[float, int]] = {}
         self._server = server
@@ -95,7 +94,7 @@ class Holder(Protocol):
 class Share:
     """A durable pull consumer over one share of a queue, with a pinned priority group."""
 
-    def __init__(self, server: "Server", stream: Stream, name: str, *, ends: bool) -> None:
+    def __init__(self, server: "Server", name: str) -> None:
         self.name = name
         self.line: list[Message] = []
         self.pending: dict[int, float] = {}  # place in the line: when it is handed out again
@@ -108,8 +107,6 @@ class Share:
         self.handed_out = 0  # since the last reset
         self.pinned: Holder | None = None
         self.waiting: list[Holder] = []
-        self._stream = stream
-        self._ends = ends
         self._server = server
         self._pins = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -117,12 +114,11 @@ class Share:
     @property
     def unended(self) -> list[Message]:
         """What is not handled to its end."""
-        return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line))) if self._is_due(place)]
+        return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line)))]
 
     def is_taken(self, generation: int, taken: int) -> bool:
         """Whether who took so many messages since a reset has taken everything."""
-        waiting = any(map(self._is_due, range(self.next, len(self.line))))
-        return not waiting and (generation, self.handed_out) == (self.generation, taken)
+        return self.next == len(self.line) and (generation, self.handed_out) == (self.generation, taken)
 
     def put(self, message: Message) -> None:
         self.place_of[message.sequence] = len(self.line)
@@ -172,8 +168,6 @@ class Share:
             return  # As the server does: not handed out since the last reset.
         self.pending.pop(place, None)
         self.floor = min(self.pending, default=self.next)
-        if self._ends:
-            self._stream.ended.add(sequence)
         self.pump()
 
     def pump(self) -> None:
@@ -185,14 +179,10 @@ class Share:
             return
         for place, until in sorted(self.pending.items()):
             if until <= now:
-                if self._is_due(place):
-                    self._hand_out(holder, place)
-                else:
-                    del self.pending[place]
+                self._hand_out(holder, place)
         while self.next < len(self.line) and len(self.pending) < PENDING_MAX:
             place, self.next = self.next, self.next + 1
-            if self._is_due(place):
-                self._hand_out(holder, place)
+            self._hand_out(holder, place)
         if not self.pending:
             self.floor = self.next
         elif self._timer is None or self._timer.cancelled() or self._timer.when() <= now:
@@ -207,9 +197,6 @@ class Share:
         kind, message = "handed out again" if repeated else "handed out", self.line[place]
         self._server.history.note(kind, self.name, message.sequence, self.pin, self.generation, holder.process.name)
         holder.arrive(message, self.pin, self.generation, repeated=repeated)
-
-    def _is_due(self, place: int) -> bool:
-        return not self._ends or self.line[place].sequence not in self._stream.ended
 
     def _assign(self) -> None:
         if self.pinned is None:
@@ -250,8 +237,7 @@ class Server:
     def share(self, domain: Domain, name: QueueName, number: int) -> Share:
         found = self.shares.get((domain, name, number))
         if found is None:
-            stream = (self.inboxes if name == "inbox" else self.logs)[domain]
-            found = Share(self, stream, f"{domain.value}.{name}.{number}", ends=name == "inbox")
+            found = Share(self, f"{domain.value}.{name}.{number}")
             self.shares[domain, name, number] = found
         return found
 
