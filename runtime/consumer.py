@@ -71,7 +71,8 @@ class Consumer:
         self._limits = limits
         self._telemetry = telemetry
         self._shares: dict[int, _Share] = {}
-        self._alone = asyncio.Lock()
+        # One for actors and one for reactions: a reaction waits for messages to its actor, never the other way round.
+        self._alone = {True: asyncio.Lock(), False: asyncio.Lock()}
         self._waiting: set[int] = set()
         self._told_waiting = -WAITING_TOLD_S
         self._reporter: asyncio.Task[None] | None = None
@@ -240,7 +241,7 @@ class Consumer:
             reason = f"{deaths - 1} workers may have died with it in hand: its handling ends the worker"
             await self._bury(state, delivery, reason, deaths, "")
         elif deaths > self._limits.deaths_alone:
-            async with self._alone:
+            async with self._alone[self._place.mailbox(delivery) == actor_of(delivery)]:
                 await self._try(state, delivery)
         else:
             await self._try(state, delivery)
