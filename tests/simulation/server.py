@@ -8,7 +8,7 @@ acknowledgement floor with what was ended above it. Everything here happens in o
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -105,6 +105,8 @@ class Share:
         self.pin = ""
         self.generation = 0
         self.handed_out = 0  # since the last reset
+        self.stored = 0  # the last message of the share in its stream
+        self.known_at = 0.0  # when that is known here
         self.pinned: Holder | None = None
         self.waiting: list[Holder] = []
         self._server = server
@@ -219,6 +221,7 @@ class Server:
         self.history = history
         self.context = context_of(SERVER)
         self.dedupe_s = 120.0
+        self.signal_s: Callable[[], float] = float  # how long after it was stored a consumer learns of a message
         self.is_out = False
         self.start_ns = 1_790_000_000_000_000_000
         self.inboxes = {domain: Stream(self, subjects.in_stream(domain)) for domain in Domain}
@@ -246,12 +249,11 @@ class Server:
         address = subjects.parse(message.subject)
         if address.lane in ("in", "pub", "log"):
             name: QueueName = "reactor" if address.lane == "log" else "inbox"
-            number = subjects.share(address.actor)
-            self.loop.call_soon(self._put, address.actor.domain, name, number, message, context=self.context)
+            share = self.share(address.actor.domain, name, subjects.share(address.actor))
+            share.stored = message.sequence
+            share.known_at = max(share.known_at, self.loop.time() + self.signal_s())
+            self.loop.call_at(share.known_at, share.put, message, context=self.context)
         self.history.note("stored", f"{stream.name} #{message.sequence}", message.subject, message.headers)
-
-    def _put(self, domain: Domain, name: QueueName, number: int, message: Message) -> None:
-        self.share(domain, name, number).put(message)
 
     def append(self, subject: str, records: Sequence[Record], expected: int) -> int:
         """All or nothing. Raises ConflictError."""

@@ -152,7 +152,7 @@ def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
 
 
 def test_what_is_handled_alone_does_not_wait_for_itself() -> None:
-    """A message for a reaction and one for its actor may both have been in hand of workers that died; the reaction tells its actor."""
+    """A message for a reaction and one for its actor were both in hand of workers that died; the reaction tells its actor."""
 
     async def scenario() -> None:
         queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
