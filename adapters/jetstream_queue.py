@@ -21,6 +21,7 @@ from runtime.ports import QueueName
 SWEEP_APART = 1_000  # messages between the slowest partition and the quickest: beyond that each is swept by itself
 
 _count = msgspec.json.Decoder(int)
+NO_MESSAGE = 10037
 NO_ROOM = 10077  # the stream has its maximum of messages or of bytes
 
 
@@ -39,13 +40,7 @@ class _Sequence(Struct):
 
 class _Consumer(Struct):
     name: str
-    ack_floor: _Sequence
-    num_ack_pending: int = 0
-    num_pending: int = 0
-
-    def floor(self, last: int) -> int:
-        """Up to which sequence everything it was to hand out is ended; `last` was the stream's last one before it was asked."""
-        return self.ack_floor.stream_seq if self.num_ack_pending or self.num_pending else last
+    ack_floor: _Sequence  # up to which sequence everything it was to hand out is ended
 
 
 class _Consumers(Struct):
@@ -55,6 +50,14 @@ class _Consumers(Struct):
 class _Purge(Struct, omit_defaults=True):
     seq: int
     filter: str = ""
+
+
+class _Place(Struct):
+    seq: int
+
+
+class _Got(Struct):
+    message: _Place
 
 
 class _Nothing(Struct):
@@ -88,13 +91,32 @@ class JetStreamQueue:
         if not state.messages:
             return
         consumers = (await self._broker.api(f"CONSUMER.LIST.{stream}", {"offset": 0}, _Consumers)).consumers
-        floors = {one.name: one.floor(state.last_seq) for one in consumers}
-        names = [durable(domain, "inbox", share)[1].name for share in range(subjects.SHARES)]
-        ended = [floors.get(name, 0) for name in names]
+        floors = {one.name: one.ack_floor.stream_seq for one in consumers}
+        ended = []
+        for share in range(subjects.SHARES):
+            floor = floors.get(durable(domain, "inbox", share)[1].name, 0)
+            if floor < state.last_seq and await self._last(domain, share) <= floor:
+                floor = state.last_seq
+            ended.append(floor)
         await self._purge(stream, _Purge(seq=min(ended) + 1))
         if max(ended) > min(ended) + SWEEP_APART:
             for share, floor in enumerate(ended):
                 await self._purge(stream, _Purge(floor + 1, subjects.partition_filter(domain, "inbox", share)))
+
+    async def _last(self, domain: Domain, share: int) -> int:
+        """The last sequence of one partition of the inbox as the stream's leader knows it; 0 when it is empty.
+
+        What a consumer says is pending cannot be asked instead: the server adds a message to that only some time after it has
+        acknowledged it to its sender (`signalConsumersLoop`), and on a cluster the consumer may be led by another node.
+        """
+        get = {"last_by_subj": subjects.partition_filter(domain, "inbox", share)}
+        try:
+            found = await self._broker.api(f"STREAM.MSG.GET.{subjects.in_stream(domain)}", get, _Got)
+        except RefusedError as error:
+            if error.code == NO_MESSAGE:
+                return 0
+            raise
+        return found.message.seq
 
     async def _purge(self, stream: str, what: "_Purge") -> None:
         if what.seq > 1:

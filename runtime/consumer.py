@@ -74,7 +74,8 @@ class Consumer:
         self._limits = limits
         self._telemetry = telemetry
         self._shares: dict[int, _Share] = {}
-        self._alone = asyncio.Lock()
+        # One for actors and one for reactions: a reaction waits for messages to its actor, never the other way round.
+        self._alone = {True: asyncio.Lock(), False: asyncio.Lock()}
         self._waiting: set[int] = set()
         self._told_waiting = -WAITING_TOLD_S
         self._reporter: asyncio.Task[None] | None = None
@@ -255,7 +256,8 @@ class Consumer:
         async def count() -> None:
             await self._queue.died(*place)
 
-        async with self._alone if alone else contextlib.nullcontext():
+        lock = self._alone[self._place.mailbox(delivery) == actor_of(delivery)]
+        async with lock if alone else contextlib.nullcontext():
             await self._until_available(count)
             try:
                 await self._handle(delivery)

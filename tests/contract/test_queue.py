@@ -221,6 +221,26 @@ def test_shares_do_not_mix(run: Run) -> None:
     run(scenario)
 
 
+def test_a_sweep_takes_what_is_ended_and_nothing_else(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        other = next(ref for ref in (actor() for _ in range(1_000)) if subjects.share(ref) != subjects.share(ONE))
+        await send(world, 3)
+        async with holding(world) as holder:
+            first, *_ = await holder.many(3)
+            await first.ack()
+            left = await send(world, 2, ref=other)
+            await world.queue.sweep(ONE.domain)
+        async with holding(world, ref=other) as holder:
+            assert ids(await holder.many(2)) == [one.envelope.id for one in left]
+        async with holding(world) as holder:
+            for delivery in await holder.many(2):
+                await delivery.ack()
+            await world.queue.sweep(ONE.domain)
+            assert await is_idle(holder, world)
+
+    run(scenario)
+
+
 def test_deaths_are_counted_and_forgotten(run: Run) -> None:
     async def scenario(world: World) -> None:
         queue, place = world.queue, (Domain.SOPHIA, "inbox", 7)

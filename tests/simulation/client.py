@@ -40,6 +40,7 @@ class Connection:
         self.process = process
         self.context = context_of(process)
         self.is_cut = False
+        self.cuts = 0
         self.is_mute = False  # what it announces reaches nobody
         self.on_cut: list[Callable[[], None]] = []
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -79,6 +80,7 @@ class Connection:
     def cut(self) -> None:
         """Lose the connection until `mend`."""
         self.is_cut = True
+        self.cuts += 1
         for answer in self._waiting.values():
             _fail(answer, UnavailableError("broker", "connection lost"))
         for lost in self.on_cut:

@@ -169,7 +169,7 @@ class SimFeed:
             return
         self._arrives_at = max(self._arrives_at, loop.time() + connection.sky.way_s())
         delivery = SimDelivery(connection, self._share, message, pin, repeated=repeated)
-        loop.call_at(self._arrives_at, self._put, generation, delivery, context=connection.context)
+        loop.call_at(self._arrives_at, self._put, connection.cuts, generation, delivery, context=connection.context)
 
     @property
     def silent(self) -> bool:
@@ -180,8 +180,10 @@ class SimFeed:
         """The next request of this client is answered with 423."""
         self._later(PIN_LAPSE_S * self._connection.sky.chance.random(), self._notice)
 
-    def _put(self, generation: int, delivery: SimDelivery) -> None:
-        if not self._closed and not self._connection.is_cut:
+    def _put(self, cuts: int, generation: int, delivery: SimDelivery) -> None:
+        if (
+            not self._closed and cuts == self._connection.cuts
+        ):  # What is lost with a connection is the last of it, or all.
             self._buffer.append((generation, delivery))
             self._news.set()
 

@@ -8,7 +8,7 @@ acknowledgement floor with what was ended above it. Everything here happens in o
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -41,14 +41,13 @@ class Message(Struct, frozen=True):
 
 
 class Stream:
-    """Messages by sequence; with `ends`, one that was acknowledged is gone."""
+    """Messages by sequence. Whether ended ones are swept out makes no difference to what is handed out."""
 
     def __init__(self, server: "Server", name: str) -> None:
         self.name = name
         self.messages: list[Message] = []
         self.lasts: dict[str, int] = {}
         self.by_subject: dict[str, list[Message]] = {}
-        self.ended: set[int] = set()
         self.changed = asyncio.Event()
         self._ids: dict[str, tuple[float, int]] = {}
         self._server = server
@@ -95,7 +94,7 @@ class Holder(Protocol):
 class Share:
     """A durable pull consumer over one share of a queue, with a pinned priority group."""
 
-    def __init__(self, server: "Server", stream: Stream, name: str, *, ends: bool) -> None:
+    def __init__(self, server: "Server", name: str) -> None:
         self.name = name
         self.line: list[Message] = []
         self.pending: dict[int, float] = {}  # place in the line: when it is handed out again
@@ -106,10 +105,10 @@ class Share:
         self.pin = ""
         self.generation = 0
         self.handed_out = 0  # since the last reset
+        self.stored = 0  # the last message of the share in its stream
+        self.known_at = 0.0  # when that is known here
         self.pinned: Holder | None = None
         self.waiting: list[Holder] = []
-        self._stream = stream
-        self._ends = ends
         self._server = server
         self._pins = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -117,12 +116,11 @@ class Share:
     @property
     def unended(self) -> list[Message]:
         """What is not handled to its end."""
-        return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line))) if self._is_due(place)]
+        return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line)))]
 
     def is_taken(self, generation: int, taken: int) -> bool:
         """Whether who took so many messages since a reset has taken everything."""
-        waiting = any(map(self._is_due, range(self.next, len(self.line))))
-        return not waiting and (generation, self.handed_out) == (self.generation, taken)
+        return self.next == len(self.line) and (generation, self.handed_out) == (self.generation, taken)
 
     def put(self, message: Message) -> None:
         self.place_of[message.sequence] = len(self.line)
@@ -172,8 +170,6 @@ class Share:
             return  # As the server does: not handed out since the last reset.
         self.pending.pop(place, None)
         self.floor = min(self.pending, default=self.next)
-        if self._ends:
-            self._stream.ended.add(sequence)
         self.pump()
 
     def pump(self) -> None:
@@ -185,14 +181,10 @@ class Share:
             return
         for place, until in sorted(self.pending.items()):
             if until <= now:
-                if self._is_due(place):
-                    self._hand_out(holder, place)
-                else:
-                    del self.pending[place]
+                self._hand_out(holder, place)
         while self.next < len(self.line) and len(self.pending) < PENDING_MAX:
             place, self.next = self.next, self.next + 1
-            if self._is_due(place):
-                self._hand_out(holder, place)
+            self._hand_out(holder, place)
         if not self.pending:
             self.floor = self.next
         elif self._timer is None or self._timer.cancelled() or self._timer.when() <= now:
@@ -207,9 +199,6 @@ class Share:
         kind, message = "handed out again" if repeated else "handed out", self.line[place]
         self._server.history.note(kind, self.name, message.sequence, self.pin, self.generation, holder.process.name)
         holder.arrive(message, self.pin, self.generation, repeated=repeated)
-
-    def _is_due(self, place: int) -> bool:
-        return not self._ends or self.line[place].sequence not in self._stream.ended
 
     def _assign(self) -> None:
         if self.pinned is None:
@@ -232,6 +221,7 @@ class Server:
         self.history = history
         self.context = context_of(SERVER)
         self.dedupe_s = 120.0
+        self.signal_s: Callable[[], float] = float  # how long after it was stored a consumer learns of a message
         self.is_out = False
         self.start_ns = 1_790_000_000_000_000_000
         self.inboxes = {domain: Stream(self, subjects.in_stream(domain)) for domain in Domain}
@@ -250,8 +240,7 @@ class Server:
     def share(self, domain: Domain, name: QueueName, number: int) -> Share:
         found = self.shares.get((domain, name, number))
         if found is None:
-            stream = (self.inboxes if name == "inbox" else self.logs)[domain]
-            found = Share(self, stream, f"{domain.value}.{name}.{number}", ends=name == "inbox")
+            found = Share(self, f"{domain.value}.{name}.{number}")
             self.shares[domain, name, number] = found
         return found
 
@@ -260,12 +249,11 @@ class Server:
         address = subjects.parse(message.subject)
         if address.lane in ("in", "pub", "log"):
             name: QueueName = "reactor" if address.lane == "log" else "inbox"
-            number = subjects.share(address.actor)
-            self.loop.call_soon(self._put, address.actor.domain, name, number, message, context=self.context)
+            share = self.share(address.actor.domain, name, subjects.share(address.actor))
+            share.stored = message.sequence
+            share.known_at = max(share.known_at, self.loop.time() + self.signal_s())
+            self.loop.call_at(share.known_at, share.put, message, context=self.context)
         self.history.note("stored", f"{stream.name} #{message.sequence}", message.subject, message.headers)
-
-    def _put(self, domain: Domain, name: QueueName, number: int, message: Message) -> None:
-        self.share(domain, name, number).put(message)
 
     def append(self, subject: str, records: Sequence[Record], expected: int) -> int:
         """All or nothing. Raises ConflictError."""

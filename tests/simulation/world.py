@@ -136,6 +136,7 @@ class World:
         self.history = History(self.loop)
         self.server = Server(self.loop, self.history)
         self.server.dedupe_s = self.plan.weather.dedupe_s
+        self.server.signal_s = self.sky.way_s
         self.air = Air()
         self.members: list[Member] = []
         self.accepted: list[Accepted] = []

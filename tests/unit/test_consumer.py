@@ -12,6 +12,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Record
 from contracts.ids import new_id
+from contracts.kernel import Resume
 from contracts.subjects import ActorRef
 from deploy.clock import now
 from runtime.consumer import WAITING_TOLD_S, Consumer, Place, actor_of
@@ -19,6 +20,7 @@ from runtime.errors import UnavailableError
 from runtime.near import NearDelivery
 from runtime.ports import Delivery
 from runtime.telemetry import NoTelemetry
+from runtime.worker import mailbox
 from tests.kernel_world import LIMITS, Note
 
 WAITING = 20
@@ -189,3 +191,39 @@ def test_who_waits_behind_a_suspect_is_no_suspect_for_it() -> None:
         assert [await queue.deaths(Domain.CEO, "inbox", sequence) for sequence in (1, 2)] == [0, 0]
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_what_is_handled_alone_does_not_wait_for_itself() -> None:
+    """A message for a reaction and one for its actor were both in hand of workers that died; the reaction tells its actor."""
+
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        actor = ActorRef(Domain.CEO, "counter", "c1")
+        handled: list[int] = []
+        done = asyncio.Event()
+
+        async def handle(delivery: Delivery) -> None:
+            if mailbox(delivery) != actor_of(delivery):
+                near = NearDelivery(delivery.subject, _record(Domain.CEO), queue.bury)
+                assert await consumer.offer(subjects.share(actor), near)
+                await near.done
+                done.set()
+            handled.append(delivery.sequence)
+
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", mailbox), handle, _nobody, LIMITS, NoTelemetry())
+        resume = msgspec.structs.replace(_record(Domain.CEO).envelope, type=tag(Resume))
+        await queue.publish(subjects.inbox(actor), Record(resume, b"{}"))
+        await _publish(queue, "c1")
+        dying = queue.feed(Domain.CEO, "inbox", subjects.share(actor))
+        await dying.open()
+        for _ in range(2):
+            sequence = (await dying.take()).sequence
+            for _ in range(LIMITS.deaths_alone):
+                await queue.died(Domain.CEO, "inbox", sequence)
+        await consumer.start()
+        consumer.acquire(subjects.share(actor))
+        await done.wait()
+        await consumer.stop()
+        assert {1, 2} <= set(handled)
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
