@@ -20,9 +20,11 @@ from tests.acceptance.test_publishers import dead_letters, publish, signal
 from tests.stack import ROOT, Stack, ok
 
 
-def dlq(stack: Stack, *words: str) -> str:
+def dlq(stack: Stack, *words: str, status: tuple[int, ...] = (0,)) -> str:
     command = [sys.executable, "-m", "deploy", "dlq", *words, "--data", str(stack.folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603
+    assert done.returncode in status, done.stderr
+    return done.stdout
 
 
 def insight(title: str) -> dict[str, Any]:
@@ -40,7 +42,8 @@ def test_poison_comes_back_until_it_is_dropped(stack: Stack, admin: httpx.Client
     assert "is for artemis" in shown
     assert identity in shown
     assert ok(admin.get(f"/v1/dead-letters/{id_}"))["body"] == wrong
-    assert "unreadable" not in dlq(stack, "redrive", id_, "--yes")
+    said = dlq(stack, "redrive", id_, "--yes", status=(0, 1))  # 1: it is back before the command ends
+    assert "redriven" in said or "returned" in said
     while (back := ok(admin.get(f"/v1/dead-letters/{id_}")))["burials"] < 2:
         pass
     assert back["history"][0]["by"].startswith("operator ")
