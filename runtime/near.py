@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from contracts.envelope import Record, to_headers
 from contracts.kernel import DeadLetter
-from runtime.errors import OutcomeError, UnavailableError
+from runtime.errors import UnavailableError
 
 _numbers = itertools.count(-1, -1)
 
@@ -45,9 +45,10 @@ class NearDelivery:
         """Nobody else could be given it."""
 
     async def bury(self, letter: DeadLetter) -> None:
+        """For the sender it is sent, as it would be through the inbox: what becomes of it is told by the dead letter."""
         await self._bury(letter)
         if not self.done.done():
-            self.done.set_exception(OutcomeError(letter.reason))
+            self.done.set_result(None)
 
     def void(self) -> None:
         """It will not be handled here after all."""
