@@ -279,7 +279,7 @@ def main(count: int) -> None:
         ),
         "the same without spans and metrics": lambda server: worker(server, traced=False, count=count),
         "our puller, taking and acknowledging only": lambda server: _no_cost(pulling(server, count)),
-        "FastStream, JetStream pull, consuming only": lambda server: _no_cost(peer(server, count)),
+        "FastStream, JetStream pull, consuming only": lambda server: _no_cost(peer(server, count // 3)),
         f"atomic batches of {BATCH}, nothing else": lambda server: _no_cost(batches(server, count=count)),
     }
     found: dict[str, list[tuple[float, float]]] = {what: [] for what in measured}
