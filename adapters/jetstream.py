@@ -16,6 +16,7 @@ import nats.errors
 from msgspec import Struct
 from nats.aio.client import Client
 
+from adapters.jetstream_answers import Ack, ApiError, RefusedError, SilenceError, read_ack
 from adapters.nats_wire import Handler, Msg, Parser, frame, header_lines
 from runtime.errors import InvalidError, UnavailableError
 
@@ -42,42 +43,10 @@ class Subscription(Protocol):
     async def unsubscribe(self) -> None: ...
 
 
-class RefusedError(UnavailableError):
-    """JetStream answered with an error; `code` is its err_code."""
-
-    def __init__(self, code: int, description: str) -> None:
-        super().__init__("broker", f"{description} ({code})")
-        self.code = code
-
-
-class SilenceError(UnavailableError):
-    """The broker is there, but nobody listens on the subject or replies in time: `reason` says which."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__("broker", reason)
-        self.reason = reason
-
-
-class ApiError(Struct):
-    err_code: int = 0
-    description: str = ""
-
-
-class Ack(Struct):
-    """JetStream's answer to a publish: the sequence, and whether it had the message id already; of a batch, which one it was."""
-
-    seq: int = 0
-    duplicate: bool = False
-    batch: str = ""
-    count: int = 0
-    error: ApiError | None = None
-
-
 class _Answer(Struct):
     error: ApiError | None = None
 
 
-_ack = msgspec.json.Decoder(Ack)
 _answer = msgspec.json.Decoder(_Answer)
 
 
@@ -388,17 +357,6 @@ class Broker:
 def _fail(answer: asyncio.Future[Any], error: UnavailableError) -> None:
     if not answer.done():
         answer.set_exception(error)
-
-
-def read_ack(msg: Msg) -> Ack:
-    """What JetStream answered. Raises RefusedError, UnavailableError for what is no such answer."""
-    try:
-        ack = _ack.decode(msg.data)
-    except msgspec.MsgspecError as error:
-        raise UnavailableError("broker", f"not understood: {error}") from error
-    if ack.error is not None:
-        raise RefusedError(ack.error.err_code, ack.error.description)
-    return ack
 
 
 async def connect(

@@ -1,0 +1,52 @@
+"""What JetStream answers, and how a request to it fails."""
+
+import msgspec
+from msgspec import Struct
+
+from adapters.nats_wire import Msg
+from runtime.errors import UnavailableError
+
+
+class RefusedError(UnavailableError):
+    """JetStream answered with an error; `code` is its err_code."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__("broker", f"{description} ({code})")
+        self.code = code
+
+
+class SilenceError(UnavailableError):
+    """The broker is there, but nobody listens on the subject or replies in time: `reason` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("broker", reason)
+        self.reason = reason
+
+
+class ApiError(Struct):
+    err_code: int = 0
+    description: str = ""
+
+
+class Ack(Struct):
+    """JetStream's answer to a publish: the sequence, and whether it had the message id already; of a batch, which one it was."""
+
+    seq: int = 0
+    duplicate: bool = False
+    batch: str = ""
+    count: int = 0
+    error: ApiError | None = None
+
+
+_ack = msgspec.json.Decoder(Ack)
+
+
+def read_ack(msg: Msg) -> Ack:
+    """What JetStream answered. Raises RefusedError, UnavailableError for what is no such answer."""
+    try:
+        ack = _ack.decode(msg.data)
+    except msgspec.MsgspecError as error:
+        raise UnavailableError("broker", f"not understood: {error}") from error
+    if ack.error is not None:
+        raise RefusedError(ack.error.err_code, ack.error.description)
+    return ack
