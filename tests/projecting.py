@@ -19,12 +19,13 @@ class Reached:
 
     def __init__(self) -> None:
         self.positions: dict[Domain, int] = dict.fromkeys(Domain, -1)
-        self.set_back = 0
+        self.set_back: set[Domain] = set()
         self._changed = asyncio.Condition()
 
     async def announce(self, domain: Domain, sequence: int) -> None:
         async with self._changed:
-            self.set_back += sequence < self.positions[domain]
+            if sequence < self.positions[domain]:
+                self.set_back.add(domain)
             self.positions[domain] = sequence
             self._changed.notify_all()
 
