@@ -1,5 +1,6 @@
 """What is given up is told to whoever waits for it: the actor whose reaction it was, or the effect of another domain."""
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
@@ -9,12 +10,19 @@ from contracts.catalogue import tag
 from contracts.collaboration import Outcome
 from contracts.envelope import Envelope, Message, Record, from_headers
 from contracts.ids import derived_id
+from contracts.kernel import Resolve, Resume
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor, Recorded
 from runtime.effects import resolution
+from runtime.errors import ConflictError, UnavailableError
 from runtime.host import Host
 from runtime.outside import Outside
 from runtime.ports import Delivery
+from runtime.resolving import DECODERS
+
+_logger = logging.getLogger(__name__)
+
+_RESUMING = frozenset({tag(Resolve), tag(Resume)})
 
 
 class Abandoning:
@@ -22,6 +30,7 @@ class Abandoning:
 
     def __init__(self, actors: Sequence[AnyActor], outside: Outside, host: Host) -> None:
         self._actors = {actor.kind: actor for actor in actors}
+        self._log = outside.log
         self._queue = outside.queue
         self._clock = outside.clock
         self._host = host
@@ -29,27 +38,52 @@ class Abandoning:
     async def message(self, delivery: Delivery, reason: str) -> None:
         """A message was given up: its actor's log says so, and an effect that waits for its answer fails.
 
-        Raises UnavailableError, ConflictError.
+        With what was to run a reaction on, the reaction is given up. Raises UnavailableError, ConflictError.
         """
         found = _read(delivery)
-        await self._host.refuse(delivery, reason)
+        if found is not None and found[0].lane == "in" and found[1].type in _RESUMING:
+            await self._resumed(found[0].actor, found[1], delivery, reason)
+            return
+        try:
+            await self._host.refuse(delivery, reason)
+        except (UnavailableError, ConflictError):
+            raise
+        except Exception as error:  # its actor cannot be loaded: whoever waits elsewhere is told all the same
+            _logger.error("the log of %s cannot say so: %r", delivery.subject, error, exc_info=error)
         if found is not None and found[1].reply_to:
             await self._answer(found[1], reason)
 
     async def reaction(self, delivery: Delivery, reason: str) -> None:
         """A reaction was given up: its actor is told, or the effect that waits for it. Raises UnavailableError."""
         found = _read(delivery)
-        actor = self._actors.get(found[0].actor.kind) if found else None
-        if found is None or actor is None:
-            return
-        address, envelope = found
+        if found is not None:
+            await self._reaction(found[0].actor, Record(found[1], delivery.body), reason)
+
+    async def _resumed(self, ref: ActorRef, envelope: Envelope, delivery: Delivery, reason: str) -> None:
         try:
-            event = actor.decode_event(delivery.body)
+            message = DECODERS[envelope.type].decode(delivery.body)
+        except msgspec.MsgspecError:
+            return  # It names no reaction.
+        if not isinstance(message, Resolve | Resume):
+            return
+        stored = await self._log.at(ref.domain, message.sequence)
+        if stored is None and message.sequence <= await self._log.last(ref.domain):
+            raise UnavailableError("log", f"it does not show {message.sequence} yet", 1)
+        if stored is None or (stored.subject, stored.record.envelope.id) != (subjects.log(ref), message.reaction):
+            return  # There is no such reaction.
+        await self._reaction(ref, stored.record, reason)
+
+    async def _reaction(self, ref: ActorRef, cause: Record, reason: str) -> None:
+        actor, envelope = self._actors.get(ref.kind), cause.envelope
+        if actor is None:
+            return
+        try:
+            event = actor.decode_event(cause.body)
         except msgspec.MsgspecError:
             event = None
-        message = actor.abandon(Recorded(address.actor, event, envelope), reason) if event and actor.abandon else None
+        message = actor.abandon(Recorded(ref, event, envelope), reason) if event and actor.abandon else None
         if message is not None:
-            await self._send(envelope, message, address.actor)
+            await self._send(envelope, message, ref)
         elif envelope.reply_to:
             await self._answer(envelope, reason)
 

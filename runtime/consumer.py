@@ -226,9 +226,14 @@ class Consumer:
                 state.begun.discard(delivery.sequence)
                 state.held.pop(delivery.sequence, None)
                 self._waiting.discard(delivery.sequence)
+        except Exception:
+            _logger.exception("%s: what waits here comes again after %g s", name, self._limits.ack_wait_s)
         finally:
             for delivery in mailbox:
                 _void(delivery)
+                state.begun.discard(delivery.sequence)
+                state.held.pop(delivery.sequence, None)
+                self._waiting.discard(delivery.sequence)
             del state.mailboxes[name]
 
     async def _settle(self, state: _Share, delivery: Delivery) -> None:
@@ -258,13 +263,24 @@ class Consumer:
 
         lock = self._alone[self._place.mailbox(delivery) == actor_of(delivery)]
         async with lock if alone else contextlib.nullcontext():
-            await self._until_available(count)
             try:
+                await self._until_available(count)
                 await self._handle(delivery)
+            except asyncio.CancelledError:
+                await self._survived_in_time(delivery)
+                raise
             except Exception:
                 await self._queue.survived(*place)
                 raise
         await self._queue.survived(*place)
+
+    async def _survived_in_time(self, delivery: Delivery) -> None:
+        """A worker that lets go in order has not died of what it had in hand; it waits `drain_s_max` for that to be known."""
+        told = asyncio.create_task(self._queue.survived(self._place.domain, self._place.name, delivery.sequence))
+        try:
+            await asyncio.wait((told,), timeout=self._limits.drain_s_max)
+        finally:
+            told.cancel()  # Later it would forget the deaths that the next holder counts.
 
     async def _try(self, state: _Share, delivery: Delivery, handle: Handle) -> None:
         """Handle it until it is ended: `handle` at first, after that it is known not to end the worker."""
@@ -309,7 +325,7 @@ class Consumer:
         letter = letter_of(delivery, reason, attempts, stack)
         while True:
             try:
-                await self._abandon(delivery, f"it failed and was put aside as dead letter {letter.id}")
+                await self._last_word(delivery, f"it failed and was put aside as dead letter {letter.id}")
                 await state.held.get(delivery.sequence, delivery).bury(letter)
             except (UnavailableError, ConflictError) as error:
                 _logger.warning("%s cannot be buried yet: %s", delivery.subject, error)
@@ -318,6 +334,15 @@ class Consumer:
                 break
         self._telemetry.count(DEAD_LETTERS_TOTAL, domain=self._place.domain.value, queue=self._place.name)
         _logger.error("%s #%d is a dead letter: %s", delivery.subject, delivery.sequence, reason)
+
+    async def _last_word(self, delivery: Delivery, reason: str) -> None:
+        """`abandon`; where that fails for good it is buried untold. Raises UnavailableError, ConflictError."""
+        try:
+            await self._abandon(delivery, reason)
+        except (UnavailableError, ConflictError):
+            raise
+        except Exception as error:  # an actor's own code is part of it, which may be why it is buried
+            _logger.error("whoever waits for %s is not told: %r", delivery.subject, error, exc_info=error)
 
     async def _report(self) -> None:
         """Tell the broker about everything held for a while, so that it is not handed out again."""

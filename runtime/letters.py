@@ -11,7 +11,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance
 from contracts.envelope import from_headers
 from contracts.ids import keyed_id
-from contracts.kernel import DeadLetter, Resume, Treatment
+from contracts.kernel import DeadLetter, Resolve, Resume, Treatment
 from contracts.letters import DeadLetterView, LetterFilter
 from runtime.ports import Delivery
 from runtime.publishers import MESSAGE_ID_HEADER, outside_id
@@ -22,6 +22,8 @@ BODY_BYTES_MAX = 4 << 20  # as JSON a third more
 LISTED_BODY_BYTES_MAX = 16 << 10  # larger bodies are left out of lists
 HISTORY_MAX = 50
 
+_RESUMING: dict[str, type[Resolve | Resume]] = {tag(Resolve): Resolve, tag(Resume): Resume}
+
 
 class _Outside(Struct):
     """What of a body from outside says how confidential it is."""
@@ -31,7 +33,7 @@ class _Outside(Struct):
 
 
 def letter_of(delivery: Delivery, reason: str, attempts: int, stack: str) -> DeadLetter:
-    """The letter of a delivery that is given up. That of a reaction which was resumed is the reaction's own, again."""
+    """The letter of a delivery that is given up. That of what ran a reaction on is the reaction's own."""
     body = delivery.body[:BODY_BYTES_MAX]
     type_, label, identity = _known_of(delivery)
     letter = DeadLetter(
@@ -55,16 +57,23 @@ def letter_of(delivery: Delivery, reason: str, attempts: int, stack: str) -> Dea
         digest=hashlib.sha256(delivery.body).hexdigest(),
         whole=len(body) == len(delivery.body),
     )
-    return _as_reaction(letter) if type_ == tag(Resume) else letter
+    return _as_reaction(letter)
 
 
 def merged(letter: DeadLetter, known: DeadLetter | None) -> DeadLetter | None:
-    """What to keep when a letter is put where `known` is; None: nothing changes, this burial is known."""
+    """What to keep when a letter is put where `known` is; None: nothing changes, this burial is known.
+
+    A reaction always fails at the same place: while its letter is redriven, `time_ns` tells what was sent since from a repeat.
+    """
     if known is None:
         return letter
     same = (known.subject, known.sequence) == (letter.subject, letter.sequence)
-    if same and (known.ended is None or known.ended.how == "dropped"):
+    if same and known.ended is not None and known.ended.how == "dropped":
         return None
+    if same and known.ended is None:
+        redriven = bool(known.history) and known.history[-1].how == "redriven"
+        if not redriven or known.time_ns == letter.time_ns:
+            return None
     return msgspec.structs.replace(letter, burials=known.burials + 1, history=known.history)
 
 
@@ -171,10 +180,13 @@ def _letter_id(subject: str, identity: str) -> str:
 
 
 def _as_reaction(letter: DeadLetter) -> DeadLetter:
-    """The reaction that a Resume did not bring to its end."""
+    """The reaction that a Resolve or Resume did not bring to its end; any other letter as it is."""
+    kind = _RESUMING.get(letter.type)
+    if kind is None or subjects.lane_of(letter.subject) != "in":
+        return letter
     try:
         actor = subjects.parse(letter.subject).actor
-        resume = msgspec.json.decode(letter.body, type=Resume)
+        resume = msgspec.json.decode(letter.body, type=kind)
     except (ValueError, msgspec.MsgspecError):
         return letter
     subject = subjects.log(actor)

@@ -2,7 +2,7 @@
 
 A letter is redriven in three steps: what is about to be done is noted in it, the message is sent, the letter is ended. Ends the
 process in between, the letter is still there. Sent twice, the message is found to be handled: it has its own id, as the first
-time. A reaction is run again from its journal.
+time. A reaction is run again from its journal, by the answer that it failed at where that is what was buried.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from contracts.domains import Clearance
 from contracts.envelope import Envelope, Record, from_headers
 from contracts.facts import AnyFact
 from contracts.ids import derived_id, keyed_id
-from contracts.kernel import DeadLetter, Resume, Treatment
+from contracts.kernel import DeadLetter, Resolve, Resume, Treatment
 from contracts.letters import LetterFilter, LetterOutcome, Outcome
 from contracts.subjects import Address
 from runtime.errors import ConflictError, MalformedError, UnavailableError
@@ -121,7 +121,8 @@ class Redriving:
     def _again(self, letter: DeadLetter) -> tuple[str, Record]:
         """Where to send what. Raises MalformedError, ValueError: it cannot be sent as it was."""
         address = subjects.parse(letter.subject)
-        if letter.reaction is not None:
+        answer = letter.type == tag(Resolve) and letter.whole  # Its journal may lack it: it is sent again.
+        if letter.reaction is not None and not answer:
             return self._resume(address, letter, letter.reaction)
         if not letter.whole:
             raise MalformedError("its body was too large to be kept whole")

@@ -1,4 +1,4 @@
-"""What a consumer says while what it needs is down."""
+"""What a consumer does, and says, when what it needs is down, a handler fails, or it lets go."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Record
 from contracts.ids import new_id
-from contracts.kernel import Resume
+from contracts.kernel import DeadLetter, Resume
+from contracts.letters import LetterFilter
 from contracts.subjects import ActorRef
 from deploy.clock import now
 from runtime.consumer import WAITING_TOLD_S, Consumer, Place, actor_of
@@ -227,3 +228,107 @@ def test_what_is_handled_alone_does_not_wait_for_itself() -> None:
         assert {1, 2} <= set(handled)
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+async def _buried(broker: MemoryBroker, count: int) -> None:
+    while len(await broker.letters.find(LetterFilter(), limit=10)) < count:
+        await broker.inboxes[Domain.CEO].change(0.01)
+
+
+def test_what_nobody_can_be_told_about_is_buried_all_the_same() -> None:
+    async def scenario() -> None:
+        broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
+        queue = MemoryQueue(broker)
+
+        async def fail(_delivery: Delivery, _reason: str = "") -> None:
+            raise ValueError("its log cannot be folded")
+
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), fail, fail, LIMITS, NoTelemetry())
+        await consumer.start()
+        consumer.acquire(subjects.share(ActorRef(Domain.CEO, "counter", "c1")))
+        for _ in range(2):
+            await _publish(queue, "c1")
+        await _buried(broker, 2)
+        await consumer.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_what_could_not_be_buried_is_let_go_of_and_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
+        queue = MemoryQueue(broker)
+        put, failed = broker.letters.put, asyncio.Event()
+
+        async def put_later(letter: DeadLetter) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise ValueError("a bug")
+            await put(letter)
+
+        async def fail(_delivery: Delivery) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(broker.letters, "put", put_later)
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), fail, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        consumer.acquire(subjects.share(ActorRef(Domain.CEO, "counter", "c1")))
+        for _ in range(2):
+            await _publish(queue, "c1")
+        await _buried(broker, 2)
+        await consumer.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_a_worker_that_lets_go_in_order_has_not_died() -> None:
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        share = subjects.share(ActorRef(Domain.CEO, "counter", "c1"))
+        await _publish(queue, "c1")
+        feed = queue.feed(Domain.CEO, "inbox", share)
+        await feed.open()
+        await feed.take()  # A worker takes it and dies.
+        begun = asyncio.Event()
+
+        async def handle(_delivery: Delivery) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        consumer.acquire(share)
+        await begun.wait()
+        assert await queue.deaths(Domain.CEO, "inbox", 1) == 1
+        await consumer.stop()
+        assert await queue.deaths(Domain.CEO, "inbox", 1) == 0
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_letting_go_does_not_wait_for_a_broker_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        share = subjects.share(ActorRef(Domain.CEO, "counter", "c1"))
+        await _publish(queue, "c1")
+        feed = queue.feed(Domain.CEO, "inbox", share)
+        await feed.open()
+        await feed.take()
+        begun = asyncio.Event()
+
+        async def handle(_delivery: Delivery) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        async def silent(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(queue, "survived", silent)
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        consumer.acquire(share)
+        await begun.wait()
+        await consumer.stop()
+        assert not consumer.holds(share)
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))

@@ -11,13 +11,13 @@ import pytest
 from contracts import subjects
 from contracts.domains import Clearance, Domain
 from contracts.facts import StrategicAlert
-from contracts.kernel import DeadLetter
+from contracts.kernel import DeadLetter, Treatment
 from contracts.letters import LetterFilter
 from contracts.subjects import ActorRef
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import UnavailableError
-from runtime.letters import matches, view_of
+from runtime.letters import matches, merged, noted, view_of
 from runtime.redriving import Redriving
 from tests.kernel_world import COUNTER, PROMPT, Add, Added, Note, Noted, Sum, World, counter, decide, evolve
 
@@ -256,3 +256,16 @@ def test_selected_are_the_newest_oldest_first() -> None:
             assert all(matches(LetterFilter(reason="A BUG"), one.letter) for one in everything)
 
     run(body)
+
+
+def test_a_reaction_that_fails_again_while_it_is_redriven_is_not_lost() -> None:
+    """Its letter is at the same place as before; only when it was stored tells a new failure from a repeated burial."""
+    first = DeadLetter(id="a", subject=subjects.log(COUNTER), sequence=7, reason="x", attempts=1, time="", time_ns=1)
+    assert merged(first, first) is None
+    again = msgspec.structs.replace(first, reason="y", time_ns=2)
+    assert merged(again, first) is None  # Nobody tried again: another answer met the same bug.
+    tried = noted(first, Treatment(how="redriven", by="ann", time=""))
+    assert merged(first, tried) is None
+    back = merged(again, tried)
+    assert back == msgspec.structs.replace(again, burials=2, history=tried.history)
+    assert merged(again, back) is None
