@@ -46,8 +46,8 @@ def test_a_sleep_beside_another_effect_is_the_same_when_it_is_run_again(beside: 
 
     async def react(recorded: Recorded[Added], effects: Effects) -> None:
         runs.append(recorded.event.amount)
-        other = effects.chat(PROMPT) if beside == "a model call" else effects.sleep(timedelta(seconds=0.2))
-        await asyncio.gather(effects.sleep(timedelta(seconds=0.15)), other)
+        other = effects.chat(PROMPT) if beside == "a model call" else effects.sleep(timedelta(seconds=0.35))
+        await asyncio.gather(effects.sleep(timedelta(seconds=0.3)), other)
         await effects.tell(Note(text="woke"))
 
     async def body() -> None:
