@@ -188,7 +188,8 @@ class Effects:
             deadline=request.deadline,
             priority=request.priority,
         )
-        await self._outside.queue.publish(subjects.inbox(target), Record(envelope, msgspec.json.encode(message)))
+        if run.stopped() is None:  # Else nothing is sent, and the wait ends at once.
+            await self._outside.queue.publish(subjects.inbox(target), Record(envelope, msgspec.json.encode(message)))
         latest = cause.time + timedelta(seconds=self._outside.limits.ask_s_max)
         until = min(request.deadline or latest, latest)
         expired = Outcome(status="expired", reason=f"{domain.value} did not answer by {until}")
@@ -198,8 +199,9 @@ class Effects:
     async def sleep(self, duration: timedelta) -> None:
         """Wait, for milliseconds or for weeks: a long wait survives restarts and costs no memory."""
         run = self._run
-        until = await run.perform("due", duration, datetime, lambda _: _soon(self._outside.clock() + duration))
-        number, digest = run.begin("sleep", duration)
+        due = run.begin("due", duration)
+        number, digest = run.begin("sleep", duration)  # Before the first await: what is begun beside it comes behind.
+        until = await run.perform_begun(due, "due", datetime, lambda _: _soon(self._outside.clock() + duration))
         if number not in run.journal.entries:
             with run.waiting.doing():
                 over = EffectRecorded(effect=number, name="sleep", arguments=digest, result=raw(None))

@@ -20,6 +20,7 @@ from runtime.slots import Slots
 from runtime.telemetry import REACTION_SECONDS, REACTIONS_TOTAL, RUNNING_REACTIONS, SPAN_REACTION
 
 TYPE_HEADER = "Diarchy-Type"
+ENDED_MAX = 10_000  # reactions of which it is remembered that they have ended
 
 
 class Cause:
@@ -55,6 +56,7 @@ class Reactor:
         self._outside = outside
         self._slots = Slots(outside.limits.reactions_max, outside.limits.reactions_kind_max)
         self._running: dict[str, _Running] = {}
+        self._ended: dict[str, None] = {}  # the last ones, in the order in which they ended
 
     async def handle(self, delivery: Delivery) -> None:
         """Run the reaction to one event to its end or until it is parked.
@@ -66,7 +68,7 @@ class Reactor:
             envelope = from_headers(delivery.headers)
         except ValueError as error:
             raise MalformedError(str(error)) from error
-        await self._react(Cause(address.actor, delivery.sequence, envelope, delivery.body), resumed=False)
+        await self._react(Cause(address.actor, delivery.sequence, envelope, delivery.body), resumed=delivery.repeated)
 
     async def resume(self, ref: ActorRef, reaction: str, sequence: int) -> None:
         """Its journal has something new: tell the run that is under way, or run it again to its end. Raises as `handle`."""
@@ -86,6 +88,10 @@ class Reactor:
         running.cancelled = reason
         if running.run is not None:
             running.run.cancel(reason)
+
+    def ended(self, reaction: str) -> bool:
+        """Whether it is known here to have come to its end: to run it again would change nothing. False: it may have, too."""
+        return reaction in self._ended and reaction not in self._running
 
     def skips(self, delivery: Delivery) -> bool:
         """Whether nobody reacts to the event: told from its subject and header alone."""
@@ -164,8 +170,11 @@ class Reactor:
                     span.note(parked=True)
                     return not run.waiting.news
                 run.finish()
-        if resumed:
+        if resumed or run.parked:
             await run.unpark()
+        self._ended[envelope.id] = None
+        if len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
         telemetry.count(REACTIONS_TOTAL, kind=actor.kind, type=envelope.type)
         telemetry.observe(REACTION_SECONDS, perf_counter() - started, kind=actor.kind)
         return True
@@ -185,8 +194,10 @@ async def _until_parked(react: React, recorded: Recorded[Any], run: Run) -> bool
             finally:
                 parkable.cancel()
             if not task.done():
-                await run.park()
-                if not task.done() and not run.waiting.idle:
+                parked = await run.park()
+                if not parked:
+                    run.waiting.stay()
+                if not task.done() and not (parked and run.waiting.idle):
                     continue
             if task.done():
                 await task

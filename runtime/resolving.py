@@ -11,7 +11,7 @@ from contracts.envelope import Envelope, Record, Stored
 from contracts.ids import derived_id
 from contracts.kernel import Cancel, EffectRecorded, Resolve, Resume
 from contracts.subjects import ActorRef
-from runtime.errors import ConflictError
+from runtime.errors import ConflictError, UnavailableError
 from runtime.journal import CANCELLED
 from runtime.limits import Limits
 from runtime.ports import EventLog
@@ -54,18 +54,33 @@ class Resolving:
                 await self._cancel(ref, envelope, message)
 
     async def _cancel(self, ref: ActorRef, envelope: Envelope, message: Cancel) -> None:
-        """End the reactions to the run's events. One that has come to its end already is run again, which changes nothing."""
-        for stored in await self._log.read(subjects.log(ref)):
-            cause = stored.record.envelope
-            if self._reactor is None or cause.correlation != message.correlation:
+        """End the reactions to the run's events, each though another one fails. To run on one that has ended changes nothing.
+
+        Raises what the first that failed raised; but UnavailableError before all others, for it leads to another try.
+        """
+        reactor = self._reactor
+        if reactor is None:
+            return
+        causes = [
+            stored
+            for stored in await self._log.read(subjects.log(ref))
+            if stored.record.envelope.correlation == message.correlation
+            and reactor.reacts(ref.kind, stored.record.envelope.type)
+        ]
+        entry = EffectRecorded(effect=CANCELLED, name="cancelled", arguments="", result=raw(None), error=message.reason)
+        for stored in causes:
+            await self._journal(ref, stored.record.envelope.id, envelope, entry)
+        failed: list[Exception] = []
+        for stored in causes:
+            reaction = stored.record.envelope.id
+            if reactor.ended(reaction):
                 continue
-            if not self._reactor.reacts(ref.kind, cause.type):
-                continue
-            entry = EffectRecorded(
-                effect=CANCELLED, name="cancelled", arguments="", result=raw(None), error=message.reason
-            )
-            await self._journal(ref, cause.id, envelope, entry)
-            await self._reactor.cancel(ref, cause.id, stored.sequence, message.reason)
+            try:
+                await reactor.cancel(ref, reaction, stored.sequence, message.reason)
+            except Exception as error:  # noqa: BLE001 - whatever a reaction raises must not keep the others going
+                failed.append(error)
+        if failed:
+            raise min(failed, key=lambda error: not isinstance(error, UnavailableError))
 
     async def _journal(self, ref: ActorRef, reaction: str, envelope: Envelope, entry: EffectRecorded) -> None:
         """Record the entry unless its effect has one: a late or repeated answer changes nothing."""

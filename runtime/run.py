@@ -6,6 +6,7 @@ journal return that at once.
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -32,9 +33,14 @@ WAITS = frozenset({"ask", "sleep"})
 """Effects whose result comes from elsewhere, as a `Resolve`."""
 DEADLINE_PASSED = "the deadline of the request has passed"
 
+_logger = logging.getLogger(__name__)
+
 
 class Run:
-    """The machinery behind `Effects`. `label` rises with everything that was read."""
+    """The machinery behind `Effects`. `label` rises with everything that was read.
+
+    `parked`: the effects for which `park` set timers, or may have.
+    """
 
     def __init__(self, actor: ActorRef, cause: Envelope, sequence: int, outside: Outside, turn: Turn) -> None:
         self.label = cause.label
@@ -45,6 +51,8 @@ class Run:
         self.journal = Journal(outside.log, subjects.run(actor, cause.id), outside.limits)
         self.waiting = Waiting(turn, outside.limits.park_after_s)
         self.traceparent = cause.traceparent
+        self.parked: set[int] = set()
+        self._stays = False
         self._begun = 0
         self._told = 0
         self._lock = asyncio.Lock()
@@ -91,7 +99,19 @@ class Run:
         guard: str = "",
     ) -> T:
         """Do the effect unless the journal has it. `guard`: the dependency whose circuit breaker is around it."""
-        number, digest = self.begin(name, arguments)
+        return await self.perform_begun(self.begin(name, arguments), name, returns, do, label, guard)
+
+    async def perform_begun(
+        self,
+        begun: tuple[int, str],
+        name: str,
+        returns: type[T],
+        do: Callable[[str], Awaitable[T]],
+        label: Callable[[T], Clearance] = lambda _: Clearance.PUBLIC,
+        guard: str = "",
+    ) -> T:
+        """`perform` for an effect that has its number and digest already."""
+        number, digest = begun
         if number in self.journal.entries:
             return self.recorded(number, name, digest, returns)
         telemetry, started = self.outside.telemetry, self.outside.clock()
@@ -148,7 +168,7 @@ class Run:
                     await self.journal.refresh()
                 if number in self.journal.entries:
                     break
-                if stopped := self._stopped():
+                if stopped := self.stopped():
                     await self.record(msgspec.structs.replace(otherwise, result=raw(None), error=stopped), traceparent)
                     break
                 left = (until - self.outside.clock()).total_seconds()
@@ -174,8 +194,11 @@ class Run:
             scope.reschedule(asyncio.get_running_loop().time())
         self.waiting.poke()
 
-    async def park(self) -> None:
-        """See to it that what is waited for comes as a message, at the latest when its time is over. Raises UnavailableError."""
+    async def park(self) -> bool:
+        """See to it that what is waited for comes as a message, at the latest when its time is over. Raises UnavailableError.
+
+        False: there may be no such timer (the actor has too many), so the reaction has to wait in memory.
+        """
         for number, wait in list(self.waiting.waits.items()):
             message = Resolve(
                 reaction=self.cause.id,
@@ -188,13 +211,21 @@ class Run:
             identity = derived_id(self.cause.id, "timer", number)
             envelope = self.envelope(message, self.actor.domain, identity, self.traceparent)
             record = Record(envelope, msgspec.json.encode(message))
-            await self.outside.timers.set(self.actor, self._timer(number), record, wait.until)
+            self.parked.add(number)
+            try:
+                await self.outside.timers.set(self.actor, self._timer(number), record, wait.until)
+            except OutcomeError as error:
+                if not self._stays:
+                    _logger.warning("reaction %s of %s waits in memory: %s", self.cause.id, self.actor, error)
+                self._stays = True
+                return False
+        return True
 
     async def unpark(self) -> None:
         """Take back the timers of waits that are over; one that comes all the same changes nothing. Raises UnavailableError."""
-        for number, (entry, _) in self.journal.entries.items():
-            if entry.name in WAITS:
-                await self.outside.timers.cancel(self.actor, self._timer(number))
+        waited = {number for number, (entry, _) in self.journal.entries.items() if entry.name in WAITS}
+        for number in sorted(waited | self.parked):
+            await self.outside.timers.cancel(self.actor, self._timer(number))
 
     def envelope(self, message: Message, target: Domain, identity: str, traceparent: str | None) -> Envelope:
         """That of a message which this run sends."""
@@ -225,10 +256,7 @@ class Run:
             if not await self.outside.near(subject, record):
                 await self.outside.queue.publish(subject, record)
 
-    def _timer(self, number: int) -> str:
-        return f"{self.cause.id}-{number}"
-
-    def _stopped(self) -> str | None:
+    def stopped(self) -> str | None:
         """Why no effect may be begun any more; None: they may."""
         if self.journal.cancelled is not None:
             return f"cancelled: {self.journal.cancelled}"
@@ -236,10 +264,13 @@ class Run:
             return DEADLINE_PASSED
         return None
 
+    def _timer(self, number: int) -> str:
+        return f"{self.cause.id}-{number}"
+
     @asynccontextmanager
     async def _limited(self) -> AsyncIterator[None]:
         """Around what is done outside: ended by cancellation and by the deadline, as an OutcomeError."""
-        if stopped := self._stopped():
+        if stopped := self.stopped():
             raise OutcomeError(stopped)
         deadline = self.cause.deadline
         left = None if deadline is None else (deadline - self.outside.clock()) / timedelta(seconds=1)
@@ -250,7 +281,7 @@ class Run:
                 yield
         except TimeoutError:
             if scope.expired():
-                raise OutcomeError(self._stopped() or DEADLINE_PASSED) from None
+                raise OutcomeError(self.stopped() or DEADLINE_PASSED) from None
             raise
         finally:
             self._scopes.discard(scope)

@@ -79,6 +79,12 @@ class Waiting:
         self.news = any(wait.news.is_set() for wait in self.waits.values())
         self._look()
 
+    def stay(self) -> None:
+        """It could not leave the memory: `parkable` is set anew after a while, each time after twice as long."""
+        self._park_after_s *= 2
+        self.parkable.clear()
+        self._look()
+
     def _look(self) -> None:
         if not self.idle:
             self.parkable.clear()
