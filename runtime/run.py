@@ -5,6 +5,7 @@ journal return that at once.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -161,13 +162,13 @@ class Run:
         """Return when the effect's result stands in the journal: what came from elsewhere, or at `until` `otherwise`."""
         wait = Wait(until, otherwise, asyncio.Event())
         number = otherwise.effect
+        # It does not wait before it has looked: it could be parked with its result in the journal, and nobody would tell it.
+        pokes = -1
+        while pokes != self.waiting.pokes:  # What came while it looked may not be in what it saw.
+            pokes = self.waiting.pokes
+            await self._look()
         with self.waiting.waiting(number, wait):
-            while True:
-                wait.news.clear()
-                async with self._lock:
-                    await self.journal.refresh()
-                if number in self.journal.entries:
-                    break
+            while number not in self.journal.entries:
                 if stopped := self.stopped():
                     await self.record(msgspec.structs.replace(otherwise, result=raw(None), error=stopped), traceparent)
                     break
@@ -176,12 +177,17 @@ class Run:
                     await self.record(otherwise, traceparent)
                     break
                 self.waiting.looked()
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(left, self.outside.limits.reply_recheck_s)):
                         await wait.news.wait()
-                except TimeoutError:
-                    continue
+                wait.news.clear()
+                await self._look()
         await self.waiting.resumed()
+
+    async def _look(self) -> None:
+        """Take in what was written into the journal from elsewhere."""
+        async with self._lock:
+            await self.journal.refresh()
 
     def poke(self) -> None:
         """Something was written into the journal from elsewhere."""

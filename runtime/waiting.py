@@ -29,6 +29,7 @@ class Waiting:
         self._turn = turn
         self._park_after_s = park_after_s
         self.news = False
+        self.pokes = 0
         self._under_way = 0
         self._tasks: dict[asyncio.Task[object] | None, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -54,7 +55,9 @@ class Waiting:
 
     @contextmanager
     def waiting(self, number: int, wait: Wait) -> Iterator[None]:
-        """Around the wait of effect `number`, within `doing`. Call `resumed` behind it."""
+        """Around the wait of effect `number`, within `doing`, once it has looked. Call `resumed` behind it."""
+        if self.news:
+            wait.news.set()  # It may have come since the look.
         self.waits[number] = wait
         self._look()
         try:
@@ -70,6 +73,7 @@ class Waiting:
     def poke(self) -> None:
         """Something may have come for one of the waits."""
         self.news = True
+        self.pokes += 1
         for wait in self.waits.values():
             wait.news.set()
         self._look()

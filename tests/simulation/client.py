@@ -87,6 +87,10 @@ class Connection:
             lost()
 
     def mend(self) -> None:
+        """Let it connect again, once it runs: a paused process does not, and knows of the loss before it does."""
+        self.server.loop.call_soon(self._connected, context=self.context)
+
+    def _connected(self) -> None:
         self.is_cut = False
 
     def _hear(self, do: Callable[[], None]) -> None:

@@ -9,15 +9,18 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.collaboration import collaboration
+from adapters.memory import MemoryBroker, MemoryLog, MemoryQueue
 from contracts import subjects
+from contracts.catalogue import tag
 from contracts.collaboration import Request
 from contracts.domains import Domain
+from contracts.envelope import Record, Stored
 from contracts.ids import new_id
-from contracts.kernel import Cancel, Resume
+from contracts.kernel import Cancel, Resolve, Resume
 from contracts.model import Prompt, Reply
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
-from runtime.errors import OutcomeError
+from runtime.errors import OutcomeError, UnavailableError
 from tests.kernel_world import COUNTER, LIMITS, PROMPT, Add, Added, CountingModel, Note, Sum, World, decide, evolve
 
 QUICKLY_PARKED = replace(LIMITS, park_after_s=0.01)
@@ -195,3 +198,68 @@ def test_a_dead_reaction_is_run_again_and_repeats_nothing_of_what_it_did() -> No
 
     run(body)
     assert len(model.keys) == 1
+
+
+class SlowJournal(MemoryLog):
+    """The second run loads its journal as it was before the answer came, and its first look for that takes 0.1 s."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.loads = 0
+        self.loading, self.answered = asyncio.Event(), asyncio.Event()
+
+    async def read(self, subject: str, **options: Any) -> list[Stored]:
+        found = await super().read(subject, **options)
+        if not subject.startswith(subjects.run(COUNTER, "")) or "after" not in options:
+            return found
+        self.loads += 1
+        if self.loads == 2:
+            self.loading.set()
+            await self.answered.wait()
+        elif self.loads == 3:
+            await asyncio.sleep(0.1)
+            return await super().read(subject, **options)
+        return found
+
+
+class LostAnswer(MemoryQueue):
+    """The first question is stored, but its sender is not told; its answer comes while the second run begins."""
+
+    def __init__(self, broker: MemoryBroker, loading: asyncio.Event) -> None:
+        super().__init__(broker)
+        self._loading = loading
+        self._asked = False
+
+    async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
+        if record.envelope.type == tag(Resolve):
+            await self._loading.wait()
+        await super().publish(subject, record, attempt=attempt)
+        if subjects.domain_of(subject) is Domain.SOPHIA and not self._asked:
+            self._asked = True
+            raise UnavailableError("broker", "no answer in time")
+
+
+def test_a_run_is_not_parked_before_it_has_looked_for_what_it_waits_for() -> None:
+    """Parked with the answer in its journal it would come back only when the time for the answer is over."""
+
+    async def react(recorded: Recorded[Added], effects: Effects) -> None:
+        if recorded.actor == COUNTER:
+            outcome = await effects.ask(Domain.SOPHIA, Request(request_type="unheard of", question="?"))
+            await effects.tell(Note(text=outcome.status))
+
+    async def body() -> None:
+        world = World(Actor("counter", Sum(), decide, evolve, react), collaboration, limits=QUICKLY_PARKED)
+        log = SlowJournal(world.broker)
+        world.outside = replace(world.outside, log=log, queue=LostAnswer(world.broker, log.loading))
+        async with world:
+            await world.send(Add(amount=1))
+            await log.loading.wait()
+            [event] = await world.events(at_least=1)
+            assert await log.wait(subjects.run(COUNTER, event.record.envelope.id), after=0, timeout_s=5)
+            inbox = world.broker.durable(Domain.CEO, "inbox", subjects.share(COUNTER))
+            while inbox.waiting:
+                await world.broker.inboxes[Domain.CEO].change(0.01)
+            log.answered.set()
+            assert await notes(world, 2) == ["", "unknown_request_type"]
+
+    run(body)
