@@ -19,7 +19,7 @@ from adapters.nats_wire import frame
 from contracts.domains import Domain
 from contracts.kernel import DeadLetter
 from runtime.errors import UnavailableError
-from runtime.ports import QueueName
+from runtime.ports import Lag, QueueName
 
 PIN_HEADER = "Nats-Pin-Id"
 TERM_REASON_CHARS_MAX = 200
@@ -124,11 +124,14 @@ class JetStreamFeed:
         await self._restart(noting=False)
         await self._open(self._pending_max)
 
-    async def caught_up(self) -> bool:
-        """Nothing was handed out to others, all that was handed out has arrived, and nothing is left to be."""
+    async def lag(self) -> Lag:
+        """Nothing: none was handed out to others, all that was handed out has arrived, and none is left to be."""
         info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
+        if info.num_pending:
+            return "backlog"
         ours = all(group.pinned_client_id == self._pin for group in info.priority_groups)
-        return ours and not self._resetting and not info.num_pending and info.delivered.consumer_seq <= self._taken
+        arrived = ours and not self._resetting and info.delivered.consumer_seq <= self._taken
+        return "nothing" if arrived else "arriving"
 
     async def close(self) -> None:
         """What was handed to us and not ended goes to whoever holds the share now, or next: at once, not after the ack wait."""

@@ -14,7 +14,7 @@ from contracts import subjects
 from contracts.envelope import Record, to_headers
 from contracts.kernel import DeadLetter
 from runtime.errors import UnavailableError
-from runtime.ports import QueueName
+from runtime.ports import Lag, QueueName
 
 
 class Message(Struct, frozen=True):
@@ -197,8 +197,10 @@ class MemoryFeed:
             raise UnavailableError("broker", "the pin is lost")
         self._durable.restart(noting=False)
 
-    async def caught_up(self) -> bool:
-        return self._durable.holder in (self, None) and self._durable.is_taken()
+    async def lag(self) -> Lag:
+        if not self._durable.is_taken():
+            return "backlog"
+        return "nothing" if self._durable.holder in (self, None) else "arriving"
 
     async def close(self) -> None:
         if self._durable.holder is self:

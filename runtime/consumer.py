@@ -146,14 +146,17 @@ class Consumer:
                 state.doubts += 1
 
     async def _catch_up(self, state: _Share) -> bool:
-        """Wait until all that is stored for the share by now was taken; False if that takes too long or cannot be known."""
+        """Wait until all that is stored for the share by now was taken; False if some is not even on its way here (who waits
+        for that keeps others from their turn), or if it takes too long or cannot be known."""
         for looks in range(CATCH_UP_LOOKS_MAX):
             doubts = state.doubts
             try:
-                caught_up = await state.feed.caught_up()
+                lag = await state.feed.lag()
             except UnavailableError:
                 return False
-            if caught_up and doubts == state.doubts:
+            if lag == "backlog":
+                return False
+            if lag == "nothing" and doubts == state.doubts:
                 state.caught_up = True
                 return True
             await asyncio.sleep(self._pause_s(looks))

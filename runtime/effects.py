@@ -91,7 +91,7 @@ class Effects:
             "index",
             [partition, entry],
             type(None),
-            lambda _: self._outside.retrieval.index(partition, [entry]),
+            lambda _: self._outside.retrieval.index(partition, [entry], version=self._run.sequence),
             lambda _: entry.label,
             "retrieval",
         )
@@ -102,7 +102,7 @@ class Effects:
             "remove",
             [partition, entry],
             type(None),
-            lambda _: self._outside.retrieval.remove(partition, [entry]),
+            lambda _: self._outside.retrieval.remove(partition, [entry], version=self._run.sequence),
             guard="retrieval",
         )
 
@@ -122,7 +122,7 @@ class Effects:
         return await self._run.perform("chat", prompt, Reply, complete, lambda _: label)
 
     async def tool(self, name: str, arguments: Struct, returns: type[T]) -> T:
-        """The result of a registered tool, run in a thread. Raises OutcomeError when its input is unusable."""
+        """The result of a registered tool, run in a thread. Raises OutcomeError when its input is unusable or takes too long."""
         tool = self._outside.tools[name]
 
         async def run(_: str) -> T:
@@ -131,8 +131,8 @@ class Effects:
             def blob(digest: str) -> bytes:
                 return asyncio.run_coroutine_threadsafe(self._outside.blobs.get(digest), loop).result()
 
-            async with asyncio.timeout(self._outside.limits.tool_s_max):
-                return cast("T", await asyncio.to_thread(tool.run, arguments, blob))
+            threads, s_max = self._outside.tool_threads, self._outside.limits.tool_s_max
+            return cast("T", await threads.run(name, lambda: tool.run(arguments, blob), s_max))
 
         return await self._run.perform(f"tool {name}", arguments, returns, run)
 

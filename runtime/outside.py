@@ -12,6 +12,7 @@ from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.ports import Blobs, ChatModel, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
 from runtime.telemetry import Telemetry
+from runtime.tool_threads import ToolThreads
 
 RETRIEVAL_RESET_S = 5.0  # our own service comes back quickly; what belongs to others has the breaker's 60 s
 
@@ -36,6 +37,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     clock: Callable[[], datetime]
     tools: dict[str, Tool] = {}
+    tool_threads: ToolThreads = msgspec.field(default_factory=ToolThreads)
     limits: Limits = Limits()
     near: Near = _far
     guards: Guards = msgspec.field(default_factory=lambda: Guards({"retrieval": Policy(reset_s=RETRIEVAL_RESET_S)}))

@@ -67,6 +67,9 @@ class Delivery(Protocol):
 QueueName = Literal["inbox", "reactor"]
 """The inbox lanes (`in`, `pub`); the `log` lane."""
 
+Lag = Literal["nothing", "arriving", "backlog"]
+"""Arriving: all is handed out, or that is about to be known. Backlog: some is not, and waits until other things are ended."""
+
 
 class Feed(Protocol):
     """One share of one durable queue, as its holder gets it. At most `Limits.pending_max` of its messages are unended at a time.
@@ -95,8 +98,8 @@ class Feed(Protocol):
         """
         ...
 
-    async def caught_up(self) -> bool:
-        """Whether all of the share that was stored before this call was taken. Raises UnavailableError."""
+    async def lag(self) -> Lag:
+        """What of the share was stored before this call and not taken yet. Raises UnavailableError."""
         ...
 
     async def close(self) -> None:
@@ -291,12 +294,16 @@ class Blobs(Protocol):
 class Retrieval(Protocol):
     """Texts found again by meaning: embedding and vector search behind one door, owned by the embedding role."""
 
-    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
-        """Embed and store; an entry with the same id is replaced. Raises UnavailableError."""
+    async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:
+        """Embed and store; an entry with the same id is replaced. Raises UnavailableError.
+
+        A call may still be done long after its caller gave it up. So of what is done to one id, here and by `remove`, what has a
+        lower `version` than something done before is left out; 0: it is always done.
+        """
         ...
 
-    async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
-        """Forget entries; unknown ids are no error."""
+    async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:
+        """Forget entries; unknown ids are no error. `version` as for `index`. Raises UnavailableError."""
         ...
 
     async def search(self, query: Query) -> list[Hit]:

@@ -99,10 +99,10 @@ class Words:
     def __init__(self) -> None:
         self.entries: dict[tuple[Partition, str], Entry] = {}
 
-    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None:
+    async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:  # noqa: ARG002
         self.entries.update({(partition, entry.id): entry for entry in entries})
 
-    async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
+    async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:  # noqa: ARG002
         for id in ids:  # noqa: A001 - the field's name
             self.entries.pop((partition, id), None)
 

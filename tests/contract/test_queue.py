@@ -176,17 +176,17 @@ def test_a_share_has_one_holder(run: Run) -> None:
 def test_who_has_taken_all_that_was_stored_has_caught_up(run: Run) -> None:
     async def scenario(world: World) -> None:
         async with holding(world) as holder:
-            assert await holder.feed.caught_up()
+            assert await holder.feed.lag() == "nothing"
             await send(world, 2)
-            assert not await holder.feed.caught_up()
+            assert await holder.feed.lag() != "nothing"
             await holder.next()
-            assert not await holder.feed.caught_up()
+            assert await holder.feed.lag() != "nothing"
             await holder.next()
-            assert await holder.feed.caught_up()
+            assert await holder.feed.lag() == "nothing"
             async with holding(world) as other:
                 await other.many(2)
-                assert await other.feed.caught_up()
-                assert not await holder.feed.caught_up()
+                assert await other.feed.lag() == "nothing"
+                assert await holder.feed.lag() == "arriving"
 
     run(scenario)
 

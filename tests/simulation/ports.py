@@ -14,7 +14,7 @@ from contracts.kernel import DeadLetter
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from runtime.errors import UnavailableError
-from runtime.ports import Handler, QueueName, Timer, Watch
+from runtime.ports import Handler, Lag, QueueName, Timer, Watch
 from runtime.schedule import When
 from tests.simulation.client import Connection, Sky
 from tests.simulation.loop import Process
@@ -149,10 +149,10 @@ class SimFeed:
         self._generation = await self._connection.call(f"reset {self._share.name}", self._share.reset)
         self._taken = 0
 
-    async def caught_up(self) -> bool:
+    async def lag(self) -> Lag:
         known = self._generation, self._taken
-        is_taken = await self._connection.call(f"look at {self._share.name}", lambda: self._share.is_taken(*known))
-        return is_taken and known == (self._generation, self._taken)
+        lag = await self._connection.call(f"look at {self._share.name}", lambda: self._share.lag(*known))
+        return "arriving" if lag == "nothing" and known != (self._generation, self._taken) else lag
 
     async def close(self) -> None:
         self._closed = True
@@ -351,9 +351,9 @@ class SimBlobs:
 class Nothing:
     """A Retrieval that knows nothing: searching is no part of what is simulated."""
 
-    async def index(self, partition: Partition, entries: Sequence[Entry]) -> None: ...
+    async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None: ...
 
-    async def remove(self, partition: Partition, ids: Sequence[str]) -> None: ...
+    async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None: ...
 
     async def search(self, query: Query) -> list[Hit]:  # noqa: ARG002 - the port's
         return []

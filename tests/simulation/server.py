@@ -19,7 +19,7 @@ from contracts.envelope import Record, Stored, to_headers
 from contracts.kernel import DeadLetter
 from contracts.subjects import ActorRef
 from runtime.errors import ConflictError, UnavailableError
-from runtime.ports import QueueName
+from runtime.ports import Lag, QueueName
 from tests.simulation.history import History
 from tests.simulation.loop import SERVER, Process, context_of
 
@@ -118,9 +118,11 @@ class Share:
         """What is not handled to its end."""
         return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line)))]
 
-    def is_taken(self, generation: int, taken: int) -> bool:
-        """Whether who took so many messages since a reset has taken everything."""
-        return self.next == len(self.line) and (generation, self.handed_out) == (self.generation, taken)
+    def lag(self, generation: int, taken: int) -> Lag:
+        """What is left for who took so many messages since a reset."""
+        if self.next < len(self.line):
+            return "backlog"
+        return "nothing" if (generation, self.handed_out) == (self.generation, taken) else "arriving"
 
     def put(self, message: Message) -> None:
         self.place_of[message.sequence] = len(self.line)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from adapters.memory import MemoryBroker, MemoryQueue
+from adapters.memory_feed import MemoryFeed
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
@@ -19,7 +20,7 @@ from deploy.clock import now
 from runtime.consumer import WAITING_TOLD_S, Consumer, Place, actor_of
 from runtime.errors import UnavailableError
 from runtime.near import NearDelivery
-from runtime.ports import Delivery
+from runtime.ports import Delivery, Lag
 from runtime.telemetry import NoTelemetry
 from runtime.worker import mailbox
 from tests.kernel_world import LIMITS, Note
@@ -131,8 +132,11 @@ def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
     async def scenario() -> None:
         queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
         handled: list[int] = []
+        begun, go_on = asyncio.Event(), asyncio.Event()
 
         async def handle(delivery: Delivery) -> None:
+            begun.set()
+            await go_on.wait()
             handled.append(delivery.sequence)
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
@@ -140,14 +144,46 @@ def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
         actor = ActorRef(Domain.CEO, "counter", "c1")
         await _publish(queue, "c1")
         consumer.acquire(subjects.share(actor))
+        await begun.wait()
         near = NearDelivery(subjects.inbox(actor), _record(Domain.CEO), queue.bury)
         assert await consumer.offer(subjects.share(actor), near)
+        go_on.set()
         await near.done
         assert handled == [1, near.sequence]
         consumer.doubt()
         assert await consumer.offer(subjects.share(actor), NearDelivery(near.subject, near.record, queue.bury))
         await consumer.stop()
         assert not await consumer.offer(subjects.share(actor), near)
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+def test_a_message_of_our_own_does_not_wait_for_a_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sender goes through the inbox then; for what is on its way already it waits."""
+
+    async def scenario() -> None:
+        queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
+        lags: list[Lag] = []
+
+        async def lag(_feed: MemoryFeed) -> Lag:
+            return lags.pop(0)
+
+        async def handle(_delivery: Delivery) -> None: ...
+
+        monkeypatch.setattr(MemoryFeed, "lag", lag)
+        consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
+        await consumer.start()
+        actor = ActorRef(Domain.CEO, "counter", "c1")
+        consumer.acquire(subjects.share(actor))
+        near = NearDelivery(subjects.inbox(actor), _record(Domain.CEO), queue.bury)
+        lags[:] = ["backlog"]
+        assert not await consumer.offer(subjects.share(actor), near)
+        lags[:] = ["arriving", "backlog"]
+        assert not await consumer.offer(subjects.share(actor), near)
+        lags[:] = ["arriving", "nothing"]
+        assert await consumer.offer(subjects.share(actor), near)
+        assert not lags
+        await consumer.stop()
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 

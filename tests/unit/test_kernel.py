@@ -14,6 +14,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Record, Stored
 from contracts.facts import StrategicAlert
 from contracts.ids import derived_id, new_id
+from contracts.retrieval import Entry
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.chain import broken_at
 from runtime.effects import Effects
@@ -263,6 +264,30 @@ def test_an_outcome_is_recorded_and_raised_again() -> None:
             await world.events(at_least=2)
             assert runs == ["no answer", "no answer"]
             assert len(model.keys) == 1
+
+    run(body)
+
+
+def test_what_is_indexed_and_removed_has_the_place_of_its_cause_in_the_log_as_version() -> None:
+    versions: list[tuple[str, int]] = []
+
+    class Versions(OneHit):
+        async def index(self, partition: object, entries: object, *, version: int = 0) -> None:  # noqa: ARG002
+            versions.append(("index", version))
+
+        async def remove(self, partition: object, ids: object, *, version: int = 0) -> None:  # noqa: ARG002
+            versions.append(("remove", version))
+
+    async def reaction(effects: Effects) -> None:
+        await effects.index("ceo_knowledge", Entry(id="e", title="t", text="x", label=Clearance.PUBLIC))
+        await effects.remove("ceo_knowledge", "e")
+        await effects.tell(Note(text="done"))
+
+    async def body() -> None:
+        async with World(reacting(reaction), retrieval=Versions(Clearance.PUBLIC)) as world:
+            await world.send(Add(amount=1))
+            caused = (await world.events(at_least=2))[0].sequence
+            assert versions == [("index", caused), ("remove", caused)]
 
     run(body)
 

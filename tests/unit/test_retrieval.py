@@ -160,3 +160,61 @@ def test_many_or_large_entries_are_several_requests(monkeypatch: pytest.MonkeyPa
         assert await store.count("ceo_knowledge") == 9
 
     asyncio.run(run())
+
+
+class Held(Letters):
+    """Embeds only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().embed(texts)
+
+
+@pytest.mark.parametrize("door", ["local", "remote"])
+def test_what_comes_after_something_newer_of_its_entry_is_left_out(door: str) -> None:
+    """An `index` whose caller gave it up long ago, or was paused."""
+    first, second = entry(1, "aa", ""), entry(1, "ab", "")
+
+    async def test(retrieval: Retrieval) -> None:
+        async def found() -> list[Entry]:
+            return [hit.entry for hit in await retrieval.search(query("aa"))]
+
+        await retrieval.remove("ceo_knowledge", [first.id], version=7)
+        await retrieval.index("ceo_knowledge", [first], version=5)
+        assert not await found()
+        await retrieval.index("ceo_knowledge", [second], version=9)
+        await retrieval.index("ceo_knowledge", [first, entry(2, "ac", "")], version=8)
+        await retrieval.remove("ceo_knowledge", [first.id], version=8)
+        assert await found() == [second, entry(2, "ac", "")]
+        await retrieval.index("code_knowledge", [first], version=1)
+        assert first in await found()
+        await retrieval.remove("ceo_knowledge", [first.id, entry(2, "", "").id])
+        await retrieval.remove("code_knowledge", [first.id], version=1)
+        assert not await found()
+        await retrieval.index("ceo_knowledge", [first])
+        assert await found() == [first]
+
+    through(door, test)
+
+
+def test_what_is_overtaken_while_it_is_embedded_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrieval_module, "VERSIONS_MAX", 2)
+
+    async def run() -> None:
+        letters, store = Held(), MemoryVectors(8)
+        retrieval = LocalRetrieval(letters, store, NoTelemetry())
+        late = asyncio.create_task(retrieval.index("ceo_knowledge", [entry(1, "a", ""), entry(2, "b", "")], version=5))
+        await letters.begun.wait()
+        await retrieval.remove("ceo_knowledge", [entry(1, "", "").id], version=7)
+        letters.go_on.set()
+        await late
+        assert await store.count("ceo_knowledge") == 1
+        await retrieval.index("ceo_knowledge", [entry(3, "c", "")], version=6)
+        assert len(retrieval._versions) == 2
+
+    asyncio.run(run())
