@@ -148,6 +148,14 @@ class JetStreamFeed:
                 await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
         self._pin = ""
 
+    async def _is_pinned(self) -> bool:
+        """Whether nobody else was given the share since."""
+        try:
+            info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
+        except RefusedError as error:
+            raise UnavailableError("broker", f"{self._consumer}: {error}") from None
+        return all(group.pinned_client_id == self._pin for group in info.priority_groups)
+
     @property
     def _where(self) -> str:
         return f"{self._stream}.{self._consumer}"
@@ -176,6 +184,11 @@ class JetStreamFeed:
             await asyncio.sleep(OUSTED_S)
             self._ousted = False
             await self.open()
+        elif self._pin and await self._is_pinned():
+            # Where the server does not know yet that the old connection is dead, what was asked for there under this pin would
+            # still be answered there: a part of the messages, so that the others overtake them.
+            await self.open()
+            self._pin = ""
         elif self._pin:
             await self._restart()
         return await self._open(1)
