@@ -1,4 +1,4 @@
-"""Feed on JetStream: a pinned durable consumer for one share of one queue.
+"""Feed on JetStream: a pinned durable consumer for one partition of one queue.
 
 The server gives a pinned consumer's messages to one client. A client that takes over asks for one message to learn its pin,
 resets the consumer, and only then asks for more: so nothing of before the reset's answer can be mixed with what comes after it.
@@ -85,9 +85,9 @@ class _Nothing(Struct):
 class JetStreamFeed:
     """See Feed. The consumer must exist (`ensure_consumers`); it is waited for where it does not."""
 
-    def __init__(self, broker: Broker, domain: Domain, name: QueueName, share: int, *, pending_max: int) -> None:
+    def __init__(self, broker: Broker, domain: Domain, name: QueueName, partition: int, *, pending_max: int) -> None:
         self._broker = broker
-        self._stream, consumer = durable(domain, name, share)
+        self._stream, consumer = durable(domain, name, partition)
         self._consumer = consumer.name
         self._pending_max = pending_max
         self._pin = ""
@@ -134,7 +134,7 @@ class JetStreamFeed:
         return "nothing" if arrived else "arriving"
 
     async def close(self) -> None:
-        """What was handed to us and not ended goes to whoever holds the share now, or next: at once, not after the ack wait."""
+        """What was handed to us and not ended goes to the partition's present or next holder: at once, not after the ack wait."""
         await self._close()
         with contextlib.suppress(UnavailableError):  # The server takes no API request that has no reply subject.
             if self._pin:
@@ -149,7 +149,7 @@ class JetStreamFeed:
         self._pin = ""
 
     async def _is_pinned(self) -> bool:
-        """Whether nobody else was given the share since."""
+        """Whether nobody else was given the partition since."""
         try:
             info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
         except RefusedError as error:

@@ -1,4 +1,4 @@
-"""Queue on JetStream: durable publishes, feeds of shares, counts of deaths."""
+"""Queue on JetStream: durable publishes, feeds of partitions, counts of deaths."""
 
 import contextlib
 
@@ -81,8 +81,8 @@ class JetStreamQueue:
                 raise FullError(f"inbox of {domain.value}", "too much waits there already") from None
             raise
 
-    def feed(self, domain: Domain, name: QueueName, share: int) -> JetStreamFeed:
-        return JetStreamFeed(self._broker, domain, name, share, pending_max=self._pending_max)
+    def feed(self, domain: Domain, name: QueueName, partition: int) -> JetStreamFeed:
+        return JetStreamFeed(self._broker, domain, name, partition, pending_max=self._pending_max)
 
     async def sweep(self, domain: Domain) -> None:
         """Not by the stream's own retention: each message that it deletes costs a flush (5,000/s instead of 100,000)."""
@@ -93,23 +93,23 @@ class JetStreamQueue:
         consumers = (await self._broker.api(f"CONSUMER.LIST.{stream}", {"offset": 0}, _Consumers)).consumers
         floors = {one.name: one.ack_floor.stream_seq for one in consumers}
         ended = []
-        for share in range(subjects.SHARES):
-            floor = floors.get(durable(domain, "inbox", share)[1].name, 0)
-            if floor < state.last_seq and await self._last(domain, share) <= floor:
+        for partition in range(subjects.PARTITIONS):
+            floor = floors.get(durable(domain, "inbox", partition)[1].name, 0)
+            if floor < state.last_seq and await self._last(domain, partition) <= floor:
                 floor = state.last_seq
             ended.append(floor)
         await self._purge(stream, _Purge(seq=min(ended) + 1))
         if max(ended) > min(ended) + SWEEP_APART:
-            for share, floor in enumerate(ended):
-                await self._purge(stream, _Purge(floor + 1, subjects.partition_filter(domain, "inbox", share)))
+            for partition, floor in enumerate(ended):
+                await self._purge(stream, _Purge(floor + 1, subjects.partition_filter(domain, "inbox", partition)))
 
-    async def _last(self, domain: Domain, share: int) -> int:
+    async def _last(self, domain: Domain, partition: int) -> int:
         """The last sequence of one partition of the inbox as the stream's leader knows it; 0 when it is empty.
 
         What a consumer says is pending cannot be asked instead: the server adds a message to that only some time after it has
         acknowledged it to its sender (`signalConsumersLoop`), and on a cluster the consumer may be led by another node.
         """
-        get = {"last_by_subj": subjects.partition_filter(domain, "inbox", share)}
+        get = {"last_by_subj": subjects.partition_filter(domain, "inbox", partition)}
         try:
             found = await self._broker.api(f"STREAM.MSG.GET.{subjects.in_stream(domain)}", get, _Got)
         except RefusedError as error:

@@ -129,8 +129,8 @@ async def ensure_consumers(broker: Broker, domain: Domain, limits: Limits) -> No
     Raises RefusedError, UnavailableError.
     """
     for name in get_args(QueueName):
-        for share in range(subjects.SHARES):
-            stream, consumer = durable(domain, name, share, limits)
+        for partition in range(subjects.PARTITIONS):
+            stream, consumer = durable(domain, name, partition, limits)
             request = CreateConsumer(stream, consumer)
             await _gathered(partial(broker.api, f"CONSUMER.CREATE.{stream}.{consumer.name}", request, _Nothing))
 
@@ -218,14 +218,14 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     return found
 
 
-def durable(domain: Domain, name: QueueName, share: int, limits: Limits | None = None) -> tuple[str, Consumer]:
-    """The stream and the configuration of the durable consumer of one share of a domain's queue."""
+def durable(domain: Domain, name: QueueName, partition: int, limits: Limits | None = None) -> tuple[str, Consumer]:
+    """The stream and the configuration of the durable consumer of one partition of a domain's queue."""
     limits = limits or Limits()
-    consumer = f"{domain.value}-{name}-{share}"
+    consumer = f"{domain.value}-{name}-{partition}"
     return subjects.in_stream(domain) if name == "inbox" else subjects.log_stream(domain), Consumer(
         name=consumer,
         durable_name=consumer,
-        filter_subjects=[subjects.partition_filter(domain, name, share)],
+        filter_subjects=[subjects.partition_filter(domain, name, partition)],
         ack_policy="explicit",
         ack_wait=int(limits.ack_wait_s * SECOND_NS),
         max_ack_pending=limits.pending_max,

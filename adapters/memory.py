@@ -44,13 +44,13 @@ class MemoryBroker:
         self.attempts: dict[str, int] = {}
         self._durables: dict[tuple[Domain, QueueName, int], Durable] = {}
 
-    def durable(self, domain: Domain, name: QueueName, share: int) -> Durable:
-        """The consumer of one share of a queue."""
-        found = self._durables.get((domain, name, share))
+    def durable(self, domain: Domain, name: QueueName, partition: int) -> Durable:
+        """The consumer of one partition of a queue."""
+        found = self._durables.get((domain, name, partition))
         if found is None:
             stream = self.inboxes[domain] if name == "inbox" else self.logs[domain]
-            found = Durable(stream, name, share, self._ack_wait_s, self._pending_max)
-            self._durables[domain, name, share] = found
+            found = Durable(stream, name, partition, self._ack_wait_s, self._pending_max)
+            self._durables[domain, name, partition] = found
         return found
 
     async def publish_plain(self, subject: str, body: bytes) -> None:
@@ -150,8 +150,8 @@ class MemoryQueue:
     async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record, attempt)
 
-    def feed(self, domain: Domain, name: QueueName, share: int) -> MemoryFeed:
-        return MemoryFeed(self._broker.letters, self._broker.durable(domain, name, share))
+    def feed(self, domain: Domain, name: QueueName, partition: int) -> MemoryFeed:
+        return MemoryFeed(self._broker.letters, self._broker.durable(domain, name, partition))
 
     async def sweep(self, domain: Domain) -> None:
         """Nothing is forgotten here: `Durable.waiting` counts what is not ended."""

@@ -10,7 +10,6 @@ import time
 from msgspec import Struct
 
 from adapters.memory_letters import MemoryLetters
-from contracts import subjects
 from contracts.envelope import Record, to_headers
 from contracts.kernel import DeadLetter
 from runtime.errors import UnavailableError
@@ -25,7 +24,7 @@ class Message(Struct, frozen=True):
     body: bytes
     record: Record | None  # None for what came without an envelope
     lane: str
-    share: int
+    partition: int
 
 
 class Stream:
@@ -45,10 +44,10 @@ class Stream:
             if headers["Nats-Msg-Id"] in self.ids:
                 return self.ids[headers["Nats-Msg-Id"]]
             self.ids[headers["Nats-Msg-Id"]] = len(self.messages) + 1
-        lane, partition, *_ = subject.split(".")[1:]
-        share = int(partition) % subjects.SHARES
+        lane, token, *_ = subject.split(".")[1:]
+        partition = int(token)
         number = len(self.messages) + 1
-        self.messages.append(Message(subject, number, time.time_ns(), headers, body, record, lane, share))
+        self.messages.append(Message(subject, number, time.time_ns(), headers, body, record, lane, partition))
         self.lasts[subject] = len(self.messages)
         self.wake()
         return len(self.messages)
@@ -65,16 +64,16 @@ class Stream:
 
 
 class Durable:
-    """What the server keeps of the consumer of one share of a queue; times are the event loop's."""
+    """What the server keeps of the consumer of one partition of a queue; times are the event loop's."""
 
-    def __init__(self, stream: Stream, name: QueueName, share: int, ack_wait_s: float, pending_max: int) -> None:
+    def __init__(self, stream: Stream, name: QueueName, partition: int, ack_wait_s: float, pending_max: int) -> None:
         self.stream = stream
         self.unended: dict[int, float] = {}  # sequence: until when it may stay so
         self.handed_out = 0
         self.holder: MemoryFeed | None = None
         self.pin = 0
         self._lanes = ("in", "pub") if name == "inbox" else ("log",)
-        self._share = share
+        self._partition = partition
         self._ack_wait_s = ack_wait_s
         self._pending_max = pending_max
         self._position = 0
@@ -82,7 +81,7 @@ class Durable:
         self._floor = 0
 
     def hold(self, feed: "MemoryFeed | None") -> None:
-        """Give the share to a feed, or to none."""
+        """Give the partition to a feed, or to none."""
         self.holder = feed
         self.pin += feed is not None
         self.stream.wake()
@@ -127,7 +126,7 @@ class Durable:
 
     @property
     def waiting(self) -> int:
-        """Messages of the share that are not ended."""
+        """Messages of the partition that are not ended."""
         return sum(self._matches(one) for one in self.stream.messages[self._floor :] if one.sequence not in self._ended)
 
     def is_taken(self) -> bool:
@@ -150,7 +149,7 @@ class Durable:
         return None
 
     def _matches(self, message: Message) -> bool:
-        return message.lane in self._lanes and message.share == self._share
+        return message.lane in self._lanes and message.partition == self._partition
 
 
 class MemoryDelivery:

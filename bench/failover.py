@@ -105,14 +105,14 @@ class Members:
 
     def hear(self, _subject: str, body: bytes) -> None:
         beat = msgspec.json.decode(body, type=Heartbeat)
-        self._held[beat.worker] = len(beat.shares)
+        self._held[beat.worker] = len(beat.partitions)
         self._heard.set()
 
     async def balanced(self) -> None:
         """Return when the workers that speak from now on hold all partitions, each the same number. Raises TimeoutError."""
         self._held.clear()
         async with asyncio.timeout(BALANCED_S_MAX):
-            while sorted(self._held.values()) != [subjects.SHARES // WORKERS] * WORKERS:
+            while sorted(self._held.values()) != [subjects.PARTITIONS // WORKERS] * WORKERS:
                 self._heard.clear()
                 await self._heard.wait()
 

@@ -28,7 +28,7 @@ class FullWorker(Worker):
 
     async def start(self) -> None:
         await super().start()
-        while len(self.shares) < subjects.SHARES:  # noqa: ASYNC110 - taking one drops its actors, and nothing tells of the last
+        while len(self.partitions) < subjects.PARTITIONS:  # noqa: ASYNC110 - taking one drops its actors, and nothing tells of the last
             await asyncio.sleep(LOOK_S)
         source = LiveSet(EverybodysLog(EVENTS), Limits())
         for number in range(SESSIONS):

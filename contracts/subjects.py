@@ -16,7 +16,6 @@ from contracts.domains import Domain
 
 PARTITIONS = 16
 """Of a domain, fixed for ever; what a worker holds are whole ones, so more than 16 workers of a domain are of no use."""
-SHARES = PARTITIONS
 ID_CHARS_MAX = 128
 _DOMAINS = {domain.value: domain for domain in Domain}
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{ID_CHARS_MAX}}}")
@@ -43,6 +42,11 @@ class ActorRef(Struct, frozen=True, order=True, gc=False):
     def __str__(self) -> str:
         return f"{self.domain.value}/{self.kind}/{self.id}"
 
+    @property
+    def partition(self) -> int:
+        """Which of its domain's it belongs to."""
+        return partition(self.kind, self.id)
+
 
 class Address(Struct, frozen=True, gc=False):
     """A parsed subject: the lane of an actor; `reaction` is set in the run lane only."""
@@ -55,7 +59,7 @@ class Address(Struct, frozen=True, gc=False):
     def subject(self) -> str:
         actor = self.actor
         tail = f".{self.reaction}" if self.reaction else ""
-        return f"{actor.domain.value}.{self.lane}.{partition(actor.kind, actor.id)}.{actor.kind}.{actor.id}{tail}"
+        return f"{actor.domain.value}.{self.lane}.{actor.partition}.{actor.kind}.{actor.id}{tail}"
 
 
 def actor_ref(domain: Domain, kind: str, id: str) -> ActorRef:  # noqa: A002 - the field's name
@@ -76,11 +80,6 @@ def partition(kind: str, id: str) -> int:  # noqa: A002 - the field's name
     return number % PARTITIONS
 
 
-def share(actor: ActorRef) -> int:
-    """The share of its domain that the actor belongs to."""
-    return partition(actor.kind, actor.id)
-
-
 def partition_filter(domain: Domain, name: str, partition: int) -> str:
     """Everything of one partition that a durable queue hands out: of an inbox stream all, of a log the events.
 
@@ -90,7 +89,7 @@ def partition_filter(domain: Domain, name: str, partition: int) -> str:
 
 
 def members(domain: Domain) -> str:
-    """Core subject on which the workers of a domain say that they live, and which shares they hold."""
+    """Core subject on which the workers of a domain say that they live, and which partitions they hold."""
     return f"system.member.{domain.value}"
 
 
@@ -127,7 +126,7 @@ def timer(actor: ActorRef, name: str) -> str:
 
 def due(actor: ActorRef) -> str:
     """Where the broker stores what a timer of the actor fired, until the inbox has it."""
-    return f"{actor.domain.value}.{DUE}.{partition(actor.kind, actor.id)}.{actor.kind}.{actor.id}"
+    return f"{actor.domain.value}.{DUE}.{actor.partition}.{actor.kind}.{actor.id}"
 
 
 def parse_timer(subject: str) -> tuple[ActorRef, str]:

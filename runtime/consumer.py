@@ -1,4 +1,4 @@
-"""Consumer: hands each delivery of the shares it holds to a handler; retries, heartbeats, dead letters."""
+"""Consumer: hands each delivery of the partitions it holds to a handler; retries, heartbeats, dead letters."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ Handle = Callable[[Delivery], Awaitable[None]]
 Abandon = Callable[[Delivery, str], Awaitable[None]]
 Mailbox = tuple[str, ...]
 YIELD_EVERY = 16  # deliveries; what waits in a buffer must not keep the rest of the process from running
-CATCH_UP_LOOKS_MAX = 8  # at whether a share's backlog was taken; then a message of our own goes behind it in the broker
+CATCH_UP_LOOKS_MAX = 8  # at whether a partition's backlog was taken; then our own message goes behind it in the broker
 WAITING_TOLD_S = 5.0  # between two warnings that deliveries wait for something that is down
 
 
@@ -39,8 +39,8 @@ class Place(Struct, frozen=True):
     """Whether a delivery can be ended without being handled."""
 
 
-class _Share:
-    """What is in hand of one share."""
+class _Partition:
+    """What is in hand of one partition."""
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
@@ -55,7 +55,7 @@ class _Share:
 
 
 class Consumer:
-    """Runs `handle` for every delivery of the shares of one durable queue that it was told to hold.
+    """Runs `handle` for every delivery of the partitions of one durable queue that it was told to hold.
 
     Deliveries of one mailbox are handled in their order, one at a time. A handler that returns ends its delivery. What it raises
     decides: MalformedError and NonDeterministicError bury it at once; UnavailableError retries without end; ConflictError is
@@ -73,50 +73,66 @@ class Consumer:
         self._abandon = abandon
         self._limits = limits
         self._telemetry = telemetry
-        self._shares: dict[int, _Share] = {}
+        self._partitions: dict[int, _Partition] = {}
         # One for actors and one for reactions: a reaction waits for messages to its actor, never the other way round.
         self._alone = {True: asyncio.Lock(), False: asyncio.Lock()}
         self._waiting: set[int] = set()
         self._told_waiting = -WAITING_TOLD_S
         self._reporter: asyncio.Task[None] | None = None
+        self._broken: asyncio.Future[None] | None = None
         self.on_hold: Callable[[], None] = self.doubt
-        """Called when a share was gained: until then others may have done what its deliveries lead to."""
+        """Called when a partition was gained: until then others may have done what its deliveries lead to."""
 
     async def start(self) -> None:
+        self._broken = asyncio.get_running_loop().create_future()
         self._reporter = asyncio.create_task(self._report(), name=f"report {self._place.name}")
+        self._reporter.add_done_callback(self._watch)
 
     async def stop(self) -> None:
-        """Let go of everything, each share as `release` does. Idempotent."""
-        await asyncio.gather(*(self.release(share) for share in list(self._shares)))
+        """Let go of everything, each partition as `release` does. Idempotent."""
+        await asyncio.gather(*(self.release(partition) for partition in list(self._partitions)))
         reporter, self._reporter = self._reporter, None
         if reporter is not None:
             reporter.cancel()
             await asyncio.gather(reporter, return_exceptions=True)
 
-    def holds(self, share: int) -> bool:
-        return share in self._shares
+    async def wait(self) -> None:
+        """Raise what broke one of the consumer's own tasks; else wait without end. A partition must not stand still unnoticed."""
+        if self._broken is not None:
+            await asyncio.shield(self._broken)
 
-    def acquire(self, share: int) -> None:
-        """Begin to hand out what comes of the share."""
-        state = self._shares[share] = _Share(self._queue.feed(self._place.domain, self._place.name, share))
-        name = f"{self._place.domain.value}-{self._place.name}-{share}"
-        state.hold = asyncio.create_task(self._hold(share, state), name=name)
+    def _watch(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("%s broke", task.get_name(), exc_info=error)
+            if self._broken is not None and not self._broken.done():
+                self._broken.set_exception(error)
 
-    async def release(self, share: int) -> None:
-        """Take no more of the share, let what has begun end for `drain_s_max`, cancel the rest, let go.
+    def holds(self, partition: int) -> bool:
+        return partition in self._partitions
+
+    def acquire(self, partition: int) -> None:
+        """Begin to hand out what comes of the partition."""
+        state = _Partition(self._queue.feed(self._place.domain, self._place.name, partition))
+        self._partitions[partition] = state
+        name = f"{self._place.domain.value}-{self._place.name}-{partition}"
+        state.hold = asyncio.create_task(self._hold(partition, state), name=name)
+        state.hold.add_done_callback(self._watch)
+
+    async def release(self, partition: int) -> None:
+        """Take no more of the partition, let what has begun end for `drain_s_max`, cancel the rest, let go.
 
         Once begun it is brought to its end whoever is cancelled meanwhile; everybody who asks for it waits for that.
         """
-        state = self._shares.get(share)
+        state = self._partitions.get(partition)
         if state is None or state.hold is None:
             return
         if state.leaving is None:
             state.leaving = asyncio.create_task(
-                self._let_go(share, state, state.hold), name=f"{state.hold.get_name()} end"
+                self._let_go(partition, state, state.hold), name=f"{state.hold.get_name()} end"
             )
         await asyncio.shield(state.leaving)
 
-    async def _let_go(self, share: int, state: _Share, hold: asyncio.Task[None]) -> None:
+    async def _let_go(self, partition: int, state: _Partition, hold: asyncio.Task[None]) -> None:
         hold.cancel()
         await asyncio.gather(hold, return_exceptions=True)
         for mailbox in state.mailboxes.values():
@@ -128,25 +144,25 @@ class Consumer:
             drain.cancel()
         await asyncio.gather(*state.drains, return_exceptions=True)
         await state.feed.close()
-        del self._shares[share]
+        del self._partitions[partition]
 
-    async def offer(self, share: int, delivery: Delivery) -> bool:
-        """Put a delivery of our own behind all that was stored before it; False if the share, or that, is not in hand here."""
-        state = self._shares.get(share)
+    async def offer(self, partition: int, delivery: Delivery) -> bool:
+        """Put a delivery of our own behind all that was stored before it; False if one of the two is not in hand here."""
+        state = self._partitions.get(partition)
         if state is None or not (state.caught_up or await self._catch_up(state)) or state.leaving is not None:
             return False
         self._put(state, delivery)
         return True
 
-    def doubt(self, share: int | None = None) -> None:
-        """Something may have been stored for the share (None: for any) that was not handed out yet."""
-        for number, state in self._shares.items():
-            if share in (None, number):
+    def doubt(self, partition: int | None = None) -> None:
+        """Something may have been stored for the partition (None: for any) that was not handed out yet."""
+        for number, state in self._partitions.items():
+            if partition in (None, number):
                 state.caught_up = False
                 state.doubts += 1
 
-    async def _catch_up(self, state: _Share) -> bool:
-        """Wait until all that is stored for the share by now was taken; False if some is not even on its way here (who waits
+    async def _catch_up(self, state: _Partition) -> bool:
+        """Wait until all that is stored for the partition by now was taken; False if some is not even on its way here (who waits
         for that keeps others from their turn), or if it takes too long or cannot be known."""
         for looks in range(CATCH_UP_LOOKS_MAX):
             doubts = state.doubts
@@ -162,7 +178,7 @@ class Consumer:
             await asyncio.sleep(self._pause_s(looks))
         return False
 
-    async def _hold(self, share: int, state: _Share) -> None:
+    async def _hold(self, partition: int, state: _Partition) -> None:
         """Take what the broker hands out; after every new pin from the place where nothing is missing."""
         await self._until_available(state.feed.open)
         pin = ""
@@ -176,9 +192,10 @@ class Consumer:
                     pin = delivery.pin
                     continue
             except UnavailableError as error:
-                _logger.info("share %d of the %s of %s: %s", share, self._place.name, self._place.domain.value, error)
+                place = self._place
+                _logger.info("partition %d of the %s of %s: %s", partition, place.name, place.domain.value, error)
                 pin = ""
-                self.doubt(share)
+                self.doubt(partition)
                 continue
             if self._place.skips(delivery):
                 await delivery.ack()
@@ -200,7 +217,7 @@ class Consumer:
             waits += 1
             await asyncio.sleep(self._pause_s(waits))
 
-    def _forget(self, state: _Share) -> None:
+    def _forget(self, state: _Partition) -> None:
         """Drop what was handed out under an earlier pin and has not begun: it comes again, in order."""
         for mailbox in state.mailboxes.values():
             kept = [one for one in mailbox if one.sequence in state.begun or one.sequence not in state.held]
@@ -208,7 +225,7 @@ class Consumer:
             mailbox.extend(kept)
         state.held = {sequence: one for sequence, one in state.held.items() if sequence in state.begun}
 
-    def _put(self, state: _Share, delivery: Delivery) -> None:
+    def _put(self, state: _Partition, delivery: Delivery) -> None:
         name = self._place.mailbox(delivery)
         mailbox = state.mailboxes.get(name)
         if mailbox is not None:
@@ -219,7 +236,7 @@ class Consumer:
         state.drains.add(drain)
         drain.add_done_callback(state.drains.discard)
 
-    async def _drain(self, state: _Share, name: Mailbox, mailbox: deque[Delivery]) -> None:
+    async def _drain(self, state: _Partition, name: Mailbox, mailbox: deque[Delivery]) -> None:
         try:
             while mailbox:
                 delivery = mailbox[0]
@@ -239,7 +256,7 @@ class Consumer:
                 self._waiting.discard(delivery.sequence)
             del state.mailboxes[name]
 
-    async def _settle(self, state: _Share, delivery: Delivery) -> None:
+    async def _settle(self, state: _Partition, delivery: Delivery) -> None:
         if not delivery.repeated:
             await self._try(state, delivery, self._handle)
             return
@@ -285,7 +302,7 @@ class Consumer:
         finally:
             told.cancel()  # Later it would forget the deaths that the next holder counts.
 
-    async def _try(self, state: _Share, delivery: Delivery, handle: Handle) -> None:
+    async def _try(self, state: _Partition, delivery: Delivery, handle: Handle) -> None:
         """Handle it until it is ended: `handle` at first, after that it is known not to end the worker."""
         attempts = conflicts = waits = 0
         while True:
@@ -324,7 +341,7 @@ class Consumer:
         ceiling = min(self._limits.retry_s_max, self._limits.retry_s_min * 2 ** min(waits, 16))
         return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter, not a secret
 
-    async def _bury(self, state: _Share, delivery: Delivery, reason: str, attempts: int, stack: str) -> None:
+    async def _bury(self, state: _Partition, delivery: Delivery, reason: str, attempts: int, stack: str) -> None:
         letter = letter_of(delivery, reason, attempts, stack)
         while True:
             try:
@@ -350,7 +367,7 @@ class Consumer:
     async def _report(self) -> None:
         """Tell the broker about everything held for a while, so that it is not handed out again."""
         while True:
-            older = [(state, one) for state in self._shares.values() for one in state.held.values()]
+            older = [(state, one) for state in self._partitions.values() for one in state.held.values()]
             await asyncio.sleep(self._limits.ack_wait_s / 3)
             for state, delivery in older:
                 if state.held.get(delivery.sequence) is delivery:

@@ -139,9 +139,9 @@ class Host:
             prev = records[-1].envelope.hash or GENESIS
         return records
 
-    def forget(self, share: int) -> None:
-        """Drop what is in memory of a share's actors: others write to them, or did."""
-        self.live.forget(range(share, subjects.PARTITIONS, subjects.SHARES))
+    def forget(self, partition: int) -> None:
+        """Drop what is in memory of a partition's actors: others write to them, or did."""
+        self.live.forget([partition])
 
     async def refuse(self, delivery: Delivery, reason: str) -> None:
         """A message was given up: record that, so that whoever waits is told. It is not handled: redriven it still acts.

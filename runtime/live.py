@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from contracts import subjects
 from contracts.catalogue import tag
 from contracts.envelope import Stored
 from contracts.kernel import FAILED, Refused, Unchanged
@@ -160,7 +159,7 @@ class LiveSet:
 
     async def _read(self, actor: AnyActor, ref: ActorRef) -> Live:
         """From the log alone when it is short, else from the snapshot and what follows it, else from the whole log."""
-        live = Live(ref, subjects.partition(ref.kind, ref.id), actor.initial)
+        live = Live(ref, ref.partition, actor.initial)
         records = await self._log.read(live.subject, limit=FIRST_LOOK_RECORDS)
         if len(records) == FIRST_LOOK_RECORDS:
             if (snapped := await self._read_snapshot(actor, ref)) is not None:

@@ -1,7 +1,7 @@
-"""Membership: which workers of a domain live, and which shares of it each of them is to hold.
+"""Membership: which workers of a domain live, and which partitions of it each of them is to hold.
 
 Workers tell each other by announcements that nobody stores. Their views may differ for a moment: then two workers think that a
-share is theirs, the broker's pin gives its messages to one of them, and compare-and-set on the log settles the rest.
+partition is theirs, the broker's pin gives its messages to one of them, and compare-and-set on the log settles the rest.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Heartbeat(Struct, frozen=True):
     """What a worker says of itself. `hello`: the others answer at once."""
 
     worker: str
-    shares: tuple[int, ...] = ()
+    partitions: tuple[int, ...] = ()
     hello: bool = False
     leaving: bool = False
 
@@ -36,33 +36,33 @@ _decoder = msgspec.json.Decoder(Heartbeat)
 
 
 class _Member(Struct):
-    shares: frozenset[int]
+    partitions: frozenset[int]
     leaving: bool
     heard: float
 
 
-def assignment(workers: Sequence[str], shares: int = subjects.SHARES) -> dict[int, str]:
-    """Which worker is to hold each share: rendezvous hashing with bounded loads, the same for whoever computes it.
+def assignment(workers: Sequence[str], partitions: int = subjects.PARTITIONS) -> dict[int, str]:
+    """Which worker is to hold each partition: rendezvous hashing with bounded loads, the same for whoever computes it.
 
-    Nobody gets more than one share above anybody else, and few shares move when a worker comes or goes (D. Thaler and C.
+    Nobody gets more than one partition above anybody else, and few partitions move when a worker comes or goes (D. Thaler and C.
     Ravishankar, 1998; V. Mirrokni et al., "Consistent hashing with bounded loads", 2018).
     """
     loads = dict.fromkeys(workers, 0)
     if not loads:
         return {}
-    floor, spare = divmod(shares, len(loads))
+    floor, spare = divmod(partitions, len(loads))
     found: dict[int, str] = {}
-    for share in range(shares):
+    for partition in range(partitions):
         room = [one for one, load in loads.items() if load < floor or (load == floor and spare)]
-        best = max(room, key=lambda worker: _score(worker, share))
+        best = max(room, key=lambda worker: _score(worker, partition))
         spare -= loads[best] == floor
         loads[best] += 1
-        found[share] = best
+        found[partition] = best
     return found
 
 
-def _score(worker: str, share: int) -> bytes:
-    return hashlib.sha256(f"{worker}\0{share}".encode()).digest()
+def _score(worker: str, partition: int) -> bytes:
+    return hashlib.sha256(f"{worker}\0{partition}".encode()).digest()
 
 
 class Membership:
@@ -99,28 +99,33 @@ class Membership:
         self._held.clear()
         await self.leave()
 
+    async def wait(self) -> None:
+        """Raise what broke the heartbeats; else wait until `stop`."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def leave(self) -> None:
         """Tell the others to take over what this worker still holds as it lets go of it."""
         self._leaving = True
         await self._say()
 
     def mine(self) -> frozenset[int]:
-        """The shares that this worker is to hold."""
+        """The partitions that this worker is to hold."""
         if self._leaving:
             return frozenset()
         workers = sorted([self.worker, *(one for one, member in self._others.items() if not member.leaving)])
-        return frozenset(share for share, worker in assignment(workers).items() if worker == self.worker)
+        return frozenset(partition for partition, worker in assignment(workers).items() if worker == self.worker)
 
-    def held_elsewhere(self, share: int) -> bool:
-        """Whether a living worker still says that it holds the share."""
-        return any(share in member.shares for member in self._others.values())
+    def held_elsewhere(self, partition: int) -> bool:
+        """Whether a living worker still says that it holds the partition."""
+        return any(partition in member.partitions for member in self._others.values())
 
-    async def hold(self, share: int) -> None:
-        self._held.add(share)
+    async def hold(self, partition: int) -> None:
+        self._held.add(partition)
         await self._say()
 
-    async def let_go(self, share: int) -> None:
-        self._held.discard(share)
+    async def let_go(self, partition: int) -> None:
+        self._held.discard(partition)
         await self._say()
 
     async def _run(self) -> None:
@@ -143,7 +148,7 @@ class Membership:
     def _bury_silent(self) -> None:
         for worker, member in list(self._others.items()):
             if self._now() - member.heard > self._limits.member_s_max:
-                _logger.warning("worker %s is silent: its shares are taken over", worker)
+                _logger.warning("worker %s is silent: its partitions are taken over", worker)
                 del self._others[worker]
                 self.changed.set()
 
@@ -156,17 +161,17 @@ class Membership:
         if beat.worker == self.worker:
             self._heard_self = self._now()
             return
-        if beat.leaving and not beat.shares:
+        if beat.leaving and not beat.partitions:
             if self._others.pop(beat.worker, None) is not None:
                 self.changed.set()
             return
         known = self._others.get(beat.worker)
-        shares = frozenset(beat.shares)
+        partitions = frozenset(beat.partitions)
         if known is None and len(self._others) >= WORKERS_MAX:
             return
-        if known is None or (known.shares, known.leaving) != (shares, beat.leaving):
+        if known is None or (known.partitions, known.leaving) != (partitions, beat.leaving):
             self.changed.set()
-        self._others[beat.worker] = _Member(shares, beat.leaving, self._now())
+        self._others[beat.worker] = _Member(partitions, beat.leaving, self._now())
         if beat.hello:
             self._asked.set()
 

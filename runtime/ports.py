@@ -30,7 +30,7 @@ class Delivery(Protocol):
 
     @property
     def pin(self) -> str:
-        """Under which hold of the share it was handed out: a new one means that the hold was lost and gained again."""
+        """Under which hold of the partition it was handed out: a new one means that the hold was lost and gained again."""
         ...
 
     @property
@@ -72,13 +72,13 @@ Lag = Literal["nothing", "arriving", "backlog"]
 
 
 class Feed(Protocol):
-    """One share of one durable queue, as its holder gets it. At most `Limits.pending_max` of its messages are unended at a time.
+    """One partition of one durable queue, as its holder gets it. At most `Limits.pending_max` messages are unended at a time.
 
-    The broker hands a share's messages to one holder. That is no lock: who lost the hold may still work on what he was given.
+    The broker hands a partition's messages to one holder. That is no lock: who lost the hold may still work on what he was given.
     """
 
     async def open(self) -> None:
-        """Take the share: who held it gets no more of it, and what he was handed and did not end comes again.
+        """Take the partition: who held it gets no more of it, and what he was handed and did not end comes again.
 
         Raises UnavailableError.
         """
@@ -99,11 +99,11 @@ class Feed(Protocol):
         ...
 
     async def lag(self) -> Lag:
-        """What of the share was stored before this call and not taken yet. Raises UnavailableError."""
+        """What of the partition was stored before this call and not taken yet. Raises UnavailableError."""
         ...
 
     async def close(self) -> None:
-        """Let go of the share. Never raises."""
+        """Let go of the partition. Never raises."""
         ...
 
 
@@ -120,8 +120,8 @@ class Queue(Protocol):
         """
         ...
 
-    def feed(self, domain: Domain, name: QueueName, share: int) -> Feed:
-        """One share of one durable queue of the domain."""
+    def feed(self, domain: Domain, name: QueueName, partition: int) -> Feed:
+        """One partition of one durable queue of the domain."""
         ...
 
     async def sweep(self, domain: Domain) -> None:

@@ -56,8 +56,6 @@ class Waiting:
     @contextmanager
     def waiting(self, number: int, wait: Wait) -> Iterator[None]:
         """Around the wait of effect `number`, within `doing`, once it has looked. Call `resumed` behind it."""
-        if self.news:
-            wait.news.set()  # It may have come since the look.
         self.waits[number] = wait
         self._look()
         try:

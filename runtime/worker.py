@@ -1,4 +1,4 @@
-"""Worker: one process's part of a domain: it holds the shares that fall to it, until others come or it ends."""
+"""Worker: one process's part of a domain: it holds the partitions that fall to it, until others come or it ends."""
 
 import asyncio
 import logging
@@ -23,15 +23,15 @@ from runtime.ports import Delivery, Rpc
 from runtime.reactor import TYPE_HEADER, Reactor
 
 KERNEL_MESSAGES = frozenset({tag(Resolve), tag(Resume), tag(Cancel)})
-LOOK_S = 0.1  # between two looks at whether a share's holder has let go of it
+LOOK_S = 0.1  # between two looks at whether a partition's holder has let go of it
 
 _logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """A Runnable: the inbox and the reactions of one domain's actors, for as many shares as fall to this worker.
+    """A Runnable: the inbox and the reactions of one domain's actors, for as many partitions as fall to this worker.
 
-    Any number of workers of a domain may run. `stop` ends what is under way within `drain_s_max` and hands the shares over.
+    Any number of workers of a domain may run. `stop` ends what is under way within `drain_s_max` and hands the partitions over.
     """
 
     def __init__(self, domain: Domain, actors: Sequence[AnyActor], outside: Outside, rpc: Rpc, name: str) -> None:
@@ -67,9 +67,9 @@ class Worker:
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
-    def shares(self) -> frozenset[int]:
-        """The shares that are held now."""
-        return frozenset(share for share in range(subjects.SHARES) if self.inbox.holds(share))
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are held now."""
+        return frozenset(partition for partition in range(subjects.PARTITIONS) if self.inbox.holds(partition))
 
     async def start(self) -> None:
         await self.host.live.start()
@@ -89,16 +89,24 @@ class Worker:
         for one in ending:
             one.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
-        await asyncio.gather(*(self._let_go(share) for share in range(subjects.SHARES)))
+        await asyncio.gather(*(self._let_go(partition) for partition in range(subjects.PARTITIONS)))
         await self.reactions.stop()
         await self.inbox.stop()
         await self.host.live.stop()
         await self._membership.stop()
 
     async def wait(self) -> None:
-        """Return or raise when the worker's own task does: it should not, while it runs."""
-        if self._task is not None:
-            await self._task
+        """Raise what broke one of the worker's own tasks: it had better be ended and started again. Else wait without end."""
+        own = [task for task in (self._task, self._sweeper) if task is not None]
+        parts = [self._membership.wait(), self.inbox.wait(), self.reactions.wait()]
+        watched = [*map(asyncio.shield, own), *map(asyncio.ensure_future, parts)]
+        try:
+            ended, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            for one in ended:
+                one.result()
+        finally:
+            for one in watched:
+                one.cancel()
 
     async def _run(self) -> None:
         """Bring what is held into line with what is to be held, whenever that changes."""
@@ -107,14 +115,14 @@ class Worker:
             while True:
                 membership.changed.clear()
                 mine = membership.mine()
-                for share in range(subjects.SHARES):
-                    under_way = self._held.get(share)
+                for partition in range(subjects.PARTITIONS):
+                    under_way = self._held.get(partition)
                     if under_way is not None and not under_way.done():
                         continue
-                    if share in mine and not self.inbox.holds(share):
-                        self._held[share] = group.create_task(self._take(share))
-                    elif share not in mine and self.inbox.holds(share):
-                        self._held[share] = group.create_task(self._let_go(share))
+                    if partition in mine and not self.inbox.holds(partition):
+                        self._held[partition] = group.create_task(self._take(partition))
+                    elif partition not in mine and self.inbox.holds(partition):
+                        self._held[partition] = group.create_task(self._let_go(partition))
                 await self._next(membership)
 
     async def _next(self, membership: Membership) -> None:
@@ -126,25 +134,25 @@ class Worker:
         finally:
             changed.cancel()
 
-    async def _take(self, share: int) -> None:
-        """Hold the share once nobody says any more that he does."""
+    async def _take(self, partition: int) -> None:
+        """Hold the partition once nobody says any more that he does."""
         clock = asyncio.get_running_loop().time
         until = clock() + self._limits.handover_s_max
-        while self._membership.held_elsewhere(share) and clock() < until:
+        while self._membership.held_elsewhere(partition) and clock() < until:
             await asyncio.sleep(LOOK_S)
-            if share not in self._membership.mine():
+            if partition not in self._membership.mine():
                 return
-        self.host.forget(share)
-        await self._membership.hold(share)
-        self.inbox.acquire(share)
-        self.reactions.acquire(share)
+        self.host.forget(partition)
+        await self._membership.hold(partition)
+        self.inbox.acquire(partition)
+        self.reactions.acquire(partition)
 
-    async def _let_go(self, share: int) -> None:
-        if not self.inbox.holds(share):
+    async def _let_go(self, partition: int) -> None:
+        if not self.inbox.holds(partition):
             return
-        await asyncio.gather(self.reactions.release(share), self.inbox.release(share))
-        self.host.forget(share)
-        await self._membership.let_go(share)
+        await asyncio.gather(self.reactions.release(partition), self.inbox.release(partition))
+        self.host.forget(partition)
+        await self._membership.let_go(partition)
 
     async def _sweep(self) -> None:
         """Clear the inbox; of all workers the one does it that holds the first partition."""
@@ -166,14 +174,15 @@ class Worker:
         actor = subjects.parse(subject).actor
         if actor.domain != self._domain or record.envelope.type in KERNEL_MESSAGES:
             return False
-        delivery, share = NearDelivery(subject, record, self._outside.queue.bury), subjects.share(actor)
-        if await self.inbox.offer(share, delivery):
+        delivery = NearDelivery(subject, record, self._outside.queue.bury)
+        partition = actor.partition
+        if await self.inbox.offer(partition, delivery):
             await delivery.done
             return True
         try:
             await self._outside.queue.publish(subject, record)
         finally:
-            self.inbox.doubt(share)
+            self.inbox.doubt(partition)
         return True
 
 

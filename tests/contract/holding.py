@@ -1,16 +1,15 @@
-"""Holding a share as the kernel does, for the contract suites."""
+"""Holding a partition as the kernel does, for the contract suites."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from contracts import subjects
 from contracts.subjects import ActorRef
 from runtime.errors import UnavailableError
 from runtime.ports import Delivery, Feed, Queue, QueueName
 from tests.contract.records import actor
 
 ONE = actor("the-one")
-NEIGHBOUR = next(one for one in map(actor, map(str, range(1_000))) if subjects.share(one) == subjects.share(ONE))
+NEIGHBOUR = next(one for one in map(actor, map(str, range(1_000))) if one.partition == ONE.partition)
 """Another actor of the same partition."""
 
 
@@ -39,7 +38,7 @@ class Holder:
 
 @asynccontextmanager
 async def holding(queue: Queue, name: QueueName = "inbox", ref: ActorRef = ONE) -> AsyncIterator[Holder]:
-    feed = queue.feed(ref.domain, name, subjects.share(ref))
+    feed = queue.feed(ref.domain, name, ref.partition)
     await feed.open()
     try:
         yield Holder(feed)

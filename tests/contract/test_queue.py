@@ -115,7 +115,7 @@ def test_under_load_repeated_publishes_are_stored_once_too(run: Run) -> None:
 def test_what_is_not_ended_comes_again_in_order_to_the_next_holder(run: Run) -> None:
     async def scenario(world: World) -> None:
         sent = await send(world, 4)
-        dead = Holder(world.queue.feed(ONE.domain, "inbox", subjects.share(ONE)))
+        dead = Holder(world.queue.feed(ONE.domain, "inbox", ONE.partition))
         await dead.feed.open()
         held = await dead.many(3)
         await held[1].ack()
@@ -150,7 +150,7 @@ def test_what_is_reported_as_worked_on_does_not_come_again(run: Run) -> None:
     run(scenario)
 
 
-def test_a_share_has_one_holder(run: Run) -> None:
+def test_a_partition_has_one_holder(run: Run) -> None:
     """Who loses it keeps what he was given and gets no more, until the other one lets go."""
 
     async def scenario(world: World) -> None:
@@ -207,13 +207,13 @@ def test_what_an_old_holder_ends_late_is_ended(run: Run) -> None:
     run(scenario)
 
 
-def test_shares_do_not_mix(run: Run) -> None:
+def test_partitions_do_not_mix(run: Run) -> None:
     async def scenario(world: World) -> None:
         refs = [actor() for _ in range(40)]
         for ref in refs:
             await send(world, ref=ref)
-        for share in {subjects.share(ref) for ref in refs}:
-            mine = [ref for ref in refs if subjects.share(ref) == share]
+        for partition in {ref.partition for ref in refs}:
+            mine = [ref for ref in refs if ref.partition == partition]
             async with holding(world, ref=mine[0]) as holder:
                 found = await holder.many(len(mine))
                 assert [subjects.parse(one.subject).actor for one in found] == mine
@@ -223,7 +223,7 @@ def test_shares_do_not_mix(run: Run) -> None:
 
 def test_a_sweep_takes_what_is_ended_and_nothing_else(run: Run) -> None:
     async def scenario(world: World) -> None:
-        other = next(ref for ref in (actor() for _ in range(1_000)) if subjects.share(ref) != subjects.share(ONE))
+        other = next(ref for ref in (actor() for _ in range(1_000)) if ref.partition != ONE.partition)
         await send(world, 3)
         async with holding(world) as holder:
             first, *_ = await holder.many(3)
@@ -331,7 +331,7 @@ def test_the_partition_filled_in_is_ours(run: Run, actors: list[tuple[str, str]]
         for ref in refs:
             async with holding(world, ref=ref) as holder:
                 delivery = await holder.next()
-                assert int(delivery.subject.split(".")[2]) == subjects.partition(ref.kind, ref.id)
+                assert int(delivery.subject.split(".")[2]) == ref.partition
                 assert subjects.parse(delivery.subject).subject == delivery.subject
                 await delivery.ack()
 

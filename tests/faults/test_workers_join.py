@@ -80,9 +80,9 @@ def test_two_then_three_workers_join_and_leave_under_load(server: NatsServer) ->
             await load.goes_on()
         for number in (1, 0):
             await workers[number].stop()
-            await spread([one for one in workers if one.shares])
+            await spread([one for one in workers if one.partitions])
             await load.goes_on()
-        assert workers[2].shares == ALL
+        assert workers[2].partitions == ALL
         await load.all_in_order()
 
     with_workers(server, scenario)
@@ -98,7 +98,7 @@ def test_a_worker_whose_connection_is_gone_is_replaced(server: NatsServer) -> No
         await brokers[0].stop()
         await load.goes_on()
         await load.all_in_order()
-        assert workers[1].shares == ALL
+        assert workers[1].partitions == ALL
 
     with_workers(server, scenario)
 

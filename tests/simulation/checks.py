@@ -57,7 +57,10 @@ def _logs(world: World) -> dict[ActorRef, list[Stored]]:
 
 
 def _unended(world: World) -> str:
-    waiting = [f"{share.name} {[one.sequence for one in share.unended]}" for share in world.server.shares.values()]
+    waiting = [
+        f"{partition.name} {[one.sequence for one in partition.unended]}"
+        for partition in world.server.partitions.values()
+    ]
     return ", ".join([one for one in waiting if not one.endswith("[]")] + [name for _, name in world.server.timers])
 
 

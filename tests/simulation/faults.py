@@ -131,7 +131,7 @@ class Faults:
         member.connection.mend()
 
     async def _silence(self) -> None:
-        """The others take it for dead and take its shares, while it goes on."""
+        """The others take it for dead and take its partitions, while it goes on."""
         world, member = self._world, self._some_member()
         if member is None or member.connection.is_mute:
             return
@@ -158,11 +158,11 @@ class Faults:
 
     async def _unpin(self) -> None:
         world = self._world
-        pinned = [share for share in world.server.shares.values() if share.pinned is not None]
+        pinned = [partition for partition in world.server.partitions.values() if partition.pinned is not None]
         if pinned:
-            share = world.chance.choice(pinned)
-            world.history.note("unpin", share.name)
-            share.unpin()
+            partition = world.chance.choice(pinned)
+            world.history.note("unpin", partition.name)
+            partition.unpin()
 
     def _lapse_later(self) -> None:
         server = self._world.server

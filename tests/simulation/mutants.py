@@ -41,7 +41,7 @@ def acknowledged_before_commit() -> Iterator[None]:
 def no_reset_after_a_pin() -> Iterator[None]:
     """What the broker hands out under a new pin is taken as it comes."""
 
-    async def take_as_it_comes(consumer: Consumer, _share: int, state: Any) -> None:
+    async def take_as_it_comes(consumer: Consumer, _partition: int, state: Any) -> None:
         await consumer._until_available(state.feed.open)
         while True:
             try:

@@ -18,7 +18,7 @@ from runtime.ports import Handler, Lag, QueueName, Timer, Watch
 from runtime.schedule import When
 from tests.simulation.client import Connection, Sky
 from tests.simulation.loop import Process
-from tests.simulation.server import PIN_LAPSE_S, Message, Server, Share, stored
+from tests.simulation.server import PIN_LAPSE_S, Message, PartitionQueue, Server, stored
 
 
 class SimLog:
@@ -83,9 +83,11 @@ class SimLog:
 class SimDelivery:
     """A Delivery."""
 
-    def __init__(self, connection: Connection, share: Share, message: Message, pin: str, *, repeated: bool) -> None:
+    def __init__(
+        self, connection: Connection, partition: PartitionQueue, message: Message, pin: str, *, repeated: bool
+    ) -> None:
         self._connection = connection
-        self._share = share
+        self._partition = partition
         self.subject = message.subject
         self.sequence = message.sequence
         self.time_ns = message.time_ns
@@ -95,24 +97,24 @@ class SimDelivery:
         self.repeated = repeated
 
     async def ack(self) -> None:
-        self._connection.server.history.note("ack", self._share.name, self.sequence, self.pin)
-        self._connection.tell(lambda: self._share.end(self.sequence))
+        self._connection.server.history.note("ack", self._partition.name, self.sequence, self.pin)
+        self._connection.tell(lambda: self._partition.end(self.sequence))
 
     async def working(self) -> None:
-        self._connection.tell(lambda: self._share.touch(self.sequence))
+        self._connection.tell(lambda: self._partition.touch(self.sequence))
 
     async def bury(self, letter: DeadLetter) -> None:
         await self._connection.call("bury", lambda: self._connection.server.bury(letter))
-        self._connection.tell(lambda: self._share.end(self.sequence))
+        self._connection.tell(lambda: self._partition.end(self.sequence))
 
 
 class SimFeed:
     """A Feed. What arrives waits in a buffer, as in the real one: a paused holder goes on with that."""
 
-    def __init__(self, connection: Connection, share: Share) -> None:
+    def __init__(self, connection: Connection, partition: PartitionQueue) -> None:
         self.process: Process = connection.process
         self._connection = connection
-        self._share = share
+        self._partition = partition
         self._buffer: deque[tuple[int, SimDelivery]] = deque()
         self._generation = 0
         self._news = asyncio.Event()
@@ -125,7 +127,7 @@ class SimFeed:
     async def open(self) -> None:
         if self._on_cut not in self._connection.on_cut:
             self._connection.on_cut.append(self._on_cut)
-        await self._connection.call(f"unpin {self._share.name}", self._share.unpin)
+        await self._connection.call(f"unpin {self._partition.name}", self._partition.unpin)
         await self.reset()
         self._wait_again()
 
@@ -144,14 +146,14 @@ class SimFeed:
             await self._news.wait()
 
     async def reset(self) -> None:
-        self._connection.server.history.note("reset", self._share.name)
+        self._connection.server.history.note("reset", self._partition.name)
         self._taken = -1
-        self._generation = await self._connection.call(f"reset {self._share.name}", self._share.reset)
+        self._generation = await self._connection.call(f"reset {self._partition.name}", self._partition.reset)
         self._taken = 0
 
     async def lag(self) -> Lag:
         known = self._generation, self._taken
-        lag = await self._connection.call(f"look at {self._share.name}", lambda: self._share.lag(*known))
+        lag = await self._connection.call(f"look at {self._partition.name}", lambda: self._partition.lag(*known))
         return "arriving" if lag == "nothing" and known != (self._generation, self._taken) else lag
 
     async def close(self) -> None:
@@ -168,7 +170,7 @@ class SimFeed:
         if connection.is_cut:
             return
         self._arrives_at = max(self._arrives_at, loop.time() + connection.sky.way_s())
-        delivery = SimDelivery(connection, self._share, message, pin, repeated=repeated)
+        delivery = SimDelivery(connection, self._partition, message, pin, repeated=repeated)
         loop.call_at(self._arrives_at, self._put, connection.cuts, generation, delivery, context=connection.context)
 
     @property
@@ -210,13 +212,13 @@ class SimFeed:
 
     def _rejoin(self) -> None:
         if not self._closed:
-            self._share.wait(self)
+            self._partition.wait(self)
 
     def _leave(self) -> None:
         """Whoever is pinned by now loses his pin: the server cannot be asked to unpin only us."""
-        self._share.leave(self)
+        self._partition.leave(self)
         if self._was_pinned:
-            self._share.unpin()
+            self._partition.unpin()
 
     def _later(self, delay_s: float, do: Callable[[], None], *, server: bool = False) -> None:
         context = self._connection.server.context if server else self._connection.context
@@ -233,8 +235,8 @@ class SimQueue:
     async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         await self._connection.call(f"publish {subject}", lambda: self._server.publish(subject, record, attempt))
 
-    def feed(self, domain: Domain, name: QueueName, share: int) -> SimFeed:
-        return SimFeed(self._connection, self._server.share(domain, name, share))
+    def feed(self, domain: Domain, name: QueueName, partition: int) -> SimFeed:
+        return SimFeed(self._connection, self._server.partition(domain, name, partition))
 
     async def sweep(self, domain: Domain) -> None:
         """Nothing: what is ended is kept for the checks."""

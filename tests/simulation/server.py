@@ -79,7 +79,7 @@ class Stream:
 
 
 class Holder(Protocol):
-    """The client's end of a share."""
+    """The client's end of a partition."""
 
     process: Process
 
@@ -91,8 +91,8 @@ class Holder(Protocol):
     def lost(self) -> None: ...
 
 
-class Share:
-    """A durable pull consumer over one share of a queue, with a pinned priority group."""
+class PartitionQueue:
+    """A durable pull consumer over one partition of a queue, with a pinned priority group."""
 
     def __init__(self, server: "Server", name: str) -> None:
         self.name = name
@@ -105,7 +105,7 @@ class Share:
         self.pin = ""
         self.generation = 0
         self.handed_out = 0  # since the last reset
-        self.stored = 0  # the last message of the share in its stream
+        self.stored = 0  # the last message of the partition in its stream
         self.known_at = 0.0  # when that is known here
         self.pinned: Holder | None = None
         self.waiting: list[Holder] = []
@@ -232,7 +232,7 @@ class Server:
         self.deaths: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.blobs: dict[str, bytes] = {}
         self.snapshots: dict[ActorRef, bytes] = {}
-        self.shares: dict[tuple[Domain, QueueName, int], Share] = {}
+        self.partitions: dict[tuple[Domain, QueueName, int], PartitionQueue] = {}
         self.timers: dict[tuple[ActorRef, str], asyncio.TimerHandle] = {}
         self._due: dict[tuple[ActorRef, str], tuple[str, Record]] = {}
         self._firings = 0
@@ -240,11 +240,11 @@ class Server:
     def time_ns(self) -> int:
         return self.start_ns + int(self.loop.time() * 1e9)
 
-    def share(self, domain: Domain, name: QueueName, number: int) -> Share:
-        found = self.shares.get((domain, name, number))
+    def partition(self, domain: Domain, name: QueueName, number: int) -> PartitionQueue:
+        found = self.partitions.get((domain, name, number))
         if found is None:
-            found = Share(self, f"{domain.value}.{name}.{number}")
-            self.shares[domain, name, number] = found
+            found = PartitionQueue(self, f"{domain.value}.{name}.{number}")
+            self.partitions[domain, name, number] = found
         return found
 
     def stored(self, stream: Stream, message: Message) -> None:
@@ -252,10 +252,10 @@ class Server:
         address = subjects.parse(message.subject)
         if address.lane in ("in", "pub", "log"):
             name: QueueName = "reactor" if address.lane == "log" else "inbox"
-            share = self.share(address.actor.domain, name, subjects.share(address.actor))
-            share.stored = message.sequence
-            share.known_at = max(share.known_at, self.loop.time() + self.signal_s())
-            self.loop.call_at(share.known_at, share.put, message, context=self.context)
+            partition = self.partition(address.actor.domain, name, address.actor.partition)
+            partition.stored = message.sequence
+            partition.known_at = max(partition.known_at, self.loop.time() + self.signal_s())
+            self.loop.call_at(partition.known_at, partition.put, message, context=self.context)
         self.history.note("stored", f"{stream.name} #{message.sequence}", message.subject, message.headers)
 
     def append(self, subject: str, records: Sequence[Record], expected: int) -> int:
@@ -318,14 +318,14 @@ class Server:
         self.publish(subject, record, f"firing {self._firings}")
 
     def lapse(self) -> None:
-        for share in self.shares.values():
-            share.lapse()
+        for partition in self.partitions.values():
+            partition.lapse()
 
     def back(self) -> None:
         """An outage is over."""
         self.is_out = False
-        for share in self.shares.values():
-            share.pump()
+        for partition in self.partitions.values():
+            partition.pump()
 
     def refuse_if_out(self) -> None:
         if self.is_out:

@@ -49,7 +49,7 @@ class Weather(Struct, frozen=True, kw_only=True):
     crashes: int = 0
     pauses: int = 0
     departures: int = 0  # a worker is stopped in order, and another one starts
-    unpins: int = 0  # the broker gives a share's pin to somebody else, for no reason
+    unpins: int = 0  # the broker gives a partition's pin to somebody else, for no reason
     dedupe_s: float = 120.0  # how long the broker knows a message id
 
     @property

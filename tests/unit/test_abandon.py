@@ -79,8 +79,8 @@ def test_messages_to_an_actor_whose_log_cannot_be_folded_become_letters_and_act_
             found = await letters(world, 2)
             told, cause = await answer(world, Domain.SOPHIA)
             assert (told["status"], cause) == ("failed", asking)
-            share = world.workers[0].inbox._shares[subjects.share(COUNTER)]
-            while share.held:
+            partition = world.workers[0].inbox._partitions[COUNTER.partition]
+            while partition.held:
                 await world.broker.inboxes[Domain.CEO].change(0.01)
             broken = False
             for letter in found:

@@ -74,8 +74,8 @@ def test_what_is_down_is_told_once_and_then_now_and_again_with_how_many_wait(
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
-        for share in range(subjects.SHARES):
-            consumer.acquire(share)
+        for partition in range(subjects.PARTITIONS):
+            consumer.acquire(partition)
         for number in range(WAITING):
             await _publish(queue, f"c{number}")
         await tried.wait()
@@ -110,24 +110,24 @@ def test_letting_go_is_finished_though_who_asked_first_was_cancelled() -> None:
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
-        share = subjects.share(ActorRef(Domain.CEO, "counter", "c1"))
-        consumer.acquire(share)
+        partition = ActorRef(Domain.CEO, "counter", "c1").partition
+        consumer.acquire(partition)
         await _publish(queue, "c1")
         await begun.wait()
-        first = asyncio.create_task(consumer.release(share))
+        first = asyncio.create_task(consumer.release(partition))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-        await consumer.release(share)
+        await consumer.release(partition)
         assert ended.is_set()
-        assert not consumer.holds(share)
+        assert not consumer.holds(partition)
         await consumer.stop()
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
 def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
-    """A sender whose share was just taken over may have sent through the inbox before."""
+    """A sender whose partition was just taken over may have sent through the inbox before."""
 
     async def scenario() -> None:
         queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
@@ -143,17 +143,17 @@ def test_a_message_of_our_own_waits_for_what_was_stored_before_it() -> None:
         await consumer.start()
         actor = ActorRef(Domain.CEO, "counter", "c1")
         await _publish(queue, "c1")
-        consumer.acquire(subjects.share(actor))
+        consumer.acquire(actor.partition)
         await begun.wait()
         near = NearDelivery(subjects.inbox(actor), _record(Domain.CEO), queue.bury)
-        assert await consumer.offer(subjects.share(actor), near)
+        assert await consumer.offer(actor.partition, near)
         go_on.set()
         await near.done
         assert handled == [1, near.sequence]
         consumer.doubt()
-        assert await consumer.offer(subjects.share(actor), NearDelivery(near.subject, near.record, queue.bury))
+        assert await consumer.offer(actor.partition, NearDelivery(near.subject, near.record, queue.bury))
         await consumer.stop()
-        assert not await consumer.offer(subjects.share(actor), near)
+        assert not await consumer.offer(actor.partition, near)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
@@ -174,14 +174,14 @@ def test_a_message_of_our_own_does_not_wait_for_a_backlog(monkeypatch: pytest.Mo
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
         actor = ActorRef(Domain.CEO, "counter", "c1")
-        consumer.acquire(subjects.share(actor))
+        consumer.acquire(actor.partition)
         near = NearDelivery(subjects.inbox(actor), _record(Domain.CEO), queue.bury)
         lags[:] = ["backlog"]
-        assert not await consumer.offer(subjects.share(actor), near)
+        assert not await consumer.offer(actor.partition, near)
         lags[:] = ["arriving", "backlog"]
-        assert not await consumer.offer(subjects.share(actor), near)
+        assert not await consumer.offer(actor.partition, near)
         lags[:] = ["arriving", "nothing"]
-        assert await consumer.offer(subjects.share(actor), near)
+        assert await consumer.offer(actor.partition, near)
         assert not lags
         await consumer.stop()
 
@@ -195,9 +195,9 @@ def test_who_waits_behind_a_suspect_is_no_suspect_for_it() -> None:
         queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
         for name in ("a", "b"):
             await _publish(queue, name)
-        shares = {subjects.share(ActorRef(Domain.CEO, "counter", name)) for name in ("a", "b")}
-        for share in shares:
-            feed = queue.feed(Domain.CEO, "inbox", share)
+        partitions = {ActorRef(Domain.CEO, "counter", name).partition for name in ("a", "b")}
+        for partition in partitions:
+            feed = queue.feed(Domain.CEO, "inbox", partition)
             await feed.open()
             await feed.take()  # A worker takes it and dies.
         for sequence in (1, 2):
@@ -215,8 +215,8 @@ def test_who_waits_behind_a_suspect_is_no_suspect_for_it() -> None:
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
-        for share in shares:
-            consumer.acquire(share)
+        for partition in partitions:
+            consumer.acquire(partition)
         await begun.wait()
         for _ in range(20):
             await asyncio.sleep(0)
@@ -242,7 +242,7 @@ def test_what_is_handled_alone_does_not_wait_for_itself() -> None:
         async def handle(delivery: Delivery) -> None:
             if mailbox(delivery) != actor_of(delivery):
                 near = NearDelivery(delivery.subject, _record(Domain.CEO), queue.bury)
-                assert await consumer.offer(subjects.share(actor), near)
+                assert await consumer.offer(actor.partition, near)
                 await near.done
                 done.set()
             handled.append(delivery.sequence)
@@ -251,14 +251,14 @@ def test_what_is_handled_alone_does_not_wait_for_itself() -> None:
         resume = msgspec.structs.replace(_record(Domain.CEO).envelope, type=tag(Resume))
         await queue.publish(subjects.inbox(actor), Record(resume, b"{}"))
         await _publish(queue, "c1")
-        dying = queue.feed(Domain.CEO, "inbox", subjects.share(actor))
+        dying = queue.feed(Domain.CEO, "inbox", actor.partition)
         await dying.open()
         for _ in range(2):
             sequence = (await dying.take()).sequence
             for _ in range(LIMITS.deaths_alone):
                 await queue.died(Domain.CEO, "inbox", sequence)
         await consumer.start()
-        consumer.acquire(subjects.share(actor))
+        consumer.acquire(actor.partition)
         await done.wait()
         await consumer.stop()
         assert {1, 2} <= set(handled)
@@ -281,7 +281,7 @@ def test_what_nobody_can_be_told_about_is_buried_all_the_same() -> None:
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), fail, fail, LIMITS, NoTelemetry())
         await consumer.start()
-        consumer.acquire(subjects.share(ActorRef(Domain.CEO, "counter", "c1")))
+        consumer.acquire(ActorRef(Domain.CEO, "counter", "c1").partition)
         for _ in range(2):
             await _publish(queue, "c1")
         await _buried(broker, 2)
@@ -308,7 +308,7 @@ def test_what_could_not_be_buried_is_let_go_of_and_comes_again(monkeypatch: pyte
         monkeypatch.setattr(broker.letters, "put", put_later)
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), fail, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
-        consumer.acquire(subjects.share(ActorRef(Domain.CEO, "counter", "c1")))
+        consumer.acquire(ActorRef(Domain.CEO, "counter", "c1").partition)
         for _ in range(2):
             await _publish(queue, "c1")
         await _buried(broker, 2)
@@ -320,9 +320,9 @@ def test_what_could_not_be_buried_is_let_go_of_and_comes_again(monkeypatch: pyte
 def test_a_worker_that_lets_go_in_order_has_not_died() -> None:
     async def scenario() -> None:
         queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
-        share = subjects.share(ActorRef(Domain.CEO, "counter", "c1"))
+        partition = ActorRef(Domain.CEO, "counter", "c1").partition
         await _publish(queue, "c1")
-        feed = queue.feed(Domain.CEO, "inbox", share)
+        feed = queue.feed(Domain.CEO, "inbox", partition)
         await feed.open()
         await feed.take()  # A worker takes it and dies.
         begun = asyncio.Event()
@@ -333,7 +333,7 @@ def test_a_worker_that_lets_go_in_order_has_not_died() -> None:
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
-        consumer.acquire(share)
+        consumer.acquire(partition)
         await begun.wait()
         assert await queue.deaths(Domain.CEO, "inbox", 1) == 1
         await consumer.stop()
@@ -345,9 +345,9 @@ def test_a_worker_that_lets_go_in_order_has_not_died() -> None:
 def test_letting_go_does_not_wait_for_a_broker_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         queue = MemoryQueue(MemoryBroker(ack_wait_s=LIMITS.ack_wait_s))
-        share = subjects.share(ActorRef(Domain.CEO, "counter", "c1"))
+        partition = ActorRef(Domain.CEO, "counter", "c1").partition
         await _publish(queue, "c1")
-        feed = queue.feed(Domain.CEO, "inbox", share)
+        feed = queue.feed(Domain.CEO, "inbox", partition)
         await feed.open()
         await feed.take()
         begun = asyncio.Event()
@@ -362,9 +362,9 @@ def test_letting_go_does_not_wait_for_a_broker_that_does_not_answer(monkeypatch:
         monkeypatch.setattr(queue, "survived", silent)
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), handle, _nobody, LIMITS, NoTelemetry())
         await consumer.start()
-        consumer.acquire(share)
+        consumer.acquire(partition)
         await begun.wait()
         await consumer.stop()
-        assert not consumer.holds(share)
+        assert not consumer.holds(partition)
 
     asyncio.run(asyncio.wait_for(scenario(), 5))

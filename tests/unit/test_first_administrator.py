@@ -8,7 +8,6 @@ from typing import cast
 import pytest
 
 from adapters.memory import MemoryBroker, MemoryLog, MemoryQueue
-from contracts import subjects
 from contracts.domains import Domain
 from contracts.subjects import actor_ref
 from deploy.gateway_role import FirstAdministrator
@@ -29,8 +28,8 @@ def test_he_is_asked_for_once_and_the_process_goes_on(tmp_path: Path) -> None:
         administrator = FirstAdministrator(world)
         await administrator.start()
         failed = asyncio.ensure_future(administrator.failed())
-        share = subjects.share(actor_ref(Domain.SYSTEM, "user", world.settings.gateway.admin_username))
-        delivery = await world.queue.feed(Domain.SYSTEM, "inbox", share).take()
+        partition = actor_ref(Domain.SYSTEM, "user", world.settings.gateway.admin_username).partition
+        delivery = await world.queue.feed(Domain.SYSTEM, "inbox", partition).take()
         assert b"argon2id" in delivery.body
         assert administrator._task is not None
         await administrator._task

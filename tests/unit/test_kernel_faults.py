@@ -100,7 +100,7 @@ def test_a_stale_worker_does_not_lose_what_it_thinks_changes_nothing() -> None:
         for value in (1, 2, 1):
             host = Host([box], world.outside) if value == 2 else stale
             await world.send(Set(value=value))
-            feed = world.queue.feed(Domain.CEO, "inbox", subjects.share(COUNTER))
+            feed = world.queue.feed(Domain.CEO, "inbox", COUNTER.partition)
             await feed.open()
             delivery = await feed.take()
             await host.handle(delivery)
@@ -132,7 +132,7 @@ def test_what_a_worker_left_is_done_before_what_came_since(lane: str) -> None:
         world = World(actor)
         if lane == "inbox":
             await world.send(Note(text="first"))
-            feed = world.queue.feed(Domain.CEO, "inbox", subjects.share(COUNTER))
+            feed = world.queue.feed(Domain.CEO, "inbox", COUNTER.partition)
             await feed.open()
             await feed.take()  # A worker takes it and dies.
         else:

@@ -90,8 +90,8 @@ def test_what_is_dropped_or_forgotten_is_read_again() -> None:
             await live.load(counter, one)
         live.drop(everybody[0])
         live.drop(everybody[19])
-        gone = {subjects.partition(one.kind, one.id) for one in everybody[5:12]}
-        lost = {one for one in everybody if subjects.partition(one.kind, one.id) in gone} | {
+        gone = {one.partition for one in everybody[5:12]}
+        lost = {one for one in everybody if one.partition in gone} | {
             everybody[0],
             everybody[19],
         }
@@ -121,7 +121,7 @@ def test_what_is_dropped_while_it_is_read_is_not_kept() -> None:
         loading = asyncio.create_task(live.load(counter, COUNTER))
         await going.wait()
         await log.grow(COUNTER, 1)
-        live.forget({subjects.partition(COUNTER.kind, COUNTER.id)})
+        live.forget({COUNTER.partition})
         go.set()
         assert (await loading).sequence == 0
         assert (await live.load(counter, COUNTER)).state == Sum(total=1)

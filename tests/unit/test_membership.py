@@ -16,7 +16,7 @@ from runtime.membership import Membership, assignment
 from tests.kernel_world import LIMITS
 
 QUICK = replace(LIMITS, heartbeat_s=0.02, member_s_max=0.1, hello_s=0.01)
-ALL = frozenset(range(subjects.SHARES))
+ALL = frozenset(range(subjects.PARTITIONS))
 _names = st.lists(st.uuids().map(str), min_size=1, max_size=20, unique=True)
 
 
@@ -25,7 +25,7 @@ def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @given(_names)
-def test_every_share_has_one_holder_and_nobody_has_two_more_than_another(workers: list[str]) -> None:
+def test_every_partition_has_one_holder_and_nobody_has_two_more_than_another(workers: list[str]) -> None:
     found = assignment(workers)
     assert found.keys() == ALL
     loads = Counter(dict.fromkeys(workers, 0))
@@ -34,12 +34,12 @@ def test_every_share_has_one_holder_and_nobody_has_two_more_than_another(workers
     assert assignment(sorted(workers)) == assignment(sorted(workers))
 
 
-def test_most_shares_stay_where_they_are_when_a_third_worker_comes() -> None:
+def test_most_partitions_stay_where_they_are_when_a_third_worker_comes() -> None:
     kept = []
     for number in range(50):
         two = [f"{number}a", f"{number}b"]
         before, after = assignment(two), assignment([*two, f"{number}c"])
-        kept.append(sum(before[share] == after[share] for share in ALL))
+        kept.append(sum(before[partition] == after[partition] for partition in ALL))
     assert sum(kept) / len(kept) > len(ALL) / 2
 
 
@@ -57,7 +57,7 @@ async def until(members: list[Membership], condition: Callable[[], bool]) -> Non
             one.changed.clear()
 
 
-def test_those_who_come_share_and_those_who_go_are_replaced() -> None:
+def test_those_who_come_partition_and_those_who_go_are_replaced() -> None:
     async def body() -> None:
         broker = MemoryBroker()
         one, two = member(broker, "one"), member(broker, "two")
@@ -66,8 +66,8 @@ def test_those_who_come_share_and_those_who_go_are_replaced() -> None:
         await two.start()
         await until([one, two], lambda: len(one.mine()) == len(two.mine()) == len(ALL) // 2)
         assert one.mine() | two.mine() == ALL
-        for share in two.mine():
-            await two.hold(share)
+        for partition in two.mine():
+            await two.hold(partition)
         await until([one], lambda: all(map(one.held_elsewhere, two.mine())))
         await two.leave()
         await until([one], lambda: one.mine() == ALL)
@@ -80,7 +80,7 @@ def test_those_who_come_share_and_those_who_go_are_replaced() -> None:
 
 
 def assigned_to(name: str) -> frozenset[int]:
-    return frozenset(share for share, worker in assignment(["one", "two"]).items() if worker == name)
+    return frozenset(partition for partition, worker in assignment(["one", "two"]).items() if worker == name)
 
 
 def test_who_is_silent_is_taken_for_dead() -> None:

@@ -57,8 +57,8 @@ def test_a_long_sleep_leaves_the_memory_and_is_taken_up_where_it_was() -> None:
             reactor = world.workers[0].reactor
             while reactor._running:
                 await world.broker.logs[Domain.CEO].change(0.01)
-            share = subjects.share(COUNTER)
-            assert world.broker.durable(Domain.CEO, "reactor", share).waiting == 0
+            partition = COUNTER.partition
+            assert world.broker.durable(Domain.CEO, "reactor", partition).waiting == 0
             assert await notes(world, 2) == ["", "q 1"]
 
     run(body)
@@ -256,7 +256,7 @@ def test_a_run_is_not_parked_before_it_has_looked_for_what_it_waits_for() -> Non
             await log.loading.wait()
             [event] = await world.events(at_least=1)
             assert await log.wait(subjects.run(COUNTER, event.record.envelope.id), after=0, timeout_s=5)
-            inbox = world.broker.durable(Domain.CEO, "inbox", subjects.share(COUNTER))
+            inbox = world.broker.durable(Domain.CEO, "inbox", COUNTER.partition)
             while inbox.waiting:
                 await world.broker.inboxes[Domain.CEO].change(0.01)
             log.answered.set()

@@ -1,4 +1,4 @@
-"""Workers of one domain come and go under load: nothing is lost, doubled or overtaken, and the shares are spread."""
+"""Workers of one domain come and go under load: nothing is lost, doubled or overtaken, and the partitions are spread."""
 
 import asyncio
 from collections import Counter
@@ -6,18 +6,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from adapters.memory import MemoryRpc
+from adapters.memory_feed import MemoryFeed
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.subjects import ActorRef
+from runtime.ports import Delivery
 from runtime.worker import Worker
 from tests.kernel_world import LIMITS, Note, World, counter
 
 QUICK = replace(LIMITS, heartbeat_s=0.02, member_s_max=0.15, hello_s=0.01, drain_s_max=0.2, ack_wait_s=30)
 ACTORS = [ActorRef(Domain.CEO, "counter", f"c{number}") for number in range(48)]
-ALL = frozenset(range(subjects.SHARES))
+ALL = frozenset(range(subjects.PARTITIONS))
 
 
 def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -56,16 +59,16 @@ class Load:
 
 
 def is_spread(workers: list[Worker]) -> bool:
-    loads = [len(one.shares) for one in workers]
+    loads = [len(one.partitions) for one in workers]
     return (
-        frozenset[int]().union(*(one.shares for one in workers)) == ALL
+        frozenset[int]().union(*(one.partitions for one in workers)) == ALL
         and sum(loads) == len(ALL)
         and max(loads) <= min(loads) + 1
     )
 
 
 async def spread(workers: list[Worker]) -> None:
-    """Return when the shares are held by these workers, each as many as the others or one more."""
+    """Return when the partitions are held by these workers, each as many as the others or one more."""
     while not is_spread(workers):  # noqa: ASYNC110 - a worker has nobody to tell what it holds
         await asyncio.sleep(0.005)
 
@@ -83,16 +86,35 @@ def test_workers_join_and_leave_under_load() -> None:
             await load.goes_on()
         for number in (1, 0):
             await workers[number].stop()
-            await spread([one for one in workers if one.shares])
+            await spread([one for one in workers if one.partitions])
             await load.goes_on()
-        assert workers[2].shares == ALL
+        assert workers[2].partitions == ALL
         await load.all_in_order()
         await workers[2].stop()
 
     run(body)
 
 
-def test_a_dead_workers_shares_are_served_by_another() -> None:
+def test_a_worker_whose_hold_of_a_partition_broke_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the partition would stand still, and nobody would know."""
+
+    async def take(_feed: MemoryFeed) -> Delivery:
+        raise ValueError("no such delivery")
+
+    async def body() -> None:
+        world = World(counter, limits=QUICK)
+        worker = Worker(Domain.CEO, [counter], world.outside, MemoryRpc(world.broker), "w0")
+        await worker.start()
+        with monkeypatch.context() as broken:
+            broken.setattr(MemoryFeed, "take", take)
+            with pytest.raises(ValueError, match="no such delivery"):
+                await worker.wait()
+        await worker.stop()
+
+    run(body)
+
+
+def test_a_dead_workers_partitions_are_served_by_another() -> None:
     async def body() -> None:
         world = World(counter, limits=QUICK)
         workers = [Worker(Domain.CEO, [counter], world.outside, MemoryRpc(world.broker), f"w{n}") for n in range(2)]
@@ -104,7 +126,7 @@ def test_a_dead_workers_shares_are_served_by_another() -> None:
         kill(workers[0])
         await load.goes_on()
         await load.all_in_order()
-        assert workers[1].shares == ALL
+        assert workers[1].partitions == ALL
         await workers[1].stop()
 
     run(body)
@@ -118,7 +140,7 @@ def kill(worker: Worker) -> None:
         assert task is not None
         task.cancel()
     for consumer in (worker.inbox, worker.reactions):
-        for state in consumer._shares.values():
+        for state in consumer._partitions.values():
             for task in (state.hold, *state.drains):
                 assert task is not None
                 task.cancel()
