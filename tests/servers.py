@@ -1,11 +1,18 @@
 """A real nats-server for tests: its own free port and folder, killed and started again at will."""
 
+import asyncio
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from adapters.jetstream import Broker, connect
+from adapters.jetstream_streams import ensure_consumers, ensure_streams
+from contracts.domains import Domain
+from runtime.limits import Limits
 
 CONFIG = """
 listen: "127.0.0.1:{port}"
@@ -67,3 +74,19 @@ def _read(process: subprocess.Popen[str], lines: list[str], ready: threading.Eve
             if "Server is ready" in line:
                 ready.set()
     ready.set()
+
+
+def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]]) -> None:
+    """Run it with a connection to the server, which has every stream, and the consumers of one domain: Sophia's."""
+
+    async def main() -> None:
+        async with asyncio.timeout(60):
+            broker = await connect(server.url, user=server.user, password=server.password)
+            try:
+                await ensure_streams(broker)
+                await ensure_consumers(broker, Domain.SOPHIA, Limits())
+                await scenario(broker)
+            finally:
+                await broker.stop()
+
+    asyncio.run(main())
