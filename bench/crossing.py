@@ -10,7 +10,6 @@ import asyncio
 import statistics
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from bench import results
 from bench.counter import ASKER, AskOther, OtherAsked
+from bench.envelopes import envelope
 from bench.stack import roles, settings_in
 from contracts import subjects
-from contracts.catalogue import tag
 from contracts.collaboration import Outcome
 from contracts.domains import Domain
-from contracts.envelope import Envelope, Record
+from contracts.envelope import Record
 from contracts.ids import new_id
 from contracts.kernel import EffectRecorded
 from contracts.subjects import ActorRef
@@ -96,22 +95,9 @@ async def _bare_ms(broker: Broker, commits: int, count: int) -> float:
         subject, last = subjects.log(ActorRef(Domain.SYSTEM, ASKER, new_id())), 0
         began = time.perf_counter()
         for _ in range(commits):
-            last = await log.append(subject, [Record(_envelope(OtherAsked), body)], expected=last)
+            last = await log.append(subject, [Record(envelope(OtherAsked, Domain.SOPHIA), body)], expected=last)
         times_ms.append(1_000 * (time.perf_counter() - began))
     return statistics.median(times_ms)
-
-
-def _envelope(kind: type[AskOther | OtherAsked]) -> Envelope:
-    identity = new_id()
-    return Envelope(
-        id=identity,
-        type=tag(kind),
-        time=datetime.now(UTC),
-        correlation=identity,
-        principal="bench",
-        source=Domain.SYSTEM,
-        target=Domain.SOPHIA,
-    )
 
 
 async def _batch(broker: Broker, count: int, at_once: int) -> list[float]:
@@ -127,10 +113,10 @@ async def _batch(broker: Broker, count: int, at_once: int) -> list[float]:
 async def _asked_ms(broker: Broker) -> float:
     """Have one new actor ask; how long its reaction waited."""
     log, queue = JetStreamLog(broker), JetStreamQueue(broker)
-    message, envelope = AskOther(question="there?"), _envelope(AskOther)
-    actor = ActorRef(Domain.SOPHIA, ASKER, envelope.id)
+    message, sent = AskOther(question="there?"), envelope(AskOther, Domain.SOPHIA)
+    actor = ActorRef(Domain.SOPHIA, ASKER, sent.id)
     watch = await log.watch(subjects.log(actor), after=0, from_now=True)
-    await queue.publish(subjects.inbox(actor), Record(envelope, msgspec.json.encode(message)))
+    await queue.publish(subjects.inbox(actor), Record(sent, msgspec.json.encode(message)))
     asked = (await watch.take(ANSWER_S_MAX))[0].record.envelope
     await watch.close()
     journal = await log.watch(subjects.run(actor, asked.id), after=0)

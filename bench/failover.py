@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,12 +26,12 @@ from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
 from bench import results
 from bench.counter import KIND, Add, Added
+from bench.envelopes import envelope
 from bench.stack import roles, settings_in
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Domain
-from contracts.envelope import Envelope, Record
-from contracts.ids import new_id
+from contracts.envelope import Record
 from contracts.subjects import ActorRef
 from deploy.embedded.child import kill_group
 from deploy.embedded.supervisor import Role, RoleProcess, Supervisor
@@ -73,9 +72,8 @@ class Client:
         watch = await self._log.watch(subjects.log(self.actor), after=0)
         while True:
             sent = time.monotonic()
-            await self._queue.publish(
-                subjects.inbox(self.actor), Record(_envelope(), msgspec.json.encode(Add(amount=1)))
-            )
+            add = Record(envelope(Add, DOMAIN), msgspec.json.encode(Add(amount=1)))
+            await self._queue.publish(subjects.inbox(self.actor), add)
             total = None
             while total is None:
                 for stored in await watch.take(ANSWER_S_MAX):
@@ -189,19 +187,6 @@ async def _broker() -> AsyncIterator[tuple[Path, Broker]]:
                 await broker.stop()
         finally:
             await server.stop()
-
-
-def _envelope() -> Envelope:
-    identity = new_id()
-    return Envelope(
-        id=identity,
-        type=tag(Add),
-        time=datetime.now(UTC),
-        correlation=identity,
-        principal="bench",
-        source=Domain.SYSTEM,
-        target=DOMAIN,
-    )
 
 
 def table(found: list[Kill]) -> str:

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,11 +30,11 @@ from adapters.jetstream_timers import JetStreamTimers
 from adapters.otel import OtelTelemetry
 from adapters.span_store import JetStreamSpanStore
 from bench import results
+from bench.envelopes import envelope
 from bench.stack import CACHE
 from contracts import subjects
-from contracts.catalogue import tag
 from contracts.domains import Domain
-from contracts.envelope import Envelope, Record, to_headers
+from contracts.envelope import Record, to_headers
 from contracts.ids import new_id
 from contracts.subjects import ActorRef
 from runtime.limits import Limits
@@ -87,7 +86,7 @@ async def fill(broker: Broker, count: int) -> None:
 
     async def publish() -> None:
         for number in numbers:
-            await queue.publish(subjects.inbox(actors[number % ACTORS]), Record(_envelope(), body))
+            await queue.publish(subjects.inbox(actors[number % ACTORS]), Record(envelope(Add, DOMAIN), body))
 
     await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
 
@@ -174,7 +173,9 @@ async def batches(server: NatsServer, size: int = BATCH, count: int = MESSAGES) 
         committer = Committer(broker)
         body = msgspec.json.encode(Add(amount=1))
         subject = subjects.log(ActorRef(DOMAIN, "counter", "one"))
-        ready = [[outgoing(subject, Record(_envelope(), body)) for _ in range(size)] for _ in range(count // size)]
+        ready = [
+            [outgoing(subject, Record(envelope(Add, DOMAIN), body)) for _ in range(size)] for _ in range(count // size)
+        ]
 
         async def write() -> None:
             while ready:
@@ -195,7 +196,7 @@ async def peer(server: NatsServer, count: int = MESSAGES) -> float:
 
         async def publish() -> None:
             for number in numbers:
-                await broker.store(f"peer.{number % ACTORS}", body, to_headers(_envelope()))
+                await broker.store(f"peer.{number % ACTORS}", body, to_headers(envelope(Add, DOMAIN)))
 
         await asyncio.gather(*(publish() for _ in range(PUBLISHERS)))
         program = Path(__file__).with_name("peer_faststream.py")
@@ -237,7 +238,7 @@ async def appends(server: NatsServer, writers: int, each: int) -> tuple[float, f
             last = 0
             for _ in range(each):
                 began = time.perf_counter()
-                last = await log.append(subject, [Record(_envelope(), body)], expected=last)
+                last = await log.append(subject, [Record(envelope(Add, DOMAIN), body)], expected=last)
                 times_ms.append(1e3 * (time.perf_counter() - began))
 
         names = [subjects.log(ActorRef(DOMAIN, "counter", new_id())) for _ in range(writers)]
@@ -245,19 +246,6 @@ async def appends(server: NatsServer, writers: int, each: int) -> tuple[float, f
         await asyncio.gather(*map(write, names))
         took_s = time.perf_counter() - began
     return writers * each / took_s, statistics.median(times_ms), statistics.quantiles(times_ms, n=100)[98]
-
-
-def _envelope() -> Envelope:
-    identity = new_id()
-    return Envelope(
-        id=identity,
-        type=tag(Add),
-        time=datetime.now(UTC),
-        correlation=identity,
-        principal="bench",
-        source=Domain.SYSTEM,
-        target=DOMAIN,
-    )
 
 
 def fresh(measure: Callable[[NatsServer], Awaitable[T]]) -> T:

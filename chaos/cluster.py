@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,29 +14,21 @@ import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker
-from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_streams import Sizes, streams
 from bench import results
 from chaos import checks_outside, report
-from chaos.checks_logs import check_logs
-from chaos.checks_told import check_told
-from chaos.clients import Caller, asker, curator, http_client
-from chaos.history import Finding, read_history
-from chaos.journal import Clock, Journal
-from chaos.publisher import publisher
-from chaos.settle import settled
-from chaos.stack import Plan, running, token, url
-from contracts.domains import Clearance, Domain
-from contracts.letters import LetterFilter
+from chaos.history import Finding
+from chaos.journal import Journal
+from chaos.load import Clients, under_load
+from chaos.stack import Plan, running
+from chaos.verdict import verdict
+from contracts.domains import Domain
 from deploy.embedded.nats_cluster import NODES, NatsCluster
-from deploy.embedded.supervisor import Supervisor
 from deploy.settings import load
 from deploy.stack import until_interrupted
 from runtime.errors import UnavailableError
 
 TITLE = "A cluster whose leaders are killed"
-LETTERS_MAX = 10_000
-GRACE_S = 60.0
 CURRENT_S_MAX = 120.0
 LOOK_S = 0.25
 ANSWER_S_MAX = 0.5
@@ -62,6 +54,10 @@ class Strikes(Struct, frozen=True, kw_only=True):
         others = tuple(f"{domain.value.upper()}_" for domain in Domain if domain is not self.domain)
         names = [stream.name for stream in streams(NODES, Sizes()) if not stream.name.startswith(others)]
         return sorted(names, key=lambda name: not name.endswith(("_LOG", "_IN")))[: self.streams_max]
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(askers=self.askers, curators=self.curators, publishers=self.publishers)
 
 
 class Killed(Struct, frozen=True, kw_only=True):
@@ -118,7 +114,7 @@ async def run(plan: Strikes, *, on_killed: Callable[[Killed], None] = lambda _: 
         connection = await cluster.connect("chaos")
         stack.push_async_callback(connection.stop)
         killed: list[Killed] = []
-        async with _load(plan, supervisor, journal):
+        async with under_load(supervisor.settings, journal, plan.clients, random.Random):
             await asyncio.sleep(plan.warm_s)
             calm_gap_s = _gap_s(journal, time.time() - plan.warm_s, time.time())
             began_striking = time.time()
@@ -126,7 +122,9 @@ async def run(plan: Strikes, *, on_killed: Callable[[Killed], None] = lambda _: 
                 killed.append(await _strike(plan, cluster, connection, stream, journal))
                 on_killed(killed[-1])
         gap_s = _gap_s(journal, began_striking, max(told.at for told in journal.told if told.accepted))
-        findings, records = await _check(connection, supervisor, journal)
+        settings, rows = supervisor.settings, dict[str, int]()
+        findings, history, _ = await verdict(connection, settings, journal, settle_s_max=SETTLE_S_MAX)
+        findings += [finding async for finding in checks_outside.check_read_models(connection, settings, history, rows)]
         by_id = journal.by_id()
         return Outcome(
             strikes=plan,
@@ -136,35 +134,9 @@ async def run(plan: Strikes, *, on_killed: Callable[[Killed], None] = lambda _: 
             calm_gap_s=calm_gap_s,
             accepted=dict(Counter(told[0].kind for told in by_id.values() if any(one.accepted for one in told))),
             statuses=dict(sorted(Counter(told.status for told in journal.told).items())),
-            records=records,
+            records=len(history.records),
             findings=tuple(findings),
         )
-
-
-@asynccontextmanager
-async def _load(plan: Strikes, supervisor: Supervisor, journal: Journal) -> AsyncIterator[None]:
-    """Clients at work inside the block; what they have begun is finished at its end."""
-    clock, settings = Clock(), supervisor.settings
-    async with AsyncExitStack() as stack:
-        work = []
-        for kind, does, number in (("asker", asker, plan.askers), ("curator", curator, plan.curators)):
-            for one in range(number):
-                name = f"{kind}-{one}"
-                cleared = token(settings, name, ("cross_domain_user",), Clearance.INTERNAL)
-                http = await stack.enter_async_context(http_client(url(settings), cleared))
-                work.append(does(Caller(name, http, journal, clock), random.Random(name)))
-        for one in range(plan.publishers):
-            name = f"publisher-{one}"
-            work.append(publisher(settings, name, journal, clock, random.Random(name)))
-        tasks = [asyncio.create_task(one) for one in work]
-        try:
-            yield
-            clock.stop(GRACE_S)
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _strike(plan: Strikes, cluster: NatsCluster, broker: Broker, stream: str, journal: Journal) -> Killed:
@@ -212,21 +184,6 @@ def _gap_s(journal: Journal, since: float, until: float) -> float:
     """The longest time between two good answers, whoever got them."""
     times = sorted([since, *(told.at for told in journal.told if told.accepted and since < told.at < until), until])
     return round(max(after - before for before, after in pairwise(times)), 2)
-
-
-async def _check(broker: Broker, supervisor: Supervisor, journal: Journal) -> tuple[list[Finding], int]:
-    """Findings, and how many records there were."""
-    left = await settled(broker, supervisor.settings, timeout_s=SETTLE_S_MAX)
-    findings = [Finding("all was finished", left)] if left else []
-    history = await read_history(broker)
-    letters = [one.letter for one in await JetStreamLetters(broker).find(LetterFilter(), limit=LETTERS_MAX)]
-    findings += check_logs(history)
-    findings += check_told(history, journal.by_id(), letters)
-    rows: dict[str, int] = {}
-    findings += [
-        finding async for finding in checks_outside.check_read_models(broker, supervisor.settings, history, rows)
-    ]
-    return findings, len(history.records)
 
 
 def summary(outcome: Outcome) -> str:

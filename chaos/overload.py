@@ -11,20 +11,15 @@ import click
 import msgspec
 from msgspec import Struct
 
-from adapters.jetstream_letters import JetStreamLetters
 from bench import results
-from chaos.checks_logs import check_logs
-from chaos.checks_told import check_told
 from chaos.flood import Tally, Wire, flooder
-from chaos.history import Finding, read_history
+from chaos.history import Finding
 from chaos.journal import Clock, Journal
 from chaos.memory import Course, Scales
 from chaos.report import RUNS, listed, stamp, table
-from chaos.run import LETTERS_MAX
-from chaos.settle import settled
 from chaos.stack import Plan, parts, running, token, url
+from chaos.verdict import verdict
 from contracts.domains import Clearance
-from contracts.letters import LetterFilter
 from deploy.embedded.child import StartError
 from deploy.embedded.supervisor import Supervisor
 from deploy.progress import Steps
@@ -137,12 +132,8 @@ async def _flooded(
 async def _check(plan: Overload, supervisor: Supervisor, journal: Journal) -> list[Finding]:
     settings = supervisor.settings
     async with broker(settings) as connection:
-        left = await settled(connection, settings, timeout_s=plan.settle_s_max)
-        findings = [Finding("all was finished", left)] if left else []
-        history = await read_history(connection)
-        kept = await JetStreamLetters(connection).find(LetterFilter(), limit=LETTERS_MAX)
-        letters = [one.letter for one in kept]
-    return [*findings, *check_logs(history), *check_told(history, journal.by_id(), letters)]
+        findings, _, _ = await verdict(connection, settings, journal, settle_s_max=plan.settle_s_max)
+    return findings
 
 
 def summary(outcome: Outcome) -> str:

@@ -4,33 +4,23 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
-from adapters.jetstream_letters import JetStreamLetters
 from chaos import checks_outside
-from chaos.checks_logs import check_logs
-from chaos.checks_told import check_told
-from chaos.clients import Caller, asker, curator, http_client
-from chaos.history import Finding, read_history
-from chaos.journal import Clock, Journal, Told
+from chaos.history import Finding
+from chaos.journal import Journal, Told
+from chaos.load import Clients, under_load
 from chaos.model import TimedModelServer
-from chaos.publisher import publisher
-from chaos.settle import settled
-from chaos.stack import Plan, parts, running, token, url
+from chaos.stack import Plan, parts, running
 from chaos.strikes import Killer, Strike, Struck, plan
-from contracts.domains import Clearance
-from contracts.letters import LetterFilter
+from chaos.verdict import verdict
 from deploy.embedded.supervisor import OnState, Supervisor
-from deploy.settings import Settings
 from deploy.stack import broker
 
-LETTERS_MAX = 10_000
-GRACE_S = 60.0  # for what clients have begun when the striking is over
 CHECKS = (
     "event ids",
     "hash chain",
@@ -77,6 +67,13 @@ class Chaos(Struct, frozen=True, kw_only=True):
     def strikes(self) -> list[Strike]:
         return plan(self.seed, parts(self.workers), kills=self.kills, pauses=self.pauses, gap_s_max=self.gap_s_max)
 
+    @property
+    def clients(self) -> Clients:
+        return Clients(askers=self.askers, curators=self.curators, publishers=self.publishers)
+
+    def dice(self, name: str) -> random.Random:
+        return random.Random(f"{self.seed} {name}")
+
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """What came of a run."""
@@ -116,7 +113,9 @@ async def run(
         stack_plan = Plan(data=chaos.data, models=chaos.models, workers=chaos.workers, model_url=model.url)
         supervisor = await stack.enter_async_context(running(stack_plan, on_state))
         killer = Killer(supervisor, on_struck)
-        await _struggle(chaos, supervisor, killer, journal)
+        async with under_load(supervisor.settings, journal, chaos.clients, chaos.dice):
+            await asyncio.sleep(chaos.warm_s)
+            await killer.run(chaos.strikes)
         rows: dict[str, int] = {}
         findings, records, runs, letters = await _check(chaos, supervisor, journal, model, killer.struck, rows)
         by_id = journal.by_id()
@@ -138,42 +137,6 @@ async def run(
         )
 
 
-async def _struggle(chaos: Chaos, supervisor: Supervisor, killer: Killer, journal: Journal) -> None:
-    """Load from before the first strike until after the last; returns when every client has ended."""
-    clock = Clock()
-    async with AsyncExitStack() as stack:
-        load = [
-            asyncio.create_task(work, name=name)
-            for name, work in await _clients(chaos, supervisor.settings, journal, clock, stack)
-        ]
-        try:
-            await asyncio.sleep(chaos.warm_s)
-            await killer.run(chaos.strikes)
-            clock.stop(GRACE_S)
-            await asyncio.gather(*load)
-        finally:
-            for task in load:
-                task.cancel()
-            await asyncio.gather(*load, return_exceptions=True)
-
-
-async def _clients(
-    chaos: Chaos, settings: Settings, journal: Journal, clock: Clock, stack: AsyncExitStack
-) -> Sequence[tuple[str, Coroutine[Any, Any, None]]]:
-    found: list[tuple[str, Coroutine[Any, Any, None]]] = []
-    for kind, number in (("asker", chaos.askers), ("curator", chaos.curators)):
-        for one in range(number):
-            name = f"{kind}-{one}"
-            cleared = token(settings, name, ("cross_domain_user",), Clearance.INTERNAL)
-            http = await stack.enter_async_context(http_client(url(settings), cleared))
-            work = asker if kind == "asker" else curator
-            found.append((name, work(Caller(name, http, journal, clock), random.Random(f"{chaos.seed} {name}"))))
-    for one in range(chaos.publishers):
-        name = f"publisher-{one}"
-        found.append((name, publisher(settings, name, journal, clock, random.Random(f"{chaos.seed} {name}"))))
-    return found
-
-
 async def _check(
     chaos: Chaos,
     supervisor: Supervisor,
@@ -185,12 +148,7 @@ async def _check(
     """Findings, and how many records, runs and dead letters there were."""
     settings = supervisor.settings
     async with broker(settings) as connection:
-        left = await settled(connection, settings, timeout_s=chaos.settle_s_max)
-        findings = [Finding("all was finished", left)] if left else []
-        history = await read_history(connection)
-        letters = [one.letter for one in await JetStreamLetters(connection).find(LetterFilter(), limit=LETTERS_MAX)]
-        findings += check_logs(history)
-        findings += check_told(history, journal.by_id(), letters)
+        findings, history, letters = await verdict(connection, settings, journal, settle_s_max=chaos.settle_s_max)
         findings += checks_outside.check_calls(history, model.timed, struck)
         findings += [finding async for finding in checks_outside.check_search(connection, history)]
         findings += [finding async for finding in checks_outside.check_read_models(connection, settings, history, rows)]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import NatsServer
+
 
 @pytest.fixture
 def data_folder() -> Iterator[Path]:
@@ -16,3 +18,12 @@ def data_folder() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="diarchy-test-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that the test may kill."""
+    server = NatsServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.jetstream import Broker, connect
@@ -76,17 +77,22 @@ def _read(process: subprocess.Popen[str], lines: list[str], ready: threading.Eve
     ready.set()
 
 
+@asynccontextmanager
+async def connected(server: NatsServer) -> AsyncIterator[Broker]:
+    broker = await connect(server.url, user=server.user, password=server.password)
+    try:
+        yield broker
+    finally:
+        await broker.stop()
+
+
 def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]]) -> None:
     """Run it with a connection to the server, which has every stream, and the consumers of one domain: Sophia's."""
 
     async def main() -> None:
-        async with asyncio.timeout(60):
-            broker = await connect(server.url, user=server.user, password=server.password)
-            try:
-                await ensure_streams(broker)
-                await ensure_consumers(broker, Domain.SOPHIA, Limits())
-                await scenario(broker)
-            finally:
-                await broker.stop()
+        async with asyncio.timeout(60), connected(server) as broker:
+            await ensure_streams(broker)
+            await ensure_consumers(broker, Domain.SOPHIA, Limits())
+            await scenario(broker)
 
     asyncio.run(main())

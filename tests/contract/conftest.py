@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from adapters.jetstream import Broker, RefusedError, connect
+from adapters.jetstream import Broker, RefusedError
 from adapters.jetstream_blobs import JetStreamBlobs
 from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_log import JetStreamLog
@@ -22,7 +21,7 @@ from contracts.domains import Domain
 from runtime.limits import Limits
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Rpc, Timers
 from runtime.telemetry import Telemetry
-from tests.servers import NatsServer
+from tests.servers import NatsServer, connected
 
 SCENARIO_S_MAX = 60
 STORE_NOT_CREATED = 10049
@@ -49,15 +48,6 @@ Run = Callable[[Scenario], None]
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     server = NatsServer(tmp_path_factory.mktemp("nats"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A server that the test may kill."""
-    server = NatsServer(tmp_path)
     server.start()
     yield server
     server.stop()
@@ -101,12 +91,9 @@ def jetstream_world(broker: Broker) -> World:
 
 async def on_server(server: NatsServer, scenario: Scenario) -> None:
     async with asyncio.timeout(SCENARIO_S_MAX):
-        broker = await connect(server.url, user=server.user, password=server.password)
-        try:
+        async with connected(server) as broker:
             await _renew(broker)
             await scenario(jetstream_world(broker))
-        finally:
-            await broker.stop()
 
 
 async def _renew(broker: Broker) -> None:

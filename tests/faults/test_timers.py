@@ -1,49 +1,24 @@
 """Timers on the real broker across kill -9, and while the inbox is full."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from adapters.jetstream import Broker, connect
+from adapters.jetstream import Broker
 from adapters.jetstream_pull import Puller
 from adapters.jetstream_queue import JetStreamQueue
-from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from adapters.jetstream_timers import JetStreamTimers
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record, from_headers
 from runtime.errors import UnavailableError
-from runtime.limits import Limits
 from runtime.schedule import Every
 from tests.contract.holding import ONE, Holder, holding
 from tests.contract.records import record
-from tests.servers import NatsServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    one = NatsServer(tmp_path)
-    one.start()
-    yield one
-    one.stop()
-
-
-def with_broker(server: NatsServer, scenario: Callable[[Broker], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with asyncio.timeout(60):
-            broker = await connect(server.url, user=server.user, password=server.password)
-            try:
-                await ensure_streams(broker)
-                await ensure_consumers(broker, Domain.SOPHIA, Limits())
-                await scenario(broker)
-            finally:
-                await broker.stop()
-
-    asyncio.run(main())
+from tests.servers import NatsServer, with_broker
 
 
 class Inbox:
@@ -80,42 +55,42 @@ async def killed_and_back(server: NatsServer, broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("away_s", [0.0, 2.5])
-def test_a_two_second_timer_fires_once_over_kill_9(server: NatsServer, away_s: float) -> None:
+def test_a_two_second_timer_fires_once_over_kill_9(own_server: NatsServer, away_s: float) -> None:
     """Whether its moment comes while the broker is away or later."""
 
     async def scenario(broker: Broker) -> None:
         timers, sent, last = JetStreamTimers(broker), record(), record()
         due = soon(2)
         await timers.set(ONE, "two", sent, due)
-        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(own_server.kill)
         await asyncio.sleep(away_s)  # It is time itself that passes, for a broker that is not there.
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(own_server.start)
         await broker.wait_connected()
         async with inbox(broker) as arriving:
             assert await arriving.next() == sent.envelope.id
             assert datetime.now(UTC) >= due
-            await killed_and_back(server, broker)  # what has fired, was handled and is gone from the inbox stays so
+            await killed_and_back(own_server, broker)  # what has fired, was handled and is gone from the inbox stays so
             await timers.set(ONE, "last", last, soon(2))
             assert await arriving.next() == last.envelope.id
 
-    with_broker(server, scenario)
+    with_broker(own_server, scenario)
 
 
-def test_a_recurring_timer_goes_on_after_kill_9_and_no_firing_comes_twice(server: NatsServer) -> None:
+def test_a_recurring_timer_goes_on_after_kill_9_and_no_firing_comes_twice(own_server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         timers = JetStreamTimers(broker)
         await timers.set(ONE, "tick", record(), Every(1))
         async with inbox(broker) as arriving:
             fired = [await arriving.next() for _ in range(2)]
             for _ in range(2):
-                await killed_and_back(server, broker)
+                await killed_and_back(own_server, broker)
                 fired += [await arriving.next() for _ in range(2)]
         assert len(set(fired)) == len(fired)
 
-    with_broker(server, scenario)
+    with_broker(own_server, scenario)
 
 
-def test_what_fires_while_the_inbox_is_full_comes_when_there_is_room(server: NatsServer) -> None:
+def test_what_fires_while_the_inbox_is_full_comes_when_there_is_room(own_server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         queue, timers, sent = JetStreamQueue(broker), JetStreamTimers(broker), record()
         await timers.set(ONE, "x", sent, soon(1))
@@ -132,7 +107,7 @@ def test_what_fires_while_the_inbox_is_full_comes_when_there_is_room(server: Nat
         async with inbox(broker) as arriving:
             assert [await arriving.next() for _ in range(3)] == [*(one.envelope.id for one in held), sent.envelope.id]
 
-    with_broker(server, scenario)
+    with_broker(own_server, scenario)
 
 
 async def _until_due(broker: Broker) -> None:
@@ -146,14 +121,14 @@ async def _until_due(broker: Broker) -> None:
     await puller.close()
 
 
-def test_a_timer_that_was_set_before_a_failed_confirmation_is_no_second_one(server: NatsServer) -> None:
+def test_a_timer_that_was_set_before_a_failed_confirmation_is_no_second_one(own_server: NatsServer) -> None:
     """A rerun sets it again: it fires once, with the id of the record."""
 
     async def scenario(broker: Broker) -> None:
         timers, ref, sent, mark = JetStreamTimers(broker), ONE, record(), record()
         for _ in range(3):
             await timers.set(ref, "x", Record(sent.envelope, sent.body), soon(1))
-            await killed_and_back(server, broker)
+            await killed_and_back(own_server, broker)
         await timers.set(ref, "mark", mark, soon(2))
         async with inbox(broker) as arriving:
             fired = [await arriving.next()]
@@ -161,4 +136,4 @@ def test_a_timer_that_was_set_before_a_failed_confirmation_is_no_second_one(serv
                 fired.append(await arriving.next())
         assert set(fired) == {sent.envelope.id, mark.envelope.id}
 
-    with_broker(server, scenario)
+    with_broker(own_server, scenario)

@@ -1,15 +1,12 @@
 """Workers of a domain on a real broker, each with its own connection: they join, leave and lose it under load."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
-import pytest
 from msgspec.structs import replace
 
-from adapters.jetstream import Broker, connect
+from adapters.jetstream import Broker
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
@@ -17,32 +14,13 @@ from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from adapters.jetstream_timers import JetStreamTimers
 from contracts.domains import Domain
 from contracts.ids import new_id
-from contracts.subjects import ActorRef
 from runtime.limits import Limits
 from runtime.worker import Worker
-from tests.kernel_world import Note, World, counter
-from tests.servers import NatsServer
-from tests.unit.test_worker import ALL, Load, spread
+from tests.domain_workers import join_and_leave, one_is_lost, share_within_a_fifth
+from tests.kernel_world import World, counter
+from tests.servers import NatsServer, connected
 
 LIMITS = Limits(drain_s_max=0.5)
-ACTORS = 3_000
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
-@asynccontextmanager
-async def connected(server: NatsServer) -> AsyncIterator[Broker]:
-    broker = await connect(server.url, user=server.user, password=server.password)
-    try:
-        yield broker
-    finally:
-        await broker.stop()
 
 
 def world_of(broker: Broker) -> World:
@@ -69,56 +47,25 @@ def with_workers(server: NatsServer, scenario: Callable[[World, list[Worker], li
     asyncio.run(main())
 
 
-def test_two_then_three_workers_join_and_leave_under_load(server: NatsServer) -> None:
+def test_two_then_three_workers_join_and_leave_under_load(own_server: NatsServer) -> None:
     async def scenario(world: World, workers: list[Worker], _brokers: list[Broker]) -> None:
-        await workers[0].start()
-        load = Load(world)
-        await load.goes_on()
-        for number in (1, 2):
-            await workers[number].start()
-            await spread(workers[: number + 1])
-            await load.goes_on()
-        for number in (1, 0):
-            await workers[number].stop()
-            await spread([one for one in workers if one.partitions])
-            await load.goes_on()
-        assert workers[2].partitions == ALL
-        await load.all_in_order()
+        await join_and_leave(world, workers)
 
-    with_workers(server, scenario)
+    with_workers(own_server, scenario)
 
 
-def test_a_worker_whose_connection_is_gone_is_replaced(server: NatsServer) -> None:
+def test_a_worker_whose_connection_is_gone_is_replaced(own_server: NatsServer) -> None:
     async def scenario(world: World, workers: list[Worker], brokers: list[Broker]) -> None:
-        for worker in workers[:2]:
-            await worker.start()
-        await spread(workers[:2])
-        load = Load(world)
-        await load.goes_on()
-        await brokers[0].stop()
-        await load.goes_on()
-        await load.all_in_order()
-        assert workers[1].partitions == ALL
+        async def lose(_worker: Worker) -> None:
+            await brokers[0].stop()
 
-    with_workers(server, scenario)
+        await one_is_lost(world, workers[:2], lose)
+
+    with_workers(own_server, scenario)
 
 
-def test_the_load_is_spread_within_a_fifth(server: NatsServer) -> None:
+def test_the_load_is_spread_within_a_fifth(own_server: NatsServer) -> None:
     async def scenario(world: World, workers: list[Worker], _brokers: list[Broker]) -> None:
-        for worker in workers:
-            await worker.start()
-        await spread(workers)
-        actors = [ActorRef(Domain.CEO, "counter", f"a{number}") for number in range(ACTORS)]
-        await asyncio.gather(*(world.send(_note(), actor) for actor in actors))
-        for actor in actors:
-            await world.events(actor, at_least=1)
-        handled = Counter({number: len(worker.host.live) for number, worker in enumerate(workers)})
-        mean = ACTORS / len(workers)
-        assert handled.total() == ACTORS
-        assert all(abs(number - mean) <= 0.2 * mean for number in handled.values()), handled
+        await share_within_a_fifth(world, workers)
 
-    with_workers(server, scenario)
-
-
-def _note() -> Note:
-    return Note(text="x")
+    with_workers(own_server, scenario)
