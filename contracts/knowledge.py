@@ -22,7 +22,7 @@ Category = Literal[
 ]
 Title = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
 Content = Annotated[str, Meta(min_length=1, max_length=100_000, pattern=r"\S")]
-FILE_NAME = r"^(?=[\s\S]*\S)[^/\\\x00-\x1f\x7f-\x9f]+(?![\s\S])"
+FILE_NAME = r"^[^\S/\\\x00-\x1f\x7f-\x9f]*[^\s/\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*(?![\s\S])"
 """Not blank, and nothing in it that is a path or a control character. (`$` would let a last line break through.)"""
 
 StrategicPriority = Annotated[int, Meta(ge=1, le=10)]
