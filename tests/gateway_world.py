@@ -59,7 +59,14 @@ from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.gateway_agents import Agents
 
-LIMITS = Limits(ack_wait_s=0.5, retry_s_min=0.001, retry_s_max=0.01, reply_recheck_s=0.05)
+LIMITS = Limits(
+    ack_wait_s=0.5,
+    retry_s_min=0.001,
+    retry_s_max=0.01,
+    reply_recheck_s=0.05,
+    hello_s=0,  # There is nobody else.
+    drain_s_max=0.05,
+)
 UNCOUNTED = Quota(per_minute=1_000_000, per_hour=1_000_000)
 SETTINGS = GatewaySettings(
     wait_s=5,
@@ -286,15 +293,13 @@ class World:
         )
         rpc = MemoryRpc(self.broker)
         self.workers = [Worker(domain, actors, outside, rpc, new_id()) for domain in DOMAINS]
-        for worker in self.workers:
-            await worker.start()
+        await asyncio.gather(*(worker.start() for worker in self.workers))
         await self.services.watch.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self.gateway.streams.stop()
-        for worker in self.workers:
-            await worker.stop()
+        await asyncio.gather(*(worker.stop() for worker in self.workers))
 
     @asynccontextmanager
     async def client(

@@ -72,11 +72,12 @@ def say_ready(ready_fd: int) -> None:
 class Backoff:
     """How long to wait before the next restart: 0.2 s, doubled up to 5 s, from the start again after 30 s of health."""
 
-    def __init__(self) -> None:
+    def __init__(self, healthy_s: float = HEALTHY_S) -> None:
+        self._healthy_s = healthy_s
         self._next_s = RESTART_S_MIN
 
     def after(self, lived_s: float) -> float:
-        if lived_s >= HEALTHY_S:
+        if lived_s >= self._healthy_s:
             self._next_s = RESTART_S_MIN
         delay, self._next_s = self._next_s, min(2 * self._next_s, RESTART_S_MAX)
         return delay
@@ -85,7 +86,16 @@ class Backoff:
 class Supervisor:
     """One per data folder. Start it from the main thread (see `child`)."""
 
-    def __init__(self, settings: Settings, roles: Sequence[Role], *, on_state: OnState = lambda *_: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        roles: Sequence[Role],
+        *,
+        on_state: OnState = lambda *_: None,
+        healthy_s: float = HEALTHY_S,
+    ) -> None:
+        """`healthy_s`: a part that lived so long is restarted at once; others wait longer each time."""
+        self._healthy_s = healthy_s
         self._folder = settings.folder
         self._settings = settings
         self._roles = [RoleProcess(role, self._folder) for role in roles]
@@ -152,7 +162,7 @@ class Supervisor:
 
     async def _keep(self, part: "Part", first: asyncio.Future[None]) -> None:
         clock = asyncio.get_running_loop().time
-        backoff = Backoff()
+        backoff = Backoff(self._healthy_s)
         tries = 0
         while True:
             self._on_state(part.name, "starting", "")

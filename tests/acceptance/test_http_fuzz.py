@@ -5,19 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 
 from contracts.domains import Clearance
-from gateway.openapi import openapi_document
-from gateway.routes import ROUTES
 from tests.stack import Stack
 
 EXAMPLES_MAX = 15
-schema = schemathesis.openapi.from_dict(msgspec.json.decode(openapi_document(ROUTES)))
+schema = schemathesis.pytest.from_fixture("described")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +29,7 @@ def fuzzed() -> Iterator[Stack]:
             stack.stop()
 
 
+@pytest.mark.timeout(300)
 @schema.parametrize()
 @settings(max_examples=EXAMPLES_MAX, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_route_of_the_stack_faults(case: Any, fuzzed: Stack) -> None:

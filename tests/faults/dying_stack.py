@@ -18,7 +18,8 @@ DYING = ("sophia", "artemis", "ceo")
 async def main(data: str, markers: str) -> None:
     roles = standard_roles([name for name in ROLES if name not in DYING])
     roles += [Role(name, (sys.executable, "-m", "tests.faults.dying_worker", name, markers)) for name in DYING]
-    supervisor = Supervisor(prepared(load(data=data), 0), roles)
+    # Who dies after each effect is no worse for it: else the restarts would wait ever longer, up to 5 s each.
+    supervisor = Supervisor(prepared(load(data=data), 0), roles, healthy_s=0)
     await supervisor.start()
     print(url_of(supervisor.settings), flush=True)
     try:

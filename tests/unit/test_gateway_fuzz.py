@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -19,8 +18,6 @@ from schemathesis.specs.openapi.checks import (
 
 from contracts.domains import Clearance
 from gateway.identity import Principal
-from gateway.openapi import openapi_document
-from gateway.routes import ROUTES
 from gateway.server import GatewayServer
 from tests.gateway_world import TOKENS, World, now
 
@@ -32,7 +29,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-schema = schemathesis.openapi.from_dict(msgspec.json.decode(openapi_document(ROUTES)))
+schema = schemathesis.pytest.from_fixture("described")
 
 
 class _Served:
@@ -72,6 +69,7 @@ def served() -> Iterator[_Served]:
         yield running
 
 
+@pytest.mark.timeout(300)
 @schema.parametrize()
 @settings(max_examples=EXAMPLES_MAX, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_route_faults_and_every_answer_is_as_documented(case: Any, served: _Served) -> None:
