@@ -57,7 +57,8 @@ diarchy *ARGS: setup
 # All tests and checks; arguments go to pytest
 [group('check')]
 test *ARGS: check
-    {{bin}}/pytest {{ARGS}}
+    # Tests wait more than they compute: three processes keep two cores busy (tests/spreading.py).
+    {{bin}}/pytest --numprocesses 3 --no-loadscope-reorder {{ARGS}}
 
 # Types, lint, format, import rules, contracts current, nothing of a machine in the tree
 [group('check')]

@@ -3,10 +3,17 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.servers import NatsServer
+
+if TYPE_CHECKING:
+    from schemathesis.schemas import BaseSchema
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 
 @pytest.fixture
@@ -27,3 +34,24 @@ def own_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def described(request: pytest.FixtureRequest) -> "BaseSchema":
+    """Every route, for a fuzz. Made by its test, not where tests are collected: it takes ten seconds, and every process of a run
+    collects all tests.
+    """
+    import schemathesis
+
+    from gateway.openapi import openapi_document
+    from gateway.routes import ROUTES
+
+    request.node._nodeid = request.node.nodeid  # Schemathesis 4.32 wants it, pytest 9.2 has it not
+    return schemathesis.openapi.from_dict(msgspec.json.decode(openapi_document(ROUTES)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadScopeScheduling":
+    from tests.spreading import ByStack
+
+    return ByStack(config, log)

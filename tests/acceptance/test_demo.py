@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
@@ -11,9 +10,8 @@ import psutil
 from tests.stack import MODELS, ROOT
 
 
-def test_the_demo_ends_with_answer_tree_and_waterfall_and_leaves_nothing() -> None:
-    folders = set(Path(tempfile.gettempdir()).iterdir())
-    environment = {**os.environ, "DIARCHY_MODELS": str(MODELS)}
+def test_the_demo_ends_with_answer_tree_and_waterfall_and_leaves_nothing(data_folder: Path) -> None:
+    environment = {**os.environ, "DIARCHY_MODELS": str(MODELS), "TMPDIR": str(data_folder)}
     run = subprocess.run(
         [sys.executable, "-m", "deploy", "demo"],
         capture_output=True,
@@ -37,15 +35,13 @@ def test_the_demo_ends_with_answer_tree_and_waterfall_and_leaves_nothing() -> No
     for domain in ("sophia", "artemis", "ceo"):
         assert domain in run.stdout
     assert "\x1b" not in run.stdout
-    assert [
-        folder for folder in set(Path(tempfile.gettempdir()).iterdir()) - folders if "diarchy-demo" in folder.name
-    ] == []
-    assert [process for process in psutil.process_iter() if _of_a_demo(process)] == []
+    assert list(data_folder.glob("*diarchy-demo*")) == []
+    assert [process for process in psutil.process_iter() if _is_of(process, data_folder)] == []
 
 
-def _of_a_demo(process: psutil.Process) -> bool:
-    """Whether a process was started by a demo: its folder stands in the arguments or the environment."""
+def _is_of(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process was started by the demo: its folder stands in the arguments or the environment."""
     try:
-        return any("diarchy-demo-" in word for word in [*process.cmdline(), *process.environ().values()])
+        return any(str(folder) in word for word in [*process.cmdline(), *process.environ().values()])
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return False
