@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+from deploy.embedded.nats_staging import Staging
+
 CONFIG = """
 listen: "127.0.0.1:{port}"
 max_payload: 8MB
@@ -27,6 +29,7 @@ class NatsServer:
             port = probe.getsockname()[1]
         self.url = f"nats://127.0.0.1:{port}"
         self._config = folder / "nats.conf"
+        self._staging = Staging(folder / "jetstream")
         self._config.write_text(
             CONFIG.format(port=port, folder=folder / "jetstream", user=self.user, password=self.password)
         )
@@ -44,12 +47,18 @@ class NatsServer:
         self._reader.start()
         if not ready.wait(20) or self._process.poll() is not None:
             raise RuntimeError("nats-server did not start:\n" + "\n".join(lines[-20:]))
+        self.stage()
+
+    def stage(self) -> None:
+        """As the embedded broker does; call it again when streams were added."""
+        self._staging.begin()
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
+        self._staging.end()
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None and self._reader is not None:

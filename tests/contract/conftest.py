@@ -104,6 +104,7 @@ async def on_server(server: NatsServer, scenario: Scenario) -> None:
         broker = await connect(server.url, user=server.user, password=server.password)
         try:
             await _renew(broker)
+            server.stage()
             await scenario(jetstream_world(broker))
         finally:
             await broker.stop()
