@@ -56,6 +56,7 @@ async def run_roles(
             password=settings.nats.password.reveal() or None,
             name=service,
             inbox_prefix=INBOX_PREFIX,
+            writes_waiting_max=settings.limits.writes_waiting_max,
         )
         stack.push_async_callback(broker.stop)
         await ensure_streams(broker, replicas=settings.nats.replicas, sizes=_sizes(settings.limits))
