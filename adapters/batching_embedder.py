@@ -29,10 +29,12 @@ class BatchingEmbedder:
     full, `embed` raises UnavailableError. `stop` ends this embedder, not the one under it.
     """
 
-    def __init__(self, embedder: Embedder, *, texts_max: int = BATCH_TEXTS_MAX) -> None:
+    def __init__(
+        self, embedder: Embedder, *, texts_max: int = BATCH_TEXTS_MAX, waiting_max: int = CALLS_WAITING_MAX
+    ) -> None:
         self._embedder = embedder
         self._texts_max = texts_max
-        self._calls: asyncio.Queue[_Call | None] = asyncio.Queue(CALLS_WAITING_MAX)
+        self._calls: asyncio.Queue[_Call | None] = asyncio.Queue(waiting_max)
         self._held: deque[_Call | None] = deque()  # at most one
         self._worker: asyncio.Task[None] | None = None
 
@@ -72,7 +74,7 @@ class BatchingEmbedder:
         try:
             self._calls.put_nowait(call)
         except asyncio.QueueFull:
-            raise UnavailableError(self.model, f"{CALLS_WAITING_MAX} calls are waiting", retry_after_s=1) from None
+            raise UnavailableError(self.model, f"{self._calls.maxsize} calls are waiting", retry_after_s=1) from None
         return await call.vectors
 
     async def _work(self) -> None:

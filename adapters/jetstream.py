@@ -27,6 +27,7 @@ CONNECT_S_MAX = 2
 DRAIN_S_MAX = 5
 MORE_LINES_BYTES = 1 << 10  # header lines that a batch adds to a message
 UNSENT_BYTES_MAX = 16 << 20  # what may wait for the socket before `publish` waits, too
+WRITES_WAITING_MAX = 10_000  # of one stream, for those under way; beyond that a writer is told to come again
 REPLY_PARTS_MAX = 10_000  # messages of one collected reply
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ _answer = msgspec.json.Decoder(_Answer)
 class Broker:
     """One connection. Made by `connect`; `stop` ends it and every task started through `spawn`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, writes_waiting_max: int = WRITES_WAITING_MAX) -> None:
+        self.writes_waiting_max = writes_waiting_max
         self._client: Any = Client()
         self._parser = Parser(self._client)
         self._client._ps = self._parser  # noqa: SLF001 - there is no public way
@@ -366,9 +368,10 @@ async def connect(
     password: str | None = None,
     name: str = "diarchy",
     inbox_prefix: str = "_INBOX",
+    writes_waiting_max: int = WRITES_WAITING_MAX,
 ) -> Broker:
     """A connected broker, kept connected without end. Waits for a server that is not there yet: bound it from outside."""
-    broker = Broker()
+    broker = Broker(writes_waiting_max=writes_waiting_max)
     urls = [servers] if isinstance(servers, str) else servers
     await broker.open(urls, user=user, password=password, name=name, inbox_prefix=inbox_prefix)
     return broker

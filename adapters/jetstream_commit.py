@@ -23,7 +23,6 @@ ALONE_MAX = 8  # single messages on their way alone before others have to wait
 GROUP_MIN = 16  # messages that wait before they are worth a batch; a commit of several is always one
 GROUP_MESSAGES_MAX = 500
 GROUP_BYTES_MAX = 4 << 20
-WAITING_MAX = 10_000  # commits; beyond that the caller is told to come again
 BATCHES_MAX = 2  # batches of one process and stream at once; the server takes 50 a stream
 
 
@@ -74,7 +73,7 @@ class Committer:
         """
         for message in messages:
             self._broker.check_size(len(message.lines) + len(message.body))
-        if len(self._waiting) >= WAITING_MAX:
+        if len(self._waiting) >= self._broker.writes_waiting_max:
             raise UnavailableError("broker", "too many writes wait for the disk", 1)
         if self._broker.is_stopping or not self._broker.is_connected:
             raise UnavailableError("broker", "not connected")

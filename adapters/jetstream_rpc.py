@@ -31,9 +31,17 @@ class _Failure(Struct, omit_defaults=True):
 class NatsRpc:
     """An Rpc; services share one subject by queue group, so each request goes to one of them."""
 
-    def __init__(self, broker: Broker, telemetry: Telemetry | None = None, *, calls_max: int = CALLS_MAX) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        telemetry: Telemetry | None = None,
+        *,
+        calls_max: int = CALLS_MAX,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
         self._broker = broker
         self._calls_max = calls_max
+        self._waiting_max = waiting_max
         self._telemetry = telemetry or NoTelemetry()
 
     async def call(self, subject: str, body: bytes, *, timeout_s: float) -> bytes:
@@ -65,7 +73,7 @@ class NatsRpc:
 
         def take(msg: Msg) -> None:
             nonlocal waiting
-            if waiting < self._calls_max + WAITING_MAX:
+            if waiting < self._calls_max + self._waiting_max:
                 waiting += 1
                 self._broker.spawn(answer(msg), name=f"serve {subject}")
             else:

@@ -16,8 +16,9 @@ from contracts.domains import Domain
 from contracts.envelope import Record, to_headers
 from contracts.subjects import ActorRef
 from runtime.errors import OutcomeError, UnavailableError
+from runtime.limits import Limits
 from runtime.ports import Timer
-from runtime.schedule import TIMERS_MAX, Cron, Every, When, check, firing_id
+from runtime.schedule import Cron, Every, When, check, firing_id
 
 PAGE = 500
 DUE_S_MAX = 7 * 86_400
@@ -53,9 +54,16 @@ class _Get(Struct):
 class JetStreamTimers:
     """Timers; the streams must exist (`ensure_streams`). They fire up to 0.3 s late."""
 
-    def __init__(self, broker: Broker, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        actor_max: int = Limits().timers_actor_max,
+    ) -> None:
         self._broker = broker
         self._clock = clock
+        self._actor_max = actor_max
 
     async def set(self, target: ActorRef, name: str, record: Record, when: When) -> None:
         check(name, when, self._clock())
@@ -92,8 +100,8 @@ class JetStreamTimers:
         request = {"subjects_filter": subjects.timer(target, "*")}
         info = await self._broker.api(f"STREAM.INFO.{stream}", request, _Info)
         mine = info.state.subjects or {}
-        if len(mine) >= TIMERS_MAX and subject not in mine:
-            raise OutcomeError(f"{target} has {len(mine)} timers already; {TIMERS_MAX} are allowed")
+        if len(mine) >= self._actor_max and subject not in mine:
+            raise OutcomeError(f"{target} has {len(mine)} timers already; {self._actor_max} are allowed")
         if 0 < info.config.max_bytes * FILL_MAX < info.state.bytes:
             raise UnavailableError("timers", f"{stream} is full", 60)
 

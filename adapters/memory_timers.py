@@ -13,8 +13,9 @@ from contracts.domains import Domain
 from contracts.envelope import Record
 from contracts.subjects import ActorRef
 from runtime.errors import OutcomeError
+from runtime.limits import Limits
 from runtime.ports import Timer
-from runtime.schedule import TIMERS_MAX, When, check, firing_id, next_after
+from runtime.schedule import When, check, firing_id, next_after
 
 WAKE_S_MAX = 86_400.0  # a clock may be set: look again after a day at the latest
 
@@ -29,9 +30,16 @@ class _Set(Struct, frozen=True):
 class MemoryTimers:
     """Timers of one MemoryBroker. They fire by themselves on the running loop, and whenever `fire` is called."""
 
-    def __init__(self, broker: MemoryBroker, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        actor_max: int = Limits().timers_actor_max,
+    ) -> None:
         self._broker = broker
         self._clock = clock
+        self._actor_max = actor_max
         self._timers: dict[tuple[ActorRef, str], _Set] = {}
         self._wake: asyncio.TimerHandle | None = None
 
@@ -39,8 +47,8 @@ class MemoryTimers:
         now = self._clock()
         check(name, when, now)
         of_target = sum(actor == target and other != name for actor, other in self._timers)
-        if of_target >= TIMERS_MAX:
-            raise OutcomeError(f"{target} has {of_target} timers already; {TIMERS_MAX} are allowed")
+        if of_target >= self._actor_max:
+            raise OutcomeError(f"{target} has {of_target} timers already; {self._actor_max} are allowed")
         due = when if isinstance(when, datetime) else next_after(when, now)
         self._timers[target, name] = _Set(record, when, due, now)
         self._sleep()

@@ -128,6 +128,7 @@ async def loading(server: NatsServer) -> Found:
     """An actor of 1,000 events from the real broker."""
     broker = await connect(server.url, user=server.user, password=server.password)
     await ensure_streams(broker)
+    server.stage()
     log, snapshots, actor = JetStreamLog(broker), JetStreamSnapshots(broker), session(1)
     subject = subjects.log(actor)
     history = records(EVENTS + TAIL_EVENTS)

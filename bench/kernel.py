@@ -61,6 +61,7 @@ async def connected(server: NatsServer) -> AsyncIterator[Broker]:
     broker = await connect(server.url, user=server.user, password=server.password)
     try:
         await ensure_streams(broker)
+        server.stage()
         yield broker
     finally:
         await broker.stop()

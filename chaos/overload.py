@@ -27,8 +27,8 @@ from deploy.stack import broker, until_interrupted
 
 LIMITS: dict[str, int] = {
     "requests_in_flight_max": 48,
-    "requests_per_minute_max": 150,
-    "cross_requests_per_minute_max": 150,
+    "requests_per_minute_max": 30,
+    "cross_requests_per_minute_max": 30,
     "live_actors_max": 500,
     "idle_actors_bytes_max": 4 << 20,
 }

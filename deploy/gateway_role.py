@@ -60,7 +60,7 @@ async def wire_gateway(plant: Plant) -> None:
         spans=plant.spans,
         telemetry=plant.telemetry,
         tokens=Tokens(signing_key(settings)),
-        passwords=Passwords(),
+        passwords=Passwords(waiting_max=plant.settings.limits.logins_waiting_max),
         watch=ProjectionWatch(plant.rpc),
         clock=now,
         checks=_checks(plant, db, retrieval, others),

@@ -22,12 +22,13 @@ class Plant:
         self.broker = broker
         self.telemetry = telemetry
         self.log = log
-        self.queue = JetStreamQueue(broker, pending_max=settings.limits.pending_max)
+        limits = settings.limits
+        self.queue = JetStreamQueue(broker, pending_max=limits.pending_max)
         self.letters = JetStreamLetters(broker)
-        self.timers = JetStreamTimers(broker)
+        self.timers = JetStreamTimers(broker, actor_max=limits.timers_actor_max)
         self.blobs = JetStreamBlobs(broker)
         self.spans = JetStreamSpanStore(broker)
-        self.rpc = NatsRpc(broker, telemetry, calls_max=settings.limits.rpc_concurrent_max)
+        self.rpc = NatsRpc(broker, telemetry, calls_max=limits.rpc_concurrent_max, waiting_max=limits.rpc_waiting_max)
         self.untraced = NatsRpc(broker)  # For what nobody wants to see in a trace, such as the gathering of metrics.
         self.parts: list[Runnable] = []
         self.watched: list[Callable[[], Awaitable[None]]] = []

@@ -33,7 +33,9 @@ def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
     from adapters.minilm import MiniLm
 
     model = MiniLm(settings.models_folder)
-    batching = BatchingEmbedder(model, texts_max=settings.limits.embed_batch_max)
+    batching = BatchingEmbedder(
+        model, texts_max=settings.limits.embed_batch_max, waiting_max=settings.limits.embed_waiting_max
+    )
     return batching, [model, batching]
 
 

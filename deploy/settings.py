@@ -156,8 +156,12 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     spans_age_s_max: int = 604_800
     projection_batch_max: int = 500  # events in one transaction
     embed_batch_max: int = 32  # texts that the built-in model embeds at once
+    embed_waiting_max: int = 256  # calls that wait for it; then it is unavailable, and tried again
     rpc_s_max: float = 5.0  # the wait for the embedding role to answer a search, which is then tried again
-    rpc_concurrent_max: int = 64  # calls of one service handled at once; 1,000 more wait, then 503
+    rpc_concurrent_max: int = 64  # calls of one service handled at once
+    rpc_waiting_max: int = 1_000  # more of them wait; then 503
+    writes_waiting_max: int = 10_000  # of one process to one stream; then 503
+    logins_waiting_max: int = 64  # passwords to be checked, each takes 64 MiB; then 503
     spans_queue_max: int = 8_192  # finished and not yet stored; beyond it they are dropped and counted
     postgres_connections_max: int = 4  # of one role
     read_acquire_s_max: float = 5.0  # of the gateway: the wait for a database connection, then 503

@@ -149,18 +149,19 @@ class Tokens:
 class Passwords:
     """Argon2id, in threads, few at a time: each verification takes 64 MiB and tens of milliseconds by design."""
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, hasher: PasswordHasher | None = None, *, waiting_max: int = VERIFICATIONS_WAITING_MAX) -> None:
         self._hasher = hasher or PasswordHasher()
         self._dummy = self._hasher.hash(new_id())
         self._slots = asyncio.Semaphore(VERIFICATIONS_MAX)
         self._waiting = 0
+        self._waiting_max = waiting_max
 
     async def verify(self, encoded: str | None, password: str) -> bool:
         """Whether the password is the one that was hashed. `encoded` None (an unknown user) takes as long and is False.
 
         Raises UnavailableError when too many verifications wait already.
         """
-        if self._waiting >= VERIFICATIONS_WAITING_MAX:
+        if self._waiting >= self._waiting_max:
             raise UnavailableError("password verification", "too many sign-ins at once", retry_after_s=1)
         self._waiting += 1
         try:

@@ -25,6 +25,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     handlers_max: int = 1_024  # messages of a kind handled at once in one worker
     reactions_max: int = 256  # reactions at once in one worker
     reactions_kind_max: int = 64  # of one kind; those that wait for others do not count
+    timers_actor_max: int = 1_000  # of one actor; setting more fails
     park_after_s: float = 5.0  # a reaction that only waits leaves the memory after this
     reply_recheck_s: float = 5.0  # a waiting effect looks again after this, should a wake-up have been lost
     ask_s_max: float = 86_400.0  # another domain's answer without a deadline of its own is expired after this

@@ -11,7 +11,6 @@ from contracts.ids import derived_id
 from contracts.subjects import ID_CHARS_MAX
 from runtime.errors import OutcomeError
 
-TIMERS_MAX = 1_000  # of one actor
 HORIZON_S_MAX = 10 * 366 * 86_400
 EVERY_S_MAX = 366 * 86_400
 CRON_CHARS_MAX = 200

@@ -140,7 +140,7 @@ class World:
         self.broker = broker or MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
         self.queue = MemoryQueue(self.broker)
-        self.timers = MemoryTimers(self.broker)
+        self.timers = MemoryTimers(self.broker, actor_max=limits.timers_actor_max)
         self.model = model or CountingModel()
         self.actors = actors
         self.outside = Outside(

@@ -13,6 +13,7 @@ from pathlib import Path
 from adapters.jetstream import Broker, connect
 from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from contracts.domains import Domain
+from deploy.embedded.nats_staging import Staging
 from runtime.limits import Limits
 
 CONFIG = """
@@ -35,6 +36,7 @@ class NatsServer:
             port = probe.getsockname()[1]
         self.url = f"nats://127.0.0.1:{port}"
         self._config = folder / "nats.conf"
+        self._staging = Staging(folder / "jetstream")
         self._config.write_text(
             CONFIG.format(port=port, folder=folder / "jetstream", user=self.user, password=self.password)
         )
@@ -52,12 +54,18 @@ class NatsServer:
         self._reader.start()
         if not ready.wait(20) or self._process.poll() is not None:
             raise RuntimeError("nats-server did not start:\n" + "\n".join(lines[-20:]))
+        self.stage()
+
+    def stage(self) -> None:
+        """As the embedded broker does; call it again when streams were added."""
+        self._staging.begin()
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
+        self._staging.end()
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None and self._reader is not None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from contracts.facts import FACT_DOMAINS
 from deploy.embedded.child import Child, Command, LogFile, StartError, until
+from deploy.embedded.nats_staging import Staging
 
 START_S_MAX = 10.0
 STOP_S_MAX = 1.0
@@ -20,6 +21,7 @@ HOST = "127.0.0.1"
 USER = "diarchy"
 PUBLISHER = "publisher"
 ROUTE_USER = "route"
+STORE = "jetstream"
 
 _REMEDY = "Look at its output below; if the folder is damaged, restore it from a backup."
 
@@ -63,6 +65,7 @@ class NatsServer:
         self._member = member
         self._port = 0
         self._log = log or LogFile(folder / "nats.log")
+        self._staging = Staging(folder / STORE)
         self._child: Child | None = None
         self._credentials: Credentials | None = None
 
@@ -101,6 +104,12 @@ class NatsServer:
                 raise
             await self._start_on(-1)  # Somebody has taken the port since the last time.
         write(remembered, str(self._port))
+        self.stage()
+
+    def stage(self) -> None:
+        """Have atomic batches put together in memory; call it again when streams were added."""
+        if self._member is None:  # Nodes of a cluster do so by themselves.
+            self._staging.begin()
 
     async def kill(self) -> None:
         """SIGKILL, as a power cut would: nothing is flushed."""
@@ -112,6 +121,7 @@ class NatsServer:
         if self._child is not None:
             child, self._child = self._child, None
             await child.stop(signal.SIGTERM, grace_s=STOP_S_MAX)
+            self._staging.end()
 
     async def ended(self) -> int:
         """Wait until the server ends by itself; its exit status."""
@@ -174,7 +184,7 @@ port: {port}
 max_payload: {PAYLOAD_BYTES_MAX}
 ports_file_dir: {text(str(folder / "ports"))}
 jetstream {{
-  store_dir: {text(str(folder / "jetstream"))}
+  store_dir: {text(str(folder / STORE))}
   sync_interval: always
   max_file_store: 1TB  # Else 75 % of what is free at the start, and a stream's reserved bytes may not fit any more.
 }}

@@ -93,6 +93,7 @@ async def on_server(server: NatsServer, scenario: Scenario) -> None:
     async with asyncio.timeout(SCENARIO_S_MAX):
         async with connected(server) as broker:
             await _renew(broker)
+            server.stage()
             await scenario(jetstream_world(broker))
 
 

@@ -98,6 +98,23 @@ def test_a_stop_leaves_nobody_waiting(own_server: NatsServer) -> None:
     asyncio.run(main())
 
 
+def test_more_writes_than_may_wait_are_refused_at_once_and_the_others_stored(own_server: NatsServer) -> None:
+    async def main() -> None:
+        broker = await connect(own_server.url, user=own_server.user, password=own_server.password, writes_waiting_max=5)
+        await ensure_streams(broker)
+        log = JetStreamLog(broker)
+        writes = [log.append(subjects.log(actor()), [record()], expected=0) for _ in range(MANY)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        refused = [one for one in results if isinstance(one, UnavailableError)]
+        assert [str(one) for one in refused] == ["broker is unavailable: too many writes wait for the disk"] * (
+            MANY - 5
+        )
+        assert sum(isinstance(one, int) for one in results) == 5
+        await broker.stop()
+
+    asyncio.run(main())
+
+
 Reply = Callable[[dict[str, str]], bytes | None]
 
 

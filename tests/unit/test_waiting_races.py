@@ -179,14 +179,12 @@ def test_an_answer_that_comes_while_it_is_being_parked_leaves_no_timer_behind() 
     run(body)
 
 
-def test_what_finds_no_room_for_a_timer_waits_in_memory(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_finds_no_room_for_a_timer_waits_in_memory(caplog: pytest.LogCaptureFixture) -> None:
     runs: list[int] = []
-    monkeypatch.setattr("adapters.memory_timers.TIMERS_MAX", 0)
+    limits = replace(QUICKLY_PARKED, timers_actor_max=0)
 
     async def body() -> None:
-        async with World(sleeping(0.2, runs), limits=QUICKLY_PARKED) as world:
+        async with World(sleeping(0.2, runs), limits=limits) as world:
             await world.send(Add(amount=1))
             assert await notes(world, 2) == ["", "q 1"]
 
