@@ -148,13 +148,13 @@ class JetStreamFeed:
                 await self._broker.api(f"CONSUMER.RESET.{self._where}", {}, _Nothing)
         self._pin = ""
 
-    async def _is_pinned(self) -> bool:
-        """Whether nobody else was given the partition since."""
+    async def _holders(self) -> set[str]:
+        """The pins of who is given the partition's messages; none after the server was started again."""
         try:
             info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
         except RefusedError as error:
             raise UnavailableError("broker", f"{self._consumer}: {error}") from None
-        return all(group.pinned_client_id == self._pin for group in info.priority_groups)
+        return {group.pinned_client_id for group in info.priority_groups} - {""}
 
     @property
     def _where(self) -> str:
@@ -184,13 +184,16 @@ class JetStreamFeed:
             await asyncio.sleep(OUSTED_S)
             self._ousted = False
             await self.open()
-        elif self._pin and await self._is_pinned():
-            # Where the server does not know yet that the old connection is dead, what was asked for there under this pin would
-            # still be answered there: a part of the messages, so that the others overtake them.
-            await self.open()
-            self._pin = ""
         elif self._pin:
-            await self._restart()
+            holders = await self._holders()
+            if self._pin in holders:
+                # Where the server does not know yet that the old connection is dead, what was asked for there under this pin
+                # would still be answered there: a part of the messages, so that the others overtake them.
+                await self.open()
+            else:
+                await self._restart()
+            if not holders - {self._pin}:
+                self._pin = ""  # It is nobody's: asked for under a pin that is over, nothing would come.
         return await self._open(1)
 
     async def _open(self, buffer_max: int) -> Puller:

@@ -30,7 +30,7 @@ WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDI
 INBOX_PREFIX = "_DIARCHY"
 """Where replies to us arrive; programs outside may listen to the client's default only, and so never see one."""
 
-GARBAGE_OBJECTS = 700  # new ones that make the collector look; Python's own 700 are less than ten requests
+GARBAGE_OBJECTS = 20_000  # new ones that make the collector look; Python's own 700 are less than ten requests
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ async def run_roles(
 
 
 def _collect_less() -> None:
-    """Look for cyclic garbage less often, and never among what lives as long as the process: 10 % of a busy one's time."""
+    """Look for cyclic garbage less often, and never among what lives as long as the process: 5 % of a busy one's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)

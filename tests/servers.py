@@ -58,7 +58,7 @@ class NatsServer:
 
     def stage(self) -> None:
         """As the embedded broker does; call it again when streams were added."""
-        self._staging.begin()
+        self._staging.keep()
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

@@ -1,5 +1,6 @@
 """The embedded broker: nats-server with JetStream in one folder, reachable from this machine only."""
 
+import asyncio
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from deploy.embedded.nats_staging import Staging
 
 START_S_MAX = 10.0
 STOP_S_MAX = 1.0
+STAGE_S = 1.0  # between two looks at where batches are put together
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
 HOST = "127.0.0.1"
 USER = "diarchy"
@@ -66,6 +68,7 @@ class NatsServer:
         self._port = 0
         self._log = log or LogFile(folder / "nats.log")
         self._staging = Staging(folder / STORE)
+        self._stager: asyncio.Task[None] | None = None
         self._child: Child | None = None
         self._credentials: Credentials | None = None
 
@@ -104,20 +107,18 @@ class NatsServer:
                 raise
             await self._start_on(-1)  # Somebody has taken the port since the last time.
         write(remembered, str(self._port))
-        self.stage()
-
-    def stage(self) -> None:
-        """Have atomic batches put together in memory; call it again when streams were added."""
-        if self._member is None:  # Nodes of a cluster do so by themselves.
-            self._staging.begin()
+        if self._member is None:  # Nodes of a cluster stage in memory by themselves.
+            self._stager = asyncio.create_task(self._stage(), name="staging")
 
     async def kill(self) -> None:
         """SIGKILL, as a power cut would: nothing is flushed."""
+        await self._unstage()
         if self._child is not None:
             child, self._child = self._child, None
             await child.stop(grace_s=0)
 
     async def stop(self) -> None:
+        await self._unstage()
         if self._child is not None:
             child, self._child = self._child, None
             await child.stop(signal.SIGTERM, grace_s=STOP_S_MAX)
@@ -128,6 +129,21 @@ class NatsServer:
         if self._child is None:
             return 0
         return await self._child.ended()
+
+    async def _stage(self) -> None:
+        """Without end. What the file system refuses now it may allow later."""
+        while True:
+            try:
+                self._staging.keep()
+            except OSError as error:
+                self._log.write(f"batches are not staged in memory: {error}\n".encode())
+            await asyncio.sleep(STAGE_S)
+
+    async def _unstage(self) -> None:
+        stager, self._stager = self._stager, None
+        if stager is not None:
+            stager.cancel()
+            await asyncio.gather(stager, return_exceptions=True)
 
     async def _start_on(self, port: int) -> None:
         await self.stop()

@@ -13,35 +13,46 @@ import stat
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, checked
-STREAMS = "jetstream/*/streams/*"
+ROOM_BYTES_MIN = 32 << 20  # free; below that batches go to the disk
+STREAMS = ("jetstream/*/streams/*_LOG", "jetstream/*/streams/*_IN")
+"""Those that take atomic batches."""
 BATCHES = "batches"
 
 
 class Staging:
     """The staging of one server, whose JetStream `store_dir` is `store`. Without tmpfs, nothing happens anywhere."""
 
-    def __init__(self, store: Path, memory: Path = MEMORY) -> None:
+    def __init__(self, store: Path, memory: Path = MEMORY, room_bytes_min: int = ROOM_BYTES_MIN) -> None:
         name = hashlib.sha256(os.fsencode(store.absolute())).hexdigest()[:16]
         self._store = store
         self._memory = memory / f"diarchy-{os.geteuid()}-{name}"
+        self._room_bytes_min = room_bytes_min
 
-    def begin(self) -> None:
-        """Have every stream that there is stage in memory. Call it once the server serves, and when streams were added.
+    def keep(self) -> None:
+        """Have every stream that there is stage in memory, or on the disk where there is no room; call it again and again.
 
-        Harmless at any time: a stream that has a batch under way is left as it is.
+        Streams are added, the memory fills up, and what is in it may be cleared away by others: without its folder a stream
+        takes no batch. A stream that has one under way on the disk is left as it is.
         """
-        streams = [one for one in self._store.glob(STREAMS) if not (one / BATCHES).is_symlink()]
-        if not streams or not self._is_ours():
+        streams = [one for pattern in STREAMS for one in self._store.glob(pattern)]
+        if not streams:
             return
+        may = self._is_ours() and self._has_room()
         for stream in streams:
-            # A server that starts has finished what was left there, and taken its link away.
-            target = self._memory / stream.name
-            shutil.rmtree(target, ignore_errors=True)
+            link, target = stream / BATCHES, self._memory / stream.name
             with contextlib.suppress(OSError):
-                target.mkdir()
-                if (stream / BATCHES).exists():
-                    (stream / BATCHES).rmdir()
-                (stream / BATCHES).symlink_to(target)
+                if not may:
+                    if link.is_symlink():
+                        link.unlink()
+                elif link.is_symlink():
+                    target.mkdir(exist_ok=True)
+                else:
+                    # A server that starts has finished what was left there, and taken its link away.
+                    shutil.rmtree(target, ignore_errors=True)
+                    target.mkdir()
+                    if link.exists():
+                        link.rmdir()
+                    link.symlink_to(target)
 
     def end(self) -> None:
         """Leave nothing behind, once the server has ended, but a batch that it has to finish when it starts again."""
@@ -57,3 +68,7 @@ class Staging:
         except OSError:
             return False
         return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+    def _has_room(self) -> bool:
+        free = os.statvfs(self._memory)
+        return free.f_bavail * free.f_frsize >= self._room_bytes_min

@@ -127,8 +127,6 @@ class Supervisor:
             self._settings = _addressed(self._settings, self._servers)
             write(self._settings, self.config)
             await asyncio.gather(*map(self._begin, self._roles))
-            for server in self._servers:
-                server.made()
         except BaseException:
             await self.stop()
             raise
@@ -248,11 +246,6 @@ class EmbeddedServer:
 
     async def start(self) -> None:
         await self.server.start()
-
-    def made(self) -> None:
-        """The roles have made in it what they need."""
-        if isinstance(self.server, NatsServer):
-            self.server.stage()
 
     async def ended(self) -> int:
         return await self.server.ended()

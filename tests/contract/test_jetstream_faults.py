@@ -331,6 +331,30 @@ def test_headers_are_read_as_other_clients_write_them(raw: bytes, headers: dict[
     assert parse_header_lines(raw) == headers
 
 
+def test_a_hold_goes_on_at_once_after_the_broker_was_started_again(
+    own_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody took the partition meanwhile: nothing is to be waited for."""
+
+    async def scenario(broker: Broker) -> None:
+        queue = JetStreamQueue(broker)
+        async with holding(queue) as holder:
+            await queue.publish(subjects.inbox(ONE), record())
+            await (await holder.next()).ack()
+            monkeypatch.setattr("adapters.jetstream_feed.OUSTED_S", 3_600)
+            taking = asyncio.create_task(holder.next())
+            await restart(own_server)
+            await broker.wait_connected()
+            sent = record()
+            await queue.publish(subjects.inbox(ONE), sent)
+            delivery = await taking  # perhaps the first again: who was killed need not know that it had ended
+            while delivery.headers["Nats-Msg-Id"] != sent.envelope.id:
+                delivery = await holder.next()
+            monkeypatch.undo()
+
+    with_broker(own_server, scenario)
+
+
 def test_what_a_dead_worker_left_comes_before_what_was_sent_since(own_server: NatsServer) -> None:
     """Also when it had reported on the oldest last, so that the server hands that one out again after the others."""
 

@@ -1,6 +1,7 @@
 """Atomic batches of the embedded broker are put together in memory: all or nothing over kill -9, and nothing is left behind."""
 
 import asyncio
+import shutil
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from adapters.jetstream_streams import ensure_streams
 from contracts import subjects
 from contracts.domains import Domain
 from deploy.embedded.nats_server import STORE, NatsServer
-from deploy.embedded.nats_staging import BATCHES, MEMORY, STREAMS, Staging
+from deploy.embedded.nats_staging import BATCHES, STREAMS, Staging
 from runtime.errors import ConflictError, UnavailableError
 from tests.contract.records import actor, record
 
@@ -22,7 +23,7 @@ COMMITS = 20
 
 
 def links(folder: Path) -> list[Path]:
-    return [one / BATCHES for one in (folder / STORE).glob(STREAMS)]
+    return [one / BATCHES for pattern in STREAMS for one in (folder / STORE).glob(pattern)]
 
 
 def staged(folder: Path) -> set[Path]:
@@ -51,13 +52,14 @@ def test_a_commit_is_whole_or_not_there_after_kill_9_and_the_end_leaves_nothing(
             await server.start()
             broker = await connect(server.url, user=server.user, password=server.password)
             await ensure_streams(broker)
-            server.stage()
+            Staging(data_folder / STORE).keep()
             log = JetStreamLog(broker)
             writers = [asyncio.create_task(write(log)) for _ in range(4)]
             for _ in range(KILLS):
                 await until_kept(broker, len(kept) + COMMITS)
                 await server.kill()
                 await server.start()
+                Staging(data_folder / STORE).keep()
                 [folder] = staged(data_folder)
             await until_kept(broker, len(kept) + COMMITS)
             for writer in writers:
@@ -77,46 +79,78 @@ def test_a_commit_is_whole_or_not_there_after_kill_9_and_the_end_leaves_nothing(
     asyncio.run(scenario())
 
 
-def test_a_folder_that_others_could_read_or_do_own_is_not_used(tmp_path: Path) -> None:
-    stream = tmp_path / "store" / "jetstream" / "account" / "streams" / "ONE"
+def a_stream(tmp_path: Path, name: str = "ONE_LOG") -> Path:
+    stream = tmp_path / "store" / "jetstream" / "account" / "streams" / name
     stream.mkdir(parents=True)
-    memory = tmp_path / "memory"
-    memory.mkdir()
-    Staging(tmp_path / "store", memory).begin()
-    [folder] = memory.iterdir()
-    assert (stream / BATCHES).readlink() == folder / "ONE"
-    (stream / BATCHES).unlink()
+    (tmp_path / "memory").mkdir(exist_ok=True)
+    return stream
+
+
+def staging(tmp_path: Path, room_bytes_min: int = 0) -> Staging:
+    return Staging(tmp_path / "store", tmp_path / "memory", room_bytes_min)
+
+
+def test_streams_that_take_batches_are_staged_in_memory_and_those_added_later_too(tmp_path: Path) -> None:
+    one, other = a_stream(tmp_path), a_stream(tmp_path, "SPANS")
+    staging(tmp_path).keep()
+    [folder] = (tmp_path / "memory").iterdir()
+    assert (one / BATCHES).readlink() == folder / "ONE_LOG"
+    assert not (other / BATCHES).is_symlink()
+    two = a_stream(tmp_path, "TWO_IN")
+    staging(tmp_path).keep()
+    assert (two / BATCHES).is_dir()
+    staging(tmp_path).end()
+    assert not folder.exists()
+
+
+def test_a_folder_that_others_can_read_is_not_used(tmp_path: Path) -> None:
+    stream = a_stream(tmp_path)
+    staging(tmp_path).keep()
+    [folder] = (tmp_path / "memory").iterdir()
     folder.chmod(0o755)
-    Staging(tmp_path / "store", memory).begin()
+    staging(tmp_path).keep()
     assert not (stream / BATCHES).is_symlink()
 
 
+def test_what_others_cleared_away_is_made_again_and_a_full_memory_is_left(tmp_path: Path) -> None:
+    stream = a_stream(tmp_path)
+    staging(tmp_path).keep()
+    shutil.rmtree((stream / BATCHES).readlink().parent)
+    staging(tmp_path).keep()
+    assert (stream / BATCHES).is_dir()
+    staging(tmp_path, room_bytes_min=1 << 60).keep()
+    assert not (stream / BATCHES).is_symlink()
+    staging(tmp_path).keep()
+    assert (stream / BATCHES).is_symlink()
+
+
 def test_a_stream_with_a_batch_under_way_and_a_machine_without_memory_stay_as_they_are(tmp_path: Path) -> None:
-    stream = tmp_path / "store" / "jetstream" / "account" / "streams" / "ONE"
+    stream = a_stream(tmp_path)
     (stream / BATCHES / "under way").mkdir(parents=True)
-    memory = tmp_path / "memory"
-    Staging(tmp_path / "store", memory).begin()
-    assert not memory.exists()
-    memory.mkdir()
-    staging = Staging(tmp_path / "store", memory)
-    staging.begin()
+    staging(tmp_path).keep()
     assert (stream / BATCHES / "under way").is_dir()
-    staging.end()
-    assert not any(memory.iterdir())
+    Staging(tmp_path / "store", tmp_path / "none").keep()
+    assert (stream / BATCHES / "under way").is_dir()
 
 
-def test_streams_that_are_added_are_staged_in_memory_too(data_folder: Path) -> None:
+def test_commits_go_on_when_the_memory_was_cleared_away(data_folder: Path) -> None:
+    """As whoever cleans up after a user that has signed out does it."""
+
     async def scenario() -> None:
-        server = NatsServer(data_folder)
-        await server.start()
-        assert not links(data_folder)
-        broker = await connect(server.url, user=server.user, password=server.password)
-        await ensure_streams(broker)
-        server.stage()
-        [folder] = staged(data_folder)
-        assert folder.parent == MEMORY
-        assert all(link.is_symlink() for link in links(data_folder))
-        await broker.stop()
-        await server.stop()
+        async with asyncio.timeout(60):
+            server = NatsServer(data_folder)
+            await server.start()
+            broker = await connect(server.url, user=server.user, password=server.password)
+            await ensure_streams(broker)
+            Staging(data_folder / STORE).keep()
+            log = JetStreamLog(broker)
+            [folder] = staged(data_folder)
+            shutil.rmtree(folder)
+            stored = 0
+            while not stored:
+                with suppress(UnavailableError):
+                    stored = await log.append(subjects.log(actor()), [record(), record()], expected=0)
+            await broker.stop()
+            await server.stop()
 
     asyncio.run(scenario())
