@@ -164,7 +164,7 @@ class LiveSet:
         if len(records) == FIRST_LOOK_RECORDS:
             if (snapped := await self._read_snapshot(actor, ref)) is not None:
                 return snapped
-            records += await self._log.read(live.subject, after=records[-1].sequence)
+            records = [*records, *await self._log.read(live.subject, after=records[-1].sequence)]
         fold(actor, live, records)
         return live
 
