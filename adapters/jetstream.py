@@ -267,14 +267,29 @@ class Broker:
 
     async def collect(self, subject: str, body: bytes, *, timeout_s: float = REQUEST_S_MAX) -> list[Msg]:
         """All replies up to the one with a status, which is the last of the list. Raises UnavailableError."""
-        answer: asyncio.Future[list[Msg]] = asyncio.get_running_loop().create_future()
-        parts: list[Msg] = []
+        parts, end = await self.collect_as(lambda msg: msg, subject, body, timeout_s=timeout_s)
+        return [*parts, end]
+
+    async def collect_as(
+        self, read: Callable[[Msg], T], subject: str, body: bytes, *, timeout_s: float = REQUEST_S_MAX
+    ) -> tuple[list[T], Msg]:
+        """What `read` makes of all replies up to the one with a status, and that one. Raises what `read` raises, too.
+
+        Each is read when it comes, while the server still looks for the next ones: together they take the time of one.
+        """
+        answer: asyncio.Future[tuple[list[T], Msg]] = asyncio.get_running_loop().create_future()
+        parts: list[T] = []
 
         def take(msg: Msg) -> None:
-            parts.append(msg)
-            ended = msg.headers is not None and "Status" in msg.headers
-            if (ended or len(parts) >= REPLY_PARTS_MAX) and not answer.done():
-                answer.set_result(parts)
+            if answer.done():
+                return
+            if msg.has_status or len(parts) >= REPLY_PARTS_MAX:
+                answer.set_result((parts, msg))
+                return
+            try:
+                parts.append(read(msg))
+            except Exception as error:  # noqa: BLE001 - it is for who asked
+                answer.set_exception(error)
 
         reply = self._expect(take, answer, subject, timeout_s)
         try:

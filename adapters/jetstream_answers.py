@@ -3,8 +3,9 @@
 import msgspec
 from msgspec import Struct
 
-from adapters.nats_wire import Msg
-from runtime.errors import UnavailableError
+from adapters.nats_wire import Msg, header_text
+from contracts.envelope import Record, Stored, from_header_text, from_headers
+from runtime.errors import MalformedError, UnavailableError
 
 
 class RefusedError(UnavailableError):
@@ -50,3 +51,12 @@ def read_ack(msg: Msg) -> Ack:
     if ack.error is not None:
         raise RefusedError(ack.error.err_code, ack.error.description)
     return ack
+
+
+def read_record(subject: str, sequence: int, msg: Msg) -> Stored:
+    """The record that a message of a log is. Raises MalformedError."""
+    try:
+        envelope = from_header_text(header_text(msg.raw)) or from_headers(msg.headers or {})
+    except ValueError as error:
+        raise MalformedError(f"{subject} at {sequence}: {error}") from error
+    return Stored(subject, sequence, Record(envelope, msg.data))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -10,18 +11,19 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jetstream import REQUEST_S_MAX, Broker, Msg, RefusedError
+from adapters.jetstream_answers import read_record
 from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
 from adapters.jetstream_watch import JetStreamWatch, watch
 from contracts import subjects
 from contracts.domains import Domain
-from contracts.envelope import Record, Stored, from_headers
+from contracts.envelope import Record, Stored
 from contracts.subjects import Lane
-from runtime.errors import ConflictError, InvalidError, MalformedError, UnavailableError
+from runtime.errors import ConflictError, InvalidError, UnavailableError
 
 BATCH_RECORDS_MAX = 1_000  # the server's limit for one atomic batch
-PAGE_RECORDS_MAX = 500
+PAGE_RECORDS_MAX = 1_000
 PAGE_BYTES_MAX = 4 << 20
 FOLLOW_BATCH_MAX = 500
 FOLLOW_BUFFER_MAX = 2 * FOLLOW_BATCH_MAX
@@ -29,6 +31,7 @@ FOLLOWER_INACTIVE_S = 120
 WAIT_RECHECK_S = 2.0
 LAG_LOOK_S = 0.02
 NO_MESSAGE = 10037
+SEQUENCE_LINE = b"\r\nNats-Sequence: "
 
 # 10071 and 10164: the subject's last sequence is another. 10201: a batch repeats a message id that is stored.
 CONFLICTS = frozenset({10071, 10164, 10201})
@@ -123,8 +126,8 @@ class JetStreamLog:
         until = loop.time() + REQUEST_S_MAX
         while True:
             msg = await self._broker.request(f"$JS.API.DIRECT.GET.{subjects.log_stream(domain)}", body)
-            if _header(msg, "Nats-Sequence") is not None:
-                return _from_direct(msg)
+            if (subject := _header(msg, "Nats-Subject")) is not None:
+                return _from_direct(subject, msg)
             if not self._broker.is_clustered or await self.last(domain) < sequence:
                 return None
             if loop.time() > until:
@@ -136,13 +139,14 @@ class JetStreamLog:
     ) -> tuple[list[Stored], bool]:
         """Records from sequence `first` on, and whether there are more behind them."""
         get = _Get(seq=first, next_by_subj=subject, batch=records_max, max_bytes=PAGE_BYTES_MAX)
-        *parts, end = await self._broker.collect(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(get))
+        read = functools.partial(_from_direct, subject)
+        page, end = await self._broker.collect_as(read, f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(get))
         status = _header(end, "Status")
         if status == "404":
             return [], False
         if status != "204":
             raise UnavailableError("broker", f"reading {subject}: {status} {_header(end, 'Description')}")
-        return [_from_direct(part) for part in parts], int(_header(end, "Nats-Num-Pending") or 0) > 0
+        return page, int(_header(end, "Nats-Num-Pending") or 0) > 0
 
     async def follow(
         self, domain: Domain, lanes: Sequence[Lane], *, after: int
@@ -187,7 +191,7 @@ class JetStreamLog:
                     if where.consumer_sequence != due:
                         break
                     due += 1
-                    batch.append(_stored(msg.subject, where.sequence, msg))
+                    batch.append(read_record(msg.subject, where.sequence, msg))
                 else:
                     yield batch
                     continue
@@ -260,13 +264,7 @@ def _header(msg: Msg, name: str) -> str | None:
     return headers.get(name)
 
 
-def _from_direct(msg: Msg) -> Stored:
-    headers = msg.headers or {}
-    return _stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), msg)
-
-
-def _stored(subject: str, sequence: int, msg: Msg) -> Stored:
-    try:
-        return Stored(subject, sequence, Record(from_headers(msg.headers or {}), msg.data))
-    except (ValueError, KeyError) as error:
-        raise MalformedError(f"{subject} at {sequence}: {error}") from error
+def _from_direct(subject: str, msg: Msg) -> Stored:
+    """A record that was asked for, at the place that the server names behind what was stored."""
+    begin = msg.raw.rindex(SEQUENCE_LINE) + len(SEQUENCE_LINE)
+    return read_record(subject, int(msg.raw[begin : msg.raw.index(b"\r\n", begin)]), msg)

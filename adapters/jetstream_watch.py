@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker, Msg, Subscription
+from adapters.jetstream_answers import read_record
 from contracts import subjects
-from contracts.envelope import Record, Stored, from_headers
-from runtime.errors import MalformedError
+from contracts.envelope import Stored
 
 RECHECK_S = 2.0  # without a notice; then the end of the subject is asked for, should one have been lost
 BUFFER_MAX = 1_000  # notices of one watch that nobody has taken; beyond that they are dropped and read from the log
@@ -84,7 +84,7 @@ class JetStreamWatch:
                 break
             self._unknown = False
             self._last = sequence
-            found.append(_stored(self._subject, sequence, msg))
+            found.append(read_record(self._subject, sequence, msg))
         self._forget()
         return found
 
@@ -152,10 +152,3 @@ async def watch(broker: Broker, subject: str, after: int, read: Read, *, from_no
 def _wake(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
-
-
-def _stored(subject: str, sequence: int, msg: Msg) -> Stored:
-    try:
-        return Stored(subject, sequence, Record(from_headers(msg.headers or {}), msg.data))
-    except (ValueError, KeyError) as error:
-        raise MalformedError(f"{subject} at {sequence}: {error}") from error

@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from nats.errors import ProtocolError
 
 from runtime.errors import InvalidError
 
 HEADER_LINE = b"NATS/1.0"
+STATUS_LINE = HEADER_LINE + b" "
 
 _ODD = re.compile(r"[^\s]+")
 _BREAKS = re.compile(r"[\r\n]+")
@@ -23,26 +25,34 @@ _NAME = re.compile(r"[!-9;-~]+")
 _log = logging.getLogger(__name__)
 
 
-class Msg:
+class Msg(Struct, eq=False, gc=False):
     """A message that came. Its headers are read when first asked for; server statuses stand in `headers["Status"]`."""
 
-    __slots__ = ("_headers", "_raw", "data", "reply", "subject")
-
-    def __init__(self, subject: str, reply: str, data: bytes, raw: bytes = b"") -> None:
-        self.subject = subject
-        self.reply = reply
-        self.data = data
-        self._raw = raw
-        self._headers: dict[str, str] | None = None
+    subject: str
+    reply: str
+    data: bytes
+    raw: bytes = b""
+    """The headers as they came, with the line before them."""
+    _headers: dict[str, str] | None = None
 
     @property
     def headers(self) -> dict[str, str] | None:
-        if self._headers is None and self._raw:
-            self._headers = parse_headers(self._raw)
+        if self._headers is None and self.raw:
+            self._headers = parse_headers(self.raw)
         return self._headers
+
+    @property
+    def has_status(self) -> bool:
+        """Whether it is the server's word on a request instead of a message that somebody sent."""
+        return self.raw.startswith(STATUS_LINE)
 
 
 Handler = Callable[[Msg], None]
+
+
+def header_text(raw: bytes) -> str:
+    """The header lines without the one before them."""
+    return raw[len(HEADER_LINE) + 2 :].decode("utf-8", "replace")
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:

@@ -69,7 +69,8 @@ class PostgresSettlement:
         """
         sums = [f"coalesce(sum(hash_record_extended(t, {seed})::numeric), 0)::text" for seed in (0, 1)]
         sql = f"SELECT count(*), {sums[0]} || '/' || {sums[1]} FROM {table} t"  # noqa: S608 - a name of ours
-        row = await self._connection.fetchrow(sql, timeout=MAINTENANCE_S_MAX)
+        # Not fetchrow: of what is read up to a limit PostgreSQL lets one process read it all.
+        [row] = await self._connection.fetch(sql, timeout=MAINTENANCE_S_MAX)
         return row[0], row[1]
 
     async def swap(self) -> None:

@@ -1,7 +1,7 @@
 """The envelope every message and event travels in, and the two bases of their bodies."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -20,7 +20,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
     """What an actor recorded about itself, past tense; never changed after release."""
 
 
-class Envelope(Struct, frozen=True, kw_only=True):
+class Envelope(Struct, frozen=True, kw_only=True, gc=False):
     """Who sent what, why, on whose behalf, and how confidential it is.
 
     `causation` is the message an event came from, or the event whose reaction sent a message. In an event, `reaction` is the
@@ -51,14 +51,14 @@ class Envelope(Struct, frozen=True, kw_only=True):
     hash: str | None = None
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """An envelope with its body as stored: JSON of one tagged Struct."""
 
     envelope: Envelope
     body: bytes
 
 
-class Stored(Struct, frozen=True):
+class Stored(Struct, frozen=True, gc=False):
     """A record with its place: the subject and the stream-wide sequence."""
 
     subject: str
@@ -70,6 +70,33 @@ _BREAKS = re.compile(r"[\r\n]+")
 _DOMAINS = {domain.value: domain for domain in Domain}
 _CLEARANCES = {clearance.value: clearance for clearance in Clearance}
 _NEEDED = ("Diarchy-Id", "Diarchy-Type", "Diarchy-Time", "Diarchy-Correlation", "Diarchy-Principal", "Diarchy-Source")
+_ALWAYS = {*_NEEDED, "Diarchy-Clearance", "Diarchy-Label", "Diarchy-Priority"}
+_NAMES = (
+    "Diarchy-Causation",
+    "Diarchy-Clearance",
+    "Diarchy-Correlation",
+    "Diarchy-Deadline",
+    "Diarchy-Hash",
+    "Diarchy-Id",
+    "Diarchy-Idempotency-Key",
+    "Diarchy-Label",
+    "Diarchy-Prev",
+    "Diarchy-Principal",
+    "Diarchy-Priority",
+    "Diarchy-Reaction",
+    "Diarchy-Reply-To",
+    "Diarchy-Response-Required",
+    "Diarchy-Source",
+    "Diarchy-Target",
+    "Diarchy-Time",
+    "Diarchy-Type",
+    "traceparent",
+)
+# What `header_text` writes, and behind it the end or what the broker added: one expression takes a third of splitting lines.
+_WRITTEN = re.compile(
+    "".join([f"{name}: (.*)\r\n" if name in _ALWAYS else f"(?:{name}: (.*)\r\n)?" for name in _NAMES])
+    + r"(?=Nats-|\r\n|\Z)"
+)
 
 
 def header_pairs(envelope: Envelope) -> list[tuple[str, str]]:  # noqa: C901 - one line a field
@@ -125,34 +152,67 @@ def to_headers(envelope: Envelope) -> dict[str, str]:
 
 def from_headers(headers: Mapping[str, str]) -> Envelope:
     """The envelope that `to_headers` wrote. Raises ValueError naming what is missing or malformed."""
-    get = headers.get
-    target, deadline, priority = get("Diarchy-Target"), get("Diarchy-Deadline"), get("Diarchy-Priority")
+    return _envelope(tuple(map(headers.get, _NAMES)))
+
+
+def from_header_text(text: str) -> Envelope | None:
+    """What `from_headers` says of headers that begin with what `header_text` wrote, in less than half the time.
+
+    None for lines that stand otherwise, which proves nothing. Raises ValueError as `from_headers` does.
+    """
+    found = _WRITTEN.match(text)
+    return None if found is None else _envelope(found.groups())
+
+
+def _envelope(values: Sequence[str | None]) -> Envelope:
+    """Of the values of `_NAMES`."""
+    (
+        causation,
+        clearance,
+        correlation,
+        deadline,
+        hash_,
+        id_,
+        idempotency_key,
+        label,
+        prev,
+        principal,
+        priority,
+        reaction,
+        reply_to,
+        response_required,
+        source,
+        target,
+        time,
+        type_,
+        traceparent,
+    ) = values
+    if id_ is None or type_ is None or time is None or correlation is None or principal is None or source is None:
+        missing = [name for name in _NEEDED if values[_NAMES.index(name)] is None]
+        raise ValueError(f"missing headers: {', '.join(missing)}")
     try:
         return Envelope(
-            id=headers["Diarchy-Id"],
-            type=headers["Diarchy-Type"],
-            time=datetime.fromisoformat(headers["Diarchy-Time"]),
-            correlation=headers["Diarchy-Correlation"],
-            principal=headers["Diarchy-Principal"],
-            source=_DOMAINS[headers["Diarchy-Source"]],
-            causation=get("Diarchy-Causation"),
-            reaction=get("Diarchy-Reaction"),
+            id=id_,
+            type=type_,
+            time=datetime.fromisoformat(time),
+            correlation=correlation,
+            principal=principal,
+            source=_DOMAINS[source],
+            causation=causation,
+            reaction=reaction,
             target=_DOMAINS[target] if target else None,
-            clearance=_CLEARANCES[get("Diarchy-Clearance", "public")],
-            label=_CLEARANCES[get("Diarchy-Label", "public")],
+            clearance=_CLEARANCES[clearance] if clearance is not None else Clearance.PUBLIC,
+            label=_CLEARANCES[label] if label is not None else Clearance.PUBLIC,
             priority=int(priority) if priority is not None else PRIORITY_DEFAULT,
-            response_required=get("Diarchy-Response-Required") == "true",
-            reply_to=get("Diarchy-Reply-To"),
+            response_required=response_required == "true",
+            reply_to=reply_to,
             deadline=datetime.fromisoformat(deadline) if deadline else None,
-            idempotency_key=get("Diarchy-Idempotency-Key"),
-            traceparent=get("traceparent"),
-            prev=get("Diarchy-Prev"),
-            hash=get("Diarchy-Hash"),
+            idempotency_key=idempotency_key,
+            traceparent=traceparent,
+            prev=prev,
+            hash=hash_,
         )
     except KeyError as error:
-        missing = [name for name in _NEEDED if name not in headers]
-        if missing:
-            raise ValueError(f"missing headers: {', '.join(missing)}") from None
         raise ValueError(f"unknown domain or clearance {error}") from None
 
 

@@ -60,7 +60,9 @@ class Handled:
                 self._add(one)
             return
         # Into an empty set they are dealt out at once: half the time of one by one.
-        self._level = 1 << ((len(found) // BUCKET_IDS_MAX).bit_length() - 1)
+        self._level = (
+            1 << (len(found) // BUCKET_IDS_MAX).bit_length()
+        )  # full enough, and nothing to split for the next ones
         dealt: list[dict[bytes, None]] = [{} for _ in range(self._level)]
         mask = self._level - 1
         for one in found:

@@ -164,8 +164,7 @@ class LiveSet:
         if len(records) == FIRST_LOOK_RECORDS:
             if (snapped := await self._read_snapshot(actor, ref)) is not None:
                 return snapped
-            fold(actor, live, records)
-            records = await self._log.read(live.subject, after=live.sequence)
+            records = [*records, *await self._log.read(live.subject, after=records[-1].sequence)]
         fold(actor, live, records)
         return live
 
