@@ -59,10 +59,8 @@ class Handled:
             for one in found:
                 self._add(one)
             return
-        # Into an empty set they are dealt out at once: half the time of one by one.
-        self._level = (
-            1 << (len(found) // BUCKET_IDS_MAX).bit_length()
-        )  # full enough, and nothing to split for the next ones
+        # Into an empty set they are dealt out at once, half the time of one by one, with nothing to split for the next ones.
+        self._level = 1 << (len(found) // BUCKET_IDS_MAX).bit_length()
         dealt: list[dict[bytes, None]] = [{} for _ in range(self._level)]
         mask = self._level - 1
         for one in found:
