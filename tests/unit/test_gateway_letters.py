@@ -147,3 +147,51 @@ def test_wrong_requests_are_problems(method: str, path: str, status: int) -> Non
             assert answer.headers["Content-Type"].startswith("application/problem+json")
 
     run(body)
+
+
+NOTHING: tuple[tuple[bytes, str | None], ...] = (
+    (b"", None),
+    (b"", "application/x-www-form-urlencoded"),
+    (b"{}", "application/json"),
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "media", "status"),
+    [
+        *((content, media, 200) for content, media in NOTHING),
+        (b'{"a":1}', "application/json", 422),
+        (b'{"a":1}', None, 422),
+        (b"[]", "application/json", 422),
+        (b"x", "application/json", 400),
+        (b"a=1", "application/x-www-form-urlencoded", 415),
+    ],
+)
+def test_a_path_that_takes_no_body_refuses_one(content: bytes, media: str | None, status: int) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("admin", name="root") as root:
+            [letter] = await poisoned(world, root, b'{"type":"security_alert.v1","title":"t","text":"x","origin":"o"}')
+            headers = {"Content-Type": media} if media else {}
+            path = f"{LETTERS}/{letter['id']}"
+            redriven = await root.post(f"{path}/redrive", content=content or None, headers=headers)
+            assert redriven.status_code == status, redriven.text
+            refused = status != 200
+            if refused:
+                assert (await root.get(path)).json()["history"] == []
+            dropped = await root.request("DELETE", path, content=content or None, headers=headers)
+            assert (dropped.status_code in (400, 415, 422)) == refused
+            if refused:
+                assert (await root.get(path)).json()["ended"] is None
+
+    run(body)
+
+
+def test_a_refused_body_is_held_no_longer() -> None:
+    async def body() -> None:
+        async with World(bodies_bytes_max=300) as world, world.client("admin") as root:
+            for _ in range(10):
+                refused = await root.request("DELETE", f"{LETTERS}/nobody", json={"a": "x" * 100})
+                assert refused.status_code == 422
+                assert refused.json()["errors"][0]["detail"] == "Object contains unknown field `a`"
+
+    run(body)
