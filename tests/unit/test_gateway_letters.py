@@ -3,13 +3,14 @@
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from contracts import subjects
 from contracts.domains import Clearance, Domain
 from contracts.subjects import ActorRef
 from contracts.users import Role
-from tests.gateway_world import World, run
+from tests.gateway_world import SETTINGS, World, run
 
 SIGNAL = ActorRef(Domain.SOPHIA, "signal", "deal-1")
 LETTERS = "/v1/dead-letters"
@@ -188,7 +189,8 @@ def test_a_path_that_takes_no_body_refuses_one(content: bytes, media: str | None
 
 def test_a_refused_body_is_held_no_longer() -> None:
     async def body() -> None:
-        async with World(bodies_bytes_max=300) as world, world.client("admin") as root:
+        settings = msgspec.structs.replace(SETTINGS, bodies_bytes_max=300)
+        async with World(settings) as world, world.client("admin") as root:
             for _ in range(10):
                 refused = await root.request("DELETE", f"{LETTERS}/nobody", json={"a": "x" * 100})
                 assert refused.status_code == 422
