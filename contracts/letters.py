@@ -92,7 +92,12 @@ class LetterOutcome(Struct, frozen=True, kw_only=True):
 
 
 class LetterOutcomes(Struct, frozen=True, kw_only=True):
-    """What became of each; `more` that others matched, or that it ended early."""
+    """What became of each; `more` that others matched, or that it ended early.
+
+    `withheld` counts those that match and stay as they are, for whoever asks is not cleared for them: all of them without `more`,
+    else the ones newer than what was treated. A filter by `reason` matches none that he is not cleared for.
+    """
 
     letters: tuple[LetterOutcome, ...]
     more: bool = False
+    withheld: int = 0

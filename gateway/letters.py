@@ -47,17 +47,17 @@ async def redrive_all(incoming: Incoming[RedriveLetters]) -> LetterOutcomes:
     """Send the newest that match again, oldest of them first; what each came to. Ends at the first that must wait."""
     wanted, redriving = incoming.body, _redriving(incoming)
     _in_order(wanted)
-    selected = await redriving.select(wanted, limit=wanted.limit + 1)
-    chosen = selected[-wanted.limit :]
+    selected = await redriving.select(wanted, limit=wanted.limit)
     outcomes: list[LetterOutcome] = []
-    for kept in chosen:
+    for kept in selected.letters:
         try:
             outcomes.append(await redriving.redrive(kept.letter.id))
         except UnavailableError as error:
             detail = f"{error.dependency} is unavailable; try again"
             outcomes.append(LetterOutcome(id=kept.letter.id, outcome="unavailable", detail=detail))
             break
-    return LetterOutcomes(letters=tuple(outcomes), more=len(selected) > len(chosen) or len(outcomes) < len(chosen))
+    more = selected.more or len(outcomes) < len(selected.letters)
+    return LetterOutcomes(letters=tuple(outcomes), more=more, withheld=selected.withheld)
 
 
 async def drop(incoming: Incoming[None]) -> LetterOutcome:

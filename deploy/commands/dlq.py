@@ -187,7 +187,8 @@ def _treat(verb: str, told: Treating) -> None:
 
 
 async def _chosen(redriving: "Redriving", wanted: "LetterFilter") -> tuple[str, ...]:
-    return tuple(one.letter.id for one in await redriving.select(wanted, limit=ALL_MAX))
+    selected = await redriving.select(wanted, limit=ALL_MAX)  # An operator may touch all: none is withheld.
+    return tuple(one.letter.id for one in selected.letters)
 
 
 async def _each(

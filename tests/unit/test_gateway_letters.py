@@ -110,6 +110,28 @@ def test_a_reader_below_the_label_sees_that_it_is_there_and_no_more() -> None:
     run(body)
 
 
+def test_letters_above_the_clearance_are_counted_and_left() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("admin", name="root") as root:
+            secret = b'{"type":"nobody.knows.v1","confidentiality":"restricted"}'
+            plain = b'{"type":"nobody.knows.v1"}'
+            await poisoned(world, root, secret, plain, plain + b" ", secret + b" ", secret + b"  ")
+            async with world.client("admin", clearance=Clearance.INTERNAL) as low:
+                for wanted, letters, withheld, more in (
+                    ({}, 2, 3, False),
+                    ({"domain": "artemis"}, 0, 0, False),
+                    ({"limit": 1}, 1, 2, True),
+                    ({"reason": "nobody.knows"}, 2, 0, False),  # A guess must tell him nothing.
+                ):
+                    answer = (await low.post(f"{LETTERS}/redrive", json=wanted)).json()
+                    assert {one["outcome"] for one in answer["letters"]} <= {"unreadable"}
+                    assert (len(answer["letters"]), answer["withheld"], answer["more"]) == (letters, withheld, more)
+            async with world.client("admin", clearance=Clearance.RESTRICTED) as high:
+                assert (await high.post(f"{LETTERS}/redrive", json={})).json()["withheld"] == 0
+
+    run(body)
+
+
 @pytest.mark.parametrize("role", ["sophia_user", "artemis_user", "cross_domain_user", "read_only"])
 def test_only_administrators_may(role: Role) -> None:
     async def body() -> None:
