@@ -45,6 +45,12 @@ class RedriveLetters(LetterFilter, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=LETTERS_MAX)] = 100
 
 
+class DropLetters(LetterFilter, frozen=True, kw_only=True):
+    """The newest `limit` letters that the filter holds for: their content is deleted for good."""
+
+    limit: Annotated[int, Meta(ge=1, le=LETTERS_MAX)] = 100
+
+
 class DeadLetterView(Struct, frozen=True, kw_only=True):
     """A dead letter. To a reader who is not cleared for its `label` the fields behind `withheld` are left empty.
 

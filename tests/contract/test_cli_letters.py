@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from io import StringIO
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from adapters.jetstream import connect
 from adapters.jetstream_letters import JetStreamLetters
@@ -13,6 +15,7 @@ from contracts.domains import Domain
 from contracts.envelope import to_headers
 from contracts.kernel import DeadLetter
 from deploy.cli import cli
+from deploy.letters_shown import listing
 from tests.contract.conftest import World, on_server
 from tests.contract.records import actor, record
 from tests.contract.test_letters import letter
@@ -106,6 +109,14 @@ def test_a_list_for_a_program_is_a_line_a_letter_with_nothing_cut(nats_server: N
     assert headings.split("\t") == ["Id", "Time", "Subject", "Reason", "Tries", "Back"]
     shown = " ".join(reason.split())
     assert line.split("\t") == [long.id, "2026-01-02 12:03:00", long.subject, shown, "5", ""]
+
+
+def test_a_list_at_a_terminal_fits_it() -> None:
+    long = letter(3, reason="a long story, " * 60)
+    text = StringIO()
+    Console(file=text, width=100).print(listing([long]))
+    assert max(map(len, text.getvalue().splitlines())) <= 100
+    assert (long.id in text.getvalue(), "…" in text.getvalue()) == (True, True)
 
 
 def test_an_id_may_be_pasted_as_it_comes(server: NatsServer) -> None:

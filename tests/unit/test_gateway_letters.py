@@ -10,6 +10,7 @@ from contracts import subjects
 from contracts.domains import Clearance, Domain
 from contracts.subjects import ActorRef
 from contracts.users import Role
+from runtime.errors import UnavailableError
 from tests.gateway_world import SETTINGS, World, run
 
 SIGNAL = ActorRef(Domain.SOPHIA, "signal", "deal-1")
@@ -132,6 +133,81 @@ def test_letters_above_the_clearance_are_counted_and_left() -> None:
     run(body)
 
 
+def test_what_matches_is_dropped_under_the_askers_clearance() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("admin", name="root") as root:
+            secret = b'{"type":"nobody.knows.v1","confidentiality":"restricted"}'
+            letters = await poisoned(world, root, b"{}", *(b'{"type":"a.v%d"}' % n for n in range(3)), secret)
+            ids = [one["id"] for one in letters[1:]]  # newest first, without the secret
+            async with world.client("admin", clearance=Clearance.INTERNAL, name="low") as low:
+                for wanted, expected, withheld, more in (
+                    ({"domain": "artemis"}, [], 0, False),
+                    ({"reason": "a.v1"}, ids[1:2], 0, False),
+                    ({"limit": 1}, ids[:1], 1, True),
+                    ({}, ids[:1:-1], 1, False),
+                    ({}, [], 1, False),
+                ):
+                    answer = await low.post(f"{LETTERS}/drop", json=wanted)
+                    assert answer.status_code == 200, answer.text
+                    assert answer.json() == {
+                        "letters": [{"id": one, "outcome": "dropped", "detail": ""} for one in expected],
+                        "more": more,
+                        "withheld": withheld,
+                    }
+            assert [one["id"] for one in (await root.get(LETTERS)).json()["letters"]] == [letters[0]["id"]]
+            proof = (await root.get(f"{LETTERS}/{ids[0]}")).json()
+            assert (proof["ended"]["how"], proof["ended"]["by"], proof["body"]) == ("dropped", "low", None)
+
+    run(body)
+
+
+@pytest.mark.parametrize("verb", ["redrive", "drop"])
+def test_a_broker_that_goes_away_ends_it_early(verb: str) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("admin") as root:
+            letters = await poisoned(world, root, *(b'{"type":"a.v%d"}' % n for n in range(3)))
+            kept = world.broker.letters.get
+            asked: list[str] = []
+
+            async def get(id: str) -> Any:  # noqa: A002 - the field's name
+                asked.append(id)
+                if len(asked) > 1:
+                    raise UnavailableError("broker", "gone")
+                return await kept(id)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(world.broker.letters, "get", get)
+                answer = (await root.post(f"{LETTERS}/{verb}", json={})).json()
+            assert [one["id"] for one in answer["letters"]] == [one["id"] for one in letters[:0:-1]]
+            assert answer["letters"][1]["outcome"] == "unavailable"
+            assert answer["letters"][1]["detail"] == "broker is unavailable; try again"
+            assert answer["more"]
+
+    run(body)
+
+
+@pytest.mark.parametrize("verb", ["redrive", "drop"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"limit": 0},
+        {"limit": 1_001},
+        {"domain": "mars"},
+        {"ids": []},
+        {"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
+    ],
+)
+def test_a_filter_that_cannot_be_touches_nothing(verb: str, wanted: dict[str, Any]) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("admin") as root:
+            [letter] = await poisoned(world, root)
+            refused = await root.post(f"{LETTERS}/{verb}", json=wanted)
+            assert refused.status_code == 422
+            assert (await root.get(f"{LETTERS}/{letter['id']}")).json() == letter
+
+    run(body)
+
+
 @pytest.mark.parametrize("role", ["sophia_user", "artemis_user", "cross_domain_user", "read_only"])
 def test_only_administrators_may(role: Role) -> None:
     async def body() -> None:
@@ -141,6 +217,7 @@ def test_only_administrators_may(role: Role) -> None:
                 await other.get(f"{LETTERS}/x"),
                 await other.post(f"{LETTERS}/x/redrive"),
                 await other.post(f"{LETTERS}/redrive", json={}),
+                await other.post(f"{LETTERS}/drop", json={}),
                 await other.delete(f"{LETTERS}/x"),
             ):
                 assert refused.status_code == 403
