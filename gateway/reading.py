@@ -84,6 +84,15 @@ async def body_of(request: Request, route: Route, room: Room, *, bytes_max: int)
         return b""
     if route.request not in (None, bytes):
         _require_json(request, optional=route.optional)
+    body = await _received(request, room, bytes_max)
+    if route.request is not None:
+        return body
+    room.release(len(body))
+    _refuse_body(request, body)
+    return b""
+
+
+async def _received(request: Request, room: Room, bytes_max: int) -> bytes:
     announced = _content_length(request)
     if announced is not None and announced > bytes_max:
         raise _too_large(bytes_max)
@@ -97,17 +106,12 @@ async def body_of(request: Request, route: Route, room: Room, *, bytes_max: int)
                     raise _too_large(bytes_max)
         if announced is not None and len(body) != announced:
             raise ValidationProblemError("$", "the body is shorter than its Content-Length", status=400)
-        if route.request is None:
-            _refuse_body(request, bytes(body))
     except TimeoutError as error:
         room.release(len(body))
         raise ProblemError(408, "slow", f"the body did not arrive within {BODY_S_MAX:g} s") from error
     except BaseException:
         room.release(len(body))
         raise
-    if route.request is None:
-        room.release(len(body))
-        return b""
     return bytes(body)
 
 
