@@ -45,6 +45,12 @@ class RedriveLetters(LetterFilter, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=LETTERS_MAX)] = 100
 
 
+class DropLetters(LetterFilter, frozen=True, kw_only=True):
+    """The newest `limit` letters that the filter holds for: their content is deleted for good."""
+
+    limit: Annotated[int, Meta(ge=1, le=LETTERS_MAX)] = 100
+
+
 class DeadLetterView(Struct, frozen=True, kw_only=True):
     """A dead letter. To a reader who is not cleared for its `label` the fields behind `withheld` are left empty.
 
@@ -92,7 +98,12 @@ class LetterOutcome(Struct, frozen=True, kw_only=True):
 
 
 class LetterOutcomes(Struct, frozen=True, kw_only=True):
-    """What became of each; `more` that others matched, or that it ended early."""
+    """What became of each; `more` that others matched, or that it ended early.
+
+    `withheld` counts those that match and stay as they are, for whoever asks is not cleared for them: all of them without `more`,
+    else the ones newer than what was treated. A filter by `reason` matches none that he is not cleared for.
+    """
 
     letters: tuple[LetterOutcome, ...]
     more: bool = False
+    withheld: int = 0

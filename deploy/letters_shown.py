@@ -1,5 +1,6 @@
 """Dead letters for a terminal: a table, a page, a line."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from runtime.letters import view_of
 if TYPE_CHECKING:
     from rich.table import Table
 
+HEADINGS = ("Id", "Time", "Subject", "Reason", "Tries", "Back")
+REASON_CHARS_MAX = 300  # in a table
+
 
 def as_line(what: DeadLetter | LetterOutcome) -> bytes:
     """As a line of JSON, a letter as the API shows it."""
@@ -21,20 +25,25 @@ def as_line(what: DeadLetter | LetterOutcome) -> bytes:
 
 
 def listing(letters: Sequence[DeadLetter]) -> "Table":
+    """For a terminal: as wide as it is."""
     from rich.text import Text
 
+    id_, time, subject, reason, tries, back = HEADINGS
     shown = table(None)
-    shown.add_column("Id", no_wrap=True)
-    shown.add_column("Time", no_wrap=True)
-    shown.add_column("Subject", ratio=2, overflow="fold")
-    shown.add_column("Reason", ratio=3, overflow="fold")
-    shown.add_column("Tries", justify="right")
-    shown.add_column("Back", justify="right")
+    shown.add_column(id_, no_wrap=True)
+    shown.add_column(time, no_wrap=True)
+    shown.add_column(subject, ratio=2, overflow="fold")
+    shown.add_column(reason, ratio=3, overflow="fold")
+    shown.add_column(tries, justify="right")
+    shown.add_column(back, justify="right")
     for letter in letters:
-        row = (letter.id, _moment(letter.time), clean(letter.subject), shortened(letter.reason, 300))
-        back = str(letter.burials - 1) if letter.burials > 1 else ""
-        shown.add_row(*map(Text, row), Text(str(letter.attempts)), Text(back))
+        shown.add_row(*map(Text, _cells(letter, REASON_CHARS_MAX)))
     return shown
+
+
+def tabbed(letters: Sequence[DeadLetter]) -> list[str]:
+    """For programs and files: a line of headings, then one a letter, with tabs between whole values."""
+    return ["\t".join(row) for row in (HEADINGS, *(_cells(letter) for letter in letters))]
 
 
 def paragraphs(letter: DeadLetter) -> str:
@@ -78,6 +87,13 @@ def _body(body: bytes) -> str:
         return msgspec.json.format(body.decode(), indent=2)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return body.decode(errors="replace")
+
+
+def _cells(letter: DeadLetter, reason_chars_max: int = sys.maxsize) -> tuple[str, ...]:
+    """Under the headings; the reason in one line."""
+    reason = shortened(letter.reason, reason_chars_max)
+    back = str(letter.burials - 1) if letter.burials > 1 else ""
+    return letter.id, _moment(letter.time), clean(letter.subject), reason, str(letter.attempts), back
 
 
 def _moment(time: str) -> str:

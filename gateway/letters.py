@@ -1,10 +1,14 @@
 """What administrators do about dead letters. None is shown or touched above the asker's clearance; who did what is kept."""
 
+from collections.abc import Awaitable, Callable
+
 from contracts.letters import (
     ENDED,
     DeadLetters,
     DeadLettersQuery,
     DeadLetterView,
+    DropLetters,
+    LetterFilter,
     LetterOutcome,
     LetterOutcomes,
     RedriveLetters,
@@ -45,19 +49,14 @@ async def redrive(incoming: Incoming[None]) -> LetterOutcome:
 
 async def redrive_all(incoming: Incoming[RedriveLetters]) -> LetterOutcomes:
     """Send the newest that match again, oldest of them first; what each came to. Ends at the first that must wait."""
-    wanted, redriving = incoming.body, _redriving(incoming)
-    _in_order(wanted)
-    selected = await redriving.select(wanted, limit=wanted.limit + 1)
-    chosen = selected[-wanted.limit :]
-    outcomes: list[LetterOutcome] = []
-    for kept in chosen:
-        try:
-            outcomes.append(await redriving.redrive(kept.letter.id))
-        except UnavailableError as error:
-            detail = f"{error.dependency} is unavailable; try again"
-            outcomes.append(LetterOutcome(id=kept.letter.id, outcome="unavailable", detail=detail))
-            break
-    return LetterOutcomes(letters=tuple(outcomes), more=len(selected) > len(chosen) or len(outcomes) < len(chosen))
+    redriving = _redriving(incoming)
+    return await _each(redriving.redrive, incoming.body, redriving)
+
+
+async def drop_all(incoming: Incoming[DropLetters]) -> LetterOutcomes:
+    """Drop the newest that match, oldest of them first; what each came to. Ends at the first that must wait."""
+    redriving = _redriving(incoming)
+    return await _each(redriving.drop, incoming.body, redriving)
 
 
 async def drop(incoming: Incoming[None]) -> LetterOutcome:
@@ -68,7 +67,24 @@ async def drop(incoming: Incoming[None]) -> LetterOutcome:
     return outcome
 
 
-def _redriving(incoming: Incoming[None] | Incoming[RedriveLetters]) -> Redriving:
+async def _each(
+    treat: Callable[[str], Awaitable[LetterOutcome]], wanted: RedriveLetters | DropLetters, redriving: Redriving
+) -> LetterOutcomes:
+    _in_order(wanted)
+    selected = await redriving.select(wanted, limit=wanted.limit)
+    outcomes: list[LetterOutcome] = []
+    for kept in selected.letters:
+        try:
+            outcomes.append(await treat(kept.letter.id))
+        except UnavailableError as error:
+            detail = f"{error.dependency} is unavailable; try again"
+            outcomes.append(LetterOutcome(id=kept.letter.id, outcome="unavailable", detail=detail))
+            break
+    more = selected.more or len(outcomes) < len(selected.letters)
+    return LetterOutcomes(letters=tuple(outcomes), more=more, withheld=selected.withheld)
+
+
+def _redriving(incoming: Incoming[None] | Incoming[RedriveLetters] | Incoming[DropLetters]) -> Redriving:
     services, principal = incoming.services, incoming.principal
     return Redriving(
         services.letters, services.queue, services.clock, by=principal.username, clearance=principal.clearance
@@ -88,6 +104,6 @@ def _told(outcome: LetterOutcome) -> LetterOutcome:
             return outcome
 
 
-def _in_order(wanted: DeadLettersQuery | RedriveLetters) -> None:
+def _in_order(wanted: LetterFilter) -> None:
     if wanted.since and wanted.until and wanted.since > wanted.until:
         raise ValidationProblemError("until", "lies before `since`")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from falcon.asgi import Request
+from msgspec import Struct
 
 from gateway.problems import NO_TOKEN, ProblemError, UnauthenticatedError, ValidationProblemError, invalid_json
 from gateway.rows import MEDIA_JSON, Route
@@ -19,6 +20,10 @@ DRAIN_BYTES_MAX = 16 * 1024 * 1024
 DRAIN_S_MAX = 2.0
 _NUL = "\x00"
 _PREFER = re.compile(r"\s*(respond-async|wait\s*=\s*\"?(\d{1,9})\"?)\s*(?:;.*)?", re.IGNORECASE)
+
+
+class _Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a path takes whose row has no request type: no body, or an empty object."""
 
 
 def bearer(request: Request) -> str:
@@ -71,16 +76,23 @@ class Room:
 
 
 async def body_of(request: Request, route: Route, room: Room, *, bytes_max: int) -> bytes:
-    """The bytes sent, which are in `room` until the caller releases them.
+    """The bytes sent, which are in `room` until the caller releases them; none where the row takes none.
 
-    Raises ProblemError: 408 too slow, 413 over the limit, 415 not JSON, 400 cut short, 503 no room.
+    Raises ProblemError: 408 too slow, 413 over the limit, 415 not JSON, 400 cut short, 503 no room, 422 no body is taken.
     """
-    if route.request is None:
+    if route.method == "GET":
         return b""
-    if route.request is not bytes:
-        media = (request.content_type or "").partition(";")[0].strip().lower()
-        if media != MEDIA_JSON and not (route.optional and not media):
-            raise ProblemError(415, "not-json", f"send {MEDIA_JSON}", headers={"Accept": MEDIA_JSON})
+    if route.request not in (None, bytes):
+        _require_json(request, optional=route.optional)
+    body = await _received(request, room, bytes_max)
+    if route.request is not None:
+        return body
+    room.release(len(body))
+    _refuse_body(request, body)
+    return b""
+
+
+async def _received(request: Request, room: Room, bytes_max: int) -> bytes:
     announced = _content_length(request)
     if announced is not None and announced > bytes_max:
         raise _too_large(bytes_max)
@@ -123,12 +135,7 @@ def decoded(route: Route, body: bytes) -> Any:
         return body
     if route.optional and not body:
         return route.request()
-    try:
-        request = msgspec.json.decode(body, type=route.request)
-    except msgspec.DecodeError as error:
-        raise invalid_json(error) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise ValidationProblemError("$", "not readable as JSON", status=400) from error
+    request = _as(route.request, body)
     if rb"\u0000" in body:
         _refuse_nul(msgspec.json.decode(body), "$")
     return request
@@ -153,6 +160,29 @@ def parameters(request: Request, route: Route) -> Any:
         if isinstance(getattr(query, name), datetime) and _is_number(value):
             raise ValidationProblemError(name, "must be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z")
     return query
+
+
+def _require_json(request: Request, *, optional: bool) -> None:
+    """Raises ProblemError 415. `optional`: there may be no type, as where there is no body."""
+    media = (request.content_type or "").partition(";")[0].strip().lower()
+    if media != MEDIA_JSON and not (optional and not media):
+        raise ProblemError(415, "not-json", f"send {MEDIA_JSON}", headers={"Accept": MEDIA_JSON})
+
+
+def _refuse_body(request: Request, body: bytes) -> None:
+    """Whoever sends fields to a path that takes none means something that would not happen. An empty object is none."""
+    if body:
+        _require_json(request, optional=True)
+        _as(_Nothing, body)
+
+
+def _as(kind: Any, body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise invalid_json(error) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValidationProblemError("$", "not readable as JSON", status=400) from error
 
 
 def _is_number(text: str) -> bool:

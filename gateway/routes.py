@@ -295,6 +295,17 @@ ROUTES: tuple[Route, ...] = (
         example=dead.RedriveLetters(domain=Domain.SOPHIA, reason="TimeoutError"),
     ),
     Route(
+        method="POST",
+        path="/v1/dead-letters/drop",
+        summary="Drop what matches: its content is deleted, who dropped it is kept; what became of each",
+        action=Answers(letters.drop_all),
+        limit="system",
+        request=dead.DropLetters,
+        reply=dead.LetterOutcomes,
+        permissions=("dead_letters:manage",),
+        example=dead.DropLetters(lane="pub", reason="is no fact"),
+    ),
+    Route(
         method="GET",
         path="/v1/dead-letters/{letter}",
         summary="One dead letter: origin, reason, attempts, stack, body; or what was done with it",

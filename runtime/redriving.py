@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 
 from contracts import subjects
 from contracts.catalogue import tag
@@ -30,6 +31,17 @@ TRIES_MAX = 5
 _fact = msgspec.json.Decoder(AnyFact)
 
 
+class Selection(Struct, frozen=True):
+    """Letters to treat, oldest first, and how many newer than the first of them match but may not be touched.
+
+    `more`: there are older ones, of which none is counted.
+    """
+
+    letters: tuple[KeptLetter, ...]
+    withheld: int
+    more: bool
+
+
 class Redriving:
     """Treats letters in somebody's name: `by` is kept with them. He touches none above his clearance."""
 
@@ -42,17 +54,26 @@ class Redriving:
         self._by = by
         self._clearance = clearance
 
-    async def select(self, wanted: LetterFilter, *, limit: int) -> list[KeptLetter]:
-        """The newest that are wanted and may be touched, oldest of them first. Raises UnavailableError."""
+    async def select(self, wanted: LetterFilter, *, limit: int) -> Selection:
+        """The newest that are wanted and may be touched. Raises UnavailableError.
+
+        Of letters above his clearance no reason is compared: how many match would tell him what it is.
+        """
         found: list[KeptLetter] = []
+        withheld = 0
         before: int | None = None
-        while len(found) < limit:
+        while True:
             page = await self._letters.find(wanted, limit=PAGE_LETTERS, before=before)
-            found += [one for one in page if one.letter.label <= self._clearance]
+            for one in page:
+                if one.letter.label > self._clearance:
+                    withheld += wanted.reason is None
+                elif len(found) == limit:
+                    return Selection(tuple(found[::-1]), withheld, more=True)
+                else:
+                    found.append(one)
             if len(page) < PAGE_LETTERS:
-                break
+                return Selection(tuple(found[::-1]), withheld, more=False)
             before = page[-1].place
-        return found[:limit][::-1]
 
     async def redrive(self, id: str) -> LetterOutcome:  # noqa: A002 - the field's name
         """Send it again, once. Raises UnavailableError: it is then still there, or ended."""

@@ -1,6 +1,7 @@
 """`diarchy dlq`: messages that could not be handled; looking at them, sending them again, dropping them."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,25 +55,32 @@ def dlq() -> None:
 def list_(*, limit: int, data: str | None, as_json: bool, **filters: object) -> None:
     """List the newest dead letters, newest first. Filters are joined by AND.
 
+    Where stdout is no terminal: a line a letter, with tabs between the values, nothing cut.
+
     \b
     Examples:
       diarchy dlq list
       diarchy dlq list --domain sophia --reason TimeoutError
       diarchy dlq list --json | jq -r '[.id, .reason] | @tsv'
     """
-    from deploy.letters_shown import as_line, listing
+    from deploy.letters_shown import as_line, listing, tabbed
     from deploy.progress import err, show
+
+    wanted = _wanted(filters)
 
     async def found() -> "list[KeptLetter]":
         async with _letters(data) as letters:
-            return await letters.find(_wanted(filters), limit=limit)
+            return await letters.find(wanted, limit=limit)
 
-    letters = asyncio.run(found())
+    letters = [one.letter for one in asyncio.run(found())]
     if as_json:
         for one in letters:
-            click.echo(as_line(one.letter))
+            click.echo(as_line(one))
+    elif letters and sys.stdout.isatty():
+        show(listing(letters))
     elif letters:
-        show(listing([one.letter for one in letters]))
+        for line in tabbed(letters):
+            click.echo(line)
     else:
         err("there are no dead letters" + (" like that" if any(filters.values()) else ""))
 
@@ -93,7 +101,7 @@ def show_(*, id: str, data: str | None, as_json: bool) -> None:  # noqa: A002 - 
 
     async def found() -> "KeptLetter | None":
         async with _letters(data) as letters:
-            return await letters.get(id)
+            return await letters.get(_pasted(id))
 
     kept = asyncio.run(found())
     if kept is None:
@@ -166,10 +174,11 @@ def _treat(verb: str, told: Treating) -> None:
         raise click.UsageError(f"name the letters to {verb}, or --all with filters")
     if told.ids and any(told.filters.values()):
         raise click.UsageError("filters go with --all, not with ids")
+    named, wanted = tuple(dict.fromkeys(map(_pasted, told.ids))), _wanted(told.filters)
 
     async def work() -> "list[LetterOutcome]":
         async with _letters(told.data) as letters, _redriving(told.data, letters) as redriving:
-            chosen = told.ids or await _chosen(redriving, _wanted(told.filters))
+            chosen = named or await _chosen(redriving, wanted)
             if not chosen:
                 err("there are no dead letters" + (" like that" if any(told.filters.values()) else ""))
                 return []
@@ -187,7 +196,8 @@ def _treat(verb: str, told: Treating) -> None:
 
 
 async def _chosen(redriving: "Redriving", wanted: "LetterFilter") -> tuple[str, ...]:
-    return tuple(one.letter.id for one in await redriving.select(wanted, limit=ALL_MAX))
+    selected = await redriving.select(wanted, limit=ALL_MAX)  # An operator may touch all: none is withheld.
+    return tuple(one.letter.id for one in selected.letters)
 
 
 async def _each(
@@ -207,7 +217,13 @@ def _agreed(verb: str, ids: Sequence[str]) -> bool:
     return click.confirm(f"{verb} {what}?", err=True)
 
 
+def _pasted(id_: str) -> str:
+    """The id as letters have it, however it was copied."""
+    return id_.strip().lower()
+
+
 def _wanted(filters: dict[str, Any]) -> "LetterFilter":
+    """Raises UsageError for a time that cannot be."""
     from contracts.domains import Domain
     from contracts.letters import LetterFilter
 
@@ -217,6 +233,8 @@ def _wanted(filters: dict[str, Any]) -> "LetterFilter":
     for name in ("since", "until"):
         if name in given:
             given[name] = given[name].astimezone()
+    if "since" in given and "until" in given and given["until"] < given["since"]:
+        raise click.UsageError("--until lies before --since: there are no letters between them")
     return LetterFilter(**given)
 
 

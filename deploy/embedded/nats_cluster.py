@@ -8,13 +8,14 @@ import json
 import secrets
 import socket
 from pathlib import Path
+from typing import IO
 
 from msgspec import Struct
 
 from adapters.jetstream import Broker, connect
 from deploy.embedded.child import LogFile, StartError
 from deploy.embedded.nats_server import HOST, USER, Member, NatsServer, credentials, write
-from deploy.embedded.supervisor import Backoff, OnState
+from deploy.embedded.supervisor import Backoff, OnState, locked
 from runtime.errors import UnavailableError
 
 NODES = 3
@@ -39,6 +40,7 @@ class NatsCluster:
         self._folder = folder
         self._supervised = supervised
         self._on_state = on_state
+        self._lock: IO[str] | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self.nodes: dict[str, NatsServer] = {}
         """By name, n1 to n3; from `start` on."""
@@ -54,15 +56,10 @@ class NatsCluster:
 
     async def start(self) -> None:
         """Return when the nodes have found each other and take requests. Raises StartError, with everything stopped again."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        passwords = credentials(self._folder)
-        kept = _kept(self._folder / "cluster.json")
-        for number, port in enumerate(kept.routes, 1):
-            name = f"n{number}"
-            others = tuple(one for one in kept.routes if one != port)
-            log = LogFile(self._folder / "logs" / f"{name}.log")
-            self.nodes[name] = NatsServer(self._folder / name, log=log, member=Member(name, port, others, kept.secret))
+        self._lock = locked(self._folder)
         try:
+            passwords = credentials(self._folder)
+            self.nodes = self._members(_kept(self._folder / "cluster.json"))
             await asyncio.gather(*(node.start() for node in self.nodes.values()))
             lines = [
                 "[nats]",
@@ -87,6 +84,9 @@ class NatsCluster:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
         await asyncio.gather(*(node.stop() for node in self.nodes.values()))
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     async def failed(self) -> None:
         """Wait until the supervision itself breaks, and raise what broke it."""
@@ -109,6 +109,15 @@ class NatsCluster:
         except TimeoutError:
             logs = self._folder / "logs"
             raise StartError(f"the nodes have not found each other within {READY_S_MAX:g} s; see {logs}") from None
+
+    def _members(self, kept: _Kept) -> dict[str, NatsServer]:
+        found = {}
+        for number, port in enumerate(kept.routes, 1):
+            name = f"n{number}"
+            others = tuple(one for one in kept.routes if one != port)
+            log = LogFile(self._folder / "logs" / f"{name}.log")
+            found[name] = NatsServer(self._folder / name, log=log, member=Member(name, port, others, kept.secret))
+        return found
 
     async def _keep(self, name: str) -> None:
         node, backoff, clock = self.nodes[name], Backoff(), asyncio.get_running_loop().time

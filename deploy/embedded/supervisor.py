@@ -121,7 +121,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Return when every part is ready. Raises StartError, with everything stopped again, when one cannot be."""
-        self._lock = _locked(self._folder)
+        self._lock = locked(self._folder)
         try:
             await asyncio.gather(*map(self._begin, self._servers))
             self._settings = _addressed(self._settings, self._servers)
@@ -295,7 +295,7 @@ def _stop_order(roles: Sequence[RoleProcess]) -> list[list[RoleProcess]]:
     return [group for group in (first, between, last) if group]
 
 
-def _locked(folder: Path) -> IO[str]:
+def locked(folder: Path) -> IO[str]:
     """Make the data folder where there is none and hold its lock. Raises StartError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

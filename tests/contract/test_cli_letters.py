@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from io import StringIO
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from adapters.jetstream import connect
 from adapters.jetstream_letters import JetStreamLetters
@@ -13,6 +15,7 @@ from contracts.domains import Domain
 from contracts.envelope import to_headers
 from contracts.kernel import DeadLetter
 from deploy.cli import cli
+from deploy.letters_shown import listing
 from tests.contract.conftest import World, on_server
 from tests.contract.records import actor, record
 from tests.contract.test_letters import letter
@@ -94,12 +97,45 @@ def test_all_tells_what_became_of_each(server: NatsServer) -> None:
     assert "there are no dead letters" in dlq(server, "drop", "--all", "--yes").stderr
 
 
+def test_a_list_for_a_program_is_a_line_a_letter_with_nothing_cut(nats_server: NatsServer) -> None:
+    reason = "ValueError: " + "a long story, " * 60 + "then\tMalformedError\nat its end"
+    long = letter(3, reason=reason, subject=subjects.inbox(actor("a" * 100)))
+
+    async def fill(world: World) -> None:
+        await world.letters.put(long)
+
+    asyncio.run(on_server(nats_server, fill))
+    [headings, line] = dlq(nats_server, "list").stdout.splitlines()
+    assert headings.split("\t") == ["Id", "Time", "Subject", "Reason", "Tries", "Back"]
+    shown = " ".join(reason.split())
+    assert line.split("\t") == [long.id, "2026-01-02 12:03:00", long.subject, shown, "5", ""]
+
+
+def test_a_list_at_a_terminal_fits_it() -> None:
+    long = letter(3, reason="a long story, " * 60)
+    text = StringIO()
+    Console(file=text, width=100).print(listing([long]))
+    assert max(map(len, text.getvalue().splitlines())) <= 100
+    assert (long.id in text.getvalue(), "…" in text.getvalue()) == (True, True)
+
+
+def test_an_id_may_be_pasted_as_it_comes(server: NatsServer) -> None:
+    pasted = f" {GARBLED.id.upper()}\n"
+    assert dlq(server, "show", pasted).stdout == dlq(server, "show", GARBLED.id).stdout
+    result = dlq(server, "drop", pasted, GARBLED.id, GARBLED.id, "--yes")
+    assert (result.stdout, result.exit_code) == (f"{GARBLED.id}  dropped\n", 0)
+    twice = dlq(server, "redrive", "nobody", "Nobody ", "--yes")
+    assert (len(twice.stdout.splitlines()), "1 of 1 could not be ended" in twice.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
         (("redrive",), "name the letters to redrive, or --all"),
         (("drop", "x", "--all"), "name the letters to drop, or --all"),
         (("drop", "x", "--domain", "ceo"), "filters go with --all"),
+        (("list", "--since", "2026-01-02", "--until", "2026-01-01"), "--until lies before --since"),
+        (("drop", "--all", "--since", "2026-01-02", "--until", "2026-01-01"), "--until lies before --since"),
         (("drop", "x"), "there is no terminal to ask at; say --yes"),
     ],
 )

@@ -1,8 +1,10 @@
 """A broker of three nodes whose leader is killed under load: a small, fixed part of `just cluster-chaos`."""
 
 import asyncio
+import os
 from pathlib import Path
 
+import pytest
 from msgspec import Struct
 
 from adapters.jetstream import connect
@@ -10,7 +12,9 @@ from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from contracts import subjects
 from contracts.domains import Domain
+from deploy.embedded.child import StartError
 from deploy.embedded.nats_cluster import NatsCluster
+from deploy.embedded.supervisor import holder
 from deploy.settings import load
 from runtime.limits import Limits
 from tests.contract.records import actor, record
@@ -42,6 +46,42 @@ def test_the_settings_that_are_kept_lead_to_the_cluster(data_folder: Path) -> No
         await again.start()
         assert again.urls == nats.servers
         await again.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_second_cluster_is_refused_before_it_writes_anything(data_folder: Path) -> None:
+    async def scenario() -> None:
+        cluster = NatsCluster(data_folder)
+        await cluster.start()
+        try:
+            before = written(data_folder)
+            second = NatsCluster(data_folder)
+            with pytest.raises(StartError, match=rf"in use by process {os.getpid()}; stop that one"):
+                await second.start()
+            await second.stop()
+            assert written(data_folder) == before
+            assert holder(data_folder) == os.getpid()
+            await cluster.ready()
+        finally:
+            await cluster.stop()
+        assert holder(data_folder) is None
+
+    asyncio.run(scenario())
+
+
+def written(folder: Path) -> dict[str, tuple[int, int]]:
+    """What a start writes: each file outside the stores and logs, with its inode and when it was written."""
+    files = [path for pattern in ("*", "n?/*", "n?/ports/*") for path in folder.glob(pattern) if path.is_file()]
+    return {str(path): (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_start_that_fails_lets_go_of_the_folder(data_folder: Path) -> None:
+    async def scenario() -> None:
+        (data_folder / "cluster.json").write_text("no JSON")
+        with pytest.raises(ValueError, match="Expecting value"):
+            await NatsCluster(data_folder).start()
+        assert holder(data_folder) is None
 
     asyncio.run(scenario())
 

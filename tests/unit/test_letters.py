@@ -18,7 +18,7 @@ from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import UnavailableError
 from runtime.letters import matches, merged, noted, view_of
-from runtime.redriving import Redriving
+from runtime.redriving import Redriving, Selection
 from tests.kernel_world import COUNTER, PROMPT, Add, Added, Note, Noted, Sum, World, counter, decide, evolve
 
 ALERT = {"type": "strategic_alert.v1", "title": "t", "text": "x", "origin": "o", "alert_priority": 9}
@@ -209,7 +209,8 @@ def test_nobody_touches_what_is_above_his_clearance() -> None:
             low = redriving(world, clearance=Clearance.CONFIDENTIAL)
             assert (await low.redrive(letter.id)).outcome == "forbidden"
             assert (await low.drop(letter.id)).outcome == "forbidden"
-            assert await low.select(LetterFilter(), limit=10) == []
+            assert await low.select(LetterFilter(), limit=10) == Selection(letters=(), withheld=1, more=False)
+            assert (await low.select(LetterFilter(reason="bug"), limit=10)).withheld == 0
             seen = view_of(letter, Clearance.CONFIDENTIAL)
             assert seen.withheld
             assert (seen.reason, seen.stack, seen.headers, seen.body, seen.text) == ("", "", {}, None, None)
@@ -250,10 +251,13 @@ def test_selected_are_the_newest_oldest_first() -> None:
             while len(await world.letters()) < 5:
                 await world.broker.inboxes[Domain.CEO].change(0.01)
             everything = await redriving(world).select(LetterFilter(kind="counter"), limit=10)
-            places = [one.place for one in everything]
-            assert places == sorted(places)
-            assert [one.place for one in await redriving(world).select(LetterFilter(), limit=2)] == places[-2:]
-            assert all(matches(LetterFilter(reason="A BUG"), one.letter) for one in everything)
+            places = [one.place for one in everything.letters]
+            assert (places, everything.more) == (sorted(places), False)
+            for limit in (2, 5):
+                newest = await redriving(world).select(LetterFilter(), limit=limit)
+                assert [one.place for one in newest.letters] == places[-limit:]
+                assert newest.more == (limit < 5)
+            assert all(matches(LetterFilter(reason="A BUG"), one.letter) for one in everything.letters)
 
     run(body)
 
