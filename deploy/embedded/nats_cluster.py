@@ -60,7 +60,7 @@ class NatsCluster:
         try:
             passwords = credentials(self._folder)
             self.nodes = self._members(_kept(self._folder / "cluster.json"))
-            await asyncio.gather(*(node.start() for node in self.nodes.values()))
+            await self._start_nodes()
             lines = [
                 "[nats]",
                 f"url = {json.dumps(','.join(self.urls))}",
@@ -76,6 +76,16 @@ class NatsCluster:
             raise
         if self._supervised:
             self._keepers = [asyncio.create_task(self._keep(name), name=f"keeper of {name}") for name in self.nodes]
+
+    async def _start_nodes(self) -> None:
+        """All, or none is left that still starts."""
+        starts = [asyncio.create_task(node.start()) for node in self.nodes.values()]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
 
     async def stop(self) -> None:
         """Idempotent; about a second."""
