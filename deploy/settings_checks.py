@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from deploy.settings import Limits, Settings
@@ -35,7 +36,8 @@ NOT_ABOVE = (
 """Pairs of limits of which the first must not exceed the second."""
 
 HTTP = ("http://", "https://")
-NATS = ("nats://", "tls://")
+NATS = ("nats://", "tls://")  # its client needs a further package for web sockets
+POSTGRES = ("postgresql://", "postgres://")
 
 
 def problems(settings: "Settings") -> Iterator[Problem]:
@@ -87,17 +89,39 @@ def _of_urls(settings: "Settings") -> Iterator[Problem]:
     except ValueError as error:  # msgspec's errors are
         yield "nats.url", f"begins like a JSON list and is none: {error}"
         return
+    if settings.nats.url and not servers:
+        yield "nats.url", "names no server"
     for key, url, schemes in (
         ("url", settings.url, HTTP),
         *(("nats.url", url, NATS) for url in servers),
         ("qdrant.url", settings.qdrant.url, HTTP),
         ("embedding.url", settings.embedding.url, HTTP),
         ("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint, HTTP),
-        ("postgres.dsn", settings.postgres.dsn.reveal(), ("postgresql://", "postgres://")),
+        ("postgres.dsn", settings.postgres.dsn.reveal(), POSTGRES),
         *((f"chat[{n}].base_url", provider.base_url, HTTP) for n, provider in enumerate(settings.chat)),
     ):
         if url and not url.startswith(schemes):
             yield key, f"must begin with {' or '.join(schemes)}"
+        elif (
+            url and schemes != POSTGRES and (problem := _of_address(url))
+        ):  # a database may be reached through a socket
+            yield key, f"{problem}; give it as {schemes[0]}HOST:PORT"
+
+
+def _of_address(url: str) -> str:
+    """Why this URL leads nowhere; empty: nothing is known to be wrong. It is not shown: it may hold a password."""
+    if any(character.isspace() for character in url):
+        return "has a blank in it"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "cannot be read"
+    if not parts.hostname:
+        return "names no host"
+    try:
+        return "its port is not from 1 to 65535" if parts.port == 0 else ""
+    except ValueError:
+        return "its port is not from 1 to 65535"
 
 
 def _shown(value: float) -> str:

@@ -82,7 +82,12 @@ def test_a_limit_that_cannot_be_is_refused_with_its_value_and_what_is_allowed(
 
 
 def test_the_least_and_the_most_that_is_allowed_is_taken() -> None:
-    limits: dict[str, float] = {"retry_s_min": 5, "ack_wait_s": 1, "in_stream_age_s_max": 120, "log_stream_bytes_max": 1 << 20}
+    limits: dict[str, float] = {
+        "retry_s_min": 5,
+        "ack_wait_s": 1,
+        "in_stream_age_s_max": 120,
+        "log_stream_bytes_max": 1 << 20,
+    }
     limits |= {"wait_s_default": 120, "backlog_max": (1 << 63) - 1, "spans_age_s_max": 1, "heartbeat_s": 0.05}
     taken = load(environment={f"DIARCHY_LIMITS_{name.upper()}": str(value) for name, value in limits.items()}).limits
     assert {name: getattr(taken, name) for name in limits} == limits
