@@ -6,15 +6,17 @@ so timers have a stream of their own.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jetstream import Broker, RefusedError
 from contracts import subjects
 from contracts.domains import Domain
+from runtime.errors import InvalidError
 from runtime.limits import Limits
 from runtime.ports import QueueName
 
@@ -28,10 +30,27 @@ GROUP = "holder"
 """The priority group of a durable consumer: the client that is pinned in it gets the messages."""
 PIN_S = 60  # a holder that asks for nothing for so long has let go; more than one pull request's time
 NAME_IN_USE = 10058
+NO_STREAM = 10059
 GATHERING = (10005, 10008, 10023)
 """No suitable peers, not available, insufficient resources: a cluster whose nodes have not all met says so."""
+TOO_FEW_NODES = (10005, 10074)
+"""No suitable peers, not a cluster at all: what a stream of several copies is refused with."""
 GATHER_S_MAX = 30.0
 GATHER_LOOK_S = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+class TooSmallError(InvalidError):
+    """A stream holds more bytes than it is to have room for. Nothing was changed, neither it nor another one."""
+
+    def __init__(self, stream: str, held: int, wanted: int) -> None:
+        super().__init__(
+            f"stream {stream} holds {held:,} bytes, so its max_bytes cannot become {wanted:,}; nothing was changed"
+        )
+        self.stream = stream
+        self.held = held
+        self.wanted = wanted
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -117,9 +136,26 @@ class _Nothing(Struct):
     """Of the answer only its success counts."""
 
 
+class _State(Struct):
+    bytes: int = 0
+
+
+class _Info(Struct):
+    """A stream as it is: its configuration with everything that the server filled in, and what it holds."""
+
+    config: dict[str, Any]
+    state: _State
+
+
 async def ensure_streams(broker: Broker, *, replicas: int = 1, sizes: Sizes | None = None) -> None:
-    """Create or update every stream; repeatable. Raises RefusedError, UnavailableError."""
-    for stream in streams(replicas, sizes or Sizes()):
+    """Create or update every stream; repeatable. What an update changes is logged: other processes may run on it.
+
+    Raises TooSmallError (before anything is changed), RefusedError, UnavailableError.
+    """
+    wanted = streams(replicas, sizes or Sizes())
+    for stream in wanted:
+        await _gathered(partial(_fitting, broker, stream))
+    for stream in wanted:
         await _gathered(partial(_create, broker, stream))
 
 
@@ -155,7 +191,25 @@ async def _create(broker: Broker, stream: Stream) -> None:
     except RefusedError as error:
         if error.code != NAME_IN_USE:
             raise
-        await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Nothing)
+        before = await _fitting(broker, stream)
+        after = (await broker.api(f"STREAM.UPDATE.{stream.name}", stream, _Info)).config
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key) and key != "metadata":  # which the server writes for itself
+                _log.warning("stream %s: %s changes from %s to %s", stream.name, key, before.get(key), after.get(key))
+
+
+async def _fitting(broker: Broker, stream: Stream) -> dict[str, Any]:
+    """The stream's configuration as it is now; empty: there is no such stream. Raises TooSmallError."""
+    try:
+        info = await broker.api(f"STREAM.INFO.{stream.name}", {}, _Info)
+    except RefusedError as error:
+        if error.code != NO_STREAM:
+            raise
+        return {}
+    room = info.config["max_bytes"]
+    if stream.max_bytes < info.state.bytes and (stream.max_bytes < room or room <= 0):  # -1: it is not limited yet
+        raise TooSmallError(stream.name, info.state.bytes, stream.max_bytes)
+    return info.config
 
 
 def streams(replicas: int, sizes: Sizes) -> list[Stream]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from actors.roster import ACTORS, TOOLS
-from adapters.jetstream import Broker, connect
+from adapters.jetstream import Broker, RefusedError, connect
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_snapshots import JetStreamSnapshots
-from adapters.jetstream_streams import Sizes, ensure_consumers, ensure_streams
+from adapters.jetstream_streams import TOO_FEW_NODES, Sizes, TooSmallError, ensure_consumers, ensure_streams
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
@@ -31,6 +31,9 @@ INBOX_PREFIX = "_DIARCHY"
 """Where replies to us arrive; programs outside may listen to the client's default only, and so never see one."""
 
 GARBAGE_OBJECTS = 20_000  # new ones that make the collector look; Python's own 700 are less than ten requests
+
+_LIMITS_OF_STREAMS = {"LOG": "log_stream_bytes_max", "IN": "in_stream_bytes_max", "SPANS": "spans_bytes_max"}
+"""By the end of a stream's name; the size of the others is no setting."""
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ async def run_roles(
             writes_waiting_max=settings.limits.writes_waiting_max,
         )
         stack.push_async_callback(broker.stop)
-        await ensure_streams(broker, replicas=settings.nats.replicas, sizes=_sizes(settings.limits))
+        await _ensure_streams(broker, settings)
         endpoint = settings.telemetry.otlp_endpoint
         telemetry = OtelTelemetry(
             service,
@@ -83,6 +86,27 @@ async def run_roles(
         await run_until_stopped(
             plant.parts, ready=ready, watch=[broker.wait_closed(), *(watched() for watched in plant.watched)]
         )
+
+
+async def _ensure_streams(broker: Broker, settings: Settings) -> None:
+    """As `ensure_streams`, but what a setting is to blame for is a SettingsError that names it."""
+    replicas = settings.nats.replicas
+    try:
+        await ensure_streams(broker, replicas=replicas, sizes=_sizes(settings.limits))
+    except TooSmallError as error:
+        limit = _LIMITS_OF_STREAMS.get(error.stream.rpartition("_")[2])
+        if limit is None:
+            raise
+        key = f"limits.{limit}"
+        raise SettingsError(f"{key}: is too small: {error}; set it to {error.held:,} at least", key) from error
+    except RefusedError as error:
+        if replicas == 1 or error.code not in TOO_FEW_NODES:
+            raise
+        raise SettingsError(
+            f"nats.replicas: is {replicas}, but the broker at nats.url has too few nodes for so many copies ({error}); "
+            "set it to 1, or let nats.url lead to a cluster",
+            "nats.replicas",
+        ) from error
 
 
 def _collect_less() -> None:

@@ -5,24 +5,34 @@ From lowest to highest: the defaults below, a file (TOML, or JSON as written by 
 This is the only module that reads the environment.
 """
 
+import difflib
 import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
+from deploy.settings_checks import problems
 from runtime import limits
 from runtime.errors import InvalidError
 
 PREFIX = "DIARCHY_"
 CONFIG_VARIABLE = "DIARCHY_CONFIG"
+ELSEWHERE = (CONFIG_VARIABLE, "DIARCHY_PYTHON", "DIARCHY_TEST_DATA")
+"""Variables that are no setting: where the settings are, and what the justfile and the tests read."""
+
+KUBERNETES = re.compile(r"DIARCHY_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_\w+)?)")
+"""It gives these to every container beside a service that is named `diarchy`."""
+
+ALIKE_MIN = 0.85  # of two names, for one to be taken for the other misspelt
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class SettingsError(InvalidError):
@@ -133,7 +143,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every limit, its unit last: the kernel's (inherited) and those of the edges. All are above zero."""
+    """Every limit, its unit last: the kernel's (inherited) and those of the edges. `settings_checks` bounds them."""
 
     body_bytes_max: int = 1_048_576  # of an HTTP request
     bodies_bytes_max: int = 268_435_456  # of all HTTP requests at once, files included; then 503 with Retry-After
@@ -216,8 +226,9 @@ def load(
     path = str(config or variables.get(CONFIG_VARIABLE, ""))
     tree = _read(Path(path)) if path else {}
     origins: dict[str, str] = {}
-    for keys, kind in _leaves(Settings):
-        name = PREFIX + "_".join(keys).upper()
+    leaves = {PREFIX + "_".join(keys).upper(): (keys, kind) for keys, kind in _leaves(Settings)}
+    _refuse_unknown(variables, leaves)
+    for name, (keys, kind) in leaves.items():
         if name in variables:
             _put(tree, keys, _from_text(variables[name], kind, name))
             origins[".".join(keys)] = name
@@ -238,6 +249,22 @@ def child_environment(config: Path, *, ready_fd: int) -> dict[str, str]:
     """The environment of a role process: ours without our own variables, which are all in the file `config`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return {**kept, CONFIG_VARIABLE: str(config), f"{PREFIX}READY_FD": str(ready_fd)}
+
+
+def _refuse_unknown(variables: Iterable[str], known: Iterable[str]) -> None:
+    """Whoever sets a variable of ours means something by it. Its value is not shown: it may be a secret."""
+    names = list(known)
+    for variable in sorted(set(variables).difference(names, ELSEWHERE)):
+        if not variable.startswith(PREFIX) or KUBERNETES.fullmatch(variable):
+            continue
+        below = [name for name in names if name.startswith(f"{variable}_")]
+        if below:
+            raise SettingsError(f"{variable}: is a table; set its keys one by one, such as {below[0]}", variable)
+        nearest = difflib.get_close_matches(
+            variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in names], 1, ALIKE_MIN
+        )
+        hint = f"; is {PREFIX}{nearest[0]} meant?" if nearest else ""
+        raise SettingsError(f"{variable}: there is no such setting; unset it or correct its name{hint}", variable)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -267,47 +294,9 @@ def _convert(tree: dict[str, Any], origins: Mapping[str, str], file: str) -> Set
             ) from error
         origin = origins.get(key.partition("[")[0], file)
         raise SettingsError(f"{key}: {_lower(problem)} (from {origin}); correct it there", key) from error
-    _check(settings)
+    for key, problem in problems(settings):
+        raise SettingsError(f"{key}: {problem}", key)
     return settings
-
-
-def _check(settings: Settings) -> None:
-    """What the types cannot say."""
-    for name in Limits.__struct_fields__:
-        if getattr(settings.limits, name) <= 0:
-            raise SettingsError(f"limits.{name}: must be above zero", f"limits.{name}")
-    if settings.limits.wait_s_default > settings.limits.wait_s_max:
-        raise SettingsError("limits.wait_s_default: must not exceed limits.wait_s_max", "limits.wait_s_default")
-    embedding = settings.embedding
-    for name in ("url", "model") if embedding.provider == "openai" else ():
-        if not getattr(embedding, name):
-            raise SettingsError(f"embedding.{name}: is needed with provider openai", f"embedding.{name}")
-    if settings.nats.replicas == 2:
-        raise SettingsError("nats.replicas: must be 1 or 3; two outvote nobody", "nats.replicas")
-    names = [provider.name for provider in settings.chat]
-    if len(set(names)) != len(names):
-        raise SettingsError("chat: two providers have the same name; give each its own", "chat")
-    for key, url, schemes in (
-        ("url", settings.url, ("http://", "https://")),
-        *(("nats.url", url, ("nats://", "tls://", "ws://", "wss://")) for url in _servers(settings.nats)),
-        ("qdrant.url", settings.qdrant.url, ("http://", "https://")),
-        ("embedding.url", embedding.url, ("http://", "https://")),
-        ("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint, ("http://", "https://")),
-        ("postgres.dsn", settings.postgres.dsn.reveal(), ("postgresql://", "postgres://")),
-        *(
-            (f"chat[{n}].base_url", provider.base_url, ("http://", "https://"))
-            for n, provider in enumerate(settings.chat)
-        ),
-    ):
-        if url and not url.startswith(schemes):
-            raise SettingsError(f"{key}: must begin with {' or '.join(schemes)}", key)
-
-
-def _servers(nats: Nats) -> list[str]:
-    try:
-        return nats.servers
-    except ValueError as error:  # msgspec's errors are
-        raise SettingsError(f"nats.url: begins like a JSON list and is none: {error}", "nats.url") from error
 
 
 def _leaves(kind: type[Struct], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], object]]:
