@@ -17,6 +17,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from adapters.jetstream_answers import Ack, ApiError, RefusedError, SilenceError, read_ack
+from adapters.nats_complaints import Complaints
 from adapters.nats_wire import Handler, Msg, Parser, frame, header_lines
 from runtime.errors import InvalidError, UnavailableError
 
@@ -25,7 +26,6 @@ PING_INTERVAL_S = 5
 RECONNECT_WAIT_S = 0.25
 CONNECT_S_MAX = 2
 DRAIN_S_MAX = 5
-TELL_AGAIN_S = 30.0  # while there is no connection
 MORE_LINES_BYTES = 1 << 10  # header lines that a batch adds to a message
 UNSENT_BYTES_MAX = 16 << 20  # what may wait for the socket before `publish` waits, too
 WRITES_WAITING_MAX = 10_000  # of one stream, for those under way; beyond that a writer is told to come again
@@ -63,7 +63,7 @@ class Broker:
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
         self._stopping = False
-        self._tell_at = 0.0  # of the loop's clock; before that a failed attempt to connect is not told again
+        self._complaints = Complaints()
         self._tokens = itertools.count()
         self._replies: dict[str, Callable[[Msg], None]] = {}
         self._pending: set[asyncio.Future[Any]] = set()
@@ -341,18 +341,11 @@ class Broker:
             _log.error("%s failed", task.get_name(), exc_info=error)
 
     async def _on_error(self, error: Exception) -> None:
-        if self.is_connected:
-            _log.warning("broker connection: %s", _said(error))
-            return
-        now = asyncio.get_running_loop().time()
-        level = logging.DEBUG if now < self._tell_at else logging.WARNING
-        if level == logging.WARNING:  # Attempts to connect fail four times a second.
-            self._tell_at = now + TELL_AGAIN_S
-        _log.log(level, "%s; still trying", _blame(error))
+        self._complaints.tell(error, connected=self.is_connected)
 
     async def _on_connected(self) -> None:
         _log.info("connected to the broker")
-        self._tell_at = 0.0
+        self._complaints.over()
         self._connected.set()
 
     async def _on_disconnected(self) -> None:
@@ -375,17 +368,6 @@ class Broker:
             _log.critical("the broker closed the connection for good")
         self._closed.set()
         self._connected.set()
-
-
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _blame(error: Exception) -> str:
-    """Why there is no connection, which setting may be wrong, and what to do."""
-    if "authorization" in _said(error).lower() or "authentication" in _said(error).lower():
-        return f"the broker at nats.url refuses us ({_said(error)}): correct nats.user and nats.password"
-    return f"no broker at nats.url ({_said(error)}): start it, or correct nats.url"
 
 
 def _fail(answer: asyncio.Future[Any], error: UnavailableError) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters import jetstream
+from adapters import nats_complaints
 from adapters.jetstream import connect
 from tests.servers import NatsServer
 
@@ -26,7 +26,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    handler, logger = Lines(), logging.getLogger("adapters.jetstream")
+    handler, logger = Lines(), logging.getLogger("adapters.nats_complaints")
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)
@@ -63,7 +63,7 @@ def test_a_wrong_password_blames_the_credentials(lines: Lines, own_server: NatsS
 
 
 def test_it_is_said_again_while_it_lasts(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jetstream, "TELL_AGAIN_S", 0.3)
+    monkeypatch.setattr(nats_complaints, "TELL_AGAIN_S", 0.3)
     said = first_lines(lines, NOBODY, 3)
     assert len(set(said)) == 1
 

@@ -304,7 +304,7 @@ def test_connecting_to_nobody_can_be_given_up(caplog: pytest.LogCaptureFixture) 
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
-    assert len([one for one in caplog.records if one.name == "adapters.jetstream"]) == 1
+    assert len([one for one in caplog.records if one.name == "adapters.nats_complaints"]) == 1
 
 
 def test_a_stopped_broker_stays_stopped(own_server: NatsServer) -> None:
