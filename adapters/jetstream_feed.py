@@ -11,6 +11,7 @@ import logging
 from msgspec import Struct
 
 from adapters.jetstream import Broker, Msg, RefusedError
+from adapters.jetstream_last import leaders_last
 from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import GROUP, durable
@@ -71,8 +72,13 @@ class _Group(Struct):
     pinned_client_id: str = ""
 
 
+class _Floor(Struct):
+    stream_seq: int = 0
+
+
 class _ConsumerInfo(Struct):
     delivered: _Delivered
+    ack_floor: _Floor
     num_pending: int = 0
     num_ack_pending: int = 0
     priority_groups: tuple[_Group, ...] = ()
@@ -89,6 +95,7 @@ class JetStreamFeed:
         self._broker = broker
         self._stream, consumer = durable(domain, name, partition)
         self._consumer = consumer.name
+        [self._filter] = consumer.filter_subjects
         self._pending_max = pending_max
         self._pin = ""
         self._ousted = False
@@ -125,10 +132,16 @@ class JetStreamFeed:
         await self._open(self._pending_max)
 
     async def lag(self) -> Lag:
-        """Nothing: none was handed out to others, all that was handed out has arrived, and none is left to be."""
+        """Nothing: none was handed out to others, all that was handed out has arrived, and none is left to be.
+
+        What is stored is asked first, and of the stream: the consumer learns of it later than who has sent it.
+        """
+        last = await leaders_last(self._broker, self._stream, self._filter)
         info = await self._broker.api(f"CONSUMER.INFO.{self._where}", {}, _ConsumerInfo)
         if info.num_pending:
             return "backlog"
+        if max(info.delivered.stream_seq, info.ack_floor.stream_seq) < last:
+            return "arriving"
         ours = all(group.pinned_client_id == self._pin for group in info.priority_groups)
         arrived = ours and not self._resetting and info.delivered.consumer_seq <= self._taken
         return "nothing" if arrived else "arriving"

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from adapters.jetstream import REQUEST_S_MAX, Broker, Msg, RefusedError
 from adapters.jetstream_answers import read_record
 from adapters.jetstream_commit import Committer, outgoing
+from adapters.jetstream_last import leaders_last
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
 from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
 from adapters.jetstream_watch import JetStreamWatch, watch
@@ -30,7 +31,6 @@ FOLLOW_BUFFER_MAX = 2 * FOLLOW_BATCH_MAX
 FOLLOWER_INACTIVE_S = 120
 WAIT_RECHECK_S = 2.0
 LAG_LOOK_S = 0.02
-NO_MESSAGE = 10037
 SEQUENCE_LINE = b"\r\nNats-Sequence: "
 
 # 10071 and 10164: the subject's last sequence is another. 10201: a batch repeats a message id that is stored.
@@ -53,14 +53,6 @@ class _State(Struct):
 
 class _StreamInfo(Struct):
     state: _State
-
-
-class _Place(Struct):
-    seq: int
-
-
-class _Got(Struct):
-    message: _Place
 
 
 class _Created(Struct):
@@ -97,7 +89,7 @@ class JetStreamLog:
         if not self._broker.is_clustered:
             return await self._read(stream, subject, after, limit)
         last, found = await asyncio.gather(
-            self._leaders_last(stream, subject), self._read(stream, subject, after, limit)
+            leaders_last(self._broker, stream, subject), self._read(stream, subject, after, limit)
         )
         loop = asyncio.get_running_loop()
         until = loop.time() + REQUEST_S_MAX
@@ -241,19 +233,9 @@ class JetStreamLog:
     async def _above(self, subject: str, after: int) -> list[Stored]:
         return await self.read(subject, after=after)
 
-    async def _leaders_last(self, stream: str, subject: str) -> int:
-        """The last sequence of the subject as the stream's leader knows it; 0 when it has none. Raises UnavailableError."""
-        try:
-            found = await self._broker.api(f"STREAM.MSG.GET.{stream}", _Get(last_by_subj=subject), _Got)
-        except RefusedError as error:
-            if error.code == NO_MESSAGE:
-                return 0
-            raise
-        return found.message.seq
-
     async def _last_of(self, stream: str, subject: str) -> int:
         if self._broker.is_clustered:
-            return await self._leaders_last(stream, subject)
+            return await leaders_last(self._broker, stream, subject)
         body = msgspec.json.encode(_Get(last_by_subj=subject))
         msg = await self._broker.request(f"$JS.API.DIRECT.GET.{stream}", body)
         return int(_header(msg, "Nats-Sequence") or 0)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from adapters.jetstream import Broker, RefusedError
 from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_feed import JetStreamFeed
+from adapters.jetstream_last import leaders_last
 from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_streams import durable
 from contracts import subjects
@@ -21,7 +22,6 @@ from runtime.ports import QueueName
 SWEEP_APART = 1_000  # messages between the slowest partition and the quickest: beyond that each is swept by itself
 
 _count = msgspec.json.Decoder(int)
-NO_MESSAGE = 10037
 NO_ROOM = 10077  # the stream has its maximum of messages or of bytes
 
 
@@ -50,14 +50,6 @@ class _Consumers(Struct):
 class _Purge(Struct, omit_defaults=True):
     seq: int
     filter: str = ""
-
-
-class _Place(Struct):
-    seq: int
-
-
-class _Got(Struct):
-    message: _Place
 
 
 class _Nothing(Struct):
@@ -104,19 +96,9 @@ class JetStreamQueue:
                 await self._purge(stream, _Purge(floor + 1, subjects.partition_filter(domain, "inbox", partition)))
 
     async def _last(self, domain: Domain, partition: int) -> int:
-        """The last sequence of one partition of the inbox as the stream's leader knows it; 0 when it is empty.
-
-        What a consumer says is pending cannot be asked instead: the server adds a message to that only some time after it has
-        acknowledged it to its sender (`signalConsumersLoop`), and on a cluster the consumer may be led by another node.
-        """
-        get = {"last_by_subj": subjects.partition_filter(domain, "inbox", partition)}
-        try:
-            found = await self._broker.api(f"STREAM.MSG.GET.{subjects.in_stream(domain)}", get, _Got)
-        except RefusedError as error:
-            if error.code == NO_MESSAGE:
-                return 0
-            raise
-        return found.message.seq
+        """The last sequence of one partition of the inbox; 0 when it is empty."""
+        what = subjects.partition_filter(domain, "inbox", partition)
+        return await leaders_last(self._broker, subjects.in_stream(domain), what)
 
     async def _purge(self, stream: str, what: "_Purge") -> None:
         if what.seq > 1:

@@ -152,9 +152,14 @@ class SimFeed:
         self._taken = 0
 
     async def lag(self) -> Lag:
-        known = self._generation, self._taken
-        lag = await self._connection.call(f"look at {self._partition.name}", lambda: self._partition.lag(*known))
-        return "arriving" if lag == "nothing" and known != (self._generation, self._taken) else lag
+        known, partition = (self._generation, self._taken), self._partition
+        stored = await self._connection.call(f"last of {partition.name}", lambda: partition.stored)
+        look = await self._connection.call(
+            f"look at {partition.name}", lambda: (partition.lag(*known), partition.reached)
+        )
+        lag, reached = look
+        late = reached < stored or known != (self._generation, self._taken)
+        return "arriving" if lag == "nothing" and late else lag
 
     async def close(self) -> None:
         self._closed = True

@@ -118,6 +118,16 @@ class PartitionQueue:
         """What is not handled to its end."""
         return [self.line[place] for place in (*self.pending, *range(self.next, len(self.line)))]
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all that was stored is known here, and handled to its end."""
+        return not self.unended and self.stored == (self.line[-1].sequence if self.line else 0)
+
+    @property
+    def reached(self) -> int:
+        """Up to where all was handed out."""
+        return self.line[self.next - 1].sequence if self.next else 0
+
     def lag(self, generation: int, taken: int) -> Lag:
         """What is left for who took so many messages since a reset."""
         if self.next < len(self.line):

@@ -196,7 +196,7 @@ class World:
 
     def _is_quiet(self) -> bool:
         soon = self.loop.time() + QUIET_S_MAX
-        return not any(partition.unended for partition in self.server.partitions.values()) and not any(
+        return all(partition.is_quiet for partition in self.server.partitions.values()) and not any(
             timer.when() < soon for timer in self.server.timers.values()
         )
 
