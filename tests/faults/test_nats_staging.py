@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 from collections import Counter
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from adapters.jetstream import Broker, connect
+from adapters.jetstream import connect
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_streams import ensure_streams
 from contracts import subjects
@@ -30,38 +31,49 @@ def staged(folder: Path) -> set[Path]:
     return {link.readlink().parent for link in links(folder) if link.is_symlink()}
 
 
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[tuple[NatsServer, JetStreamLog]]:
+    """The embedded broker, its streams staged, and a log in it."""
+    async with asyncio.timeout(90):
+        server = NatsServer(folder)
+        await server.start()
+        broker = await connect(server.url, user=server.user, password=server.password)
+        await ensure_streams(broker)
+        Staging(folder / STORE).keep()
+        yield server, JetStreamLog(broker)
+        await broker.stop()
+        await server.stop()
+
+
 def test_a_commit_is_whole_or_not_there_after_kill_9_and_the_end_leaves_nothing(data_folder: Path) -> None:
     kept: list[str] = []
 
-    async def write(log: JetStreamLog) -> None:
+    async def write(log: JetStreamLog, progress: asyncio.Condition) -> None:
         while True:
             subject = subjects.log(actor())
             with suppress(UnavailableError, ConflictError):
                 await log.append(subject, [record(BODY) for _ in range(EVENTS)], expected=0)
-                kept.append(subject)
+                async with progress:
+                    kept.append(subject)
+                    progress.notify_all()
             await asyncio.sleep(0)
 
-    async def until_kept(broker: Broker, count: int) -> None:
-        await broker.wait_connected()
-        while len(kept) < count:  # noqa: ASYNC110 - a writer tells nobody
-            await asyncio.sleep(0.001)
-
     async def scenario() -> None:
-        async with asyncio.timeout(90):
-            server = NatsServer(data_folder)
-            await server.start()
-            broker = await connect(server.url, user=server.user, password=server.password)
-            await ensure_streams(broker)
-            Staging(data_folder / STORE).keep()
-            log = JetStreamLog(broker)
-            writers = [asyncio.create_task(write(log)) for _ in range(4)]
+        progress = asyncio.Condition()
+
+        async def until_kept(count: int) -> None:
+            async with progress:
+                await progress.wait_for(lambda: len(kept) >= count)
+
+        async with serving(data_folder) as (server, log):
+            writers = [asyncio.create_task(write(log, progress)) for _ in range(4)]
             for _ in range(KILLS):
-                await until_kept(broker, len(kept) + COMMITS)
+                await until_kept(len(kept) + COMMITS)
                 await server.kill()
                 await server.start()
                 Staging(data_folder / STORE).keep()
                 [folder] = staged(data_folder)
-            await until_kept(broker, len(kept) + COMMITS)
+            await until_kept(len(kept) + COMMITS)
             for writer in writers:
                 writer.cancel()
             await asyncio.gather(*writers, return_exceptions=True)
@@ -72,9 +84,7 @@ def test_a_commit_is_whole_or_not_there_after_kill_9_and_the_end_leaves_nothing(
                     break
             assert set(counts.values()) == {EVENTS}
             assert counts.keys() >= set(kept)
-            await broker.stop()
-            await server.stop()
-            assert not folder.exists()
+        assert not folder.exists()
 
     asyncio.run(scenario())
 
@@ -137,20 +147,12 @@ def test_commits_go_on_when_the_memory_was_cleared_away(data_folder: Path) -> No
     """As whoever cleans up after a user that has signed out does it."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(60):
-            server = NatsServer(data_folder)
-            await server.start()
-            broker = await connect(server.url, user=server.user, password=server.password)
-            await ensure_streams(broker)
-            Staging(data_folder / STORE).keep()
-            log = JetStreamLog(broker)
+        async with serving(data_folder) as (_, log):
             [folder] = staged(data_folder)
             shutil.rmtree(folder)
             stored = 0
             while not stored:
                 with suppress(UnavailableError):
                     stored = await log.append(subjects.log(actor()), [record(), record()], expected=0)
-            await broker.stop()
-            await server.stop()
 
     asyncio.run(scenario())
