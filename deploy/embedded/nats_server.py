@@ -131,12 +131,16 @@ class NatsServer:
         return await self._child.ended()
 
     async def _stage(self) -> None:
-        """Without end. What the file system refuses now it may allow later."""
+        """Without end. What the file system refuses now it may allow later; it is told once."""
+        told = ""
         while True:
             try:
                 self._staging.keep()
+                told = ""
             except OSError as error:
-                self._log.write(f"batches are not staged in memory: {error}\n".encode())
+                if str(error) != told:
+                    told = str(error)
+                    self._log.write(f"batches are not staged in memory: {told}\n".encode())
             await asyncio.sleep(STAGE_S)
 
     async def _unstage(self) -> None:

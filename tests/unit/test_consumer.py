@@ -271,6 +271,16 @@ async def _buried(broker: MemoryBroker, count: int) -> None:
         await broker.inboxes[Domain.CEO].change(0.01)
 
 
+async def _both_buried(consumer: Consumer, queue: MemoryQueue, broker: MemoryBroker) -> None:
+    """Two messages to one actor are put aside, one after the other."""
+    await consumer.start()
+    consumer.acquire(ActorRef(Domain.CEO, "counter", "c1").partition)
+    for _ in range(2):
+        await _publish(queue, "c1")
+    await _buried(broker, 2)
+    await consumer.stop()
+
+
 def test_what_nobody_can_be_told_about_is_buried_all_the_same() -> None:
     async def scenario() -> None:
         broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
@@ -280,12 +290,7 @@ def test_what_nobody_can_be_told_about_is_buried_all_the_same() -> None:
             raise ValueError("its log cannot be folded")
 
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), fail, fail, LIMITS, NoTelemetry())
-        await consumer.start()
-        consumer.acquire(ActorRef(Domain.CEO, "counter", "c1").partition)
-        for _ in range(2):
-            await _publish(queue, "c1")
-        await _buried(broker, 2)
-        await consumer.stop()
+        await _both_buried(consumer, queue, broker)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
@@ -307,12 +312,7 @@ def test_what_could_not_be_buried_is_let_go_of_and_comes_again(monkeypatch: pyte
 
         monkeypatch.setattr(broker.letters, "put", put_later)
         consumer = Consumer(queue, Place(Domain.CEO, "inbox", actor_of), fail, _nobody, LIMITS, NoTelemetry())
-        await consumer.start()
-        consumer.acquire(ActorRef(Domain.CEO, "counter", "c1").partition)
-        for _ in range(2):
-            await _publish(queue, "c1")
-        await _buried(broker, 2)
-        await consumer.stop()
+        await _both_buried(consumer, queue, broker)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 

@@ -61,6 +61,14 @@ def test_a_sleep_beside_another_effect_is_the_same_when_it_is_run_again(beside: 
     assert len(runs) > 1
 
 
+async def sleep_until_cancelled(effects: Effects) -> None:
+    """And note why it ended."""
+    try:
+        await effects.sleep(timedelta(days=30))
+    except OutcomeError as error:
+        await effects.tell(Note(text=str(error)))
+
+
 def test_a_cancel_reaches_every_reaction_though_one_cannot_be_run_again() -> None:
     """The code of the first changed while it waited."""
     changed: list[bool] = []
@@ -70,10 +78,7 @@ def test_a_cancel_reaches_every_reaction_though_one_cannot_be_run_again() -> Non
         first.append(recorded.envelope.id)
         if recorded.envelope.id == first[0]:
             await effects.chat(replace(PROMPT, question="changed") if changed else PROMPT)
-        try:
-            await effects.sleep(timedelta(days=30))
-        except OutcomeError as error:
-            await effects.tell(Note(text=str(error)))
+        await sleep_until_cancelled(effects)
 
     async def body() -> None:
         async with World(Actor("counter", Sum(), decide, evolve, react), limits=QUICKLY_PARKED) as world:
@@ -95,10 +100,7 @@ def test_a_cancel_does_not_run_again_what_is_known_to_have_ended() -> None:
         runs.append(recorded.envelope.id)
         if recorded.envelope.id == runs[0]:
             return
-        try:
-            await effects.sleep(timedelta(days=30))
-        except OutcomeError as error:
-            await effects.tell(Note(text=str(error)))
+        await sleep_until_cancelled(effects)
 
     async def body() -> None:
         async with World(Actor("counter", Sum(), decide, evolve, react), limits=QUICKLY_PARKED) as world:
