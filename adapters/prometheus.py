@@ -35,6 +35,7 @@ _HELP = {
     telemetry.EMBEDDINGS_TOTAL: "Texts embedded.",
     telemetry.EMBED_SECONDS: "One batch through the embedding model.",
     telemetry.SEARCH_SECONDS: "One vector search.",
+    telemetry.CACHE_LOOKUPS_TOTAL: "Look-ups in caches: answered by l1 (this process) or l2 (shared), or a miss.",
     telemetry.MODEL_TOKENS_TOTAL: "Tokens into and out of language models.",
     telemetry.LIVE_ACTORS: "Actors whose state is in memory.",
     telemetry.PACKED_ACTORS: "Idle actors that are in memory as bytes.",

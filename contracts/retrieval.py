@@ -1,7 +1,9 @@
 """What is kept in the vector store and how it is searched: always under a clearance."""
 
+import hashlib
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from contracts.domains import Clearance, Partition
@@ -10,7 +12,8 @@ from contracts.domains import Clearance, Partition
 class Entry(Struct, frozen=True, kw_only=True):
     """A text to be found again. `id` is a UUID; `priority` 1 to 10; `expires` None means never.
 
-    `attachment` is the digest of a stored file (a table, an archive) that the entry describes.
+    `attachment` is the digest of a stored file (a table, an archive) that the entry describes. `version` is the log sequence of
+    the event that says so, `updated` that event's time.
     """
 
     id: str
@@ -24,6 +27,16 @@ class Entry(Struct, frozen=True, kw_only=True):
     expires: datetime | None = None
     attachment: str | None = None
     media_type: str | None = None
+    version: int = 0
+    updated: datetime | None = None
+
+
+class Kept(Struct, frozen=True):
+    """What a store says of an entry it keeps: enough to compare it with the log. `digest` is `retrieval.digest` of the entry."""
+
+    id: str
+    version: int
+    digest: str
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -46,3 +59,9 @@ class Hit(Struct, frozen=True, kw_only=True):
     entry: Entry
     partition: Partition
     score: float
+
+
+def digest(entry: Entry) -> str:
+    """SHA-256 of all that an entry says, as 64 hex digits; its version is left out."""
+    said = msgspec.structs.replace(entry, version=0)
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()

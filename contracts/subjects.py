@@ -231,6 +231,11 @@ def projected(domain: Domain) -> str:
     return f"system.projected.{domain.value}"
 
 
+def written(domain: Domain, run: str) -> str:
+    """Core subject on which a domain's worker announces what a model writes for a run (`contracts.chat.Written`); `*`: any."""
+    return f"{domain.value}.written.{run}"
+
+
 def service(domain: Domain, name: str) -> str:
     """Core request/reply subject of a stateless service of a domain, such as `embedding.rpc.search`."""
     return f"{domain.value}.rpc.{name}"

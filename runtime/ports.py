@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from contracts.chat import ChatReply, ChatRequest, Delta
 from contracts.domains import Domain, Partition
 from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
@@ -311,6 +312,10 @@ class Retrieval(Protocol):
         ...
 
 
+OnDelta = Callable[[Delta], None]
+"""Told each piece as a model writes it; must not block or raise."""
+
+
 class ChatModel(Protocol):
     """A language model, or what stands in for one."""
 
@@ -319,6 +324,23 @@ class ChatModel(Protocol):
 
     async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
         """Answer the prompt. Raises UnavailableError (retry) or OutcomeError (the model answered unusably)."""
+        ...
+
+
+class ChatCompletions(Protocol):
+    """The configured language models, asked by name for a chat as it is."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names that `chat` takes."""
+        ...
+
+    async def chat(self, request: ChatRequest, *, idempotency_key: str, on_delta: OnDelta | None = None) -> ChatReply:
+        """Answer a chat, tools included; `on_delta` is told each piece as it is written, and the whole is returned.
+
+        Raises UnavailableError (retry) or OutcomeError (no such model, or it answered unusably); what `on_delta` was told
+        before counts for nothing then.
+        """
         ...
 
 
