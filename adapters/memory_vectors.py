@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from adapters import vector_payload
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Query
+from contracts.retrieval import Entry, Hit, Kept, Query
 from runtime.vector_ports import Vector
 
 
@@ -47,6 +47,13 @@ class MemoryVectors:
 
     async def count(self, partition: Partition) -> int:
         return len(self._points[partition])
+
+    async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
+        page = vector_payload.page(after, limit)
+        points = sorted(
+            (key, values) for key, (values, _) in self._points[partition].items() if key >= (page.start or "")
+        )
+        return page.kept(points[: page.points])
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -24,7 +24,7 @@ import qdrant_edge as engine
 
 from adapters import vector_payload
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Query
+from contracts.retrieval import Entry, Hit, Kept, Query
 from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import Vector
 
@@ -101,6 +101,13 @@ class EdgeVectors:
     async def count(self, partition: Partition) -> int:
         shard = self._shard(partition)
         return int(await self._run(lambda: shard.count(engine.CountRequest(exact=True))))
+
+    async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
+        shard, page = self._shard(partition), vector_payload.page(after, limit)
+        request = engine.ScrollRequest(offset=page.start, limit=page.points, with_payload=True)
+        return await self._run(
+            lambda: page.kept((str(record.id), record.payload or {}) for record in shard.scroll(request)[0])
+        )
 
     async def close(self) -> None:
         """Finish what runs, flush and release the folder. Idempotent."""

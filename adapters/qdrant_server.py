@@ -10,7 +10,7 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from adapters import vector_payload
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Query
+from contracts.retrieval import Entry, Hit, Kept, Query
 from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import Vector
 
@@ -66,6 +66,13 @@ class ServerVectors:
 
     async def count(self, partition: Partition) -> int:
         return (await _answer(self._client.count(self._prefix + partition, exact=True))).count
+
+    async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
+        page = vector_payload.page(after, limit)
+        records, _ = await _answer(
+            self._client.scroll(self._prefix + partition, offset=page.start, limit=page.points, with_payload=True)
+        )
+        return page.kept((str(record.id), record.payload or {}) for record in records)
 
     async def close(self) -> None:
         await self._client.close()

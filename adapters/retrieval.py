@@ -67,7 +67,11 @@ class LocalRetrieval:
         self._changing: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:
-        entries = [entry for entry in entries if self._begins(partition, entry.id, version)]
+        entries = [
+            msgspec.structs.replace(entry, version=version) if version else entry
+            for entry in entries
+            if self._begins(partition, entry.id, version)
+        ]
         if not entries:
             return
         with self._telemetry.span(SPAN_INDEX, attributes={"partition": partition, "entries": len(entries)}):

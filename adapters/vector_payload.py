@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Query
+from contracts.retrieval import Entry, Hit, Kept, Query, digest
 from runtime.errors import InvalidError
 
 T = TypeVar("T")
@@ -16,6 +16,7 @@ T = TypeVar("T")
 PARTITIONS: tuple[Partition, ...] = get_args(Partition)
 HITS_MAX = 1_000
 UPSERT_ENTRIES_MAX = 256
+LISTED_MAX = 1_000
 
 RANK = "label_rank"
 PRIORITY = "priority"
@@ -69,6 +70,22 @@ def point_id(text: str) -> str:
         return str(UUID(text))
     except ValueError as error:
         raise InvalidError(f"the id of an entry must be a UUID, not {text[:60]!r}", "$.id") from error
+
+
+class Page(Struct, frozen=True):
+    """What to ask an engine for that lists from an id on: that id and how many, one more than wanted beyond it."""
+
+    start: str | None
+    points: int
+
+    def kept(self, points: Iterable[tuple[str, dict[str, Any]]]) -> list[Kept]:
+        """What was listed, as id and payload of each point, without the point it started at."""
+        stored = [entry(values) for id_, values in points if id_ != self.start][: self.points - 1]
+        return [Kept(one.id, one.version, digest(one)) for one in stored]
+
+
+def page(after: str | None, limit: int) -> Page:
+    return Page(None if after is None else point_id(after), max(0, min(limit, LISTED_MAX)) + 1)
 
 
 def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

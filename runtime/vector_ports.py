@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Query
+from contracts.retrieval import Entry, Hit, Kept, Query
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
@@ -36,5 +36,10 @@ class VectorStore(Protocol):
         ...
 
     async def count(self, partition: Partition) -> int: ...
+
+    async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
+        """What is kept, by id ascending, from the first id beyond `after` (None: from the start); at most `limit`, and at most
+        1,000 a call. The digest is of the stored entry, so that what was stored wrong shows."""
+        ...
 
     async def close(self) -> None: ...

@@ -28,7 +28,7 @@ from adapters.qdrant_edge import EdgeVectors
 from adapters.qdrant_server import ServerVectors
 from adapters.vector_payload import PARTITIONS
 from contracts.domains import Clearance, Partition
-from contracts.retrieval import Entry, Query
+from contracts.retrieval import Entry, Kept, Query, digest
 from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import VectorStore
 
@@ -187,6 +187,32 @@ def test_filters_hold_together(opener: Opener) -> None:
         assert await found(priority_min=6) == set()
         assert len(await found(limit=2)) == 2
         assert await found(limit=0) == set()
+
+    exercise(opener, test)
+
+
+def test_what_is_kept_is_listed_by_id_page_by_page(opener: Opener) -> None:
+    stored = [entry(number, version=100 + number, updated=NOW) for number in (5, 1, 4, 2, 3)]
+
+    async def test(store: VectorStore) -> None:
+        assert await store.listed("ceo_knowledge", after=None, limit=3) == []
+        await store.upsert("ceo_knowledge", stored, [vector(number) for number in range(5)])
+        await store.remove("ceo_knowledge", [entry(4).id])
+        kept = [Kept(item.id, item.version, digest(item)) for item in sorted(stored, key=lambda item: item.id)]
+        del kept[3]
+        assert await store.listed("ceo_knowledge", after=None, limit=10) == kept
+        assert await store.listed("ceo_knowledge", after=None, limit=2) == kept[:2]
+        assert await store.listed("ceo_knowledge", after=kept[1].id, limit=1) == kept[2:3]
+        assert await store.listed("ceo_knowledge", after=entry(4).id, limit=2) == kept[3:]
+        assert await store.listed("ceo_knowledge", after=entry(4).id.upper(), limit=2) == kept[3:]
+        assert await store.listed("ceo_knowledge", after=kept[3].id, limit=2) == []
+        assert await store.listed("ceo_knowledge", after=None, limit=0) == []
+        assert await store.listed("shared_knowledge", after=None, limit=10) == []
+        with pytest.raises(InvalidError, match="UUID"):
+            await store.listed("ceo_knowledge", after="x", limit=1)
+        changed = entry(1, text="other", version=200, updated=NOW)
+        await store.upsert("ceo_knowledge", [changed], [vector(1)])
+        assert await store.listed("ceo_knowledge", after=None, limit=1) == [Kept(changed.id, 200, digest(changed))]
 
     exercise(opener, test)
 

@@ -181,8 +181,9 @@ def test_what_comes_after_something_newer_of_its_entry_is_left_out(door: str) ->
     first, second = entry(1, "aa", ""), entry(1, "ab", "")
 
     async def test(retrieval: Retrieval) -> None:
-        async def found() -> list[Entry]:
-            return [hit.entry for hit in await retrieval.search(query("aa"))]
+        async def found() -> list[tuple[str, int]]:
+            hits = await retrieval.search(query("aa"))
+            return [(hit.entry.title, hit.entry.version) for hit in hits]
 
         await retrieval.remove("ceo_knowledge", [first.id], version=7)
         await retrieval.index("ceo_knowledge", [first], version=5)
@@ -190,14 +191,14 @@ def test_what_comes_after_something_newer_of_its_entry_is_left_out(door: str) ->
         await retrieval.index("ceo_knowledge", [second], version=9)
         await retrieval.index("ceo_knowledge", [first, entry(2, "ac", "")], version=8)
         await retrieval.remove("ceo_knowledge", [first.id], version=8)
-        assert await found() == [second, entry(2, "ac", "")]
+        assert await found() == [("ab", 9), ("ac", 8)]
         await retrieval.index("code_knowledge", [first], version=1)
-        assert first in await found()
+        assert ("aa", 1) in await found()
         await retrieval.remove("ceo_knowledge", [first.id, entry(2, "", "").id])
         await retrieval.remove("code_knowledge", [first.id], version=1)
         assert not await found()
         await retrieval.index("ceo_knowledge", [first])
-        assert await found() == [first]
+        assert await found() == [("aa", 0)]
 
     through(door, test)
 
