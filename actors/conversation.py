@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.answering import answer
-from actors.memory import remember
+from actors.findable import make_findable
 from contracts.conversation import (
     Answer,
     Answered,
@@ -131,7 +131,7 @@ async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
                 await effects.tell(Answer(turn=event.turn, answer=answered))
         case Answered():
             with contextlib.suppress(OutcomeError):  # Cancelled, or too late: the answer stands, unremembered.
-                await remember(recorded, event, effects)
+                await make_findable(recorded, effects)
         case _:
             assert_never(event)
 

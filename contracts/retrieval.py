@@ -31,6 +31,23 @@ class Entry(Struct, frozen=True, kw_only=True):
     updated: datetime | None = None
 
 
+class Put(Struct, frozen=True):
+    """An event made this findable, in place of what had its id in the partition."""
+
+    partition: Partition
+    entry: Entry
+
+
+class Remove(Struct, frozen=True):
+    """An event took this out of a partition."""
+
+    partition: Partition
+    id: str
+
+
+Change = Put | Remove
+
+
 class Kept(Struct, frozen=True):
     """What a store says of an entry it keeps: enough to compare it with the log. `digest` is `retrieval.digest` of the entry."""
 

@@ -5,6 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.findable import make_findable
 from contracts.domains import Clearance
 from contracts.knowledge import (
     AddKnowledge,
@@ -15,7 +16,6 @@ from contracts.knowledge import (
     KnowledgeUpdated,
     UpdateKnowledge,
 )
-from contracts.retrieval import Entry
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import Rejected
@@ -65,34 +65,7 @@ def evolve(state: State, event: Recordable) -> State:
 
 
 async def react(recorded: Recorded[KnowledgeAdded | KnowledgeUpdated | KnowledgeDeleted], effects: Effects) -> None:
-    match recorded.event:
-        case KnowledgeAdded(knowledge=knowledge):
-            await effects.index(knowledge.partition, _entry(recorded.actor.id, knowledge))
-        case KnowledgeUpdated(knowledge=knowledge, previous_partition=previous):
-            await effects.index(knowledge.partition, _entry(recorded.actor.id, knowledge))
-            if previous != knowledge.partition:
-                await effects.remove(previous, recorded.actor.id)
-        case KnowledgeDeleted(partition=partition):
-            await effects.remove(partition, recorded.actor.id)
-        case _:
-            assert_never(recorded.event)
-
-
-def _entry(item: str, knowledge: Knowledge) -> Entry:
-    attachment = knowledge.attachment
-    return Entry(
-        id=item,
-        title=knowledge.title,
-        text=knowledge.content,
-        label=knowledge.confidentiality,
-        category=knowledge.category,
-        priority=knowledge.strategic_priority,
-        source=knowledge.source,
-        tags=knowledge.tags,
-        expires=knowledge.expires,
-        attachment=attachment.digest if attachment else None,
-        media_type=attachment.media_type if attachment else None,
-    )
+    await make_findable(recorded, effects)
 
 
 knowledge_item = Actor("knowledge_item", State(), decide, evolve, react)

@@ -1,0 +1,113 @@
+"""What can be found: which events put something into the vector store, and which take it out.
+
+The reactions do it as it happens, a rebuild folds the same function over the logs, and the check holds the store against that.
+"""
+
+from typing import assert_never
+
+from contracts.conversation import Answered
+from contracts.domains import Domain, Partition
+from contracts.envelope import Envelope, Event
+from contracts.facts import SignalRecorded, StrategicAlert
+from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.retrieval import Change, Entry, Put, Remove
+from contracts.subjects import ActorRef
+from runtime.actor import Recorded
+from runtime.effects import Effects
+
+SIGNALS: dict[Domain, Partition] = {
+    Domain.SOPHIA: "sophia_business",
+    Domain.ARTEMIS: "artemis_technical",
+    Domain.CEO: "ceo_knowledge",
+}
+"""Where a domain's signals are found; those of others are not."""
+
+QUESTION_CHARS_MAX = 300
+ANSWER_CHARS_MAX = 1_000
+
+
+def changes(recorded: Recorded[Event]) -> tuple[Change, ...]:
+    """What an event changes in the vector store, in the order in which it is to be done. Pure: the log alone says it."""
+    match recorded.event:
+        case KnowledgeAdded(knowledge=knowledge):
+            return (_knowledge(recorded, knowledge),)
+        case KnowledgeUpdated(knowledge=knowledge, previous_partition=previous):
+            put = _knowledge(recorded, knowledge)
+            return (put,) if previous == knowledge.partition else (put, Remove(previous, recorded.actor.id))
+        case KnowledgeDeleted(partition=partition):
+            return (Remove(partition, recorded.actor.id),)
+        case SignalRecorded() as event:
+            return _signal(recorded, event)
+        case Answered() as answered:
+            return _memory(recorded, answered)
+        case _:
+            return ()
+
+
+async def make_findable(recorded: Recorded[Event], effects: Effects) -> None:
+    """Have the vector store follow the event."""
+    for change in changes(recorded):
+        match change:
+            case Put(partition=partition, entry=entry):
+                await effects.index(partition, entry)
+            case Remove(partition=partition, id=id_):
+                await effects.remove(partition, id_)
+            case _:
+                assert_never(change)
+
+
+def whose(actor: ActorRef, envelope: Envelope) -> str:
+    """The source of one person's memories with one domain."""
+    return f"{actor.domain.value}:{envelope.principal}"
+
+
+def _knowledge(recorded: Recorded[Event], knowledge: Knowledge) -> Put:
+    attachment = knowledge.attachment
+    entry = Entry(
+        id=recorded.actor.id,
+        title=knowledge.title,
+        text=knowledge.content,
+        label=knowledge.confidentiality,
+        category=knowledge.category,
+        priority=knowledge.strategic_priority,
+        source=knowledge.source,
+        tags=knowledge.tags,
+        expires=knowledge.expires,
+        attachment=attachment.digest if attachment else None,
+        media_type=attachment.media_type if attachment else None,
+        updated=recorded.envelope.time,
+    )
+    return Put(knowledge.partition, entry)
+
+
+def _signal(recorded: Recorded[Event], event: SignalRecorded) -> tuple[Change, ...]:
+    partition = SIGNALS.get(recorded.actor.domain)
+    if partition is None:
+        return ()
+    fact = event.fact
+    entry = Entry(
+        id=recorded.envelope.id,
+        title=fact.title,
+        text=fact.text,
+        label=recorded.envelope.label,
+        priority=fact.alert_priority if isinstance(fact, StrategicAlert) else 5,
+        source=fact.origin,
+        tags=(recorded.actor.id,),
+        updated=recorded.envelope.time,
+    )
+    return (Put(partition, entry),)
+
+
+def _memory(recorded: Recorded[Event], answered: Answered) -> tuple[Change, ...]:
+    if not answered.question:
+        return ()
+    entry = Entry(
+        id=recorded.envelope.id,
+        title=answered.question[:QUESTION_CHARS_MAX],
+        text=answered.content[:ANSWER_CHARS_MAX],
+        label=recorded.envelope.label,
+        source=whose(recorded.actor, recorded.envelope),
+        tags=(recorded.actor.id,),
+        updated=recorded.envelope.time,
+    )
+    return (Put("agent_memories", entry),)
