@@ -40,6 +40,13 @@ class ToolSpec(Struct, frozen=True, kw_only=True):
     parameters: Raw = Raw(b"{}")
 
 
+class ResponseFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """In which form the answer is wanted; `json_schema` is OpenAI's object of that name."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Raw = Raw()
+
+
 class ChatRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a model is asked. `tool_choice` is `auto`, `none`, `required` or a tool's name. What is None the provider chooses."""
 
@@ -52,7 +59,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens_max: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    response_format: Raw | None = None
+    response_format: ResponseFormat | None = None
 
 
 class ChatReply(Struct, frozen=True, kw_only=True):
