@@ -12,13 +12,13 @@ from msgspec import Struct
 
 from contracts.domains import Clearance
 from contracts.ids import new_id
-from gateway import reading
+from gateway import openai_errors, reading
 from gateway.commands import Incoming
 from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
 from gateway.identity import EXPIRED, Principal
 from gateway.problems import MEDIA_PROBLEM, ProblemError, UnauthenticatedError, document, problem_for
 from gateway.rates import Quota, Rates
-from gateway.rows import COUNTED, MEDIA_JSON, Answers, Does, Route
+from gateway.rows import COUNTED, MEDIA_JSON, Answers, Does, ErrorForm, Route
 from gateway.services import Services
 from gateway.streaming import Streams, command_events, log_events, problem_event
 from runtime.telemetry import REQUEST_SECONDS, REQUESTS_TOTAL, SPAN_REQUEST, Span
@@ -59,7 +59,7 @@ class Handler:
             try:
                 correlation = await self._admitted(route, request, response, path, correlation)
             except Exception as error:  # noqa: BLE001 - every failure becomes a problem document
-                await refuse(problem_for(error), request, response, correlation)
+                await refuse(problem_for(error), request, response, correlation, route.errors)
             finally:
                 self._in_flight -= 1
             response.set_header(CORRELATION_HEADER, correlation)
@@ -103,7 +103,7 @@ class Handler:
                 if problem.status >= 500:
                     span.fail(problem.slug)
                 span.note(status=problem.status)
-                await refuse(problem, request, response, run)
+                await refuse(problem, request, response, run, route.errors)
             else:
                 span.note(status=response.status_code)
         return run
@@ -230,12 +230,19 @@ def write(response: Response, route: Route, reply: Struct | bytes | None, *, sta
     response.data = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
 
 
-async def refuse(problem: ProblemError, request: Request, response: Response, correlation: str) -> None:
-    """Answer with the problem: every error has this form."""
+async def refuse(
+    problem: ProblemError, request: Request, response: Response, correlation: str, form: ErrorForm = "problem"
+) -> None:
+    """Answer with the problem, in the form in which the path tells of its errors."""
     await reading.drain(request)
-    response.status_code = problem.status
-    response.content_type = MEDIA_PROBLEM
-    response.data = document(problem, instance=request.path, correlation=correlation)
+    if form == "openai":
+        response.status_code = openai_errors.status_of(problem)
+        response.content_type = openai_errors.MEDIA_ERROR
+        response.data = openai_errors.document(problem)
+    else:
+        response.status_code = problem.status
+        response.content_type = MEDIA_PROBLEM
+        response.data = document(problem, instance=request.path, correlation=correlation)
     for name, value in problem.headers.items():
         response.set_header(name, value)
 

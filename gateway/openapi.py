@@ -9,7 +9,9 @@ import msgspec
 
 from contracts.domains import Domain
 from contracts.http import EventView, Pending, Problem
+from contracts.openai import OpenAiError
 from gateway.identity import ROLE_PERMISSIONS
+from gateway.openai_errors import MEDIA_ERROR
 from gateway.problems import MEDIA_PROBLEM
 from gateway.reading import MEDIA_STREAM
 from gateway.rows import COUNTED, Does, Route
@@ -53,7 +55,7 @@ file under its digest) take no key: repeat them as you like.
 
 **Clearance.** Nothing above your clearance is shown, in any form; what you may not know of does not exist (404).
 
-**Errors** are problem documents (RFC 9457).
+**Errors** are problem documents (RFC 9457); paths of OpenAI's API answer errors as that does.
 
 **Roles.** """
 
@@ -61,8 +63,9 @@ file under its digest) take no key: repeat them as you like.
 def openapi_document(routes: Sequence[Route]) -> bytes:
     """The document as JSON."""
     named = [kind for row in routes for kind in (row.request, row.reply) if kind not in (None, bytes)]
-    schemas, components = msgspec.json.schema_components([*named, Pending, EventView, Problem], ref_template=_REF)
-    by_type = {id(kind): schema for kind, schema in zip([*named, Pending, EventView, Problem], schemas, strict=True)}
+    named += [Pending, EventView, Problem, OpenAiError]
+    schemas, components = msgspec.json.schema_components(named, ref_template=_REF)
+    by_type = {id(kind): schema for kind, schema in zip(named, schemas, strict=True)}
     paths: dict[str, JsonObject] = {}
     for row in routes:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, by_type)
@@ -131,7 +134,11 @@ def _responses(row: Route, schemas: dict[int, JsonObject]) -> JsonObject:
         location = {"Location": {"schema": {"type": "string"}}}
         responses["202"] = {"description": "Accepted, not finished.", "headers": location, "content": pending}
     for status in _problems(row):
-        responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+        if row.errors == "openai":
+            if status != 422:  # told as 400
+                responses[str(status)] = _problem(status, MEDIA_ERROR, "OpenAiError")
+        else:
+            responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
     return responses
 
 
@@ -157,10 +164,10 @@ def _problems(row: Route) -> list[int]:
     return sorted(found)
 
 
-def _problem(status: int) -> JsonObject:
+def _problem(status: int, media: str = MEDIA_PROBLEM, shape: str = "Problem") -> JsonObject:
     response: JsonObject = {
         "description": PROBLEMS[status],
-        "content": {MEDIA_PROBLEM: {"schema": {"$ref": _REF.format(name="Problem")}}},
+        "content": {media: {"schema": {"$ref": _REF.format(name=shape)}}},
     }
     if status in (429, 503):
         response["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}

@@ -22,6 +22,9 @@ COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain",
 
 MEDIA_JSON = "application/json"
 
+ErrorForm = Literal["problem", "openai"]
+"""How a route tells of its errors: RFC 9457 problems, or as OpenAI's API does (`gateway/openai_errors.py`)."""
+
 
 @dataclass(frozen=True)
 class Does:
@@ -65,6 +68,7 @@ class Route:
     public: bool = False
     media: str = MEDIA_JSON
     example: Struct | None = None
+    errors: ErrorForm = "problem"
 
     @property
     def streams(self) -> bool:

@@ -1,0 +1,38 @@
+"""Errors of the OpenAI-compatible paths in OpenAI's own form: its clients make their exceptions of status and body.
+
+A field that is wrong is answered with 400, as OpenAI does, where other paths say 422.
+"""
+
+import msgspec
+
+from contracts.openai import OpenAiError, OpenAiErrorDetail
+from gateway.problems import ProblemError
+
+MEDIA_ERROR = "application/json"
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    429: "rate_limit_error",
+}
+
+
+def status_of(problem: ProblemError) -> int:
+    return 400 if problem.status == 422 else problem.status
+
+
+def as_error(problem: ProblemError) -> OpenAiError:
+    """`param` is the first field that is wrong, `code` the problem's slug with underscores."""
+    kind = "server_error" if problem.status >= 500 else _TYPES.get(problem.status, "invalid_request_error")
+    field = problem.errors[0].field.removeprefix("$").removeprefix(".") if problem.errors else ""
+    detail = OpenAiErrorDetail(
+        message=problem.detail, type=kind, param=field or None, code=problem.slug.replace("-", "_")
+    )
+    return OpenAiError(error=detail)
+
+
+def document(problem: ProblemError) -> bytes:
+    """The error as JSON."""
+    return msgspec.json.encode(as_error(problem))

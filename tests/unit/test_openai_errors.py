@@ -1,0 +1,27 @@
+"""Errors in OpenAI's form: the status its clients choose their exception by, the parameter, and nothing of a problem document."""
+
+import msgspec
+import pytest
+
+from contracts.openai import OpenAiError
+from gateway import openai_errors
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, UnauthenticatedError, ValidationProblemError
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "kind", "param"),
+    [
+        (ValidationProblemError("$.input[2]", "must not be empty"), 400, "invalid_request_error", "input[2]"),
+        (ValidationProblemError("$", "not valid JSON", status=400), 400, "invalid_request_error", None),
+        (UnauthenticatedError("the token has expired"), 401, "authentication_error", None),
+        (ForbiddenError("needs sophia:write", permission="sophia:write"), 403, "permission_error", None),
+        (NotFoundError("model"), 404, "not_found_error", None),
+        (ProblemError(429, "too-many-requests", "slower"), 429, "rate_limit_error", None),
+        (ProblemError(503, "unavailable", "try again"), 503, "server_error", None),
+    ],
+)
+def test_status_kind_and_parameter(problem: ProblemError, status: int, kind: str, param: str | None) -> None:
+    told = msgspec.json.decode(openai_errors.document(problem), type=OpenAiError).error
+    assert (openai_errors.status_of(problem), told.type, told.param) == (status, kind, param)
+    assert told.message == problem.detail
+    assert told.code == problem.slug.replace("-", "_")
