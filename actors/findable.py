@@ -9,7 +9,7 @@ from contracts.conversation import Answered
 from contracts.domains import Domain, Partition
 from contracts.envelope import Envelope, Event
 from contracts.facts import SignalRecorded, StrategicAlert
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeExpired, KnowledgeUpdated
 from contracts.retrieval import Change, Entry, Put, Remove
 from contracts.subjects import ActorRef
 from runtime.actor import Recorded
@@ -34,7 +34,7 @@ def changes(recorded: Recorded[Event]) -> tuple[Change, ...]:
         case KnowledgeUpdated(knowledge=knowledge, previous_partition=previous):
             put = _knowledge(recorded, knowledge)
             return (put,) if previous == knowledge.partition else (put, Remove(previous, recorded.actor.id))
-        case KnowledgeDeleted(partition=partition):
+        case KnowledgeDeleted(partition=partition) | KnowledgeExpired(partition=partition):
             return (Remove(partition, recorded.actor.id),)
         case SignalRecorded() as event:
             return _signal(recorded, event)

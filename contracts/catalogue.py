@@ -24,6 +24,7 @@ EVENTS: tuple[type[Event], ...] = (
     kernel.Unchanged,
     knowledge.KnowledgeAdded,
     knowledge.KnowledgeDeleted,
+    knowledge.KnowledgeExpired,
     knowledge.KnowledgeUpdated,
     users.UserCreated,
 )

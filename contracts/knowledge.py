@@ -1,8 +1,10 @@
 """The CEO's knowledge base: items with a category, a confidentiality and a strategic priority."""
 
-from datetime import datetime
+import hashlib
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Partition
@@ -53,6 +55,23 @@ class Knowledge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     attachment: Attachment | None = None
 
 
+class Imported(Struct, frozen=True, kw_only=True):
+    """What an item was made of: the place `key` in the import named `collection`, and the digest of what stood there."""
+
+    collection: str
+    key: str
+    digest: str
+
+
+class Outline(Struct, frozen=True, kw_only=True):
+    """What an item was before it changed, without a word of what it said."""
+
+    category: Category
+    confidentiality: Clearance
+    strategic_priority: int
+    expires: datetime | None = None
+
+
 class AddKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.add.v1"):
     by: str
     knowledge: Knowledge
@@ -66,22 +85,80 @@ class UpdateKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.update.
     knowledge: Knowledge
 
 
+class ImportKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.import.v1"):
+    """Makes the item what its source is now. What was changed by hand stays until the source changes."""
+
+    by: str
+    clearance: Clearance
+    knowledge: Knowledge
+    imported: Imported
+
+
 class DeleteKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.delete.v1"):
     by: str
     clearance: Clearance
 
 
+class ExpireKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.expire.v1"):
+    """Sent by the item's timer: it ends if this is still the moment when it expires."""
+
+    expires: datetime
+
+
 class KnowledgeAdded(Event, frozen=True, kw_only=True, tag="knowledge.added.v1"):
     by: str
     knowledge: Knowledge
+    imported: Imported | None = None
+
+    @property
+    def label(self) -> Clearance:
+        return self.knowledge.confidentiality
 
 
 class KnowledgeUpdated(Event, frozen=True, kw_only=True, tag="knowledge.updated.v1"):
     by: str
     knowledge: Knowledge
     previous_partition: Partition
+    previous: Outline | None = None
+    imported: Imported | None = None
+
+    @property
+    def label(self) -> Clearance:
+        return self.knowledge.confidentiality
 
 
 class KnowledgeDeleted(Event, frozen=True, kw_only=True, tag="knowledge.deleted.v1"):
     by: str
     partition: Partition
+    previous: Outline | None = None
+
+    @property
+    def label(self) -> Clearance:
+        return self.previous.confidentiality if self.previous else Clearance.PUBLIC
+
+
+class KnowledgeExpired(Event, frozen=True, kw_only=True, tag="knowledge.expired.v1"):
+    """It is gone from search and read models; its versions are kept."""
+
+    partition: Partition
+    previous: Outline
+
+    @property
+    def label(self) -> Clearance:
+        return self.previous.confidentiality
+
+
+def outline(knowledge: Knowledge) -> Outline:
+    return Outline(
+        category=knowledge.category,
+        confidentiality=knowledge.confidentiality,
+        strategic_priority=knowledge.strategic_priority,
+        expires=knowledge.expires,
+    )
+
+
+def digest(knowledge: Knowledge) -> str:
+    """SHA-256 of all that an item says, as 64 hex digits: the same moment in another time zone is the same."""
+    expires = knowledge.expires
+    said = knowledge if expires is None else msgspec.structs.replace(knowledge, expires=expires.astimezone(UTC))
+    return hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()

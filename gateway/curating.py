@@ -18,6 +18,7 @@ from contracts.knowledge import (
     Knowledge,
     KnowledgeAdded,
     KnowledgeDeleted,
+    KnowledgeExpired,
     KnowledgeUpdated,
     UpdateKnowledge,
 )
@@ -42,7 +43,7 @@ KNOWLEDGE_ITEM = "knowledge_item"
 
 
 class Held(Struct, frozen=True):
-    """A knowledge item as its log has it; `knowledge` None once deleted. What this request caused is behind `after`."""
+    """A knowledge item as its log has it; `knowledge` None once it has ended. What this request caused is behind `after`."""
 
     knowledge: Knowledge | None
     label: Clearance
@@ -121,7 +122,7 @@ def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
                 held = Held(knowledge, knowledge.confidentiality, by, created=time, updated=time, after=0)
             case KnowledgeUpdated(by=by, knowledge=knowledge) if held is not None:
                 held = Held(knowledge, knowledge.confidentiality, by, held.created, updated=envelope.time, after=0)
-            case KnowledgeDeleted() if held is not None:
+            case KnowledgeDeleted() | KnowledgeExpired() if held is not None:
                 held = msgspec.structs.replace(held, knowledge=None)
             case _:
                 pass

@@ -1,11 +1,20 @@
-"""Knowledge: the items of the CEO's knowledge base as they are now; a deleted item has no row."""
+"""Knowledge: the items of the CEO's knowledge base as they are now; one that was deleted or has expired has no row."""
 
 from datetime import datetime
 
 from msgspec import Struct, structs
 
 from contracts.domains import Clearance, Domain, Partition
-from contracts.knowledge import Attachment, Category, Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.knowledge import (
+    Attachment,
+    Category,
+    Imported,
+    Knowledge,
+    KnowledgeAdded,
+    KnowledgeDeleted,
+    KnowledgeExpired,
+    KnowledgeUpdated,
+)
 from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
 
@@ -14,17 +23,20 @@ CREATE TABLE knowledge (
   id text PRIMARY KEY, title text NOT NULL, content text NOT NULL, category text NOT NULL,
   confidentiality diarchy.clearance NOT NULL, label diarchy.clearance NOT NULL, strategic_priority bigint NOT NULL,
   source text NOT NULL, tags text[] NOT NULL, expires timestamptz, partition text NOT NULL, attachment jsonb,
-  created timestamptz NOT NULL, updated timestamptz NOT NULL, created_by text NOT NULL, updated_by text NOT NULL
+  created timestamptz NOT NULL, updated timestamptz NOT NULL, created_by text NOT NULL, updated_by text NOT NULL,
+  collection text, place text, digest text
 )
 """
 INDEXES = """
 CREATE INDEX ON knowledge (updated DESC, id DESC);
-CREATE INDEX ON knowledge (category, updated DESC, id DESC)
+CREATE INDEX ON knowledge (category, updated DESC, id DESC);
+CREATE INDEX ON knowledge (collection, created_by, place, id) WHERE collection IS NOT NULL
 """
 
 
 class KnowledgeItem(Struct, frozen=True, kw_only=True):
-    """One item. `label` is at least its confidentiality."""
+    """One item. `label` is at least its confidentiality. One that was imported has its place in a collection, and the digest of
+    what stood there then."""
 
     id: str
     title: str
@@ -42,6 +54,16 @@ class KnowledgeItem(Struct, frozen=True, kw_only=True):
     updated: datetime
     created_by: str
     updated_by: str
+    collection: str | None = None
+    place: str | None = None
+    digest: str | None = None
+
+    @property
+    def imported(self) -> Imported | None:
+        """What the item was last made of, if it was imported."""
+        if self.collection is None or self.place is None or self.digest is None:
+            return None
+        return Imported(collection=self.collection, key=self.place, digest=self.digest)
 
     def knowledge(self) -> Knowledge:
         """What the item says, in the language of the contracts."""
@@ -56,7 +78,7 @@ def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
     event, time = logged.event, logged.envelope.time
     match event:
         case KnowledgeAdded() | KnowledgeUpdated():
-            said = event.knowledge
+            said, imported = event.knowledge, event.imported or (row.imported if row else None)
             return KnowledgeItem(
                 id=logged.address.actor.id,
                 **structs.asdict(said),
@@ -65,8 +87,11 @@ def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
                 updated=time,
                 created_by=row.created_by if row else event.by,
                 updated_by=event.by,
+                collection=imported.collection if imported else None,
+                place=imported.key if imported else None,
+                digest=imported.digest if imported else None,
             )
-        case KnowledgeDeleted():
+        case KnowledgeDeleted() | KnowledgeExpired():
             return None
         case _:
             return row
@@ -74,14 +99,14 @@ def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
 
 KNOWLEDGE = Projection(
     name="knowledge",
-    version=1,
+    version=2,
     domains=(Domain.CEO,),
     ddl=DDL,
     indexes=INDEXES,
     table="knowledge",
     row=KnowledgeItem,
     key_columns=("id",),
-    takes=types_of(KnowledgeAdded, KnowledgeUpdated, KnowledgeDeleted),
+    takes=types_of(KnowledgeAdded, KnowledgeUpdated, KnowledgeDeleted, KnowledgeExpired),
     key=key,
     fold=fold,
 )

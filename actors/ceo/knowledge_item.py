@@ -1,48 +1,70 @@
-"""Knowledge item: one piece of what the CEO knows, at one level of confidentiality."""
+"""Knowledge item: one piece of what the CEO knows, at one level of confidentiality, until it is deleted or expires.
 
+An item that has ended comes back only where its source is imported again and says something; its versions stay in the log.
+"""
+
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from actors.findable import make_findable
 from contracts.domains import Clearance
 from contracts.knowledge import (
     AddKnowledge,
     DeleteKnowledge,
+    ExpireKnowledge,
+    Imported,
+    ImportKnowledge,
     Knowledge,
     KnowledgeAdded,
     KnowledgeDeleted,
+    KnowledgeExpired,
     KnowledgeUpdated,
     UpdateKnowledge,
+    outline,
 )
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import Rejected
+from runtime.schedule import HORIZON_S_MAX
 
-Recordable = KnowledgeAdded | KnowledgeUpdated | KnowledgeDeleted
+Understood = AddKnowledge | UpdateKnowledge | ImportKnowledge | DeleteKnowledge | ExpireKnowledge
+Recordable = KnowledgeAdded | KnowledgeUpdated | KnowledgeDeleted | KnowledgeExpired
+
+HORIZON = timedelta(seconds=HORIZON_S_MAX) - timedelta(days=1)
+"""An item that expires later gets no timer: every read leaves it out from that moment on all the same."""
 
 
 class State(Struct, frozen=True):
+    """`imported` is what the item was last made of; it outlives an expiry, so that the same again does not revive it."""
+
     knowledge: Knowledge | None = None
     deleted: bool = False
+    expired: bool = False
+    imported: Imported | None = None
 
 
-def decide(state: State, message: AddKnowledge | UpdateKnowledge | DeleteKnowledge) -> list[Recordable]:
+def decide(state: State, message: Understood) -> list[Recordable]:
     match message:
         case AddKnowledge():
-            if state.knowledge or state.deleted:
+            if state.knowledge or state.deleted or state.expired:
                 return []
             return [KnowledgeAdded(by=message.by, knowledge=message.knowledge)]
         case UpdateKnowledge():
-            held = _held(state, message.clearance)
-            if message.knowledge == held:
-                return []
-            return [KnowledgeUpdated(by=message.by, knowledge=message.knowledge, previous_partition=held.partition)]
+            return _changed(message.by, _held(state, message.clearance), message.knowledge, None)
+        case ImportKnowledge():
+            return _imported(state, message)
         case DeleteKnowledge():
             if state.deleted:
                 return []
-            return [KnowledgeDeleted(by=message.by, partition=_held(state, message.clearance).partition)]
+            held = _held(state, message.clearance)
+            return [KnowledgeDeleted(by=message.by, partition=held.partition, previous=outline(held))]
+        case ExpireKnowledge():
+            ended = state.knowledge
+            if ended is None or ended.expires != message.expires:
+                return []  # It was deleted, or expires at another time now.
+            return [KnowledgeExpired(partition=ended.partition, previous=outline(ended))]
         case _:
             assert_never(message)
 
@@ -54,18 +76,69 @@ def _held(state: State, clearance: Clearance) -> Knowledge:
     return state.knowledge
 
 
+def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:
+    """Only what differs from the last import counts: a correction by hand is not undone by importing the same again."""
+    if state.knowledge is None and not (state.expired and state.imported == message.imported):
+        return [KnowledgeAdded(by=message.by, knowledge=message.knowledge, imported=message.imported)]
+    if state.knowledge is None:
+        return []
+    held = _held(state, message.clearance)
+    if state.imported == message.imported:
+        return []
+    return _changed(message.by, held, message.knowledge, message.imported)
+
+
+def _changed(by: str, held: Knowledge, said: Knowledge, imported: Imported | None) -> list[Recordable]:
+    if said == held and imported is None:
+        return []
+    return [
+        KnowledgeUpdated(
+            by=by, knowledge=said, previous_partition=held.partition, previous=outline(held), imported=imported
+        )
+    ]
+
+
 def evolve(state: State, event: Recordable) -> State:
     match event:
         case KnowledgeAdded() | KnowledgeUpdated():
-            return replace(state, knowledge=event.knowledge)
+            return State(knowledge=event.knowledge, imported=event.imported or state.imported)
         case KnowledgeDeleted():
             return State(deleted=True)
+        case KnowledgeExpired():
+            return State(expired=True, imported=state.imported)
         case _:
             assert_never(event)
 
 
-async def react(recorded: Recorded[KnowledgeAdded | KnowledgeUpdated | KnowledgeDeleted], effects: Effects) -> None:
+async def react(recorded: Recorded[Recordable], effects: Effects) -> None:
     await make_findable(recorded, effects)
+    await _keep_time(recorded, effects)
+
+
+async def _keep_time(recorded: Recorded[Recordable], effects: Effects) -> None:
+    """See to it that the item expires when it says so now, and not when it said so before."""
+    expires: datetime | None = None
+    before: datetime | None = None
+    match recorded.event:
+        case KnowledgeAdded(knowledge=knowledge):
+            expires = knowledge.expires
+        case KnowledgeUpdated(knowledge=knowledge, previous=previous):
+            expires, before = knowledge.expires, previous.expires if previous else None
+        case KnowledgeDeleted(previous=previous):
+            before = previous.expires if previous else None
+        case KnowledgeExpired():
+            pass  # That was the timer.
+        case _:
+            assert_never(recorded.event)
+    if before is not None and before != expires:
+        await effects.unschedule(_timer(before))
+    if expires is not None and expires - recorded.envelope.time < HORIZON:
+        await effects.schedule(_timer(expires), ExpireKnowledge(expires=expires), expires)
+
+
+def _timer(expires: datetime) -> str:
+    """One name a moment: an older timer that is set late can then not take the place of a newer one."""
+    return f"expires-{int(expires.timestamp() * 1_000_000)}"
 
 
 knowledge_item = Actor("knowledge_item", State(), decide, evolve, react)

@@ -31,6 +31,9 @@ from contracts.knowledge import (
     AddKnowledge,
     Attachment,
     DeleteKnowledge,
+    ExpireKnowledge,
+    Imported,
+    ImportKnowledge,
     Knowledge,
     KnowledgeAdded,
     KnowledgeUpdated,
@@ -58,6 +61,7 @@ KNOWLEDGE = Knowledge(
     attachment=ATTACHMENT,
 )
 PLAIN = Knowledge(title="Plain", content="c", category="risk_management", confidentiality=Clearance.PUBLIC)
+FROM_FILE = Imported(collection="/srv/handbook", key="pricing/2027.md", digest="0f" * 32)
 BLANK = Knowledge(title=" ", content="\n", category="risk_management", confidentiality=Clearance.PUBLIC, tags=(" ",))
 """As it was taken before titles had to say something. Made here, nothing is checked."""
 
@@ -190,6 +194,24 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         [
             KnowledgeAdded(by="Zoë", knowledge=PLAIN),
             KnowledgeUpdated(by="Zoë", knowledge=BLANK, previous_partition="ceo_knowledge"),
+        ],
+    ),
+    "knowledge_item.expiring": (
+        knowledge_item,
+        Domain.CEO,
+        [
+            ImportKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET, knowledge=PLAIN, imported=FROM_FILE),
+            ImportKnowledge(
+                by="Zoë",
+                clearance=Clearance.TOP_SECRET,
+                knowledge=KNOWLEDGE,
+                imported=msgspec.structs.replace(FROM_FILE, digest="1f" * 32),
+            ),
+            ExpireKnowledge(expires=datetime(2026, 12, 31, tzinfo=UTC)),
+            ExpireKnowledge(expires=datetime(2027, 1, 1, 10, tzinfo=UTC)),
+            DeleteKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET),
+            ImportKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET, knowledge=PLAIN, imported=FROM_FILE),
+            DeleteKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET),
         ],
     ),
     "user.1": (user, Domain.SYSTEM, [CREATED, CREATED]),

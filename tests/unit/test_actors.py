@@ -48,6 +48,7 @@ from contracts.knowledge import (
     KnowledgeDeleted,
     KnowledgeUpdated,
     UpdateKnowledge,
+    outline,
 )
 from contracts.users import CreateUser
 from runtime.errors import Rejected
@@ -180,9 +181,11 @@ def test_knowledge_is_added_changed_and_deleted() -> None:
     )
     state = given(knowledge_item).when(AddKnowledge(by="ann", knowledge=ITEM)).then(ADDED)
     update = UpdateKnowledge(by="bob", clearance=Clearance.CONFIDENTIAL, knowledge=changed)
-    state = state.when(update).then(KnowledgeUpdated(by="bob", knowledge=changed, previous_partition="ceo_knowledge"))
+    state = state.when(update).then(
+        KnowledgeUpdated(by="bob", knowledge=changed, previous_partition="ceo_knowledge", previous=outline(ITEM))
+    )
     delete = DeleteKnowledge(by="bob", clearance=Clearance.PUBLIC)
-    state = state.when(delete).then(KnowledgeDeleted(by="bob", partition="shared_knowledge"))
+    state = state.when(delete).then(KnowledgeDeleted(by="bob", partition="shared_knowledge", previous=outline(changed)))
     state.when(update).rejects("no such")
     state.when(AddKnowledge(by="ann", knowledge=ITEM)).then()
 
@@ -193,7 +196,7 @@ def test_an_item_above_the_writers_clearance_does_not_exist_for_him(clearance: C
     if clearance < ITEM.confidentiality:
         when.rejects("no such")
     else:
-        when.then(KnowledgeDeleted(by="bob", partition="ceo_knowledge"))
+        when.then(KnowledgeDeleted(by="bob", partition="ceo_knowledge", previous=outline(ITEM)))
 
 
 @pytest.mark.parametrize(("priority", "attention"), [(7, False), (8, True)])
