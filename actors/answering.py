@@ -10,6 +10,7 @@ from contracts.envelope import Event
 from contracts.model import Evidence, Prompt
 from runtime.actor import Recorded
 from runtime.effects import Effects
+from runtime.text import titled
 
 EVIDENCE_MAX = 8
 STATEMENTS_MAX = 3  # of each section that another domain wrote
@@ -82,9 +83,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     return Answered(
         turn=asked.turn,
         question=asked.text,
-        content="\n\n".join(
-            f"## {name.replace('_', ' ').capitalize()}\n{text}" for name, text in reply.sections.items()
-        ),
+        content="\n\n".join(f"{titled(name)}\n{text}" for name, text in reply.sections.items()),
         team=team.name,
         confidence=_confidence(reply.confidence, contributions),
         evidence=evidence,

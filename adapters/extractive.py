@@ -17,8 +17,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from contracts.model import SECTION_CHARS_MAX, Prompt, Reply, Section, Usage
-from runtime.text import clip, sentences, words
+from contracts.chat import Delta
+from contracts.model import SECTION_CHARS_MAX, Allowance, Prompt, Reply, Section, Usage
+from runtime.ports import OnDelta
+from runtime.text import clip, sentences, titled, words
 
 NAME = "extractive-v1"
 POOL_MAX = 2_000
@@ -104,9 +106,20 @@ class ExtractiveModel:
     def name(self) -> str:
         return NAME
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:  # noqa: ARG002 - nothing outside is called
+    async def complete(
+        self,
+        prompt: Prompt,
+        *,
+        idempotency_key: str,  # noqa: ARG002 - nothing outside is called
+        on_delta: OnDelta | None = None,
+        allowance: Allowance | None = None,  # noqa: ARG002 - it costs nothing
+    ) -> Reply:
         """The answer; never fails."""
-        return compose(prompt)
+        reply = compose(prompt)
+        if on_delta is not None:
+            for at, (name, text) in enumerate(reply.sections.items()):
+                on_delta(Delta(text=f"{chr(10) * 2 if at else ''}{titled(name)}\n{text}"))
+        return reply
 
 
 def compose(prompt: Prompt) -> Reply:

@@ -1,70 +1,219 @@
-"""Several chat models in order: the first that answers wins, and one that keeps failing is left alone for a while."""
+"""Several chat providers in groups: equals take turns, the next group is asked when none of one answers."""
 
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
-from contracts.model import Prompt, Reply
+from msgspec import Struct
+from msgspec.structs import replace
+
+from contracts.chat import ChatReply, ChatRequest, Delta
+from contracts.model import NOTHING_USED, Allowance, Prompt, Reply
 from runtime import breaker
 from runtime.breaker import Breaker, Mode, Policy
-from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import ChatModel
+from runtime.errors import FullError, OutcomeError, UnavailableError
+from runtime.ports import ANEW, ChatCompletions, ChatModel, OnDelta
+
+UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left
+Answered = TypeVar("Answered", Reply, ChatReply)
+
+
+class Provider(ChatModel, ChatCompletions, Protocol):
+    """One endpoint: a model for prompts and for chats."""
+
+
+class Member:
+    """A provider and what is known of it: its breaker, until when it rests (it said so), whether its last check was good."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+        self.breaker = Breaker()
+        self.rests_until = 0.0
+        self.ill = ""
+
+    def refusal(self, policy: Policy, now: float) -> tuple[str, float] | None:
+        """Why it is not asked now and for how many seconds; None: it may be, and a half-open place is taken."""
+        if self.ill:
+            return f"unhealthy ({self.ill})", UNHEALTHY_S
+        if now < self.rests_until:
+            return "it asked to be left alone for a while", self.rests_until - now
+        self.breaker, admitted = breaker.admit(self.breaker, policy, now)
+        return None if admitted else ("its circuit is open", breaker.retry_after_s(self.breaker, policy, now))
+
+
+class Tried(Struct):
+    """What a call has met on its way through the providers."""
+
+    waits_s: list[float] = []
+    reasons: list[str] = []
+    unusable: OutcomeError | None = None
+
+    def error(self) -> UnavailableError | OutcomeError:
+        """UnavailableError if any may come back (the shortest wait), else the last OutcomeError."""
+        if self.unusable is not None and not self.waits_s:
+            return self.unusable
+        wait_s = max(1, math.ceil(min(self.waits_s, default=5.0)))
+        return UnavailableError("every model", "; ".join(self.reasons) or "none is configured", wait_s)
 
 
 class ProviderChain:
-    """Ordered fallback with a circuit breaker a provider; itself a ChatModel.
+    """Ordered fallback over groups, round robin within one, a circuit breaker a provider; itself a ChatModel and ChatCompletions.
 
     An unavailable provider and one that answers unusably both hand on to the next; only unavailability counts against its
-    breaker. When none answers: UnavailableError if any may come back (the shortest wait), else the last OutcomeError.
+    breaker. One that answers 429 rests for as long as it said, which counts for nothing. When none answers: `Tried.error`.
+    What unusable answers have cost is in the usage of the answer that was taken, or in the error.
     """
 
     def __init__(
-        self, models: Sequence[ChatModel], *, policy: Policy | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        groups: Sequence[Sequence[Provider]],
+        *,
+        policy: Policy | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not models:
-            raise ValueError("a chain needs at least one model")
-        self._models = tuple(models)
+        self._groups = [[Member(provider) for provider in group] for group in groups]
+        if not self._groups or not all(self._groups):
+            raise ValueError("a chain needs at least one model, and so does each of its groups")
         self._policy = policy or Policy()
         self._clock = clock
-        self._breakers = [Breaker() for _ in models]
+        self._turns = [0 for _ in groups]
 
     @property
     def name(self) -> str:
-        return " > ".join(model.name for model in self._models)
+        return " > ".join(" = ".join(member.provider.name for member in group) for group in self._groups)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(model for member in self.members for model in member.provider.models))
+
+    @property
+    def members(self) -> list[Member]:
+        """All, in their order."""
+        return [member for group in self._groups for member in group]
 
     def modes(self) -> dict[str, Mode]:
         """Each provider's breaker by name, for health reports."""
-        return {model.name: held.mode for model, held in zip(self._models, self._breakers, strict=True)}
+        return {member.provider.name: member.breaker.mode for member in self.members}
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
-        waits_s: list[float] = []
-        reasons: list[str] = []
-        unusable: OutcomeError | None = None
-        for at, model in enumerate(self._models):
-            self._breakers[at], admitted = breaker.admit(self._breakers[at], self._policy, self._clock())
-            if not admitted:
-                waits_s.append(breaker.retry_after_s(self._breakers[at], self._policy, self._clock()))
-                reasons.append(f"{model.name}: its circuit is open")
+    async def complete(
+        self,
+        prompt: Prompt,
+        *,
+        idempotency_key: str,
+        on_delta: OnDelta | None = None,
+        allowance: Allowance | None = None,
+    ) -> Reply:
+        def call(provider: Provider, told: OnDelta | None) -> Awaitable[Reply]:
+            return provider.complete(prompt, idempotency_key=idempotency_key, on_delta=told, allowance=allowance)
+
+        return await self._first(None, call, on_delta)
+
+    async def chat(
+        self,
+        request: ChatRequest,
+        *,
+        idempotency_key: str,
+        on_delta: OnDelta | None = None,
+        allowance: Allowance | None = None,
+    ) -> ChatReply:
+        def call(provider: Provider, told: OnDelta | None) -> Awaitable[ChatReply]:
+            return provider.chat(request, idempotency_key=idempotency_key, on_delta=told, allowance=allowance)
+
+        return await self._first(request.model, call, on_delta)
+
+    def _in_turn(self, model: str | None) -> Iterator[Member]:
+        """Those that serve the model, group by group; of a group another one comes first with each call."""
+        for at, group in enumerate(self._groups):
+            able = [member for member in group if model is None or model in member.provider.models]
+            if able:
+                start, self._turns[at] = self._turns[at] % len(able), self._turns[at] + 1
+                yield from able[start:] + able[:start]
+
+    async def _first(self, model: str | None, call: "Call[Answered]", on_delta: OnDelta | None) -> Answered:
+        tried, paid, told = Tried(), NOTHING_USED, _Told(on_delta)
+        for member in self._in_turn(model):
+            name = member.provider.name
+            if refusal := member.refusal(self._policy, self._clock()):
+                tried.reasons.append(f"{name}: {refusal[0]}")
+                tried.waits_s.append(refusal[1])
                 continue
+            told.begin()
             try:
-                reply = await model.complete(prompt, idempotency_key=idempotency_key)
+                answer = await self._watched(member, call(member.provider, told if on_delta else None))
             except UnavailableError as error:
-                self._breakers[at] = breaker.failed(self._breakers[at], self._policy, self._clock())
-                waits_s.append(error.retry_after_s)
-                reasons.append(f"{model.name}: {error}")
+                tried.reasons.append(f"{name}: {error}")
+                tried.waits_s.append(error.retry_after_s)
             except OutcomeError as error:
-                self._breakers[at] = breaker.succeeded(
-                    self._breakers[at], self._policy
-                )  # It is there; its answer is bad.
-                unusable = error
-                reasons.append(f"{model.name}: {error}")
-            except asyncio.CancelledError:
-                self._breakers[at] = breaker.released(self._breakers[at])
-                raise
+                tried.reasons.append(f"{name}: {error}")
+                paid = error.usage = paid + error.usage
+                tried.unusable = error
             else:
-                self._breakers[at] = breaker.succeeded(self._breakers[at], self._policy)
-                return reply
-        if waits_s or unusable is None:
-            raise UnavailableError("every model", "; ".join(reasons), max(1, math.ceil(min(waits_s, default=5.0))))
-        raise unusable
+                return replace(answer, usage=paid + answer.usage)
+        raise tried.error()
+
+    async def _watched(self, member: Member, answering: Awaitable[Answered]) -> Answered:
+        """The member's answer; its breaker is told how it went."""
+        try:
+            answer = await answering
+        except FullError as error:
+            member.rests_until = self._clock() + error.retry_after_s
+            member.breaker = breaker.released(member.breaker)
+            raise
+        except UnavailableError:
+            member.breaker = breaker.failed(member.breaker, self._policy, self._clock())
+            raise
+        except OutcomeError:
+            member.breaker = breaker.succeeded(member.breaker, self._policy)  # It is there; its answer is bad.
+            raise
+        except asyncio.CancelledError:
+            member.breaker = breaker.released(member.breaker)
+            raise
+        member.breaker = breaker.succeeded(member.breaker, self._policy)
+        return answer
+
+
+Call = Callable[[Provider, OnDelta | None], Awaitable[Answered]]
+
+
+class _Told:
+    """An OnDelta that knows whether it was told anything, and takes it back before another provider begins."""
+
+    def __init__(self, on_delta: OnDelta | None) -> None:
+        self._on_delta = on_delta
+        self._begun = False
+
+    def __call__(self, delta: Delta) -> None:
+        if self._on_delta is not None:
+            self._begun = True
+            self._on_delta(delta)
+
+    def begin(self) -> None:
+        if self._begun:
+            self(ANEW)
+            self._begun = False
+
+
+class NamedModels:
+    """ChatCompletions of several: the first that has a model of the wanted name is asked."""
+
+    def __init__(self, *parts: ChatCompletions) -> None:
+        self._parts = parts
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(model for part in self._parts for model in part.models))
+
+    async def chat(
+        self,
+        request: ChatRequest,
+        *,
+        idempotency_key: str,
+        on_delta: OnDelta | None = None,
+        allowance: Allowance | None = None,
+    ) -> ChatReply:
+        for part in self._parts:
+            if request.model in part.models:
+                return await part.chat(request, idempotency_key=idempotency_key, on_delta=on_delta, allowance=allowance)
+        raise OutcomeError(f"there is no model {request.model!r}; there are {', '.join(self.models)}")

@@ -1,6 +1,8 @@
 """What is asked of a language model and what it answers: named sections over labelled evidence."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Partition
 
@@ -41,10 +43,37 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens read and written, as the provider counts them."""
+    """Tokens read and written, as the provider counts them, and what they cost in millionths of the prices' currency.
+
+    `estimated`: the provider did not say how many, so they are counted by their characters.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_micros: int = 0
+    estimated: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_micros + other.cost_micros,
+            self.estimated or other.estimated,
+        )
+
+
+NOTHING_USED = Usage()
+
+
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What may be spent at most, on a call or on a run: tokens, and millionths of the prices' currency. None: no limit."""
+
+    tokens: Annotated[int, Meta(ge=0)] | None = None
+    cost_micros: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Reply(Struct, frozen=True, kw_only=True):

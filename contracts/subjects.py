@@ -62,6 +62,11 @@ class Address(Struct, frozen=True, gc=False):
         return f"{actor.domain.value}.{self.lane}.{actor.partition}.{actor.kind}.{actor.id}{tail}"
 
 
+def is_token(text: str) -> bool:
+    """Whether the text can stand between two dots of a subject."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def actor_ref(domain: Domain, kind: str, id: str) -> ActorRef:  # noqa: A002 - the field's name
     """A reference whose tokens were checked. Raises ValueError naming the one that is not usable in a subject."""
     for name, token in (("kind", kind), ("id", id)):

@@ -1,25 +1,54 @@
 """Which models the settings name: chat providers in their order, and what embeds."""
 
+from typing import TYPE_CHECKING
+
 from adapters.batching_embedder import BatchingEmbedder
 from adapters.extractive import ExtractiveModel
+from adapters.extractive_chat import ExtractiveChat
 from deploy.plant import Opened
-from deploy.settings import Settings
-from runtime.ports import ChatModel, Runnable
+from deploy.settings import ChatProvider, Settings
+from runtime.ports import ChatCompletions, ChatModel, Runnable
 from runtime.vector_ports import Embedder, VectorStore
 
+if TYPE_CHECKING:
+    from adapters.openai_chat import Endpoint
 
-def chat_model(settings: Settings) -> tuple[ChatModel, list[Runnable]]:
-    """The configured providers in their order, and what closes them; the deterministic extractive model where there is none."""
+
+def chat_models(settings: Settings) -> tuple[ChatModel, ChatCompletions, list[Runnable]]:
+    """What answers prompts, what answers chats, and what closes them.
+
+    The configured providers in their order; the extractive model answers prompts where there is none, and chats by its name.
+    """
     if not settings.chat:
-        return ExtractiveModel(), []
+        return ExtractiveModel(), ExtractiveChat(), []
     from adapters.openai_chat import OpenAiChat
-    from adapters.provider_chain import ProviderChain
+    from adapters.provider_chain import NamedModels, ProviderChain
 
-    models = [
-        OpenAiChat(provider.name, provider.base_url, provider.api_key.reveal(), provider.model, provider.timeout_s)
-        for provider in settings.chat
-    ]
-    return ProviderChain(models), [Opened(close=model.close) for model in models]
+    models = [OpenAiChat(_endpoint(provider)) for provider in settings.chat]
+    groups: dict[tuple[str, str], list[OpenAiChat]] = {}
+    for provider, model in zip(settings.chat, models, strict=True):
+        groups.setdefault((provider.group, "" if provider.group else provider.name), []).append(model)
+    chain = ProviderChain(list(groups.values()))
+    return chain, NamedModels(chain, ExtractiveChat()), [Opened(close=model.close) for model in models]
+
+
+def _endpoint(provider: ChatProvider) -> "Endpoint":
+    from adapters.openai_chat import Endpoint
+
+    return Endpoint(
+        name=provider.name,
+        base_url=provider.base_url,
+        model=provider.model,
+        api_key=provider.api_key.reveal(),
+        connect_s=provider.connect_s,
+        first_s=min(provider.first_s, provider.timeout_s),
+        between_s=min(provider.between_s, provider.timeout_s),
+        whole_s=provider.timeout_s,
+        connections_max=provider.connections_max,
+        context_tokens_max=provider.context_tokens_max,
+        input_price=provider.input_price,
+        output_price=provider.output_price,
+    )
 
 
 def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:

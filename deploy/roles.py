@@ -134,10 +134,10 @@ async def _wire(role: str, plant: Plant) -> None:
 async def _worker(domain: Domain, plant: Plant) -> None:
     """Inbox and reactions of one domain."""
     from adapters.retrieval import RemoteRetrieval
-    from deploy.providers import chat_model
+    from deploy.providers import chat_models
 
     limits = plant.settings.limits
-    model, closing = chat_model(plant.settings)
+    model, chats, closing = chat_models(plant.settings)
     plant.parts += closing
     await ensure_consumers(plant.broker, domain, limits)
     outside = Outside(
@@ -147,6 +147,8 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         snapshots=JetStreamSnapshots(plant.broker),
         retrieval=RemoteRetrieval(plant.rpc, plant.telemetry, search_s_max=limits.rpc_s_max),
         model=model,
+        chats=chats,
+        announce=plant.untraced.announce,
         blobs=plant.blobs,
         telemetry=plant.telemetry,
         clock=now,

@@ -110,13 +110,26 @@ class Embedding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A server that speaks OpenAI's chat completions."""
+    """A server that speaks OpenAI's chat completions.
+
+    Those of one `group` are equals and take turns; groups are asked in the order of their first members, and one without a
+    group is a group of its own. Time-outs are those to connect, until the first piece of an answer, from one piece to the next,
+    and for the whole (`timeout_s`). Prices are per million tokens, in a currency of your choice. `context_tokens_max` 0: unknown.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     base_url: Annotated[str, Meta(min_length=1)]
     model: Annotated[str, Meta(min_length=1)]
     api_key: Secret = Secret()
+    group: Annotated[str, Meta(max_length=64)] = ""
     timeout_s: Seconds = 60.0
+    connect_s: Seconds = 5.0
+    first_s: Seconds = 60.0
+    between_s: Seconds = 30.0
+    connections_max: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    context_tokens_max: Annotated[int, Meta(ge=0)] = 0
+    input_price: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    output_price: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
 
 
 class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

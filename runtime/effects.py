@@ -5,6 +5,8 @@ Effects are numbered in the order they are begun: await them one after the other
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
@@ -12,18 +14,20 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
+from contracts.chat import ChatReply, ChatRequest, Delta, Written
 from contracts.collaboration import COLLABORATION, Collaborate, Outcome, Request
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Message, Record
 from contracts.ids import derived_id, new_id
 from contracts.kernel import EffectRecorded, Resolve
-from contracts.model import Prompt, Reply
+from contracts.model import Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from runtime.errors import OpenCircuitError
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
 from runtime.telemetry import MODEL_TOKENS_TOTAL, SPAN_EFFECT
+from runtime.writing import Writing
 
 T = TypeVar("T")
 
@@ -107,19 +111,54 @@ class Effects:
         )
 
     async def chat(self, prompt: Prompt) -> Reply:
-        """The model's answer; the prompt is kept as the blob its digest names. Raises OutcomeError for an unusable answer."""
+        """The model's answer; the prompt is kept as the blob its digest names. Raises OutcomeError for an unusable answer.
+
+        While the model writes, what it writes is announced (`contracts.chat.Written`).
+        """
+        label = max((item.label for item in prompt.evidence), default=Clearance.PUBLIC)
+        begun = self._run.begin("chat", prompt)
 
         async def complete(key: str) -> Reply:
-            await self._outside.blobs.put(encoded("chat", prompt))
-            async with asyncio.timeout(self._outside.limits.model_s_max):
-                reply = await self._outside.model.complete(prompt, idempotency_key=key)
-            telemetry = self._outside.telemetry
-            telemetry.count(MODEL_TOKENS_TOTAL, reply.usage.input_tokens, model=reply.model, direction="input")
-            telemetry.count(MODEL_TOKENS_TOTAL, reply.usage.output_tokens, model=reply.model, direction="output")
+            async with self._calling("chat", prompt, begun[0], label) as writing:
+                reply = await self._outside.model.complete(prompt, idempotency_key=key, on_delta=writing)
+            self._count(reply.model, reply.usage)
             return reply
 
-        label = max((item.label for item in prompt.evidence), default=Clearance.PUBLIC)
-        return await self._run.perform("chat", prompt, Reply, complete, lambda _: label)
+        return await self._run.perform_begun(begun, "chat", Reply, complete, lambda _: label)
+
+    async def converse(self, request: ChatRequest, *, label: Clearance = Clearance.PUBLIC) -> ChatReply:
+        """What a model says in a chat of the caller's; `label` is that of all the request holds. Else as `chat`."""
+        begun = self._run.begin("converse", request)
+
+        async def converse(key: str) -> ChatReply:
+            async with self._calling("converse", request, begun[0], label) as writing:
+                reply = await self._outside.chats.chat(request, idempotency_key=key, on_delta=writing)
+            self._count(reply.model, reply.usage)
+            return reply
+
+        return await self._run.perform_begun(begun, "converse", ChatReply, converse, lambda _: label)
+
+    @asynccontextmanager
+    async def _calling(self, name: str, arguments: Struct, number: int, label: Clearance) -> AsyncIterator[Writing]:
+        """Around one call of a model: what it is asked is kept, what it writes announced, and it ends in time."""
+        await self._outside.blobs.put(encoded(name, arguments))
+        first = Written(
+            run=self._cause.correlation,
+            reaction=self._cause.id,
+            effect=number,
+            attempt=new_id(),
+            number=0,
+            label=max(self._run.label, label),
+            delta=Delta(),
+        )
+        async with Writing(self._outside.announce, self._run.actor.domain, first) as writing:
+            async with asyncio.timeout(self._outside.limits.model_s_max):
+                yield writing
+
+    def _count(self, model: str, usage: Usage) -> None:
+        telemetry = self._outside.telemetry
+        telemetry.count(MODEL_TOKENS_TOTAL, usage.input_tokens, model=model, direction="input")
+        telemetry.count(MODEL_TOKENS_TOTAL, usage.output_tokens, model=model, direction="output")
 
     async def tool(self, name: str, arguments: Struct, returns: type[T]) -> T:
         """The result of a registered tool, run in a thread. Raises OutcomeError when its input is unusable or takes too long."""

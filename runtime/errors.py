@@ -14,6 +14,8 @@ DiarchyError
 
 from typing import Literal
 
+from contracts.model import NOTHING_USED, Usage
+
 RejectionCode = Literal["conflict", "not_found", "forbidden", "gone", "limit"]
 
 
@@ -68,4 +70,8 @@ class InvalidError(DiarchyError):
 
 
 class OutcomeError(DiarchyError):
-    """The outside answered, and its answer is a failure (a model refused, a file is not a table)."""
+    """The outside answered, and its answer is a failure (a model refused, a file is not a table). `usage`: what it cost."""
+
+    def __init__(self, reason: str = "", usage: Usage = NOTHING_USED) -> None:
+        super().__init__(reason)
+        self.usage = usage

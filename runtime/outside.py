@@ -6,11 +6,13 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from contracts.chat import ChatReply, ChatRequest
 from contracts.envelope import Record
 from runtime.breaker import Policy
+from runtime.errors import OutcomeError
 from runtime.guards import Guards
 from runtime.limits import Limits
-from runtime.ports import Blobs, ChatModel, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
+from runtime.ports import Blobs, ChatCompletions, ChatModel, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
 from runtime.telemetry import Telemetry
 from runtime.tool_threads import ToolThreads
 
@@ -20,8 +22,24 @@ Near = Callable[[str, Record], Awaitable[bool]]
 """Hands a message to an actor that this worker holds and waits until it was handled; False: it holds no such actor."""
 
 
+Announce = Callable[[str, bytes], Awaitable[None]]
+"""Tells whoever listens on a subject now; nothing is kept. Never raises."""
+
+
 async def _far(_subject: str, _record: Record) -> bool:
     return False
+
+
+async def _unheard(_subject: str, _body: bytes) -> None: ...
+
+
+class NoModels:
+    """ChatCompletions where none are configured."""
+
+    models: tuple[str, ...] = ()
+
+    async def chat(self, request: ChatRequest, **_: object) -> ChatReply:
+        raise OutcomeError(f"there is no model {request.model!r}: no model is configured")
 
 
 class Outside(Struct, frozen=True, kw_only=True):
@@ -33,6 +51,8 @@ class Outside(Struct, frozen=True, kw_only=True):
     snapshots: Snapshots | None = None
     retrieval: Retrieval
     model: ChatModel
+    chats: ChatCompletions = msgspec.field(default_factory=NoModels)
+    announce: Announce = _unheard
     blobs: Blobs
     telemetry: Telemetry
     clock: Callable[[], datetime]

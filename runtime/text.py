@@ -79,6 +79,11 @@ def clip(text: str, chars_max: int) -> str:
     return head.rsplit(" ", 1)[0].rstrip(" ,;:") + "…" if " " in head[chars_max // 2 :] else head + "…"
 
 
+def titled(name: str) -> str:
+    """The title over a section of an answer, as Markdown."""
+    return f"## {name.replace('_', ' ').capitalize()}"
+
+
 def _blocks(text: str) -> Iterator[str]:
     """Paragraphs and list items with their wrapped lines joined."""
     current: list[str] = []

@@ -96,7 +96,7 @@ class Silent:
 
     name = "silent"
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
         raise NotImplementedError
 
 

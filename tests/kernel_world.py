@@ -101,7 +101,7 @@ class CountingModel:
         self.keys: list[str] = []
         self.fail = fail or []
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
         self.keys.append(idempotency_key)
         if self.fail:
             raise self.fail.pop(0)

@@ -15,13 +15,14 @@ import re
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 DIMENSIONS = 384
+PIECE_CHARS = 7  # of a streamed answer, so that words and escapes are cut in two
 POLL_S = 0.02
 
 
@@ -166,11 +167,30 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(failure[0], failure[2].encode(), failure[1])
         elif self.path == "/v1/embeddings":
             self._send(200, embeddings(request))
+        elif request.get("stream"):
+            self._stream(chunks(completion(request)))
         else:
             self._send(200, completion(request))
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         self._write(status, json.dumps(body).encode(), {})
+
+    def _stream(self, events: Iterable[str]) -> None:
+        """Server-sent events, each as one chunk."""
+        try:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for event in events:
+                self._chunk(f"data: {event}\n\n".encode())
+            self._chunk(b"")
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # The caller was killed or gave up.
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
     def _write(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         try:
@@ -204,15 +224,45 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
         content = json.dumps({"sections": sections, "cited": ["1"], "confidence": _share(digest)})
     else:
         content = _words("answer", digest, last)
+    message: dict[str, Any] = {"role": "assistant", "content": content}
+    if request.get("tools") and request["messages"][-1]["role"] != "tool":
+        function = {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": last})}
+        call = {"id": f"call_{digest[:12]}", "type": "function", "function": function}
+        content, message = "", {"role": "assistant", "content": None, "tool_calls": [call]}
+    finish = "tool_calls" if "tool_calls" in message else "stop"
     read, written = len(whole.split()), len(content.split())
     return {
         "id": f"chatcmpl-{digest[:24]}",
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": request.get("model", "test-model"),
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
         "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
     }
+
+
+def chunks(whole: dict[str, Any]) -> Iterator[str]:
+    """A completion as the events of a stream: its text in small pieces, the reason to end, the usage, the end."""
+    message = whole["choices"][0]["message"]
+    head = {**whole, "object": "chat.completion.chunk"}
+    del head["usage"]
+
+    def event(delta: dict[str, Any], finish: str | None = None) -> str:
+        return json.dumps({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+    yield event({"role": "assistant", "content": ""})
+    content = message["content"] or ""
+    for at in range(0, len(content), PIECE_CHARS):
+        yield event({"content": content[at : at + PIECE_CHARS]})
+    for index, call in enumerate(message.get("tool_calls") or []):
+        function = call["function"]
+        yield event({"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]})
+        for at in range(0, len(function["arguments"]), PIECE_CHARS):
+            piece = function["arguments"][at : at + PIECE_CHARS]
+            yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    yield event({}, whole["choices"][0]["finish_reason"])
+    yield json.dumps({**head, "choices": [], "usage": whole["usage"]})
+    yield "[DONE]"
 
 
 def _of(schema: dict[str, Any], name: str, digest: str, echo: str) -> object:

@@ -76,7 +76,7 @@ class Service:
         self._log = log
         self._under_way: set[str] = set()
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
         world = self._world
         call = Call(
             key=idempotency_key,

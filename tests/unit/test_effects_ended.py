@@ -17,7 +17,7 @@ class Halting(CountingModel):
         self.second = asyncio.Event()
         self.under_way: set[str] = set()
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
         assert idempotency_key not in self.under_way
         self.under_way.add(idempotency_key)
         try:

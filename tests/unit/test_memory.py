@@ -42,7 +42,7 @@ class ListeningModel(CountingModel):
         super().__init__()
         self.prompts: list[Prompt] = []
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
         self.prompts.append(prompt)
         return await super().complete(prompt, idempotency_key=idempotency_key)
 

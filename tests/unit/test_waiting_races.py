@@ -117,7 +117,7 @@ def test_a_cancelled_reaction_asks_nobody_any_more() -> None:
     calling = asyncio.Event()
 
     class Hanging(CountingModel):
-        async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+        async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
             calling.set()
             await asyncio.Event().wait()
             return await super().complete(prompt, idempotency_key=idempotency_key)

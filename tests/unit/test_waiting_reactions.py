@@ -136,7 +136,7 @@ def test_a_waiting_reaction_is_cancelled() -> None:
 
 def test_a_model_call_under_way_is_cancelled() -> None:
     class Hanging(CountingModel):
-        async def complete(self, prompt: Prompt, *, idempotency_key: str) -> Reply:
+        async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
             calling.set()
             await asyncio.Event().wait()
             return await super().complete(prompt, idempotency_key=idempotency_key)
