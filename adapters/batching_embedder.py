@@ -1,42 +1,75 @@
-"""Concurrent embedding calls merged into batches: a model does 32 texts in much less than 32 times the time of one."""
+"""Concurrent embedding calls merged into batches of like length, searches before imports."""
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+
+from msgspec import Struct
 
 from runtime.errors import UnavailableError
-from runtime.vector_ports import Embedder, Vector
+from runtime.vector_ports import ENTRY, Embedder, Purpose, Vector
 
-BATCH_TEXTS_MAX = 32
 CALLS_WAITING_MAX = 256
-WAIT_S_MAX = 0.003
+WORKERS = 2
+PASSED_OVER_MAX = 4
+"""Batches of others that go before entries which wait; then it is the entries' turn, so that searches cannot stop an import."""
+
+
+class Bounds(Struct, frozen=True, kw_only=True):
+    """Of a batch: how many texts, and how many characters when each is padded to the longest.
+
+    Of a text not more than `text_chars_max` count: the model reads no further. The defaults are the built-in model's, whose
+    256 tokens are about 1,400 characters of English: larger batches are no faster there (`adapters/minilm.py`), and who comes
+    next waits for them.
+    """
+
+    texts_max: int = 32
+    chars_max: int = 1_400
+    text_chars_max: int = 1_400
+
+    def hold(self, texts: int, longest: int) -> bool:
+        return texts <= self.texts_max and texts * longest <= max(self.chars_max, longest)
+
+    def length(self, text: str) -> int:
+        return min(len(text), self.text_chars_max)
 
 
 class _Call:
-    """At most a batch of texts of one caller, and where their vectors go."""
+    """At most a batch of texts of one caller, the length of the longest, and where their vectors go."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], longest: int, purpose: Purpose) -> None:
         self.texts = texts
+        self.longest = longest
+        self.purpose = purpose
         self.vectors: asyncio.Future[list[Vector]] = asyncio.get_running_loop().create_future()
 
 
 class BatchingEmbedder:
-    """An Embedder over another one.
+    """An Embedder over another one, which it asks for `workers` batches at a time.
 
-    A call that finds nobody else waiting runs at once; while calls overlap, a batch waits up to 3 ms for more of them. A
-    caller with many texts has one batch of them in the queue at a time, so he does not hold up the others. When the queue is
-    full, `embed` raises UnavailableError. `stop` ends this embedder, not the one under it.
+    A call that finds a free worker runs at once. Those that wait are merged, each batch around the one that waits longest.
+    Entries and other texts wait apart, so that a search does not wait behind an import. A caller with many texts has a batch
+    of them a worker in the queue at a time, so he does not hold up the others. When its queue is full, `embed` raises
+    UnavailableError. `stop` ends this embedder, not the one under it.
     """
 
     def __init__(
-        self, embedder: Embedder, *, texts_max: int = BATCH_TEXTS_MAX, waiting_max: int = CALLS_WAITING_MAX
+        self,
+        embedder: Embedder,
+        bounds: Bounds | None = None,
+        *,
+        waiting_max: int = CALLS_WAITING_MAX,
+        workers: int = WORKERS,
     ) -> None:
         self._embedder = embedder
-        self._texts_max = texts_max
-        self._calls: asyncio.Queue[_Call | None] = asyncio.Queue(waiting_max)
-        self._held: deque[_Call | None] = deque()  # at most one
-        self._worker: asyncio.Task[None] | None = None
+        self._bounds = bounds or Bounds()
+        self._waiting_max = waiting_max
+        self._workers_max = workers
+        self._entries: deque[_Call] = deque()
+        self._others: deque[_Call] = deque()
+        self._passed_over = 0
+        self._changed = asyncio.Event()
+        self._workers: list[asyncio.Task[None]] = []
 
     @property
     def model(self) -> str:
@@ -47,65 +80,96 @@ class BatchingEmbedder:
         return self._embedder.dimensions
 
     async def start(self) -> None:
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="batching-embedder")
+        if not self._workers:
+            self._workers = [
+                asyncio.create_task(self._work(), name=f"batching-embedder-{number}")
+                for number in range(self._workers_max)
+            ]
 
     async def stop(self) -> None:
         """Embed what waits already, then end. Idempotent."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await self._calls.put(None)
-            await worker
+        workers, self._workers = self._workers, []
+        self._changed.set()
+        await asyncio.gather(*workers)
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))  # Batches of like length pad little.
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
         vectors: list[Vector] = [()] * len(texts)
-        for start in range(0, len(order), self._texts_max):
-            batch = order[start : start + self._texts_max]
-            found = await self._ask([texts[index] for index in batch])
-            for index, vector in zip(batch, found, strict=True):
-                vectors[index] = vector
+        parts = iter(self._parts(texts))
+
+        async def ask() -> None:
+            for part in parts:
+                found = await self._ask([texts[index] for index in part], purpose)
+                for index, vector in zip(part, found, strict=True):
+                    vectors[index] = vector
+
+        if len(texts) == 1:
+            await ask()
+            return vectors
+        try:
+            async with asyncio.TaskGroup() as callers:
+                for _ in range(self._workers_max):
+                    callers.create_task(ask())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
         return vectors
 
-    async def _ask(self, texts: Sequence[str]) -> list[Vector]:
-        if self._worker is None:
+    def _parts(self, texts: Sequence[str]) -> list[list[int]]:
+        """The texts' numbers, a batch a list: neighbours in length, so that little is padded."""
+        lengths = [self._bounds.length(text) for text in texts]
+        parts: list[list[int]] = []
+        for index in sorted(range(len(texts)), key=lengths.__getitem__):
+            if not parts or not self._bounds.hold(len(parts[-1]) + 1, lengths[index]):
+                parts.append([])
+            parts[-1].append(index)
+        return parts
+
+    async def _ask(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        if not self._workers:
             raise UnavailableError(self.model, "the embedder is stopped")
-        call = _Call(texts)
-        try:
-            self._calls.put_nowait(call)
-        except asyncio.QueueFull:
-            raise UnavailableError(self.model, f"{self._calls.maxsize} calls are waiting", retry_after_s=1) from None
+        queue = self._entries if purpose.use == "entry" else self._others
+        if len(queue) >= self._waiting_max:
+            raise UnavailableError(self.model, f"{self._waiting_max} calls are waiting", retry_after_s=1)
+        call = _Call(texts, max(map(self._bounds.length, texts)), purpose)
+        queue.append(call)
+        self._changed.set()
         return await call.vectors
 
     async def _work(self) -> None:
-        crowded = False
-        while (first := await self._take()) is not None:
-            batch = await self._merge(first, WAIT_S_MAX if crowded else 0)
-            crowded = len(batch) > 1
-            await self._embed(batch)
+        while True:
+            while not (self._entries or self._others):
+                if not self._workers:
+                    return
+                self._changed.clear()
+                await self._changed.wait()
+            await self._embed(self._merged(self._next_queue()))
 
-    async def _take(self) -> _Call | None:
-        return self._held.popleft() if self._held else await self._calls.get()
+    def _next_queue(self) -> deque[_Call]:
+        if not self._others or (self._entries and self._passed_over >= PASSED_OVER_MAX):
+            self._passed_over = 0
+            return self._entries
+        self._passed_over += bool(self._entries)
+        return self._others
 
-    async def _merge(self, first: _Call, wait_s: float) -> list[_Call]:
-        """`first` and what else waits or comes within `wait_s` and fits; the one that does not fit is held for the next batch."""
-        batch = [first]
-        room = self._texts_max - len(first.texts)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                while room > 0:
-                    call = await self._calls.get()
-                    if call is None or len(call.texts) > room:
-                        self._held.append(call)
-                        break
-                    batch.append(call)
-                    room -= len(call.texts)
+    def _merged(self, queue: deque[_Call]) -> list[_Call]:
+        """The call that waits longest, and of those with its purpose's use that fit the ones nearest to it in length."""
+        first = queue.popleft()
+        batch, texts, longest = [first], len(first.texts), first.longest
+        alike = (call for call in queue if call.purpose.use == first.purpose.use)
+        for call in sorted(alike, key=lambda call: abs(call.longest - first.longest)):
+            padded = max(longest, call.longest)
+            if not self._bounds.hold(texts + len(call.texts), padded):
+                break
+            batch.append(call)
+            texts, longest = texts + len(call.texts), padded
+        for call in batch[1:]:
+            queue.remove(call)
         return batch
 
     async def _embed(self, batch: list[_Call]) -> None:
-        wanted = [call for call in batch if not call.vectors.cancelled()]
+        wanted = [call for call in batch if not call.vectors.done()]
         try:
-            vectors = await self._embedder.embed([text for call in wanted for text in call.texts]) if wanted else []
+            texts = [text for call in wanted for text in call.texts]
+            vectors = await self._embedder.embed(texts, batch[0].purpose) if wanted else []
         except Exception as error:  # noqa: BLE001 - whatever went wrong is for the callers to handle
             for call in wanted:
                 if not call.vectors.done():

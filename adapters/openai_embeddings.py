@@ -1,18 +1,20 @@
 """Embeddings from any server that speaks OpenAI's embeddings API (Ollama, vLLM, OpenAI itself)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.vector_ports import Vector
+from runtime.vector_ports import ENTRY, Purpose, Use, Vector
 
 REQUEST_TIMEOUT_S = 30.0
 RETRIES_MAX = 2
 REQUEST_TEXTS_MAX = 256
+NO_PREFIXES: Mapping[Use, str] = MappingProxyType({})
 RETRYABLE_STATUS = frozenset({408, 409, 429})
 
 
@@ -32,16 +34,25 @@ _answer = msgspec.json.Decoder(_Answer)
 class OpenAiEmbedder:
     """An Embedder. Vectors are normalised here, since not every server does it.
 
-    `dimensions` is what the model gives; it is checked in every answer. Raises UnavailableError when the server cannot be
+    `dimensions` is what the model gives; it is checked in every answer. `prefixes`: what the model wants before a text, by its
+    use. Raises UnavailableError when the server cannot be
     reached, answers 408, 409, 429 or 5xx, also after two retries; OutcomeError when it refuses or answers something else.
     """
 
-    def __init__(self, base_url: str, api_key: str, model: str, dimensions: int) -> None:
-        self._client = AsyncOpenAI(
-            base_url=base_url, api_key=api_key, timeout=REQUEST_TIMEOUT_S, max_retries=RETRIES_MAX
-        )
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        model: str,
+        dimensions: int,
+        *,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        prefixes: Mapping[Use, str] = NO_PREFIXES,
+    ) -> None:
+        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s, max_retries=RETRIES_MAX)
         self._model = model
         self._dimensions = dimensions
+        self._prefixes = prefixes
 
     @property
     def model(self) -> str:
@@ -51,10 +62,12 @@ class OpenAiEmbedder:
     def dimensions(self) -> int:
         return self._dimensions
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
         vectors: list[Vector] = []
+        prefix = self._prefixes.get(purpose.use, "")
         for start in range(0, len(texts), REQUEST_TEXTS_MAX):
-            vectors += await self._request(list(texts[start : start + REQUEST_TEXTS_MAX]))
+            part = [prefix + text for text in texts[start : start + REQUEST_TEXTS_MAX]]
+            vectors += await self._request(part)
         return vectors
 
     async def close(self) -> None:

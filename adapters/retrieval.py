@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
-from contracts.domains import Domain, Partition
+from contracts.domains import Clearance, Domain, Partition
 from contracts.retrieval import Entry, Hit, Query
 from runtime.errors import InvalidError
 from runtime.ports import Retrieval, Rpc
@@ -23,7 +23,7 @@ from runtime.telemetry import (
     SPAN_SEARCH,
     Telemetry,
 )
-from runtime.vector_ports import Embedder, Vector, VectorStore
+from runtime.vector_ports import ENTRY, Embedder, Purpose, Vector, VectorStore
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class LocalRetrieval:
         if not entries:
             return
         with self._telemetry.span(SPAN_INDEX, attributes={"partition": partition, "entries": len(entries)}):
-            vectors = await self._embed([f"{entry.title}. {entry.text}" for entry in entries], "entry")
+            vectors = await self._embed([f"{entry.title}. {entry.text}" for entry in entries], ENTRY)
             async with self._changing[partition]:
                 pairs = zip(entries, vectors, strict=True)
                 newest = [pair for pair in pairs if self._begins(partition, pair[0].id, version)]
@@ -114,28 +114,28 @@ class LocalRetrieval:
         }
         started = time.perf_counter()
         with self._telemetry.span(SPAN_SEARCH, attributes=attributes) as span:
-            hits = await self._store.search(query, await self._query_vector(query.text))
+            hits = await self._store.search(query, await self._query_vector(query.text, query.clearance))
             span.note(hits=len(hits))
         self._telemetry.observe(SEARCH_SECONDS, time.perf_counter() - started, side="owner")
         return hits
 
-    async def _query_vector(self, text: str) -> Vector:
+    async def _query_vector(self, text: str, clearance: Clearance) -> Vector:
         vector = self._queries.get(text)
         if vector is None:
-            vector = (await self._embed([text], "query"))[0]
+            vector = (await self._embed([text], Purpose("query", clearance)))[0]
             self._queries[text] = vector
             if len(self._queries) > QUERY_VECTORS_MAX:
                 self._queries.popitem(last=False)
         self._queries.move_to_end(text)
         return vector
 
-    async def _embed(self, texts: Sequence[str], kind: str) -> list[Vector]:
+    async def _embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
         model = self._embedder.model
         started = time.perf_counter()
         with self._telemetry.span(SPAN_EMBED, attributes={"model": model, "texts": len(texts)}):
-            vectors = await self._embedder.embed(texts)
-        self._telemetry.observe(EMBED_SECONDS, time.perf_counter() - started, model=model, kind=kind)
-        self._telemetry.count(EMBEDDINGS_TOTAL, len(texts), model=model, kind=kind)
+            vectors = await self._embedder.embed(texts, purpose)
+        self._telemetry.observe(EMBED_SECONDS, time.perf_counter() - started, model=model, kind=purpose.use)
+        self._telemetry.count(EMBEDDINGS_TOTAL, len(texts), model=model, kind=purpose.use)
         return vectors
 
 

@@ -27,7 +27,7 @@ from contracts.domains import Clearance
 from contracts.ids import keyed_id
 from contracts.retrieval import Entry, Query
 from runtime.telemetry import NoTelemetry
-from runtime.vector_ports import Vector
+from runtime.vector_ports import ENTRY, Purpose, Vector
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 T = TypeVar("T")
@@ -71,8 +71,8 @@ class _Keeping:
     def dimensions(self) -> int:
         return self._embedder.dimensions
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        vectors = await self._embedder.embed(texts)
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
+        vectors = await self._embedder.embed(texts, purpose)
         self.kept += vectors
         return vectors
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from adapters.batching_embedder import BatchingEmbedder
+from adapters.batching_embedder import BatchingEmbedder, Bounds
 from adapters.extractive import ExtractiveModel
 from adapters.extractive_chat import ExtractiveChat
 from deploy.plant import Opened
@@ -59,11 +59,12 @@ def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
 
         remote = OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions)
         return remote, [Opened(close=remote.close)]
-    from adapters.minilm import MiniLm
+    from adapters.minilm import THREADS, MiniLm
 
     model = MiniLm(settings.models_folder)
+    limits = settings.limits
     batching = BatchingEmbedder(
-        model, texts_max=settings.limits.embed_batch_max, waiting_max=settings.limits.embed_waiting_max
+        model, Bounds(texts_max=limits.embed_batch_max), waiting_max=limits.embed_waiting_max, workers=THREADS
     )
     return batching, [model, batching]
 

@@ -1,13 +1,29 @@
 """The ports behind Retrieval: what turns texts into vectors, and what keeps vectors."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
-from contracts.domains import Partition
+from msgspec import Struct
+
+from contracts.domains import Clearance, Partition
 from contracts.retrieval import Entry, Hit, Kept, Query
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
+
+
+Use = Literal["query", "entry", "plain"]
+"""A search's text, one that is to be found, or just a text: models may read them differently. Entries wait for the others."""
+
+
+class Purpose(Struct, frozen=True):
+    """What texts are embedded for, and under which clearance: that of the cache that may be asked (None: none)."""
+
+    use: Use = "entry"
+    clearance: Clearance | None = None
+
+
+ENTRY = Purpose()
 
 
 class Embedder(Protocol):
@@ -19,7 +35,7 @@ class Embedder(Protocol):
     @property
     def dimensions(self) -> int: ...
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
         """One vector a text, in order. Raises UnavailableError."""
         ...
 

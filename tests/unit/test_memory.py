@@ -13,7 +13,7 @@ from contracts.domains import Domain
 from contracts.model import Prompt, Reply
 from contracts.subjects import ActorRef
 from runtime.telemetry import NoTelemetry
-from runtime.vector_ports import Vector
+from runtime.vector_ports import ENTRY, Purpose, Vector
 from tests.kernel_world import CountingModel, World
 
 QUESTION = "What is the plan for the harbour?"
@@ -25,7 +25,7 @@ class WordEmbedder:
     model = "words"
     dimensions = 64
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:  # noqa: ARG002 - the port's
         return [self._vector(text.split("?")[0]) for text in texts]
 
     def _vector(self, text: str) -> Vector:

@@ -17,7 +17,7 @@ from contracts.retrieval import Entry, Query
 from runtime.errors import InvalidError, UnavailableError
 from runtime.ports import Retrieval
 from runtime.telemetry import SPAN_EMBED, SPAN_INDEX, SPAN_SEARCH, NoTelemetry
-from runtime.vector_ports import Vector
+from runtime.vector_ports import ENTRY, Purpose, Vector
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Letters:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:  # noqa: ARG002 - the port's
         self.asked += texts
         vectors: list[Vector] = []
         for text in texts:
@@ -169,10 +169,10 @@ class Held(Letters):
         super().__init__()
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
         self.begun.set()
         await self.go_on.wait()
-        return await super().embed(texts)
+        return await super().embed(texts, purpose)
 
 
 @pytest.mark.parametrize("door", ["local", "remote"])
