@@ -9,7 +9,14 @@ from contracts.conversation import Answered
 from contracts.domains import Domain, Partition
 from contracts.envelope import Envelope, Event
 from contracts.facts import SignalRecorded, StrategicAlert
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeExpired, KnowledgeUpdated
+from contracts.knowledge import (
+    Knowledge,
+    KnowledgeAdded,
+    KnowledgeDeclassified,
+    KnowledgeDeleted,
+    KnowledgeExpired,
+    KnowledgeUpdated,
+)
 from contracts.retrieval import Change, Entry, Put, Remove
 from contracts.subjects import ActorRef
 from runtime.actor import Recorded
@@ -29,7 +36,7 @@ ANSWER_CHARS_MAX = 1_000
 def changes(recorded: Recorded[Event]) -> tuple[Change, ...]:
     """What an event changes in the vector store, in the order in which it is to be done. Pure: the log alone says it."""
     match recorded.event:
-        case KnowledgeAdded(knowledge=knowledge):
+        case KnowledgeAdded(knowledge=knowledge) | KnowledgeDeclassified(knowledge=knowledge):
             return (_knowledge(recorded, knowledge),)
         case KnowledgeUpdated(knowledge=knowledge, previous_partition=previous):
             put = _knowledge(recorded, knowledge)

@@ -16,13 +16,14 @@ from contracts.envelope import Stored
 from contracts.facts import SignalRecorded
 from contracts.ids import derived_id
 from contracts.kernel import EffectRecorded, Refused, Unchanged
-from contracts.knowledge import KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.knowledge import KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from contracts.subjects import Address
 from runtime.chain import broken_at
 
 KERNEL = frozenset({tag(Refused), tag(Unchanged)})
 INDEXED = frozenset(
-    tag(kind) for kind in (KnowledgeAdded, KnowledgeUpdated, KnowledgeDeleted, SignalRecorded, Answered)
+    tag(kind)
+    for kind in (KnowledgeAdded, KnowledgeUpdated, KnowledgeDeclassified, KnowledgeDeleted, SignalRecorded, Answered)
 )
 """Events whose reaction changes the vector index, and so leaves an effect behind."""
 

@@ -19,7 +19,7 @@ from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Stored
 from contracts.facts import SignalRecorded
 from contracts.kernel import EffectRecorded
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from contracts.retrieval import Hit, Query
 from deploy.settings import Settings
 from projections.catalogue import PROJECTIONS
@@ -123,8 +123,8 @@ def _knowledge(records: Sequence[Stored]) -> tuple[Knowledge | None, bool]:
     deleted = False
     for stored in records:
         match event_of(stored):
-            case KnowledgeAdded(knowledge=knowledge) | KnowledgeUpdated(knowledge=knowledge):
-                said = knowledge
+            case KnowledgeAdded() | KnowledgeUpdated() | KnowledgeDeclassified() as event:
+                said = event.knowledge
             case KnowledgeDeleted():
                 deleted = True
             case _:

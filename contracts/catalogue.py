@@ -23,6 +23,7 @@ EVENTS: tuple[type[Event], ...] = (
     kernel.Refused,
     kernel.Unchanged,
     knowledge.KnowledgeAdded,
+    knowledge.KnowledgeDeclassified,
     knowledge.KnowledgeDeleted,
     knowledge.KnowledgeExpired,
     knowledge.KnowledgeUpdated,

@@ -57,6 +57,14 @@ class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v
     asker: Domain
     request: Request
 
+    @property
+    def label(self) -> Clearance:
+        return max((item.label for item in self.request.evidence), default=Clearance.PUBLIC)
+
 
 class Concluded(Event, frozen=True, kw_only=True, tag="collaboration.concluded.v1"):
     outcome: Outcome
+
+    @property
+    def label(self) -> Clearance:
+        return self.outcome.label

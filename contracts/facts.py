@@ -121,3 +121,7 @@ FACT_DOMAINS: dict[type[Fact], Domain] = {
 class SignalRecorded(Event, frozen=True, kw_only=True, tag="signal.recorded.v1"):
     fact: AnyFact
     executive_attention: bool = False
+
+    @property
+    def label(self) -> Clearance:
+        return self.fact.confidentiality or Clearance.PUBLIC

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 from contracts.analysis import PhaseResult
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
-from contracts.knowledge import Category, Knowledge
+from contracts.knowledge import Category, Knowledge, Reason
 from contracts.model import Evidence
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
@@ -87,6 +87,13 @@ class SearchKnowledge(Body, frozen=True, kw_only=True):
     )
     category: Category | None = None
     priority_min: Annotated[int, Meta(ge=1, le=10)] = 1
+
+
+class Declassify(Body, frozen=True, kw_only=True):
+    """To which level, and why; whoever may see the item then may see the reason, too."""
+
+    confidentiality: Clearance
+    reason: Reason
 
 
 class SessionsQuery(Body, frozen=True, kw_only=True):

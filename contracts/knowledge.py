@@ -27,6 +27,7 @@ Content = Annotated[str, Meta(min_length=1, max_length=100_000, pattern=r"\S")]
 FILE_NAME = r"^[^\S/\\\x00-\x1f\x7f-\x9f]*[^\s/\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*(?![\s\S])"
 """Not blank, and nothing in it that is a path or a control character. (`$` would let a last line break through.)"""
 
+Reason = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
 StrategicPriority = Annotated[int, Meta(ge=1, le=10)]
 Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")], ...], Meta(max_length=32)]
 
@@ -94,6 +95,15 @@ class ImportKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.import.
     imported: Imported
 
 
+class DeclassifyKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.declassify.v1"):
+    """Lowers the item to `confidentiality`: the one way to do that. `clearance` is as for an update."""
+
+    by: str
+    clearance: Clearance
+    confidentiality: Clearance
+    reason: Reason
+
+
 class DeleteKnowledge(Message, frozen=True, kw_only=True, tag="knowledge.delete.v1"):
     by: str
     clearance: Clearance
@@ -121,6 +131,19 @@ class KnowledgeUpdated(Event, frozen=True, kw_only=True, tag="knowledge.updated.
     previous_partition: Partition
     previous: Outline | None = None
     imported: Imported | None = None
+
+    @property
+    def label(self) -> Clearance:
+        return self.knowledge.confidentiality
+
+
+class KnowledgeDeclassified(Event, frozen=True, kw_only=True, tag="knowledge.declassified.v1"):
+    """Who lowered the item, from which level and why; `knowledge` is the whole item as it is now."""
+
+    by: str
+    previous: Clearance
+    reason: str
+    knowledge: Knowledge
 
     @property
     def label(self) -> Clearance:

@@ -15,6 +15,7 @@ Permission = Literal[
     "artemis:admin",
     "cross_domain:collaborate",
     "cross_domain:read",
+    "knowledge:declassify",
     "system:admin",
     "system:monitor",
     "dead_letters:read",

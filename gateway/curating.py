@@ -10,13 +10,15 @@ from contracts import subjects
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Stored
 from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded
-from contracts.http import EventView, KnowledgeItem
+from contracts.http import Declassify, EventView, KnowledgeItem
 from contracts.ids import derived_id
 from contracts.knowledge import (
     AddKnowledge,
+    DeclassifyKnowledge,
     DeleteKnowledge,
     Knowledge,
     KnowledgeAdded,
+    KnowledgeDeclassified,
     KnowledgeDeleted,
     KnowledgeExpired,
     KnowledgeUpdated,
@@ -79,6 +81,25 @@ async def update_knowledge(incoming: Incoming[Knowledge]) -> Command:
     return Command(actor=actor, message=message, label=label, status_path=f"/v1/knowledge/{actor.id}", after=held.after)
 
 
+async def declassify_knowledge(incoming: Incoming[Declassify]) -> Command:
+    principal, body = incoming.principal, incoming.body
+    actor, held = await _held(incoming)
+    if held.knowledge is None:
+        raise NotFoundError("knowledge item")
+    return Command(
+        actor=actor,
+        message=DeclassifyKnowledge(
+            by=principal.username,
+            clearance=principal.clearance,
+            confidentiality=body.confidentiality,
+            reason=body.reason,
+        ),
+        label=body.confidentiality,
+        status_path=f"/v1/knowledge/{actor.id}",
+        after=held.after,
+    )
+
+
 async def delete_knowledge(incoming: Incoming[None]) -> Command:
     principal = incoming.principal
     actor, held = await _held(incoming)
@@ -88,14 +109,16 @@ async def delete_knowledge(incoming: Incoming[None]) -> Command:
     )
 
 
-async def item_reply(incoming: Incoming[Knowledge], command: Command, ended: Ended) -> KnowledgeItem:
+async def item_reply(
+    incoming: Incoming[Knowledge] | Incoming[Declassify], command: Command, ended: Ended
+) -> KnowledgeItem:
     held = _fold(await incoming.services.log.read(subjects.log(command.actor)), until=ended.ending.sequence)
     if held is None or held.knowledge is None:
         raise NotFoundError("knowledge item")
     return _item(command.actor, held, held.knowledge)
 
 
-async def _held(incoming: Incoming[Knowledge] | Incoming[None]) -> tuple[ActorRef, Held]:
+async def _held(incoming: Incoming[Knowledge] | Incoming[Declassify] | Incoming[None]) -> tuple[ActorRef, Held]:
     """The item that is to be changed. Raises NotFoundError, also for one that the asker may not know of, and for one that
     another request deleted."""
     actor = named_actor(Domain.CEO, KNOWLEDGE_ITEM, incoming.path["item"], "knowledge item")
@@ -120,7 +143,9 @@ def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
             case KnowledgeAdded(by=by, knowledge=knowledge):
                 time = envelope.time
                 held = Held(knowledge, knowledge.confidentiality, by, created=time, updated=time, after=0)
-            case KnowledgeUpdated(by=by, knowledge=knowledge) if held is not None:
+            case KnowledgeUpdated(by=by, knowledge=knowledge) | KnowledgeDeclassified(by=by, knowledge=knowledge) if (
+                held
+            ):
                 held = Held(knowledge, knowledge.confidentiality, by, held.created, updated=envelope.time, after=0)
             case KnowledgeDeleted() | KnowledgeExpired() if held is not None:
                 held = msgspec.structs.replace(held, knowledge=None)
@@ -161,14 +186,18 @@ async def publish_fact(incoming: Incoming[AnyFact]) -> Command:
 
 
 async def fact_reply(incoming: Incoming[AnyFact], command: Command, ended: Ended) -> EventView:
-    """The event that holds the fact: this run's, or where the fact was known already the earlier one."""
+    """The event that holds the fact: this run's, or where the fact was known already the earlier one.
+
+    Who may not see the earlier one is shown that nothing was recorded: not when, by whom or in which run it was.
+    """
     if isinstance(event_of(ended.ending), SignalRecorded):
         return event_view(ended.ending, body=True)
     for stored in reversed(await incoming.services.log.read(subjects.log(command.actor))):
         event = event_of(stored)
-        if isinstance(event, SignalRecorded) and event.fact == incoming.body:
+        known = isinstance(event, SignalRecorded) and event.fact == incoming.body
+        if known and stored.record.envelope.label <= incoming.principal.clearance:
             return event_view(stored, body=True)
-    raise NotFoundError("event")
+    return event_view(ended.ending)
 
 
 async def _attached(incoming: Incoming[Knowledge]) -> None:

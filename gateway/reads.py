@@ -89,6 +89,9 @@ class PostgresReads:
         found = await runs.get_run(self._db, correlation, clearance=clearance)
         return list(map(record_view, found.records)) if found else []
 
+    async def label_of_run(self, correlation: str) -> Clearance | None:
+        return await runs.label_of_run(self._db, correlation)
+
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
         wanted = runs.EventFilter(
             domain=query.domain,

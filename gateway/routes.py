@@ -10,7 +10,7 @@ from contracts.analysis import AnalysisCompleted, AnalysisFailed
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
 from contracts.domains import Clearance, Domain
 from contracts.facts import SignalRecorded
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
 from gateway import cancelling, commands, conversing, curating, events, letters, queries
 from gateway.rows import Answers, Does, Route
@@ -196,13 +196,24 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="PUT",
         path="/v1/knowledge/{item}",
-        summary="Replace a knowledge item",
+        summary="Replace a knowledge item, at the same level or a higher one",
         action=Does(curating.update_knowledge, (KnowledgeUpdated,), curating.item_reply),
         limit="cross_domain",
         request=Knowledge,
         reply=http.KnowledgeItem,
         permissions=CURATE,
         example=_KNOWLEDGE,
+    ),
+    Route(
+        method="POST",
+        path="/v1/knowledge/{item}/declassify",
+        summary="Lower a knowledge item's confidentiality, saying why; who did is recorded",
+        action=Does(curating.declassify_knowledge, (KnowledgeDeclassified,), curating.item_reply),
+        limit="cross_domain",
+        request=http.Declassify,
+        reply=http.KnowledgeItem,
+        permissions=("knowledge:declassify",),
+        example=http.Declassify(confidentiality=Clearance.INTERNAL, reason="announced to all staff on 1 March"),
     ),
     Route(
         method="DELETE",

@@ -96,6 +96,10 @@ class Reads(Protocol):
         """What happened under one correlation id in every domain, effects included, by time; without bodies."""
         ...
 
+    async def label_of_run(self, correlation: str) -> Clearance | None:
+        """How confidential everything is that happened under one correlation id, taken together; None: nothing did."""
+        ...
+
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
         """The next matching records after `query.after`, with bodies."""
         ...

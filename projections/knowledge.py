@@ -11,6 +11,7 @@ from contracts.knowledge import (
     Imported,
     Knowledge,
     KnowledgeAdded,
+    KnowledgeDeclassified,
     KnowledgeDeleted,
     KnowledgeExpired,
     KnowledgeUpdated,
@@ -77,8 +78,10 @@ def key(logged: Logged) -> Key:
 def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
     event, time = logged.event, logged.envelope.time
     match event:
-        case KnowledgeAdded() | KnowledgeUpdated():
-            said, imported = event.knowledge, event.imported or (row.imported if row else None)
+        case KnowledgeAdded() | KnowledgeUpdated() | KnowledgeDeclassified():
+            before = row.imported if row else None
+            said = event.knowledge
+            imported = before if isinstance(event, KnowledgeDeclassified) else event.imported or before
             return KnowledgeItem(
                 id=logged.address.actor.id,
                 **structs.asdict(said),
@@ -106,7 +109,7 @@ KNOWLEDGE = Projection(
     table="knowledge",
     row=KnowledgeItem,
     key_columns=("id",),
-    takes=types_of(KnowledgeAdded, KnowledgeUpdated, KnowledgeDeleted, KnowledgeExpired),
+    takes=types_of(KnowledgeAdded, KnowledgeUpdated, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeExpired),
     key=key,
     fold=fold,
 )

@@ -1,6 +1,8 @@
 """Runs: one row for every record of every log and effect journal, known by its headers alone.
 
-Serves the stream of events and the history of one run. A journal entry is as confidential as its envelope says.
+Serves the stream of events and the history of one run. A record is as confidential as its envelope says; one that tells of a
+knowledge item also as that item is now. So an item that was raised takes everything that was recorded of it along, and a build
+made anew says the same.
 """
 
 import heapq
@@ -123,18 +125,24 @@ RUNS = Projection(
     appends=True,
 )
 
-_COLUMNS = ", ".join(name for name in RunRecord.__struct_fields__ if name != "body")
+_LATER = "SELECT later.label FROM read.runs later WHERE later.domain = runs.domain AND later.kind = runs.kind"
+_NOW = (
+    f"COALESCE(({_LATER} AND later.actor = runs.actor AND later.lane = 'log'"
+    f" AND later.type NOT IN ('{tag(Refused)}', '{tag(Unchanged)}')"
+    " ORDER BY later.sequence DESC LIMIT 1), 'top_secret')"
+)
+"""SQL: how confidential the item that a record tells of is now; what never was one is only shown at the top."""
+
+_LABEL = f"CASE WHEN kind = '{KNOWLEDGE_ITEM}' THEN GREATEST(label, {_NOW}) ELSE label END"
+_COLUMNS = ", ".join(
+    f"{_LABEL} AS label" if name == "label" else name for name in RunRecord.__struct_fields__ if name != "body"
+)
 
 
 def _visible(reader: str) -> str:
     """SQL: the record is not above the reader's clearance, nor is the knowledge item it tells of as that stands now."""
     level = f"{reader}::text::diarchy.clearance"
-    later = "SELECT later.label FROM read.runs later WHERE later.domain = runs.domain AND later.kind = runs.kind"
-    return (
-        f" AND label <= {level} AND (kind <> '{KNOWLEDGE_ITEM}' OR ({later} AND later.actor = runs.actor AND later.lane = 'log'"
-        f" AND later.type NOT IN ('{tag(Refused)}', '{tag(Unchanged)}')"
-        f" ORDER BY later.sequence DESC LIMIT 1) <= {level})"
-    )
+    return f" AND label <= {level} AND (kind <> '{KNOWLEDGE_ITEM}' OR {_NOW} <= {level})"
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
@@ -242,6 +250,16 @@ class Run(Struct, frozen=True, kw_only=True):
     effects: int
     records: tuple[RunRecord, ...]
     truncated: bool = False
+
+
+class _Label(Struct, frozen=True):
+    label: Clearance | None
+
+
+async def label_of_run(db: Db, correlation: str) -> Clearance | None:
+    """The join over everything that happened under the correlation id, however much it is; None where nothing did."""
+    rows = await db.rows(_Label, f"SELECT max({_LABEL}) AS label FROM read.runs WHERE correlation = $1", correlation)  # noqa: S608 - our own names
+    return rows[0].label
 
 
 async def get_run(

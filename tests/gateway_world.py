@@ -45,6 +45,7 @@ from contracts.subjects import ActorRef
 from contracts.users import CreateUser, Role
 from gateway import reads
 from gateway.app import Gateway
+from gateway.heads import KERNEL_TYPES
 from gateway.identity import Passwords, Principal, Tokens
 from gateway.rates import Quota
 from gateway.services import EventsRead, GatewaySettings, Services
@@ -190,8 +191,26 @@ class FoldedReads:
         ]
 
     def _records(self, clearance: Clearance) -> list[EventView]:
-        rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance]
+        rows = [row for row in self._labelled() if row.label <= clearance]
         return [reads.record_view(row) for row in sorted(rows, key=lambda row: (row.time, row.domain, row.sequence))]
+
+    def _labelled(self) -> list[runs.RunRecord]:
+        """The records, those of a knowledge item at least as confidential as it is now: what `projections.runs` asks in SQL."""
+        rows = self._fold(runs.RUNS)
+        present = {
+            row.actor: row.label
+            for row in rows
+            if row.kind == runs.KNOWLEDGE_ITEM and row.lane == "log" and row.type not in KERNEL_TYPES
+        }
+        return [
+            msgspec.structs.replace(row, label=max(row.label, present.get(row.actor, Clearance.TOP_SECRET)))
+            if row.kind == runs.KNOWLEDGE_ITEM
+            else row
+            for row in rows
+        ]
+
+    async def label_of_run(self, correlation: str) -> Clearance | None:
+        return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
         return [view for view in self._records(clearance) if view.correlation == correlation]

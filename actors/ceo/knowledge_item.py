@@ -7,17 +7,20 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.findable import make_findable
 from contracts.domains import Clearance
 from contracts.knowledge import (
     AddKnowledge,
+    DeclassifyKnowledge,
     DeleteKnowledge,
     ExpireKnowledge,
     Imported,
     ImportKnowledge,
     Knowledge,
     KnowledgeAdded,
+    KnowledgeDeclassified,
     KnowledgeDeleted,
     KnowledgeExpired,
     KnowledgeUpdated,
@@ -29,20 +32,24 @@ from runtime.effects import Effects
 from runtime.errors import Rejected
 from runtime.schedule import HORIZON_S_MAX
 
-Understood = AddKnowledge | UpdateKnowledge | ImportKnowledge | DeleteKnowledge | ExpireKnowledge
-Recordable = KnowledgeAdded | KnowledgeUpdated | KnowledgeDeleted | KnowledgeExpired
+Understood = AddKnowledge | UpdateKnowledge | ImportKnowledge | DeclassifyKnowledge | DeleteKnowledge | ExpireKnowledge
+Recordable = KnowledgeAdded | KnowledgeUpdated | KnowledgeDeclassified | KnowledgeDeleted | KnowledgeExpired
 
 HORIZON = timedelta(seconds=HORIZON_S_MAX) - timedelta(days=1)
 """An item that expires later gets no timer: every read leaves it out from that moment on all the same."""
 
 
 class State(Struct, frozen=True):
-    """`imported` is what the item was last made of; it outlives an expiry, so that the same again does not revive it."""
+    """`imported` is what the item was last made of; it outlives an expiry, so that the same again does not revive it.
+
+    `ended` is how confidential the item was when it ended: coming back does not lower it either.
+    """
 
     knowledge: Knowledge | None = None
     deleted: bool = False
     expired: bool = False
     imported: Imported | None = None
+    ended: Clearance = Clearance.PUBLIC
 
 
 def decide(state: State, message: Understood) -> list[Recordable]:
@@ -55,6 +62,8 @@ def decide(state: State, message: Understood) -> list[Recordable]:
             return _changed(message.by, _held(state, message.clearance), message.knowledge, None)
         case ImportKnowledge():
             return _imported(state, message)
+        case DeclassifyKnowledge():
+            return _declassified(_held(state, message.clearance), message)
         case DeleteKnowledge():
             if state.deleted:
                 return []
@@ -77,20 +86,26 @@ def _held(state: State, clearance: Clearance) -> Knowledge:
 
 
 def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:
-    """Only what differs from the last import counts: a correction by hand is not undone by importing the same again."""
+    """Only what differs from the last import counts: a correction by hand is not undone by importing the same again.
+
+    Nor is an item lowered by importing it: it stays as confidential as it was.
+    """
+    level = state.knowledge.confidentiality if state.knowledge else state.ended
+    if level > message.clearance:
+        raise Rejected("no such knowledge item", "not_found")
+    said = replace(message.knowledge, confidentiality=max(message.knowledge.confidentiality, level))
     if state.knowledge is None and not (state.expired and state.imported == message.imported):
-        return [KnowledgeAdded(by=message.by, knowledge=message.knowledge, imported=message.imported)]
-    if state.knowledge is None:
+        return [KnowledgeAdded(by=message.by, knowledge=said, imported=message.imported)]
+    if state.knowledge is None or state.imported == message.imported:
         return []
-    held = _held(state, message.clearance)
-    if state.imported == message.imported:
-        return []
-    return _changed(message.by, held, message.knowledge, message.imported)
+    return _changed(message.by, state.knowledge, said, message.imported)
 
 
 def _changed(by: str, held: Knowledge, said: Knowledge, imported: Imported | None) -> list[Recordable]:
     if said == held and imported is None:
         return []
+    if said.confidentiality < held.confidentiality:
+        raise Rejected(f"{_levels(held, said.confidentiality)} is no update: declassify it")
     return [
         KnowledgeUpdated(
             by=by, knowledge=said, previous_partition=held.partition, previous=outline(held), imported=imported
@@ -98,14 +113,31 @@ def _changed(by: str, held: Knowledge, said: Knowledge, imported: Imported | Non
     ]
 
 
+def _declassified(held: Knowledge, message: DeclassifyKnowledge) -> list[Recordable]:
+    if message.confidentiality == held.confidentiality:
+        return []
+    if message.confidentiality > held.confidentiality:
+        raise Rejected(f"{_levels(held, message.confidentiality)} is no declassification: update it")
+    knowledge = replace(held, confidentiality=message.confidentiality)
+    return [
+        KnowledgeDeclassified(by=message.by, previous=held.confidentiality, reason=message.reason, knowledge=knowledge)
+    ]
+
+
+def _levels(held: Knowledge, wanted: Clearance) -> str:
+    return f"from {held.confidentiality.value} to {wanted.value}"
+
+
 def evolve(state: State, event: Recordable) -> State:
     match event:
         case KnowledgeAdded() | KnowledgeUpdated():
             return State(knowledge=event.knowledge, imported=event.imported or state.imported)
+        case KnowledgeDeclassified():
+            return replace(state, knowledge=event.knowledge)
         case KnowledgeDeleted():
-            return State(deleted=True)
+            return State(deleted=True, ended=event.label)
         case KnowledgeExpired():
-            return State(expired=True, imported=state.imported)
+            return State(expired=True, imported=state.imported, ended=event.label)
         case _:
             assert_never(event)
 
@@ -120,8 +152,8 @@ async def _keep_time(recorded: Recorded[Recordable], effects: Effects) -> None:
     expires: datetime | None = None
     before: datetime | None = None
     match recorded.event:
-        case KnowledgeAdded(knowledge=knowledge):
-            expires = knowledge.expires
+        case KnowledgeAdded(knowledge=knowledge) | KnowledgeDeclassified(knowledge=knowledge):
+            expires = knowledge.expires  # Set anew, the timer's message is no more confidential than the item.
         case KnowledgeUpdated(knowledge=knowledge, previous=previous):
             expires, before = knowledge.expires, previous.expires if previous else None
         case KnowledgeDeleted(previous=previous):

@@ -135,9 +135,10 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
     technical = await _chat("technical_requirements", question, REQUIREMENTS, evidence, _lines(told), effects)
     await conclude("technical_requirements", technical)
     feasibility = await effects.ask(Domain.ARTEMIS, request("technical_feasibility_analysis", needs_ceo_context=True))
-    await conclude("feasibility", _from_outcome("feasibility", Domain.ARTEMIS, feasibility))
+    await conclude("feasibility", _from_outcome("feasibility", Domain.ARTEMIS, feasibility, effects.label))
     alignment = await effects.ask(Domain.CEO, request("strategic_alignment"))
-    await conclude("strategic_synthesis", _from_outcome("strategic_synthesis", Domain.CEO, alignment))
+    synthesis = _from_outcome("strategic_synthesis", Domain.CEO, alignment, effects.label)
+    await conclude("strategic_synthesis", synthesis)
     everything = {item.id: item for item in (*evidence, *feasibility.evidence, *alignment.evidence)}
     last = await _chat("recommendations", question, RECOMMENDATIONS, tuple(everything.values()), _lines(told), effects)
     await conclude("recommendations", last)
@@ -165,7 +166,7 @@ async def _chat(
     )
 
 
-def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome) -> PhaseResult:
+def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome, label: Clearance) -> PhaseResult:
     return PhaseResult(
         phase=phase,
         domain=domain,
@@ -173,7 +174,7 @@ def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome) -> PhaseResult
         confidence=outcome.confidence,
         evidence=outcome.evidence,
         model=outcome.model,
-        label=max(outcome.label, Clearance.PUBLIC),
+        label=max(outcome.label, label),
         status=outcome.status,
     )
 

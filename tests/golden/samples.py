@@ -30,6 +30,7 @@ from contracts.kernel import EffectRecorded, Refused, Unchanged
 from contracts.knowledge import (
     AddKnowledge,
     Attachment,
+    DeclassifyKnowledge,
     DeleteKnowledge,
     ExpireKnowledge,
     Imported,
@@ -188,6 +189,18 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         ],
     ),
     "knowledge_item.2": (knowledge_item, Domain.CEO, [AddKnowledge(by="Zoë", knowledge=KNOWLEDGE)]),
+    "knowledge_item.3": (
+        knowledge_item,
+        Domain.CEO,
+        [
+            AddKnowledge(by="Zoë", knowledge=KNOWLEDGE),
+            UpdateKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET, knowledge=PLAIN),
+            DeclassifyKnowledge(
+                by="Zoë", clearance=Clearance.TOP_SECRET, confidentiality=Clearance.PUBLIC, reason="announced"
+            ),
+            DeleteKnowledge(by="Ann", clearance=Clearance.PUBLIC),
+        ],
+    ),
     "knowledge_item.blank": (
         knowledge_item,
         Domain.CEO,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -42,9 +43,11 @@ from contracts.domains import Clearance, Domain
 from contracts.facts import StrategicAlert
 from contracts.knowledge import (
     AddKnowledge,
+    DeclassifyKnowledge,
     DeleteKnowledge,
     Knowledge,
     KnowledgeAdded,
+    KnowledgeDeclassified,
     KnowledgeDeleted,
     KnowledgeUpdated,
     UpdateKnowledge,
@@ -172,19 +175,13 @@ ADDED = KnowledgeAdded(by="ann", knowledge=ITEM)
 
 
 def test_knowledge_is_added_changed_and_deleted() -> None:
-    changed = Knowledge(
-        title="t2",
-        content="c",
-        category="risk_management",
-        confidentiality=Clearance.PUBLIC,
-        partition="shared_knowledge",
-    )
+    changed = msgspec.structs.replace(ITEM, title="t2", partition="shared_knowledge")
     state = given(knowledge_item).when(AddKnowledge(by="ann", knowledge=ITEM)).then(ADDED)
     update = UpdateKnowledge(by="bob", clearance=Clearance.CONFIDENTIAL, knowledge=changed)
     state = state.when(update).then(
         KnowledgeUpdated(by="bob", knowledge=changed, previous_partition="ceo_knowledge", previous=outline(ITEM))
     )
-    delete = DeleteKnowledge(by="bob", clearance=Clearance.PUBLIC)
+    delete = DeleteKnowledge(by="bob", clearance=Clearance.CONFIDENTIAL)
     state = state.when(delete).then(KnowledgeDeleted(by="bob", partition="shared_knowledge", previous=outline(changed)))
     state.when(update).rejects("no such")
     state.when(AddKnowledge(by="ann", knowledge=ITEM)).then()
@@ -197,6 +194,28 @@ def test_an_item_above_the_writers_clearance_does_not_exist_for_him(clearance: C
         when.rejects("no such")
     else:
         when.then(KnowledgeDeleted(by="bob", partition="ceo_knowledge", previous=outline(ITEM)))
+
+
+@for_all(st.sampled_from(Clearance), st.sampled_from(Clearance))
+def test_only_a_declassification_lowers_an_item_and_only_an_update_raises_it(old: Clearance, new: Clearance) -> None:
+    item = msgspec.structs.replace(ITEM, confidentiality=old)
+    wanted = msgspec.structs.replace(ITEM, confidentiality=new)
+    held = given(knowledge_item, KnowledgeAdded(by="ann", knowledge=item))
+    update = held.when(UpdateKnowledge(by="bob", clearance=Clearance.TOP_SECRET, knowledge=wanted))
+    declassify = held.when(
+        DeclassifyKnowledge(by="bob", clearance=Clearance.TOP_SECRET, confidentiality=new, reason="announced")
+    )
+    if new < old:
+        update.rejects(f"from {old.value} to {new.value} is no update")
+        declassify.then(KnowledgeDeclassified(by="bob", previous=old, reason="announced", knowledge=wanted))
+    elif new > old:
+        update.then(
+            KnowledgeUpdated(by="bob", knowledge=wanted, previous_partition="ceo_knowledge", previous=outline(item))
+        )
+        declassify.rejects(f"from {old.value} to {new.value} is no declassification")
+    else:
+        update.then()
+        declassify.then()
 
 
 @pytest.mark.parametrize(("priority", "attention"), [(7, False), (8, True)])

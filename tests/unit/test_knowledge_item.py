@@ -15,12 +15,14 @@ from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain
 from contracts.knowledge import (
     AddKnowledge,
+    DeclassifyKnowledge,
     DeleteKnowledge,
     ExpireKnowledge,
     Imported,
     ImportKnowledge,
     Knowledge,
     KnowledgeAdded,
+    KnowledgeDeclassified,
     KnowledgeDeleted,
     KnowledgeExpired,
     KnowledgeUpdated,
@@ -101,6 +103,16 @@ def test_an_import_does_not_reach_an_item_that_was_raised_above_the_importer() -
     state.when(importing(SECOND, Clearance.CONFIDENTIAL)).rejects("no such")
 
 
+def test_an_import_raises_an_item_but_never_lowers_it_not_even_one_that_was_deleted() -> None:
+    secret = msgspec.structs.replace(FIRST, confidentiality=Clearance.TOP_SECRET)
+    kept = msgspec.structs.replace(SECOND, confidentiality=Clearance.TOP_SECRET)
+    raised = given(knowledge_item).when(importing(FIRST), updating(secret)).after
+    raised.when(importing(SECOND)).then(updated("ann", kept, secret, at(SECOND)))
+    deleted = raised.when(DELETE).after
+    deleted.when(importing(SECOND)).then(KnowledgeAdded(by="ann", knowledge=kept, imported=at(SECOND)))
+    deleted.when(importing(SECOND, Clearance.CONFIDENTIAL)).rejects("no such")
+
+
 def test_an_item_expires_when_it_says_so_and_not_when_it_said_so_before() -> None:
     expired = KnowledgeExpired(partition="ceo_knowledge", previous=outline(PASSING))
     state = given(knowledge_item).when(AddKnowledge(by="ann", knowledge=PASSING)).after
@@ -135,6 +147,13 @@ MESSAGES = st.one_of(
     SAID.map(lambda said: AddKnowledge(by="ann", knowledge=said)),
     st.builds(importing, SAID, CLEARED),
     st.builds(UpdateKnowledge, by=st.just("bob"), clearance=CLEARED, knowledge=SAID),
+    st.builds(
+        DeclassifyKnowledge,
+        by=st.just("bob"),
+        clearance=CLEARED,
+        confidentiality=st.sampled_from(Clearance),
+        reason=st.just("announced"),
+    ),
     st.builds(DeleteKnowledge, by=st.just("bob"), clearance=CLEARED),
     st.sampled_from([SOON, LATER]).map(lambda moment: ExpireKnowledge(expires=moment)),
 )
@@ -142,21 +161,34 @@ MESSAGES = st.one_of(
 
 @for_all(st.lists(MESSAGES, max_size=25))
 def test_whatever_comes_in_any_order(messages: list[Any]) -> None:
-    """Nobody changes what is above him, only its own moment ends an item, and each event says what was there before."""
-    state = State()
+    """Nobody changes what is above him, only its own moment ends an item, only a declassification lowers it, also when it had
+    ended, and each event says what was there before."""
+    state, level = State(), Clearance.PUBLIC
     for message in messages:
         before = state.knowledge
         try:
             events = knowledge_item.decide(state, message)
         except Rejected:
-            assert before is None or before.confidentiality > message.clearance
+            wanted = message.knowledge.confidentiality if isinstance(message, UpdateKnowledge) else level
+            raised = isinstance(message, DeclassifyKnowledge) and message.confidentiality > level
+            assert before is None or level > message.clearance or wanted < level or raised
             continue
         assert len(events) <= 1
         for event in events:
             state = knowledge_item.evolve(state, event)
+            lowered = isinstance(event, KnowledgeDeclassified)
+            assert event.label < level if lowered else event.label >= level
+            level = event.label
             match event:
                 case KnowledgeAdded():
                     assert before is None
+                case KnowledgeDeclassified(previous=was, knowledge=knowledge):
+                    assert before is not None
+                    assert (before.confidentiality, before) == (
+                        was,
+                        msgspec.structs.replace(knowledge, confidentiality=was),
+                    )
+                    assert was <= message.clearance
                 case KnowledgeUpdated(previous=previous) | KnowledgeDeleted(previous=previous):
                     assert before is not None
                     assert previous == outline(before)
