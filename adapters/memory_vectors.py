@@ -1,6 +1,6 @@
 """Vectors in memory, searched by brute force: for tests and small programs, and the reference for the engines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,11 @@ class MemoryVectors:
             (key, values) for key, (values, _) in self._points[partition].items() if key >= (page.start or "")
         )
         return page.kept(points[: page.points])
+
+    async def versions(self, partition: Partition, ids: Sequence[str]) -> Mapping[str, int]:
+        points = self._points[partition]
+        asked = vector_payload.asked(ids)
+        return vector_payload.versions(asked, ((key, points[key][0]) for key in asked if key in points))
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -14,7 +14,7 @@ import asyncio
 import ctypes
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -108,6 +108,12 @@ class EdgeVectors:
         return await self._run(
             lambda: page.kept((str(record.id), record.payload or {}) for record in shard.scroll(request)[0])
         )
+
+    async def versions(self, partition: Partition, ids: Sequence[str]) -> Mapping[str, int]:
+        shard, asked = self._shard(partition), vector_payload.asked(ids)
+        points: list[engine.PointId] = list(asked)
+        found = await self._run(lambda: shard.retrieve(points, [vector_payload.VERSION], with_vector=False))
+        return vector_payload.versions(asked, ((str(record.id), record.payload or {}) for record in found))
 
     async def close(self) -> None:
         """Finish what runs, flush and release the folder. Idempotent."""

@@ -1,7 +1,7 @@
 """Vectors in a Qdrant server or cluster, for who outgrows the embedded engine: same payload, same filters, over HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
@@ -73,6 +73,14 @@ class ServerVectors:
             self._client.scroll(self._prefix + partition, offset=page.start, limit=page.points, with_payload=True)
         )
         return page.kept((str(record.id), record.payload or {}) for record in records)
+
+    async def versions(self, partition: Partition, ids: Sequence[str]) -> Mapping[str, int]:
+        asked = vector_payload.asked(ids)
+        points: list[models.ExtendedPointId] = list(asked)
+        found = await _answer(
+            self._client.retrieve(self._prefix + partition, points, with_payload=[vector_payload.VERSION])
+        )
+        return vector_payload.versions(asked, ((str(record.id), record.payload or {}) for record in found))
 
     async def close(self) -> None:
         await self._client.close()

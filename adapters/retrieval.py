@@ -54,8 +54,9 @@ class LocalRetrieval:
     read a bounded beginning (MiniLM 256 tokens, about 1,400 characters of English), so a long entry is found by how it begins;
     the whole of it comes back. The vectors of the 1,024 queries used last are kept, by their exact text.
 
-    The newest versions of the 100,000 ids changed last are kept, in this process only: a call that was overtaken by a later one
-    of the same id is left out, also when it was overtaken while its entry was embedded.
+    The newest versions of the 100,000 ids changed last are kept, those of others are asked of the store: a call that was
+    overtaken by a later one of the same id is left out, also when it was overtaken while its entry was embedded, or before this
+    process began. (What was removed before is not in the store: `runtime.generations` knows of it.)
     """
 
     def __init__(self, embedder: Embedder, store: VectorStore, telemetry: Telemetry) -> None:
@@ -67,24 +68,24 @@ class LocalRetrieval:
         self._changing: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:
-        entries = [
-            msgspec.structs.replace(entry, version=version) if version else entry
-            for entry in entries
-            if self._begins(partition, entry.id, version)
-        ]
+        if version:
+            entries = [msgspec.structs.replace(entry, version=version) for entry in entries]
+        await self._recall(partition, [entry.id for entry in entries if entry.version])
+        entries = [entry for entry in entries if self._begins(partition, entry.id, entry.version)]
         if not entries:
             return
         with self._telemetry.span(SPAN_INDEX, attributes={"partition": partition, "entries": len(entries)}):
             vectors = await self._embed([f"{entry.title}. {entry.text}" for entry in entries], ENTRY)
             async with self._changing[partition]:
                 pairs = zip(entries, vectors, strict=True)
-                newest = [pair for pair in pairs if self._begins(partition, pair[0].id, version)]
+                newest = [pair for pair in pairs if self._begins(partition, pair[0].id, pair[0].version)]
                 if newest:
                     await self._store.upsert(
                         partition, [entry for entry, _ in newest], [vector for _, vector in newest]
                     )
 
     async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:
+        await self._recall(partition, ids if version else ())
         ids = [id_ for id_ in ids if self._begins(partition, id_, version)]
         if not ids:
             return
@@ -92,6 +93,13 @@ class LocalRetrieval:
             newest = [id_ for id_ in ids if self._begins(partition, id_, version)]
             if newest:
                 await self._store.remove(partition, newest)
+
+    async def _recall(self, partition: Partition, ids: Sequence[str]) -> None:
+        """Know the stored versions of these ids."""
+        unknown = [id_ for id_ in ids if (partition, id_) not in self._versions]
+        if unknown:
+            for id_, version in (await self._store.versions(partition, unknown)).items():
+                self._begins(partition, id_, version)
 
     def _begins(self, partition: Partition, id_: str, version: int) -> bool:
         """Whether nothing newer was begun for the id; then this is the newest. What has no version is always done."""

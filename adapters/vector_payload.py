@@ -1,6 +1,6 @@
 """What a vector engine stores beside a vector, and a query's filter in terms every engine has: one meaning, three stores."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 from uuid import UUID
 
@@ -21,6 +21,7 @@ LISTED_MAX = 1_000
 RANK = "label_rank"
 PRIORITY = "priority"
 EXPIRES = "expires_epoch_s"
+VERSION = "version"
 KEYWORDS = ("category", "source", "media_type")
 """The text fields a query may filter on; engines index them."""
 
@@ -86,6 +87,16 @@ class Page(Struct, frozen=True):
 
 def page(after: str | None, limit: int) -> Page:
     return Page(None if after is None else point_id(after), max(0, min(limit, LISTED_MAX)) + 1)
+
+
+def asked(ids: Iterable[str]) -> dict[str, str]:
+    """The ids as a caller gave them, by point."""
+    return {point_id(text): text for text in ids}
+
+
+def versions(asked: Mapping[str, str], points: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, int]:
+    """The version of each point that was found, by the id that was asked for."""
+    return {asked[point]: int(values.get(VERSION, 0)) for point, values in points}
 
 
 def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

@@ -299,7 +299,7 @@ class Retrieval(Protocol):
         """Embed and store; an entry with the same id is replaced. Raises UnavailableError.
 
         A call may still be done long after its caller gave it up. So of what is done to one id, here and by `remove`, what has a
-        lower `version` than something done before is left out; 0: it is always done.
+        lower `version` than something done before is left out; 0: each entry's own counts, and without one it is always done.
         """
         ...
 

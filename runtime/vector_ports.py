@@ -1,6 +1,6 @@
 """The ports behind Retrieval: what turns texts into vectors, and what keeps vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -56,6 +56,10 @@ class VectorStore(Protocol):
     async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
         """What is kept, by id ascending, from the first id beyond `after` (None: from the start); at most `limit`, and at most
         1,000 a call. The digest is of the stored entry, so that what was stored wrong shows."""
+        ...
+
+    async def versions(self, partition: Partition, ids: Sequence[str]) -> Mapping[str, int]:
+        """The stored version of each of these entries that is kept, by the id as it was given."""
         ...
 
     async def close(self) -> None: ...

@@ -217,6 +217,19 @@ def test_what_is_kept_is_listed_by_id_page_by_page(opener: Opener) -> None:
     exercise(opener, test)
 
 
+def test_the_versions_of_what_is_kept_are_told_by_the_ids_asked_for(opener: Opener) -> None:
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", [entry(1, version=7), entry(2)], [vector(1), vector(2)])
+        asked = [entry(0xA).id.upper(), entry(1).id, entry(2).id]
+        await store.upsert("ceo_knowledge", [entry(0xA, version=9)], [vector(3)])
+        assert await store.versions("ceo_knowledge", asked) == {asked[0]: 9, asked[1]: 7, asked[2]: 0}
+        await store.remove("ceo_knowledge", [entry(1).id])
+        assert await store.versions("ceo_knowledge", [entry(1).id]) == {}
+        assert await store.versions("shared_knowledge", asked) == {}
+
+    exercise(opener, test)
+
+
 def test_wrong_input_is_the_askers(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
         with pytest.raises(InvalidError, match="UUID"):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from adapters import retrieval as retrieval_module
@@ -201,6 +202,36 @@ def test_what_comes_after_something_newer_of_its_entry_is_left_out(door: str) ->
         assert await found() == [("aa", 0)]
 
     through(door, test)
+
+
+def test_what_is_stored_is_not_overtaken_by_what_a_process_before_did() -> None:
+    """The version stands in the store: a late call of another process changes nothing, whatever this one remembers."""
+
+    async def run() -> None:
+        store = MemoryVectors(8)
+        await LocalRetrieval(Letters(), store, NoTelemetry()).index("ceo_knowledge", [entry(1, "ab", "")], version=9)
+        again = LocalRetrieval(Letters(), store, NoTelemetry())
+        await again.index("ceo_knowledge", [entry(1, "aa", "")], version=8)
+        await again.remove("ceo_knowledge", [entry(1, "", "").id], version=8)
+        assert [hit.entry.title for hit in await again.search(query("aa"))] == ["ab"]
+        await again.remove("ceo_knowledge", [entry(1, "", "").id], version=10)
+        assert await store.count("ceo_knowledge") == 0
+
+    asyncio.run(run())
+
+
+def test_entries_may_have_a_version_each() -> None:
+    async def run() -> None:
+        store = MemoryVectors(8)
+        retrieval = LocalRetrieval(Letters(), store, NoTelemetry())
+        both = [
+            msgspec.structs.replace(entry(number, "a", ""), version=version) for number, version in ((1, 4), (2, 6))
+        ]
+        await retrieval.index("ceo_knowledge", both)
+        await retrieval.index("ceo_knowledge", [entry(number, "late", "") for number in (1, 2)], version=5)
+        assert {hit.entry.title: hit.entry.version for hit in await retrieval.search(query("a"))} == {"late": 5, "a": 6}
+
+    asyncio.run(run())
 
 
 def test_what_is_overtaken_while_it_is_embedded_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
