@@ -20,13 +20,17 @@ class State(Struct, frozen=True):
 def decide(state: State, message: Collaborate | Conclude) -> list[Requested | Concluded]:
     match message:
         case Collaborate():
-            return [] if state.requested else [Requested(asker=message.asker, request=message.request)]
+            return [] if state.requested else [_requested(message)]
         case Conclude():
             if not state.requested:
                 raise Rejected("nothing was requested", "not_found")
             return [] if state.concluded else [Concluded(outcome=message.outcome)]
         case _:
             assert_never(message)
+
+
+def _requested(message: Collaborate) -> Requested:
+    return Requested(asker=message.asker, request=message.request, budget=message.budget)
 
 
 def evolve(state: State, event: Requested | Concluded) -> State:
@@ -43,7 +47,7 @@ async def react(recorded: Recorded[Requested | Concluded], effects: Effects) -> 
     match recorded.event:
         case Requested():
             outcome = await _handle(recorded, recorded.event, effects)
-            await effects.tell(Conclude(outcome=replace(outcome, label=effects.label)))
+            await effects.tell(Conclude(outcome=replace(outcome, label=effects.label, usage=effects.spent)))
         case Concluded():
             await effects.reply(recorded.event.outcome)
         case _:
@@ -52,6 +56,7 @@ async def react(recorded: Recorded[Requested | Concluded], effects: Effects) -> 
 
 async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, effects: Effects) -> Outcome:
     request = event.request
+    effects.allow(event.budget)
     handler = HANDLERS.get((recorded.actor.domain, request.request_type))
     if handler is None:
         known = ", ".join(sorted(name for domain, name in HANDLERS if domain == recorded.actor.domain))

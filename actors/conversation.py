@@ -73,6 +73,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         collaborate=message.collaborate,
         history=state.recent,
         label=state.label,
+        budget=message.budget,
     )
     if state.owner is None:
         return [

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from contracts.chat import Delta
 from contracts.model import SECTION_CHARS_MAX, Allowance, Prompt, Reply, Section, Usage
+from runtime.errors import AllowanceError
 from runtime.ports import OnDelta
 from runtime.text import clip, sentences, titled, words
 
@@ -112,14 +113,21 @@ class ExtractiveModel:
         *,
         idempotency_key: str,  # noqa: ARG002 - nothing outside is called
         on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,  # noqa: ARG002 - it costs nothing
+        allowance: Allowance | None = None,
     ) -> Reply:
-        """The answer; never fails."""
+        """The answer. Raises AllowanceError where it has more words than tokens may be used."""
         reply = compose(prompt)
+        afford(reply.usage, allowance)
         if on_delta is not None:
             for at, (name, text) in enumerate(reply.sections.items()):
                 on_delta(Delta(text=f"{chr(10) * 2 if at else ''}{titled(name)}\n{text}"))
         return reply
+
+
+def afford(usage: Usage, allowance: Allowance | None) -> None:
+    """Raises AllowanceError: what costs no money still counts its words as tokens."""
+    if allowance is not None and allowance.tokens is not None and usage.tokens > allowance.tokens:
+        raise AllowanceError(f"{NAME} needs {usage.tokens}")
 
 
 def compose(prompt: Prompt) -> Reply:

@@ -3,7 +3,7 @@
 The same messages give the same answer. It says what it is, calls no tool, and answers nothing where nothing meets the question.
 """
 
-from adapters.extractive import NAME, NOTHING_KNOWN, compose
+from adapters.extractive import NAME, NOTHING_KNOWN, afford, compose
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
 from contracts.domains import Clearance
 from contracts.model import Allowance, Evidence, Prompt, Section, Usage
@@ -29,21 +29,22 @@ class ExtractiveChat:
         *,
         idempotency_key: str,  # noqa: ARG002 - nothing outside is called
         on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,  # noqa: ARG002 - it costs nothing
+        allowance: Allowance | None = None,
     ) -> ChatReply:
-        """The answer. Raises OutcomeError where a tool has to be called, or nothing is asked."""
+        """The answer. Raises OutcomeError where a tool has to be called, nothing is asked, or the allowance does not do."""
         if request.tools and request.tool_choice not in (None, "auto", "none"):
             raise OutcomeError(f"the model {MODEL!r} calls no tools; ask another one, or leave `tool_choice` out")
         text = answer(request.messages)
+        usage = Usage(sum(len(message.content.split()) for message in request.messages), len(text.split()))
+        afford(usage, allowance)
         if on_delta is not None:
             for line in text.splitlines(keepends=True):
                 on_delta(Delta(text=line))
-        read = sum(len(message.content.split()) for message in request.messages)
         return ChatReply(
             message=ChatMessage(role="assistant", content=text),
             finish_reason="stop",
             model=NAME,
-            usage=Usage(read, len(text.split())),
+            usage=usage,
         )
 
 

@@ -14,7 +14,7 @@ from adapters.openai_wire import ANSWER_CHARS_MAX, LINE_BYTES_MAX, Answer, body,
 from adapters.section_stream import SectionStream
 from contracts.chat import ChatReply, ChatRequest
 from contracts.model import Allowance, Prompt, Reply, Usage
-from runtime.errors import FullError, OutcomeError, UnavailableError
+from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
 from runtime.ports import OnDelta
 from runtime.text import clip
 
@@ -160,7 +160,9 @@ class OpenAiChat:
             bounds += [window - asked] if bounds else []  # Else the provider fills its window as it likes.
         if allowance is not None and (affordable := self._affordable(asked, allowance)) is not None:
             if affordable < OUTPUT_TOKENS_MIN:
-                raise OutcomeError(f"what may still be spent does not do for an answer of {self.name}")
+                raise AllowanceError(
+                    f"what is left does not do for {self.name}, of which about {asked} tokens are asked"
+                )
             bounds.append(affordable)
         return min(bounds, default=None)
 

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Evidence
+from contracts.model import Allowance, Citation, Evidence
 
 Phase = Literal["business_analysis", "technical_requirements", "feasibility", "strategic_synthesis", "recommendations"]
 PHASES: tuple[Phase, ...] = (
@@ -19,7 +19,10 @@ PHASES: tuple[Phase, ...] = (
 
 
 class PhaseResult(Struct, frozen=True, kw_only=True):
-    """One phase's named sections, its confidence 0 to 1, evidence, the domain that did it and the model that answered."""
+    """One phase's named sections, its confidence 0 to 1, evidence, the domain that did it and the model that answered.
+
+    `citations` are places in the sections' texts.
+    """
 
     phase: Phase
     domain: Domain
@@ -29,12 +32,14 @@ class PhaseResult(Struct, frozen=True, kw_only=True):
     model: str
     label: Clearance
     status: str = "completed"
+    citations: tuple[Citation, ...] = ()
 
 
 class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1"):
     by: str
     subject: Annotated[str, Meta(min_length=1, max_length=300)]
     question: Annotated[str, Meta(min_length=1, max_length=8_000)]
+    budget: Allowance | None = None
 
 
 class RecordPhase(Message, frozen=True, kw_only=True, tag="analysis.record_phase.v1"):
@@ -57,6 +62,7 @@ class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1
     by: str
     subject: str
     question: str
+    budget: Allowance | None = None
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="analysis.phase_completed.v1"):

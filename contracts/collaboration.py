@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Evidence
+from contracts.model import Allowance, Evidence, Usage
 
 COLLABORATION = "collaboration"
 """The kind of the actors that other domains' reactions wait for."""
@@ -31,7 +31,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`."""
+    """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`.
+
+    `usage` is what was spent on models, however it ended.
+    """
 
     status: Status
     sections: dict[str, str] = {}
@@ -40,11 +43,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
     model: str = ""
     label: Clearance = Clearance.PUBLIC
     reason: str = ""
+    usage: Usage = Usage()
 
 
 class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):
+    """`budget` is what is left of the asking run's: what may be spent on models to answer."""
+
     asker: Domain
     request: Request
+    budget: Allowance | None = None
 
 
 class Conclude(Message, frozen=True, kw_only=True, tag="collaboration.conclude.v1"):
@@ -56,6 +63,7 @@ class Conclude(Message, frozen=True, kw_only=True, tag="collaboration.conclude.v
 class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v1"):
     asker: Domain
     request: Request
+    budget: Allowance | None = None
 
     @property
     def label(self) -> Clearance:

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Evidence
+from contracts.model import Allowance, Citation, Evidence
 
 ContextType = Literal["business", "technical"]
 Team = Literal[
@@ -47,7 +47,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     """A question in a session; `turn` is the question's id. `team` None lets the router decide.
 
     `collaborate` None lets the team decide whether other domains are asked, False forbids it. A question to a conversation
-    that has not begun begins it.
+    that has not begun begins it. `budget` is what may be spent on models, by all who work on the answer.
     """
 
     turn: str
@@ -56,6 +56,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     context_type: ContextType
     team: Team | None = None
     collaborate: bool | None = None
+    budget: Allowance | None = None
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
@@ -90,6 +91,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     collaborate: bool | None = None
     history: tuple[Exchange, ...] = ()
     label: Clearance = Clearance.PUBLIC
+    budget: Allowance | None = None
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
@@ -105,7 +107,7 @@ class Contribution(Struct, frozen=True, kw_only=True):
 class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1"):
     """An answer: content, confidence 0 to 1, the evidence it rests on, what other domains contributed, and the model.
 
-    `label` is the highest label of everything it rests on.
+    `label` is the highest label of everything it rests on. `citations` are places in `content`.
     """
 
     turn: str
@@ -119,6 +121,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     contributions: tuple[Contribution, ...]
     model: str
     label: Clearance
+    citations: tuple[Citation, ...] = ()
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="conversation.failed.v1"):

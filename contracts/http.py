@@ -12,7 +12,7 @@ from contracts.analysis import PhaseResult
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
 from contracts.knowledge import Category, Knowledge, Reason
-from contracts.model import Evidence
+from contracts.model import Citation, Evidence
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
 
@@ -49,8 +49,18 @@ class CreateSession(Body, frozen=True, kw_only=True):
     confidentiality: Label = None
 
 
+class Budget(Body, frozen=True, kw_only=True):
+    """What a run may spend on models in all domains: tokens read and written, and money in the currency of the prices."""
+
+    tokens_max: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    cost_max: Annotated[float, Meta(gt=0, le=10**9)] | None = None
+
+
 class AskQuestion(Body, frozen=True, kw_only=True):
-    """A question. Without `team` the router decides; `collaborate` forces or forbids asking the other domain."""
+    """A question. Without `team` the router decides; `collaborate` forces or forbids asking the other domain.
+
+    A run that would spend more than its `budget` on models fails and says what it spent; without one the settings' holds.
+    """
 
     question: Question
     team: Team | None = None
@@ -58,16 +68,18 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     confidentiality: Label = None
     priority: Priority = 3
     deadline: Deadline = None
+    budget: Budget | None = None
 
 
 class CreateAnalysis(Body, frozen=True, kw_only=True):
-    """A comprehensive analysis in five phases over both domains and the CEO's context."""
+    """A comprehensive analysis in five phases over both domains and the CEO's context. `budget` as for a question."""
 
     subject: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
     question: Question
     confidentiality: Label = None
     priority: Priority = 3
     deadline: Deadline = None
+    budget: Budget | None = None
 
 
 class CancelRun(Body, frozen=True, kw_only=True):
@@ -174,7 +186,10 @@ class Sessions(Struct, frozen=True, kw_only=True):
 
 
 class AnswerReply(Struct, frozen=True, kw_only=True):
-    """What an answer says, how sure it is (0 to 1), what it rests on and which model wrote it."""
+    """What an answer says, how sure it is (0 to 1), what it rests on and which model wrote it.
+
+    `citations` say for each sentence of the content that has a mark such as `[1]` which evidence it rests on, and where in it.
+    """
 
     content: str
     team: Team
@@ -185,6 +200,7 @@ class AnswerReply(Struct, frozen=True, kw_only=True):
     contributions: tuple[Contribution, ...]
     model: str
     label: Clearance
+    citations: tuple[Citation, ...] = ()
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -302,6 +318,24 @@ class Run(Struct, frozen=True, kw_only=True):
 
     correlation_id: str
     events: tuple[EventView, ...]
+
+
+class ModelUsage(Struct, frozen=True, kw_only=True):
+    """Calls of models, and what they read, wrote and cost. `estimated`: of some the provider did not count the tokens."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    estimated: bool = False
+
+
+class RunUsage(Struct, frozen=True, kw_only=True):
+    """What a run has spent on models so far, in all and by domain, as far as you are cleared for its calls."""
+
+    correlation_id: str
+    total: ModelUsage
+    by_domain: dict[str, ModelUsage]
 
 
 class Trace(Struct, frozen=True, kw_only=True):

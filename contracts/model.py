@@ -75,6 +75,44 @@ class Allowance(Struct, frozen=True, kw_only=True):
     tokens: Annotated[int, Meta(ge=0)] | None = None
     cost_micros: Annotated[int, Meta(ge=0)] | None = None
 
+    def less(self, spent: Usage) -> "Allowance":
+        """What is left of it."""
+        return Allowance(
+            tokens=None if self.tokens is None else max(0, self.tokens - spent.tokens),
+            cost_micros=None if self.cost_micros is None else max(0, self.cost_micros - spent.cost_micros),
+        )
+
+    @property
+    def used_up(self) -> bool:
+        return 0 in (self.tokens, self.cost_micros)
+
+
+class Span(Struct, frozen=True):
+    """A part of a text: characters from `start` to before `end`, both counted from 0."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        return text[self.start : self.end]
+
+    def moved(self, by: int) -> "Span":
+        return Span(self.start + by, self.end + by)
+
+
+class Citation(Struct, frozen=True, kw_only=True):
+    """What a sentence rests on: the evidence `number` (from 1, as in the mark `[1]` behind the sentence), `evidence` is its id.
+
+    `sentence` is its place in the section's text (in an `Answered`: in the whole content), without the mark. `quote` is the place
+    in the evidence's text of what the sentence says word for word, but for white space and Markdown's marks; None: it does not.
+    """
+
+    section: str
+    sentence: Span
+    number: int
+    evidence: str
+    quote: Span | None = None
+
 
 class Reply(Struct, frozen=True, kw_only=True):
     """One text a wanted section, the evidence ids used, how sure (0 to 1), and which model really answered."""
@@ -84,3 +122,4 @@ class Reply(Struct, frozen=True, kw_only=True):
     confidence: float
     model: str
     usage: Usage = Usage()
+    citations: tuple[Citation, ...] = ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 
 import msgspec
 from argon2 import PasswordHasher
@@ -14,6 +15,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Record
 from contracts.ids import keyed_id
+from contracts.model import Allowance
 from contracts.retrieval import Query
 from contracts.subjects import actor_ref
 from contracts.users import CreateUser
@@ -21,6 +23,7 @@ from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
 from deploy.keys import admin_password, signing_key
 from deploy.plant import Opened, Plant
+from deploy.settings import Settings
 from gateway import routes
 from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
@@ -76,6 +79,7 @@ async def wire_gateway(plant: Plant) -> None:
             domain_quota=Quota(limits.requests_per_minute_max, limits.requests_per_hour_max),
             cross_quota=Quota(limits.cross_requests_per_minute_max, limits.cross_requests_per_hour_max),
             streams_max=limits.streams_max,
+            budget=_budget(settings),
         ),
     )
     plant.parts.append(Opened(close=postgres.close))
@@ -85,6 +89,13 @@ async def wire_gateway(plant: Plant) -> None:
     plant.parts.append(
         GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port, routes=routes.ROUTES)
     )
+
+
+def _budget(settings: Settings) -> Allowance | None:
+    """That of a run whose request names none."""
+    given = settings.budget
+    cost = math.ceil(given.cost_max * 1_000_000)
+    return Allowance(tokens=given.tokens_max or None, cost_micros=cost or None) if given.tokens_max or cost else None
 
 
 def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: list[str]) -> dict[str, CheckFunction]:

@@ -132,6 +132,13 @@ class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     output_price: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
 
 
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run may spend on models if its request does not say; 0: as much as it takes. Money is in the prices' currency."""
+
+    tokens_max: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    cost_max: Annotated[float, Meta(ge=0, le=10**9)] = 0.0
+
+
 class Gateway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`jwt_key` empty: `jwt.pem` in the data folder, made on the first start. `admin_password` empty: made on first start."""
 
@@ -208,6 +215,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     qdrant: Qdrant = Qdrant()
     embedding: Embedding = Embedding()
     chat: tuple[ChatProvider, ...] = ()
+    budget: Budget = Budget()
     gateway: Gateway = Gateway()
     telemetry: Telemetry = Telemetry()
     log: Log = Log()

@@ -1,5 +1,6 @@
 """What every writing route begins with: the request as it came in, and the actor, label and deadline it names."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,8 @@ from uuid import UUID
 from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
+from contracts.http import Budget
+from contracts.model import Allowance
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import Permission
 from gateway.execution import Command, Ended
@@ -94,6 +97,14 @@ def require_partition(principal: Principal, partition: Partition) -> None:
     permission = PARTITION_READ[partition]
     if permission is not None:
         principal.require(permission)
+
+
+def allowance(budget: Budget | None, default: Allowance | None) -> Allowance | None:
+    """What a run may spend: as asked; what the request leaves open, as the settings say."""
+    asked, default = budget or Budget(), default or Allowance()
+    tokens = default.tokens if asked.tokens_max is None else asked.tokens_max
+    cost = default.cost_micros if asked.cost_max is None else math.ceil(asked.cost_max * 1_000_000)
+    return None if tokens is None and cost is None else Allowance(tokens=tokens, cost_micros=cost)
 
 
 def checked_deadline(deadline: datetime | None, now: datetime) -> datetime | None:

@@ -16,7 +16,7 @@ from contracts.conversation import (
 from contracts.domains import Domain
 from contracts.http import Analysis, AskQuestion, CreateAnalysis, CreateSession, Session, Turn
 from contracts.subjects import ActorRef
-from gateway.commands import WRITE, Incoming, checked_deadline, event_of, label_of, named_actor, new_actor
+from gateway.commands import WRITE, Incoming, allowance, checked_deadline, event_of, label_of, named_actor, new_actor
 from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
@@ -106,6 +106,7 @@ def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: Context
             context_type=context_type,
             team=body.team,
             collaborate=_collaborate(principal, asked=body.collaborate),
+            budget=allowance(body.budget, incoming.services.settings.budget),
         ),
         label=label_of(principal, body.confidentiality),
         status_path=f"/v1/sessions/{actor.id}/messages",
@@ -166,7 +167,12 @@ async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
     actor = new_actor(Domain.SOPHIA, ANALYSIS, incoming.id)
     return Command(
         actor=actor,
-        message=StartAnalysis(by=principal.username, subject=body.subject, question=body.question),
+        message=StartAnalysis(
+            by=principal.username,
+            subject=body.subject,
+            question=body.question,
+            budget=allowance(body.budget, incoming.services.settings.budget),
+        ),
         label=label_of(principal, body.confidentiality),
         status_path=f"/v1/analyses/{actor.id}",
         priority=body.priority,

@@ -25,7 +25,9 @@ from contracts.http import (
     KnowledgeItem,
     Me,
     MessagesQuery,
+    ModelUsage,
     Run,
+    RunUsage,
     SearchKnowledge,
     Session,
     Sessions,
@@ -188,6 +190,21 @@ async def run(incoming: Incoming[None] | Incoming[CancelRun]) -> Run:
     if not seen:
         raise NotFoundError("run")
     return Run(correlation_id=correlation, events=seen)
+
+
+async def usage(incoming: Incoming[None]) -> RunUsage:
+    """What a run that the asker may see has spent on models. Raises NotFoundError as `run` does."""
+    found = await run(incoming)
+    spent = await incoming.services.reads.spent(found.correlation_id, clearance=incoming.principal.clearance)
+    total = ModelUsage(
+        calls=sum(one.calls for one in spent.values()),
+        input_tokens=sum(one.input_tokens for one in spent.values()),
+        output_tokens=sum(one.output_tokens for one in spent.values()),
+        cost=round(sum(one.cost for one in spent.values()), 6),
+        estimated=any(one.estimated for one in spent.values()),
+    )
+    by_domain = {domain.value: one for domain, one in spent.items()}
+    return RunUsage(correlation_id=found.correlation_id, total=total, by_domain=by_domain)
 
 
 async def trace(incoming: Incoming[None]) -> Trace:

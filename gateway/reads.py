@@ -18,6 +18,7 @@ from contracts.http import (
     EventView,
     KnowledgeItem,
     MessagesQuery,
+    ModelUsage,
     Session,
     Sessions,
     SessionsQuery,
@@ -92,6 +93,10 @@ class PostgresReads:
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return await runs.label_of_run(self._db, correlation)
 
+    async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
+        found = await runs.get_spent(self._db, correlation, clearance=clearance)
+        return {domain: usage_view(one) for domain, one in found.items()}
+
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
         wanted = runs.EventFilter(
             domain=query.domain,
@@ -142,6 +147,7 @@ def turn_view(row: messages.Turn) -> Turn:
             contributions=row.contributions,
             model=row.model,
             label=row.label,
+            citations=row.citations,
         )
     return Turn(
         id=row.turn,
@@ -154,6 +160,17 @@ def turn_view(row: messages.Turn) -> Turn:
         failure=row.reason or None,
         answered=row.answered,
         correlation_id=row.correlation,
+    )
+
+
+def usage_view(spent: runs.Spent) -> ModelUsage:
+    usage = spent.usage
+    return ModelUsage(
+        calls=spent.calls,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost=usage.cost_micros / 1_000_000,
+        estimated=usage.estimated,
     )
 
 

@@ -265,6 +265,14 @@ ROUTES: tuple[Route, ...] = (
         reply=http.Run,
     ),
     Route(
+        method="GET",
+        path="/v1/runs/{correlation}/usage",
+        summary="What a run has spent on language models, in all and by domain",
+        action=Answers(queries.usage),
+        limit="system",
+        reply=http.RunUsage,
+    ),
+    Route(
         method="POST",
         path="/v1/runs/{correlation}/cancel",
         summary="End what is still under way of a run that you asked for (an administrator: anybody's)",

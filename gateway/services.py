@@ -16,11 +16,13 @@ from contracts.http import (
     EventView,
     KnowledgeItem,
     MessagesQuery,
+    ModelUsage,
     Session,
     Sessions,
     SessionsQuery,
     Turns,
 )
+from contracts.model import Allowance
 from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
@@ -35,6 +37,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     The quotas (mission F3) are of a user at a path; administrators have none. More connections than `connections_max` wait
     unaccepted, more than `requests_in_flight_max` or `bodies_bytes_max` are answered 503. Before 202 is answered the run may
     take up to `accepted_s_max` to be found at its status_url. `streams_max` is for all askers; each may have a tenth of it.
+    `budget` is that of a run whose request names none.
     """
 
     wait_s: float = 30.0
@@ -54,6 +57,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     cross_quota: Quota = Quota(per_minute=30, per_hour=500)
     check_timeout_s: float = 3.0
     metrics_open: bool = False
+    budget: Allowance | None = None
 
 
 class EventsRead(Struct, frozen=True):
@@ -98,6 +102,10 @@ class Reads(Protocol):
 
     async def label_of_run(self, correlation: str) -> Clearance | None:
         """How confidential everything is that happened under one correlation id, taken together; None: nothing did."""
+        ...
+
+    async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
+        """What a run's calls of models have cost so far, by domain."""
         ...
 
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:

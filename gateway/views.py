@@ -55,4 +55,5 @@ def answer_reply(answered: Answered, label: Clearance) -> AnswerReply:
         contributions=answered.contributions,
         model=answered.model,
         label=label,
+        citations=answered.citations,
     )

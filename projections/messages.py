@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from contracts.conversation import Answered, Asked, Contribution, Failed
 from contracts.domains import Clearance, Domain
-from contracts.model import Evidence
+from contracts.model import Citation, Evidence
 from projections.paging import Page, Place, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
 
@@ -16,7 +16,8 @@ CREATE TABLE messages (
   domain text NOT NULL, session text NOT NULL, turn text NOT NULL, sequence bigint NOT NULL, question text NOT NULL,
   asked timestamptz NOT NULL, asker text NOT NULL, status text NOT NULL, content text NOT NULL, team text,
   confidence double precision NOT NULL, evidence jsonb NOT NULL, contributions jsonb NOT NULL,
-  collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL, reason text NOT NULL,
+  citations jsonb NOT NULL, collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL,
+  reason text NOT NULL,
   label diarchy.clearance NOT NULL, correlation text NOT NULL, answered timestamptz, PRIMARY KEY (domain, session, turn)
 )
 """
@@ -41,6 +42,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     confidence: float = 0.0
     evidence: tuple[Evidence, ...] = ()
     contributions: tuple[Contribution, ...] = ()
+    citations: tuple[Citation, ...] = ()
     collaboration_needed: bool = False
     collaborators: tuple[Domain, ...] = ()
     model: str = ""
@@ -83,6 +85,7 @@ def fold(row: Turn | None, logged: Logged) -> Turn | None:
                 confidence=event.confidence,
                 evidence=event.evidence,
                 contributions=event.contributions,
+                citations=event.citations,
                 collaboration_needed=event.collaboration_needed,
                 collaborators=event.collaborators,
                 model=event.model,
@@ -97,7 +100,7 @@ def fold(row: Turn | None, logged: Logged) -> Turn | None:
 
 MESSAGES = Projection(
     name="messages",
-    version=1,
+    version=2,
     domains=tuple(Domain),
     ddl=DDL,
     indexes=INDEXES,

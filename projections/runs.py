@@ -6,6 +6,7 @@ made anew says the same.
 """
 
 import heapq
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -15,6 +16,7 @@ from msgspec import Struct
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.kernel import EffectRecorded, Refused, Unchanged
+from contracts.model import NOTHING_USED, Usage
 from contracts.users import UserCreated
 from projections.paging import Place, bounded, from_cursor, to_cursor
 from runtime.read_models import Db, Key, Logged, Projection
@@ -36,6 +38,7 @@ CREATE INDEX ON runs (correlation, time);
 CREATE INDEX ON runs (domain, kind, actor, sequence)
 """
 KNOWLEDGE_ITEM = "knowledge_item"
+MODEL_EFFECTS = ("chat", "converse")
 _EFFECT = tag(EffectRecorded)
 _USER_CREATED = tag(UserCreated)
 
@@ -287,3 +290,51 @@ async def get_run(
         records=records,
         truncated=len(rows) > limit,
     )
+
+
+class Spent(Struct, frozen=True):
+    """What one domain's calls of models have cost in a run."""
+
+    calls: int = 0
+    usage: Usage = NOTHING_USED
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.calls + other.calls, self.usage + other.usage)
+
+
+class ModelCall(Struct, frozen=True):
+    """The journal entry of a call of a model."""
+
+    domain: Domain
+    body: str
+
+
+async def get_spent(db: Db, correlation: str, *, clearance: Clearance) -> dict[Domain, Spent]:
+    """What a run has spent by domain, as far as its calls of models are not above the reader's clearance."""
+    calls = await db.rows(
+        ModelCall,
+        "SELECT domain, body FROM read.runs WHERE correlation = $1 AND effect = ANY($2::text[])"  # noqa: S608
+        f"{_visible('$3')} ORDER BY domain, sequence LIMIT $4",
+        *(correlation, list(MODEL_EFFECTS), clearance.value, RUN_RECORDS_MAX),
+    )
+    return spent(calls)
+
+
+def spent(calls: Iterable[ModelCall]) -> dict[Domain, Spent]:
+    """By domain. An entry from before its cost was recorded has it in its result."""
+    found: dict[Domain, Spent] = {}
+    for call in calls:
+        entry = msgspec.json.decode(call.body, type=_Entry)
+        usage = entry.usage or (entry.result.usage if entry.result else None)
+        if usage is not None:
+            found[call.domain] = found.get(call.domain, Spent()) + Spent(1, usage)
+    return found
+
+
+class _Answered(Struct, frozen=True):
+    usage: Usage | None = None
+
+
+class _Entry(Struct, frozen=True):
+    usage: Usage | None = None
+    result: _Answered | None = None

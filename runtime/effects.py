@@ -20,13 +20,13 @@ from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Message, Record
 from contracts.ids import derived_id, new_id
 from contracts.kernel import EffectRecorded, Resolve
-from contracts.model import Prompt, Reply, Usage
+from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
-from runtime.errors import OpenCircuitError
+from runtime.errors import AllowanceError, OpenCircuitError
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
-from runtime.telemetry import MODEL_TOKENS_TOTAL, SPAN_EFFECT
+from runtime.telemetry import MODEL_COST_TOTAL, MODEL_TOKENS_TOTAL, SPAN_EFFECT
 from runtime.writing import Writing
 
 T = TypeVar("T")
@@ -42,10 +42,23 @@ class Effects:
         self._run = run
         self._outside = run.outside
         self._cause = run.cause
+        self._budget: Allowance | None = None
 
     @property
     def label(self) -> Clearance:
         return self._run.label
+
+    @property
+    def spent(self) -> Usage:
+        """What models have cost so far, in this reaction and in those of the domains that it asked."""
+        return self._run.spent
+
+    def allow(self, budget: Allowance | None) -> None:
+        """Spend no more than this on models from here on, what was `spent` before counted; None: as much as it takes.
+
+        It holds for calls one after the other; those that are begun at once each may use what is left then.
+        """
+        self._budget = budget
 
     async def now(self) -> datetime:
         return await self._run.perform("now", None, datetime, lambda _: _soon(self._outside.clock()))
@@ -118,9 +131,13 @@ class Effects:
         label = max((item.label for item in prompt.evidence), default=Clearance.PUBLIC)
         begun = self._run.begin("chat", prompt)
 
+        left = self._left()
+
         async def complete(key: str) -> Reply:
             async with self._calling("chat", prompt, begun[0], label) as writing:
-                reply = await self._outside.model.complete(prompt, idempotency_key=key, on_delta=writing)
+                reply = await self._outside.model.complete(
+                    prompt, idempotency_key=key, on_delta=writing, allowance=left
+                )
             self._count(reply.model, reply.usage)
             return reply
 
@@ -129,18 +146,25 @@ class Effects:
     async def converse(self, request: ChatRequest, *, label: Clearance = Clearance.PUBLIC) -> ChatReply:
         """What a model says in a chat of the caller's; `label` is that of all the request holds. Else as `chat`."""
         begun = self._run.begin("converse", request)
+        left = self._left()
 
         async def converse(key: str) -> ChatReply:
             async with self._calling("converse", request, begun[0], label) as writing:
-                reply = await self._outside.chats.chat(request, idempotency_key=key, on_delta=writing)
+                reply = await self._outside.chats.chat(request, idempotency_key=key, on_delta=writing, allowance=left)
             self._count(reply.model, reply.usage)
             return reply
 
         return await self._run.perform_begun(begun, "converse", ChatReply, converse, lambda _: label)
 
+    def _left(self) -> Allowance | None:
+        return None if self._budget is None else self._budget.less(self.spent)
+
     @asynccontextmanager
     async def _calling(self, name: str, arguments: Struct, number: int, label: Clearance) -> AsyncIterator[Writing]:
-        """Around one call of a model: what it is asked is kept, what it writes announced, and it ends in time."""
+        """Around one call of a model: what it is asked is kept, what it writes announced, it ends in time and in the budget."""
+        left = self._left()
+        if left is not None and left.used_up:
+            raise AllowanceError(self._overspent("nothing is left of it"))
         await self._outside.blobs.put(encoded(name, arguments))
         first = Written(
             run=self._cause.correlation,
@@ -152,13 +176,27 @@ class Effects:
             delta=Delta(),
         )
         async with Writing(self._outside.announce, self._run.actor.domain, first) as writing:
-            async with asyncio.timeout(self._outside.limits.model_s_max):
-                yield writing
+            try:
+                async with asyncio.timeout(self._outside.limits.model_s_max):
+                    yield writing
+            except AllowanceError as error:
+                raise AllowanceError(self._overspent(str(error)), error.usage) from error
+
+    def _overspent(self, why: str) -> str:
+        budget, spent = self._budget or Allowance(), self.spent
+        tokens = "" if budget.tokens is None else f"{budget.tokens} tokens, of which {spent.tokens} were used"
+        cost = (
+            ""
+            if budget.cost_micros is None
+            else f"{budget.cost_micros / 1e6:g}, of which {spent.cost_micros / 1e6:g} was spent"
+        )
+        return f"the run stops at its budget of {' and '.join(filter(None, (tokens, cost)))}: {why}"
 
     def _count(self, model: str, usage: Usage) -> None:
         telemetry = self._outside.telemetry
         telemetry.count(MODEL_TOKENS_TOTAL, usage.input_tokens, model=model, direction="input")
         telemetry.count(MODEL_TOKENS_TOTAL, usage.output_tokens, model=model, direction="output")
+        telemetry.count(MODEL_COST_TOTAL, usage.cost_micros / 1e6, model=model)
 
     async def tool(self, name: str, arguments: Struct, returns: type[T]) -> T:
         """The result of a registered tool, run in a thread. Raises OutcomeError when its input is unusable or takes too long."""
@@ -178,7 +216,8 @@ class Effects:
     async def ask(self, domain: Domain, request: Request) -> Outcome:
         """Ask another domain and wait for its typed outcome, however long; past `request.deadline` it is `expired`.
 
-        A domain that let several requests expire in a row is not asked for a while: then the outcome is `failed`.
+        The request carries what is left of the budget, and what the outcome says was used counts as spent. A domain that let
+        several requests expire in a row is not asked for a while: then the outcome is `failed`.
         """
         run = self._run
         number, digest = run.begin("ask", [domain, request])
@@ -201,6 +240,7 @@ class Effects:
                     await self._asked(number, digest, domain, request, span.traceparent)
         outcome = run.recorded(number, "ask", digest, Outcome)
         run.label = max(run.label, outcome.label)
+        run.spent += outcome.usage
         return outcome
 
     async def _asked(self, number: int, digest: str, domain: Domain, request: Request, traceparent: str | None) -> None:
@@ -219,7 +259,7 @@ class Effects:
     ) -> None:
         run, cause, actor = self._run, self._cause, self._run.actor
         target = ActorRef(domain, COLLABORATION, derived_id(cause.id, "ask", number))
-        message = Collaborate(asker=actor.domain, request=request)
+        message = Collaborate(asker=actor.domain, request=request, budget=self._left())
         envelope = msgspec.structs.replace(
             run.envelope(message, target.domain, target.id, traceparent),
             reply_to=f"{actor.domain.value}/{actor.kind}/{actor.id}/{cause.id}/{run.sequence}/{number}/{digest}",

@@ -10,6 +10,7 @@ DiarchyError
 ├── MalformedError            the message can never be handled: dead letter at once
 ├── InvalidError              the asker's input is wrong: tell him which field
 └── OutcomeError              an effect failed in a way that a retry cannot change: the reaction decides what to do
+    └── AllowanceError        what may be spent does not do for it
 """
 
 from typing import Literal
@@ -75,3 +76,7 @@ class OutcomeError(DiarchyError):
     def __init__(self, reason: str = "", usage: Usage = NOTHING_USED) -> None:
         super().__init__(reason)
         self.usage = usage
+
+
+class AllowanceError(OutcomeError):
+    """What may be spent does not do for an answer."""

@@ -17,10 +17,12 @@ import msgspec
 
 from contracts import subjects
 from contracts.catalogue import tag
+from contracts.chat import ChatReply
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Message, Record
 from contracts.ids import derived_id
 from contracts.kernel import EffectRecorded, Resolve
+from contracts.model import NOTHING_USED, Reply
 from contracts.subjects import ActorRef
 from runtime.errors import NonDeterministicError, OutcomeError
 from runtime.journal import Journal
@@ -38,13 +40,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Run:
-    """The machinery behind `Effects`. `label` rises with everything that was read.
+    """The machinery behind `Effects`. `label` rises with everything that was read, `spent` with what models cost.
 
     `parked`: the effects for which `park` set timers, or may have.
     """
 
     def __init__(self, actor: ActorRef, cause: Envelope, sequence: int, outside: Outside, turn: Turn) -> None:
         self.label = cause.label
+        self.spent = NOTHING_USED
         self.actor = actor
         self.cause = cause
         self.sequence = sequence
@@ -86,6 +89,7 @@ class Run:
                 f"now it is {name!r} ({digest[:12]})"
             )
         self.label = max(self.label, label)
+        self.spent += entry.usage or NOTHING_USED
         if entry.error is not None:
             raise OutcomeError(entry.error)
         return msgspec.json.decode(entry.result, type=returns)
@@ -130,12 +134,18 @@ class Run:
                     result = await do(f"{self.cause.id}:{number}")
             except OutcomeError as error:
                 span.fail(str(error))
-                failure = EffectRecorded(effect=number, name=name, arguments=digest, result=raw(None), error=str(error))
+                paid = error.usage if error.usage != NOTHING_USED else None
+                failure = EffectRecorded(
+                    effect=number, name=name, arguments=digest, result=raw(None), error=str(error), usage=paid
+                )
                 await self.record(failure, span.traceparent)
+                self.spent += error.usage
                 raise
             self.label = max(self.label, label(result))
-            entry = EffectRecorded(effect=number, name=name, arguments=digest, result=raw(result))
+            paid = result.usage if isinstance(result, Reply | ChatReply) else None
+            entry = EffectRecorded(effect=number, name=name, arguments=digest, result=raw(result), usage=paid)
             await self.record(entry, span.traceparent)
+            self.spent += paid or NOTHING_USED
         telemetry.count(EFFECTS_TOTAL, effect=name)
         telemetry.observe(EFFECT_SECONDS, (self.outside.clock() - started).total_seconds(), effect=name)
         return msgspec.json.decode(entry.result, type=returns)

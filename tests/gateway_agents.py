@@ -7,7 +7,7 @@ from actors import conversation as conversations
 from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
 from contracts.conversation import Answer, Answered, Ask, Asked, EndSession, Fail, StartSession
 from contracts.domains import Clearance, Domain
-from contracts.model import Evidence
+from contracts.model import Evidence, Prompt, Section
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
@@ -37,6 +37,14 @@ class Agents:
         if text.startswith("think"):
             try:
                 await effects.sleep(timedelta(days=1))
+            except OutcomeError as error:
+                await effects.tell(Fail(turn=turn, reason=str(error)))
+                return
+        if text.startswith("pay"):
+            effects.allow(recorded.event.budget)
+            try:
+                for number in range(2):
+                    await effects.chat(Prompt(role="r", question=f"{number}", sections=(Section("a", "any"),)))
             except OutcomeError as error:
                 await effects.tell(Fail(turn=turn, reason=str(error)))
                 return

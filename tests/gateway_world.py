@@ -33,13 +33,14 @@ from contracts.http import (
     EventView,
     KnowledgeItem,
     MessagesQuery,
+    ModelUsage,
     Session,
     Sessions,
     SessionsQuery,
     Turns,
 )
 from contracts.ids import new_id
-from contracts.model import Prompt, Reply
+from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import CreateUser, Role
@@ -52,9 +53,10 @@ from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor
-from runtime.errors import InvalidError, UnavailableError
+from runtime.errors import AllowanceError, InvalidError, UnavailableError
 from runtime.limits import Limits
 from runtime.outside import Outside
+from runtime.ports import OnDelta
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
@@ -92,13 +94,24 @@ def token_key() -> bytes:
 TOKENS = Tokens(token_key())
 
 
-class Silent:
-    """A model nobody asks."""
+class Costly:
+    """A model that takes 100 tokens and 0.25 a call, if they may be spent."""
 
-    name = "silent"
+    name = "costly"
+    usage = Usage(90, 10, 250_000)
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
-        raise NotImplementedError
+    async def complete(
+        self,
+        prompt: Prompt,
+        *,
+        idempotency_key: str,  # noqa: ARG002 - the port's
+        on_delta: OnDelta | None = None,  # noqa: ARG002 - the port's
+        allowance: Allowance | None = None,
+    ) -> Reply:
+        if allowance is not None and allowance.less(self.usage).used_up:
+            raise AllowanceError("costly needs 100 tokens and 0.25, and something to spare")
+        sections = {section.name: "echo" for section in prompt.sections}
+        return Reply(sections=sections, cited=(), confidence=1.0, model=self.name, usage=self.usage)
 
 
 class Words:
@@ -215,6 +228,11 @@ class FoldedReads:
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
         return [view for view in self._records(clearance) if view.correlation == correlation]
 
+    async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
+        rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance and row.correlation == correlation]
+        calls = [runs.ModelCall(row.domain, row.body) for row in rows if row.effect in runs.MODEL_EFFECTS]
+        return {domain: reads.usage_view(one) for domain, one in runs.spent(calls).items()}
+
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
         """The cursor is how many records there are before it."""
         records = self._records(clearance)
@@ -303,7 +321,7 @@ class World:
             queue=self.queue,
             timers=MemoryTimers(self.broker),
             retrieval=self.words,
-            model=Silent(),
+            model=Costly(),
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=now,

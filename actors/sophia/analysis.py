@@ -53,7 +53,11 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
         case StartAnalysis():
             if state.started:
                 return []
-            return [AnalysisStarted(by=message.by, subject=message.subject, question=message.question)]
+            return [
+                AnalysisStarted(
+                    by=message.by, subject=message.subject, question=message.question, budget=message.budget
+                )
+            ]
         case RecordPhase():
             if state.ended or message.result.phase in {result.phase for result in state.results}:
                 return []
@@ -109,6 +113,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
 
 
 async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+    effects.allow(recorded.event.budget)
     question, envelope = recorded.event.question, recorded.envelope
     told: dict[str, str] = {}
 

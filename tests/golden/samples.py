@@ -14,15 +14,17 @@ from actors.system.user import user
 from contracts.analysis import (
     PHASES,
     AnalysisFailed,
+    AnalysisStarted,
     FailAnalysis,
     FinishAnalysis,
     Phase,
+    PhaseCompleted,
     PhaseResult,
     RecordPhase,
     StartAnalysis,
 )
-from contracts.collaboration import Collaborate, Conclude, Outcome, Request
-from contracts.conversation import Answer, Answered, Ask, Contribution, EndSession, Fail, StartSession
+from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Request, Requested
+from contracts.conversation import Answer, Answered, Ask, Asked, Contribution, EndSession, Fail, StartSession
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.facts import KnowledgeUpdate, MarketResearch, SecurityAlert, SignalRecorded, StrategicAlert
@@ -40,7 +42,7 @@ from contracts.knowledge import (
     KnowledgeUpdated,
     UpdateKnowledge,
 )
-from contracts.model import Evidence
+from contracts.model import Allowance, Citation, Evidence, Span, Usage
 from contracts.users import CreateUser
 from runtime.actor import AnyActor
 
@@ -127,6 +129,13 @@ ALERT = StrategicAlert(title="Alert", text="x", origin="watch", alert_priority=9
 BLANK_FACT = MarketResearch(title=" ", text="\t", origin=" ")
 CREATED = CreateUser(
     username="Zoë", password_hash="$argon2id$v=19$x", roles=("admin", "read_only"), clearance=Clearance.TOP_SECRET
+)
+
+USAGE = Usage(1_200, 340, 25_001, estimated=True)
+BUDGET = Allowance(tokens=50_000, cost_micros=250_000)
+CITATIONS = (
+    Citation(section="summary", sentence=Span(0, 12), number=1, evidence="k1", quote=Span(0, 12)),
+    Citation(section="summary", sentence=Span(17, 29), number=2, evidence="k2"),
 )
 
 HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
@@ -236,6 +245,18 @@ EVENTS: dict[str, Event | bytes] = {
     ),
     "runtime.effect.v1.2": EffectRecorded(
         effect=2, name="tool", arguments="1f" * 32, result=msgspec.Raw(b"null"), error="not a table"
+    ),
+    "runtime.effect.v1.paid": EffectRecorded(
+        effect=3, name="chat", arguments="2f" * 32, result=msgspec.Raw(b"null"), error="no JSON", usage=USAGE
+    ),
+    "conversation.asked.v1.budget": Asked(turn="t1", by="Zoë", text="Why?", budget=BUDGET),
+    "conversation.answered.v1.cited": msgspec.structs.replace(answer("t1").answer, citations=CITATIONS),
+    "collaboration.requested.v1.budget": Requested(asker=Domain.SOPHIA, request=REQUEST, budget=BUDGET),
+    "collaboration.concluded.v1.paid": Concluded(outcome=msgspec.structs.replace(OUTCOME, usage=USAGE)),
+    "analysis.started.v1.budget": AnalysisStarted(by="Zoë", subject="Portal", question="Shall we?", budget=BUDGET),
+    "analysis.phase_completed.v1.cited": PhaseCompleted(
+        result=msgspec.structs.replace(phase("business_analysis").result, citations=CITATIONS),
+        label=Clearance.CONFIDENTIAL,
     ),
     "runtime.refused.v1.1": Refused(message="01999999-0000-7000-8000-000000000001", code="conflict", reason=ODD),
     "runtime.refused.v1.failed": Refused(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,13 +69,22 @@ def test_every_event_type_and_every_kind_is_frozen() -> None:
     assert set(KINDS) == {frozen.kind for frozen in HISTORIES.values()}
 
 
+def _kept(frozen: Any, today: Any) -> Any:
+    """What today's form holds of a frozen one: fields that were added since are left out, however deep they are."""
+    if isinstance(frozen, dict) and isinstance(today, dict):
+        return {name: _kept(value, today.get(name)) for name, value in frozen.items() if name in today}
+    if isinstance(frozen, list) and isinstance(today, list) and len(frozen) == len(today):
+        return [_kept(*pair) for pair in zip(frozen, today, strict=True)]
+    return today
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_every_frozen_event_can_be_read_and_loses_nothing(name: str) -> None:
     fields = json.loads(BODIES[name])
     event = decode_event(fields["type"], BODIES[name])
     again = json.loads(msgspec.json.encode(event))
     if fields["type"] not in upcasting.UPCASTERS:
-        assert {**again, **fields} == again
+        assert _kept(fields, again) == fields
     assert StoredDecoder(type(event)).decode(msgspec.json.encode(event)) == event
 
 

@@ -1,0 +1,60 @@
+"""What a run may spend and has spent, over HTTP."""
+
+from dataclasses import replace
+from typing import Any
+
+from contracts.model import Allowance
+from gateway.app import Gateway
+from tests.gateway_world import SETTINGS, World, run
+
+
+async def ask(client: Any, **more: Any) -> Any:
+    return await client.post("/v1/sophia/ask", json={"question": "pay for it", **more})
+
+
+def test_a_run_says_what_it_has_spent() -> None:
+    async def body() -> None:
+        async with (
+            World() as world,
+            world.client("sophia_user") as ann,
+            world.client("artemis_user", name="bob") as bob,
+        ):
+            turn = (await ask(ann, confidentiality="public")).json()
+            path = f"/v1/runs/{turn['correlation_id']}/usage"
+            spent = {"calls": 2, "input_tokens": 180, "output_tokens": 20, "cost": 0.5, "estimated": False}
+            found = (await ann.get(path)).json()
+            assert found == {"correlation_id": turn["correlation_id"], "total": spent, "by_domain": {"sophia": spent}}
+            assert (await bob.get(path)).status_code == 404
+            free = (await ann.post("/v1/sophia/ask", json={"question": "hello"})).json()
+            assert (await ann.get(f"/v1/runs/{free['correlation_id']}/usage")).json()["total"]["calls"] == 0
+
+    run(body)
+
+
+def test_a_run_that_would_spend_more_than_its_budget_fails_and_says_so() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            failed = await ask(ann, budget={"cost_max": 0.5, "tokens_max": 1_000})
+            assert failed.status_code == 502
+            detail = failed.json()["detail"]
+            assert "budget of 1000 tokens, of which 100 were used and 0.5, of which 0.25 was spent" in detail
+            spent = (await ann.get(f"/v1/runs/{failed.json()['correlation_id']}/usage")).json()
+            assert spent["total"]["cost"] == 0.25
+            assert (await ask(ann, budget={"cost_max": 0.6})).status_code == 200
+            for bad in ({"cost_max": 0}, {"tokens_max": 0}, {"euros": 5}):
+                assert (await ask(ann, budget=bad)).status_code == 422
+
+    run(body)
+
+
+def test_a_run_without_a_budget_has_that_of_the_settings() -> None:
+    async def body() -> None:
+        async with World() as world:
+            settings = type(SETTINGS)(budget=Allowance(tokens=150))
+            world.services = replace(world.services, settings=settings)
+            world.gateway = Gateway(world.services)
+            async with world.client("sophia_user") as ann:
+                assert "budget of 150 tokens" in (await ask(ann)).json()["detail"]
+                assert (await ask(ann, budget={"tokens_max": 1_000})).status_code == 200
+
+    run(body)
