@@ -160,6 +160,11 @@ def _batches(tokens: Sequence[Sequence[int]]) -> list[list[int]]:
     return batches
 
 
+def installed() -> bool:
+    """Whether the package with the weights is there."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
 def model_file(folder: Path, precision: Precision) -> Path:
     """The ONNX file in `folder`, built first if it is missing. Raises UnavailableError when the weights are unknown ones."""
     file = folder / f"all-minilm-{precision}-v{GRAPH_VERSION}-{WEIGHTS_SHA256[:12]}.onnx"

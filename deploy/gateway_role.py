@@ -7,6 +7,7 @@ import math
 import msgspec
 from argon2 import PasswordHasher
 
+from adapters.embedding_rpc import RemoteEmbeddings
 from adapters.postgres import Patience, Postgres, PostgresDb
 from adapters.prometheus import gather
 from adapters.retrieval import RemoteRetrieval
@@ -58,6 +59,7 @@ async def wire_gateway(plant: Plant) -> None:
         queue=plant.queue,
         letters=plant.letters,
         retrieval=retrieval,
+        embeddings=RemoteEmbeddings(plant.rpc, embed_s_max=limits.embed_s_max),
         blobs=plant.blobs,
         reads=PostgresReads(db),
         spans=plant.spans,

@@ -1,14 +1,13 @@
-"""Which models the settings name: chat providers in their order, and what embeds."""
+"""Which models the settings name: chat providers in their order, and where vectors are kept."""
 
 from typing import TYPE_CHECKING
 
-from adapters.batching_embedder import BatchingEmbedder, Bounds
 from adapters.extractive import ExtractiveModel
 from adapters.extractive_chat import ExtractiveChat
 from deploy.plant import Opened
 from deploy.settings import ChatProvider, Settings
 from runtime.ports import ChatCompletions, ChatModel, Runnable
-from runtime.vector_ports import Embedder, VectorStore
+from runtime.vector_ports import VectorStore
 
 if TYPE_CHECKING:
     from adapters.openai_chat import Endpoint
@@ -49,24 +48,6 @@ def _endpoint(provider: ChatProvider) -> "Endpoint":
         input_price=provider.input_price,
         output_price=provider.output_price,
     )
-
-
-def embedding_parts(settings: Settings) -> tuple[Embedder, list[Runnable]]:
-    """What embeds, concurrent calls merged into batches, and what has to be started for it, in this order."""
-    wanted = settings.embedding
-    if wanted.provider == "openai":
-        from adapters.openai_embeddings import OpenAiEmbedder
-
-        remote = OpenAiEmbedder(wanted.url, wanted.api_key.reveal(), wanted.model, wanted.dimensions)
-        return remote, [Opened(close=remote.close)]
-    from adapters.minilm import THREADS, MiniLm
-
-    model = MiniLm(settings.models_folder)
-    limits = settings.limits
-    batching = BatchingEmbedder(
-        model, Bounds(texts_max=limits.embed_batch_max), waiting_max=limits.embed_waiting_max, workers=THREADS
-    )
-    return batching, [model, batching]
 
 
 def vector_store(settings: Settings, dimensions: int) -> tuple[VectorStore, Runnable]:

@@ -99,13 +99,35 @@ class Qdrant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Embedding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`minilm` needs no network; `openai` is any server that speaks OpenAI's embeddings, and needs the other fields."""
+    """What the index uses. `minilm` needs no network; `openai`, a server that speaks OpenAI's embeddings, needs the rest."""
 
     provider: Literal["minilm", "openai"] = "minilm"
     url: str = ""
     api_key: Secret = Secret()
     model: str = ""
     dimensions: Annotated[int, Meta(ge=1, le=65_536)] = 384
+    timeout_s: Seconds = 30.0
+
+
+class OfferedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model of an embedding server. Of those in our catalogue (`docs/operating.md`) only the name is needed; of others the
+    dimensions, too. `served_as`: what the server calls it, where that is something else. `quality`: more is better."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    served_as: str = ""
+    dimensions: Annotated[int, Meta(ge=0, le=65_536)] = 0
+    context_tokens: Annotated[int, Meta(ge=1)] = 512
+    latency: Literal["low", "medium", "high"] = "medium"
+    quality: int = 0
+
+
+class EmbeddingServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that speaks OpenAI's embeddings, such as Ollama at `http://HOST:11434/v1`."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    base_url: Annotated[str, Meta(min_length=1)]
+    models: Annotated[tuple[OfferedModel, ...], Meta(min_length=1)]
+    api_key: Secret = Secret()
     timeout_s: Seconds = 30.0
 
 
@@ -187,6 +209,7 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     projection_batch_max: int = 500  # events in one transaction
     embed_batch_max: int = 32  # texts that the built-in model embeds at once
     embed_waiting_max: int = 256  # calls that wait for it; then it is unavailable, and tried again
+    embed_s_max: float = 30.0  # the wait for the embedding role to embed 128 texts of a request
     rpc_s_max: float = 5.0  # the wait for the embedding role to answer a search, which is then tried again
     rpc_concurrent_max: int = 64  # calls of one service handled at once
     rpc_waiting_max: int = 1_000  # more of them wait; then 503
@@ -201,7 +224,8 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it. `data` is the folder of the embedded servers, keys and logs; `ready_fd` is set by the supervisor.
 
-    `url` and `token` are for commands: a gateway elsewhere, and as whom to ask it.
+    `embedding` says what the index uses, `embeddings` what else can be asked for. `url` and `token` are for commands: a gateway
+    elsewhere, and as whom to ask it.
     """
 
     data: str = "diarchy-data"
@@ -214,6 +238,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres: Postgres = Postgres()
     qdrant: Qdrant = Qdrant()
     embedding: Embedding = Embedding()
+    embeddings: tuple[EmbeddingServer, ...] = ()
     chat: tuple[ChatProvider, ...] = ()
     budget: Budget = Budget()
     gateway: Gateway = Gateway()

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from contracts.embeddings import ROUTINGS
+from runtime.embedding_catalogue import known
+
 if TYPE_CHECKING:
     from deploy.settings import Limits, Settings
 
@@ -47,12 +50,29 @@ def problems(settings: "Settings") -> Iterator[Problem]:
     for name in ("url", "model") if embedding.provider == "openai" else ():
         if not getattr(embedding, name):
             yield f"embedding.{name}", "is needed with provider openai"
+    yield from _of_embeddings(settings)
     if settings.nats.replicas == 2:
         yield "nats.replicas", "must be 1 or 3; two outvote nobody"
     names = [provider.name for provider in settings.chat]
     if len(set(names)) != len(names):
         yield "chat", "two providers have the same name; give each its own"
     yield from _of_urls(settings)
+
+
+def _of_embeddings(settings: "Settings") -> Iterator[Problem]:
+    names = [server.name for server in settings.embeddings]
+    if len(set(names)) != len(names):
+        yield "embeddings", "two servers have the same name; give each its own"
+    for number, server in enumerate(settings.embeddings):
+        for place, model in enumerate(server.models):
+            key = f"embeddings[{number}].models[{place}]"
+            described = known(model.name)
+            if model.name in ROUTINGS:
+                yield f"{key}.name", f"{model.name} stands for a choice among models; give the model another name"
+            if described is None and not model.dimensions:
+                yield f"{key}.dimensions", f"is needed: {model.name} is not in the catalogue"
+            if described is not None and model.dimensions not in (0, described.dimensions):
+                yield f"{key}.dimensions", f"is {model.dimensions}; {model.name} has {described.dimensions}"
 
 
 def _of_limits(limits: "Limits") -> Iterator[Problem]:
@@ -98,6 +118,7 @@ def _of_urls(settings: "Settings") -> Iterator[Problem]:
         ("embedding.url", settings.embedding.url, HTTP),
         ("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint, HTTP),
         ("postgres.dsn", settings.postgres.dsn.reveal(), POSTGRES),
+        *((f"embeddings[{n}].base_url", server.base_url, HTTP) for n, server in enumerate(settings.embeddings)),
         *((f"chat[{n}].base_url", provider.base_url, HTTP) for n, provider in enumerate(settings.chat)),
     ):
         if url and not url.startswith(schemes):

@@ -159,6 +159,8 @@ def _problems(row: Route) -> list[int]:
             found |= {415}
     if row.streams or row.limit in COUNTED:
         found |= {429}
+    if row.errors == "openai":  # Such a path names a model, which there may not be, or which may answer unusably.
+        found |= {404, 502}
     if isinstance(row.action, Does):
         found |= {404, 409, 410, 429, 502}
     return sorted(found)

@@ -4,7 +4,7 @@ A row drives routing, validation, authorisation and the OpenAPI document. `permi
 needed; a route that leads to one domain then asks for that domain's own. No permission means any valid token.
 """
 
-from contracts import facts, http
+from contracts import facts, http, openai
 from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
@@ -12,7 +12,7 @@ from contracts.domains import Clearance, Domain
 from contracts.facts import SignalRecorded
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
-from gateway import cancelling, commands, conversing, curating, events, letters, queries
+from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
 from gateway.rows import Answers, Does, Route
 
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -223,6 +223,17 @@ ROUTES: tuple[Route, ...] = (
         limit="cross_domain",
         status=204,
         permissions=CURATE,
+    ),
+    Route(
+        method="POST",
+        path="/v1/embeddings",
+        summary="Vectors of texts, as OpenAI's API gives them",
+        action=Answers(embedding.create_embeddings),
+        limit="embedding",
+        request=openai.CreateEmbeddings,
+        reply=openai.Embeddings,
+        example=openai.CreateEmbeddings(input="pricing of renewals", model="auto"),
+        errors="openai",
     ),
     Route(
         method="POST",

@@ -14,10 +14,10 @@ from gateway.commands import Incoming
 from gateway.execution import Command, Ended
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
-LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "system"]
+LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "embedding", "system"]
 """Which rate limit a route counts against (mission F3)."""
 
-COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "system"})
+COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "embedding", "system"})
 """The classes whose requests are counted, a user and path; signing in has its own bound (Passwords)."""
 
 MEDIA_JSON = "application/json"

@@ -29,6 +29,7 @@ from gateway.rates import Quota
 from gateway.watch import ProjectionWatch
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
+from runtime.vector_ports import Embeddings
 
 
 class GatewaySettings(Struct, frozen=True, kw_only=True):
@@ -133,6 +134,7 @@ class Services:
     queue: Queue
     letters: DeadLetters
     retrieval: Retrieval
+    embeddings: Embeddings
     blobs: Blobs
     reads: Reads
     spans: SpanStore

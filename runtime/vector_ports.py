@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from contracts.domains import Clearance, Partition
+from contracts.embeddings import Embedded, EmbedTexts, ServedModel
 from contracts.retrieval import Entry, Hit, Kept, Query
 
 Vector = Sequence[float]
@@ -37,6 +38,18 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
         """One vector a text, in order. Raises UnavailableError."""
+        ...
+
+
+class Embeddings(Protocol):
+    """The embedding models as the rest asks them: by name or by what matters (`runtime.embedding_catalogue`)."""
+
+    async def embed(self, request: EmbedTexts) -> Embedded:
+        """Raises InvalidError (`model`: there is no such; `dimensions`: not of this model), UnavailableError, OutcomeError."""
+        ...
+
+    async def models(self) -> list[ServedModel]:
+        """Every model that is served, whether it answers now or not. Raises UnavailableError."""
         ...
 
 

@@ -53,6 +53,7 @@ from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor
+from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import AllowanceError, InvalidError, UnavailableError
 from runtime.limits import Limits
 from runtime.outside import Outside
@@ -60,6 +61,7 @@ from runtime.ports import OnDelta
 from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
+from tests.embedders import hashed
 from tests.gateway_agents import Agents
 
 LIMITS = Limits(
@@ -273,6 +275,7 @@ class World:
         self.queue = MemoryQueue(self.broker)
         self.rpc = MemoryRpc(self.broker)
         self.words = Words()
+        self.embeddings = EmbeddingWorkers([hashed("all-minilm"), hashed("mxbai-embed-large")], NoTelemetry())
         self.agents = Agents()
         self.reads = FoldedReads(self.broker)
         self.spans = MemorySpanStore()
@@ -283,6 +286,7 @@ class World:
             queue=self.queue,
             letters=self.broker.letters,
             retrieval=self.words,
+            embeddings=self.embeddings,
             blobs=MemoryBlobs(self.broker),
             reads=self.reads,
             spans=self.spans,
