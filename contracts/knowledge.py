@@ -22,8 +22,10 @@ Category = Literal[
     "customer_insights",
     "partnership_opportunities",
 ]
-Title = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
-Content = Annotated[str, Meta(min_length=1, max_length=100_000, pattern=r"\S")]
+TITLE_CHARS_MAX = 300
+CONTENT_CHARS_MAX = 100_000
+Title = Annotated[str, Meta(min_length=1, max_length=TITLE_CHARS_MAX, pattern=r"\S")]
+Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_CHARS_MAX, pattern=r"\S")]
 FILE_NAME = r"^[^\S/\\\x00-\x1f\x7f-\x9f]*[^\s/\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*(?![\s\S])"
 """Not blank, and nothing in it that is a path or a control character. (`$` would let a last line break through.)"""
 

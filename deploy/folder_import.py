@@ -1,306 +1,250 @@
-"""A folder of documents, tables and source code becomes knowledge: each file says what it is, or is refused with the reason.
+"""A folder, or one file, as items of knowledge: what is read, what is left out, and what could not be read, with the reason.
 
-Markdown and text are one item each, JSONL one a line, a CSV one item that describes the table and carries it as an attachment,
-and a folder with a build file (`pyproject.toml`, `package.json` …) one item that carries its source as a zip archive. Markdown
-may begin with front matter: lines `key: value` between two lines `---`. A file `NAME.meta` holds the same lines for `NAME`;
-`.importignore` at the top names what to leave out, as a .gitignore does.
+`.importignore` at the top of a folder names what to leave out, as a .gitignore does. Hidden files, links and devices are never
+read; nothing that a file holds stops the others.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from actors.tables import BYTES_MAX as TABLE_BYTES_MAX
-from actors.tables import Summary, figure, read_table, summarise
-from contracts.domains import Clearance
-from contracts.knowledge import Attachment, Category, Knowledge
-from deploy.source_archive import BUILD_FILES, describe, matches, pack, patterns_in
+from deploy.careful_reading import CarefulReader
+from deploy.documents import HTML_BYTES_MAX, PDF_BYTES_MAX, Kind
+from deploy.items import (
+    Defaults,
+    Failure,
+    Item,
+    archive_item,
+    document_items,
+    key_values,
+    line_items,
+    source_item,
+    table_item,
+    text_items,
+)
+from deploy.source_archive import BUILD_FILES, matches, patterns_in
 from runtime.errors import InvalidError, OutcomeError
-from runtime.text import clip
 
 FILES_MAX = 20_000
 ITEMS_MAX = 200_000
-TEXT_BYTES_MAX = 2_000_000
+DEPTH_MAX = 64
+TEXT_BYTES_MAX = 5_000_000
 JSONL_BYTES_MAX = 256_000_000
-CONTENT_CHARS_MAX = 100_000
-TITLE_CHARS_MAX = 300
 
 IGNORE_FILE = ".importignore"
-CSV = "text/csv"
-ZIP = "application/zip"
-_FIELDS = frozenset(Knowledge.__struct_fields__) - {"attachment"}
+KINDS = ".md .txt .html .pdf .csv .jsonl"
 _TEXTS = frozenset({".md", ".markdown", ".txt"})
+_CAREFULLY: dict[str, tuple[Kind, int]] = {
+    ".html": ("html", HTML_BYTES_MAX),
+    ".htm": ("html", HTML_BYTES_MAX),
+    ".xhtml": ("html", HTML_BYTES_MAX),
+    ".pdf": ("pdf", PDF_BYTES_MAX),
+}
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv"})
 
-
-class Defaults(Struct, frozen=True, kw_only=True):
-    """What a file that does not say gets."""
-
-    category: Category = "operational_metrics"
-    confidentiality: Clearance = Clearance.INTERNAL
-    strategic_priority: int = 5
-
-
-class Item(Struct, frozen=True, kw_only=True):
-    """One piece of knowledge. `key` is stable: the path in the folder, with `#id` for a line of JSONL. `content`: the file."""
-
-    key: str
-    knowledge: Knowledge
-    content: bytes | None = None
-
-
-class Failure(Struct, frozen=True, kw_only=True):
-    """A file, or a line (from 1) of it, that was not taken, and why."""
-
-    path: str
-    reason: str
-    line: int | None = None
+OnFile = Callable[[int, str], None]
+"""Told how many files were read, and which is read now."""
 
 
 class Import(Struct, frozen=True, kw_only=True):
-    """What a folder holds. `skipped` are files of unknown kinds, `notes` what was left out of files that were taken."""
+    """What a folder holds. `skipped` are files of unknown kinds, `notes` what was left out of files that were taken.
+    `whole`: a folder was read, not one file.
+    """
 
     items: tuple[Item, ...]
     failures: tuple[Failure, ...]
     skipped: tuple[str, ...]
     notes: tuple[str, ...]
+    whole: bool = True
 
 
-def read_folder(root: Path, defaults: Defaults | None = None) -> Import:
+class _Reading:
+    """What was found so far."""
+
+    def __init__(self, defaults: Defaults, careful: CarefulReader) -> None:
+        self.defaults = defaults
+        self.careful = careful
+        self.items: list[Item] = []
+        self.failures: list[Failure] = []
+        self.skipped: list[str] = []
+        self.notes: list[str] = []
+
+    def take(self, path: Path, name: str) -> None:
+        """Read one file, or one folder of source code, whatever it holds. Raises InvalidError above ITEMS_MAX."""
+        try:
+            items = self._items(path, name)
+            for item in items:
+                _sendable(item)
+        except (InvalidError, OutcomeError, OSError) as error:
+            self.failures.append(Failure(path=_printable(name), reason=_reason(error)))
+            return
+        self.items += items
+        if len(self.items) > ITEMS_MAX:
+            raise InvalidError(f"there are more than {ITEMS_MAX:,} items; import part of it at a time")
+
+    def result(self, *, whole: bool) -> Import:
+        return Import(
+            items=tuple(self.items),
+            failures=tuple(self.failures),
+            skipped=tuple(self.skipped),
+            notes=tuple(self.notes),
+            whole=whole,
+        )
+
+    def _items(self, path: Path, name: str) -> list[Item]:
+        side = path.with_name(path.name + ".meta")
+        meta = {} if side.is_symlink() or not side.is_file() else key_values(_text(side, TEXT_BYTES_MAX).splitlines())
+        if path.is_dir():
+            return [source_item(name, path, meta, self.defaults)]
+        suffix = path.suffix.lower()
+        if suffix in _TEXTS:
+            return text_items(name, _text(path, TEXT_BYTES_MAX), meta, self.defaults)
+        if suffix in _CAREFULLY:
+            kind, bytes_max = _CAREFULLY[suffix]
+            return document_items(name, self.careful.read(kind, _bytes(path, bytes_max)), meta, self.defaults)
+        if suffix == ".csv":
+            return [table_item(name, _bytes(path, TABLE_BYTES_MAX), meta, self.defaults)]
+        if suffix == ".jsonl":
+            return self._lines(name, _text(path, JSONL_BYTES_MAX))
+        self.skipped.append(name)
+        return []
+
+    def _lines(self, name: str, text: str) -> list[Item]:
+        items: list[Item] = []
+        left_out: set[str] = set()
+        seen: set[str] = set()
+        for at, line in enumerate(text.split("\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                found, extra = line_items(name, at, line, self.defaults)
+                _sendable(found[0])
+                if found[0].key in seen:
+                    raise InvalidError(f"the id of {found[0].key!r} stands twice in the file")
+            except InvalidError as error:
+                self.failures.append(Failure(path=name, line=at, reason=str(error)))
+                continue
+            seen.add(found[0].key)
+            items += found
+            left_out |= extra
+        if left_out:
+            self.notes.append(f"{name}: fields left out: {', '.join(sorted(left_out))}")
+        return items
+
+
+def read_folder(root: Path, defaults: Defaults | None = None, on_file: OnFile = lambda _n, _name: None) -> Import:
     """Everything in a folder, in path order. Raises InvalidError when it is no folder or holds more than FILES_MAX files."""
     if not root.is_dir():
         raise InvalidError(f"{root} is not a folder")
-    given = defaults or Defaults()
-    items: list[Item] = []
-    failures: list[Failure] = []
-    skipped: list[str] = []
-    notes: list[str] = []
-    for count, path in enumerate(_found(root, root, patterns_in(root / IGNORE_FILE)), start=1):
-        name = path.relative_to(root).as_posix()
-        if count > FILES_MAX:
-            raise InvalidError(f"the folder holds more than {FILES_MAX:,} files")
-        try:
-            taken = _read(path, name, given, failures, notes)
-        except (InvalidError, OutcomeError, OSError) as error:
-            failures.append(Failure(path=name, reason=str(error)))
-            continue
-        if taken is None:
-            skipped.append(name)
-            continue
-        items.extend(taken)
-        if len(items) > ITEMS_MAX:
-            raise InvalidError(f"the folder holds more than {ITEMS_MAX:,} items")
-    return Import(items=tuple(items), failures=tuple(failures), skipped=tuple(skipped), notes=tuple(notes))
+    with CarefulReader() as careful:
+        reading = _Reading(defaults or Defaults(), careful)
+        for count, path in enumerate(_found(root, patterns_in(root / IGNORE_FILE), reading)):
+            name = path.relative_to(root).as_posix()
+            if count >= FILES_MAX:
+                raise InvalidError(f"the folder holds more than {FILES_MAX:,} files; import part of it at a time")
+            on_file(count, _printable(name))
+            reading.take(path, name)
+        return reading.result(whole=True)
 
 
-def front_matter(text: str) -> tuple[dict[str, str], str]:
-    """The `key: value` lines between `---` and `---` at the start, and what follows. Raises InvalidError for other lines."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    if not lines or lines[0].strip() != "---":
-        return {}, text.removeprefix("\ufeff")
-    end = next((at for at, line in enumerate(lines[1:], start=1) if line.strip() == "---"), None)
-    if end is None:
-        raise InvalidError("the front matter is not closed by a line ---")
-    return key_values(lines[1:end]), "\n".join(lines[end + 1 :]).strip("\n")
-
-
-def key_values(lines: list[str]) -> dict[str, str]:
-    """`key: value` lines; blank ones and comments (#) are skipped. Raises InvalidError naming the line or the doubled key."""
-    found: dict[str, str] = {}
-    for at, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        key, colon, value = line.partition(":")
-        key = key.strip()
-        if not colon or not key.isidentifier():
-            raise InvalidError(f"line {at} of the front matter is not `key: value`: {line[:80]!r}")
-        if key in found:
-            raise InvalidError(f"{key} stands twice in the front matter")
-        found[key] = value.strip().removeprefix('"').removesuffix('"')
-    return found
-
-
-def knowledge(fields: Mapping[str, object], defaults: Defaults) -> Knowledge:
-    """Checked knowledge of the fields given, the rest by default. Raises InvalidError naming the field that is wrong."""
-    unknown = sorted(set(fields) - _FIELDS)
-    if unknown:
-        raise InvalidError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(_FIELDS))}", f"$.{unknown[0]}")
-    whole: dict[str, object] = {
-        "category": defaults.category,
-        "confidentiality": defaults.confidentiality.value,
-        "strategic_priority": defaults.strategic_priority,
-        **fields,
-    }
-    content = str(whole.get("content", ""))
-    if len(content) > CONTENT_CHARS_MAX:
-        raise InvalidError(
-            f"the text has {len(content):,} characters; at most {CONTENT_CHARS_MAX:,} are taken", "$.content"
-        )
-    tags, expires = whole.get("tags"), whole.get("expires")
-    if isinstance(tags, str):
-        whole["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    if isinstance(expires, str):
-        whole["expires"] = _moment(expires)
-    try:
-        return msgspec.convert(whole, Knowledge, strict=False)
-    except msgspec.ValidationError as error:
-        raise InvalidError(str(error)) from error
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidError(f"expires {text[:40]!r} is no ISO 8601 date", "$.expires") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _found(root: Path, folder: Path, ignored: list[str]) -> Iterator[Path]:
-    """The files to read, and folders of source code as one each; hidden ones, links and side files are left out."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.is_symlink() or entry.name in _SKIPPED_FOLDERS:
-            continue
-        if matches(entry.relative_to(root).as_posix(), ignored):
-            continue
-        if not entry.is_dir():
-            if entry.suffix != ".meta":
-                yield entry
-        elif any((entry / name).is_file() for name in BUILD_FILES):
-            yield entry
-        else:
-            yield from _found(root, entry, ignored)
-
-
-def _read(path: Path, name: str, defaults: Defaults, failures: list[Failure], notes: list[str]) -> list[Item] | None:
-    side = path.with_name(path.name + ".meta")
-    meta = key_values(_text(side, TEXT_BYTES_MAX).splitlines()) if side.is_file() else {}
+def read_path(path: Path, defaults: Defaults, on_file: OnFile = lambda _n, _name: None) -> Import:
+    """What a folder, or one file, holds. Raises InvalidError for a folder that is too big."""
     if path.is_dir():
-        return [source_item(name, path, meta, defaults)]
-    suffix = path.suffix.lower()
-    if suffix in _TEXTS:
-        return [text_item(name, _text(path, TEXT_BYTES_MAX), meta, defaults)]
-    if suffix == ".csv":
-        return [table_item(name, _bytes(path, TABLE_BYTES_MAX), meta, defaults)]
-    if suffix == ".jsonl":
-        return _lines(name, _text(path, JSONL_BYTES_MAX), defaults, failures, notes)
-    return None
+        return read_folder(path, defaults, on_file)
+    with CarefulReader() as careful:
+        reading = _Reading(defaults, careful)
+        on_file(0, path.name)
+        reading.take(path, path.name)
+        if reading.skipped:
+            kind = path.suffix.lower() or "(none)"
+            reading.failures.append(Failure(path=str(path), reason=f"files of kind {kind} are not read; {KINDS} are"))
+            reading.skipped.clear()
+        return reading.result(whole=False)
 
 
-def text_item(name: str, text: str, meta: Mapping[str, str], defaults: Defaults) -> Item:
-    """A Markdown or text file; its title is the front matter's, else the first heading, else the file's name."""
-    fields, body = front_matter(text)
-    if not body.strip():
-        raise InvalidError("the file holds no text")
-    heading = next((line.lstrip("# ").strip() for line in body.splitlines() if line.startswith("# ")), "")
-    named = {"title": clip(heading, TITLE_CHARS_MAX) or _title(name), "source": clip(name, TITLE_CHARS_MAX)}
-    return Item(key=name, knowledge=knowledge({**named, **meta, **fields, "content": body.strip()}, defaults))
+def read_source(path: Path, defaults: Defaults) -> Item:
+    """A source tree for Artemis: a folder, or a zip, tar or tar.gz as it is. Raises InvalidError for anything else."""
+    if path.is_dir():
+        return source_item(path.resolve().name or "source", path, {}, defaults)
+    return archive_item(path, defaults)
 
 
-def table_item(name: str, data: bytes, meta: Mapping[str, str], defaults: Defaults) -> Item:
-    """A CSV file: its description as the text, the file as the attachment."""
-    table = read_table(data)
-    lines = [f"Table {Path(name).name} with {table.rows:,} rows and {len(table.columns)} columns."]
-    lines += [_column_line(summarise(column)) for column in table.columns]
-    fields = {
-        "title": f"Table {_title(name)}",
-        "partition": "sophia_business",
-        "source": clip(name, TITLE_CHARS_MAX),
-        **meta,
-    }
-    return _attached(name, fields, "\n".join(lines), data, CSV, defaults)
+def collection_of(path: Path) -> str:
+    """What importing a path is called where nobody says: the folder it stands for, so that each has its own."""
+    place = path.resolve()
+    return _printable((place if place.is_dir() else place.parent).as_posix())
 
 
-def source_item(name: str, folder: Path, meta: Mapping[str, str], defaults: Defaults) -> Item:
-    """A folder of source code: its description as the text, a zip of its text files as the attachment."""
-    data, paths = pack(folder)
-    fields = {
-        "title": f"Source code {_title(name)}",
-        "partition": "code_knowledge",
-        "source": clip(name, TITLE_CHARS_MAX),
-    }
-    return _attached(name, {**fields, **meta}, describe(Path(name).name, paths), data, ZIP, defaults)
-
-
-def _attached(
-    name: str, fields: Mapping[str, object], text: str, data: bytes, media_type: str, defaults: Defaults
-) -> Item:
-    file_name = Path(name).name + (".zip" if media_type == ZIP else "")
-    held = Attachment(
-        digest=hashlib.sha256(data).hexdigest(), media_type=media_type, name=file_name[-255:], size_bytes=len(data)
-    )
-    described = knowledge({**fields, "content": clip(text, CONTENT_CHARS_MAX)}, defaults)
-    return Item(key=name, knowledge=msgspec.structs.replace(described, attachment=held), content=data)
-
-
-def _lines(name: str, text: str, defaults: Defaults, failures: list[Failure], notes: list[str]) -> list[Item]:
-    items: list[Item] = []
-    left_out: set[str] = set()
-    seen: set[str] = set()
-    for at, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
+def _found(root: Path, ignored: list[str], reading: _Reading) -> Iterator[Path]:
+    """The files to read, and folders of source code as one each, in path order."""
+    waiting = [root]
+    links: list[str] = []
+    while waiting:
+        place = waiting.pop()
+        if place is not root and (not place.is_dir() or any((place / name).is_file() for name in BUILD_FILES)):
+            yield place
+            continue
+        name = _printable(place.relative_to(root).as_posix())
+        if len(place.parts) - len(root.parts) > DEPTH_MAX:
+            reading.failures.append(Failure(path=name, reason=f"lies deeper than {DEPTH_MAX} folders"))
             continue
         try:
-            item, extra = line_item(name, at, line, defaults)
-            if item.key in seen:
-                raise InvalidError(f"the id of {item.key!r} stands twice in the file")
-        except InvalidError as error:
-            failures.append(Failure(path=name, line=at, reason=str(error)))
+            entries = sorted(place.iterdir(), reverse=True)
+        except OSError as error:
+            reading.failures.append(Failure(path=name, reason=_reason(error)))
             continue
-        seen.add(item.key)
-        items.append(item)
-        left_out |= extra
-    if left_out:
-        notes.append(f"{name}: fields left out: {', '.join(sorted(left_out))}")
-    return items
+        wanted = [entry for entry in entries if _wanted(entry, entry.relative_to(root).as_posix(), ignored)]
+        links += [_printable(entry.relative_to(root).as_posix()) for entry in wanted if entry.is_symlink()]
+        waiting += [entry for entry in wanted if not entry.is_symlink()]
+    if links:
+        shown = ", ".join(sorted(links)[:5]) + (" …" if len(links) > 5 else "")
+        reading.notes.append(f"symbolic links are not followed: {shown}")
 
 
-def line_item(name: str, at: int, line: str, defaults: Defaults) -> tuple[Item, set[str]]:
-    """One JSON object with `title`, `text` or `content`, perhaps `id` and fields of Knowledge; and what it had besides."""
-    try:
-        given = msgspec.json.decode(line, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise InvalidError(f"not a JSON object: {error}") from error
-    content = str(given.get("content") or given.get("text") or "").strip()
-    if not content:
-        raise InvalidError("the object has no text", "$.text")
-    fields = {field: value for field, value in given.items() if field in _FIELDS and value is not None}
-    title = str(given.get("title") or "").strip() or content
-    fields |= {"title": clip(" ".join(title.split()), TITLE_CHARS_MAX), "content": content}
-    key = f"{name}#{given.get('id', at)}"
-    fields.setdefault("source", clip(key, TITLE_CHARS_MAX))
-    item = Item(key=key, knowledge=knowledge(fields, defaults))
-    return item, set(given) - _FIELDS - {"id", "text"}
-
-
-def _column_line(one: Summary) -> str:
-    gaps = f", {one.missing:,} missing" if one.missing else ""
-    if one.minimum is not None and one.maximum is not None and one.median is not None:
-        spread = f"from {figure(one.minimum)} to {figure(one.maximum)}, median {figure(one.median)}"
-        return f"Column {one.name}: numbers {spread}{gaps}."
-    if one.top:
-        return f"Column {one.name}: {', '.join(f'{value} ({count:,})' for value, count in one.top)}{gaps}."
-    return f"Column {one.name}: {one.kind}, {one.distinct:,} different values{gaps}."
-
-
-def _title(name: str) -> str:
-    return clip(Path(name).stem.replace("_", " ").replace("-", " ").strip() or name, 250)
+def _wanted(entry: Path, path: str, ignored: list[str]) -> bool:
+    """Not hidden, not left out on purpose, no side file."""
+    hidden = entry.name.startswith(".") or entry.name in _SKIPPED_FOLDERS
+    return not hidden and entry.suffix != ".meta" and not matches(path, ignored)
 
 
 def _bytes(path: Path, bytes_max: int) -> bytes:
-    size = path.stat().st_size
-    if size > bytes_max:
-        raise InvalidError(f"the file is {size:,} bytes; at most {bytes_max:,} are read")
-    return path.read_bytes()
+    if not path.is_file():
+        raise InvalidError("it is neither a file nor a folder")  # A pipe would be read for ever.
+    with path.open("rb") as file:
+        data = file.read(bytes_max + 1)  # What a file says of its size need not stay true.
+    if len(data) > bytes_max:
+        raise InvalidError(f"the file has more than {bytes_max:,} bytes, which is what is read at most")
+    return data
 
 
 def _text(path: Path, bytes_max: int) -> str:
+    data = _bytes(path, bytes_max)
+    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return _bytes(path, bytes_max).decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise InvalidError(f"the file is not UTF-8 text (byte {error.start:,})") from error
+    if "\0" in text:
+        raise InvalidError("the file is not text but binary")
+    return text
+
+
+def _sendable(item: Item) -> None:
+    """Raises InvalidError for what no JSON can say or no database keeps."""
+    for text in (item.key, item.knowledge.title, item.knowledge.content, item.knowledge.source, *item.knowledge.tags):
+        with contextlib.suppress(UnicodeEncodeError):
+            text.encode()
+            if "\0" not in text:
+                continue
+        raise InvalidError("its name or text holds characters that cannot be stored (half a character, or U+0000)")
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

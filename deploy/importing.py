@@ -1,45 +1,37 @@
 """Many items into the knowledge base over the API: several at once, none twice, until they can be found.
 
-An item's Idempotency-Key follows from its content, so importing the same again changes nothing.
+An item's id follows from its place in the collection that is imported, so importing again updates what changed, and going on
+after an interruption leaves nothing out and doubles nothing.
 """
 
 import asyncio
-import gzip
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
+from contracts.catalogue import tag
+from contracts.curating import ImportedItem, ImportedItems, ImportItem
 from contracts.http import Run
-from contracts.knowledge import Attachment
+from contracts.kernel import Unchanged
+from contracts.knowledge import digest
 from deploy.client import Gateway, GatewayError, OnWait, Reply, patiently
-from deploy.folder_import import (
-    JSONL_BYTES_MAX,
-    TEXT_BYTES_MAX,
-    ZIP,
-    Defaults,
-    Failure,
-    Import,
-    Item,
-    knowledge,
-    line_item,
-    read_folder,
-    source_item,
-    table_item,
-    text_item,
-)
-from runtime.errors import InvalidError, OutcomeError
+from deploy.items import PART, Failure, Item
 
 PATIENCE_S = 120.0  # of one item, over all its retries
 STALL_S_MAX = 60.0  # without one more item becoming searchable
-FILE_BYTES_MAX = 16 * 1024 * 1024  # of a stored file: what the gateway takes
 FIND_CONCURRENCY = 8
 FIND_PAUSE_S_MIN = 0.1
 FIND_PAUSE_S_MAX = 0.8
+PAGE = 200
 _INDEX = "index"
+_UNCHANGED = tag(Unchanged)
 
 
 class Imported(Struct, kw_only=True):
@@ -50,13 +42,75 @@ class Imported(Struct, kw_only=True):
     seconds: float = 0.0
 
 
+class Plan(Struct, frozen=True, kw_only=True):
+    """What importing items would do to a collection as it is.
+
+    `stale` are parts that a document no longer has, `gone` items of which nothing was found this time.
+    """
+
+    new: tuple[Item, ...] = ()
+    changed: tuple[Item, ...] = ()
+    unchanged: int = 0
+    expired: tuple[Failure, ...] = ()
+    stale: tuple[ImportedItem, ...] = ()
+    gone: tuple[ImportedItem, ...] = ()
+
+    @property
+    def posts(self) -> tuple[Item, ...]:
+        return self.new + self.changed
+
+
 OnCount = Callable[[int], None]
+K = TypeVar("K", Item, ImportedItem)
+
+
+def planned(items: Sequence[Item], there: Sequence[ImportedItem], now: datetime, unread: Sequence[str] = ()) -> Plan:
+    """Compare what was read with what is there. What lies at or under a path of `unread` is not known to be gone."""
+    before = {one.key: one for one in there}
+    new: list[Item] = []
+    changed: list[Item] = []
+    expired: list[Failure] = []
+    for item in items:
+        known, expires = before.get(item.key), item.knowledge.expires
+        if known is None and expires is not None and expires <= now:
+            expired.append(Failure(path=item.key, reason=f"expired at {expires.isoformat()}"))
+        elif known is None:
+            new.append(item)
+        elif known.digest != digest(item.knowledge):
+            changed.append(item)
+    keys = {item.key for item in items}
+    missing = [one for one in there if one.key not in keys]
+    stale = [one for one in missing if PART in one.key and one.key.rpartition(PART)[0] in keys]
+    unknown = tuple(f"{path}{mark}" for path in unread for mark in ("#", "/"))
+    gone = [one for one in missing if one not in stale and one.key not in unread and not one.key.startswith(unknown)]
+    return Plan(
+        new=tuple(new),
+        changed=tuple(changed),
+        unchanged=len(items) - len(new) - len(changed) - len(expired),
+        expired=tuple(expired),
+        stale=tuple(stale),
+        gone=tuple(gone),
+    )
+
+
+async def imported_before(gateway: Gateway, collection: str) -> list[ImportedItem]:
+    """What the asker has imported into the collection and not deleted since."""
+    found: list[ImportedItem] = []
+    after: str | None = None
+    while True:
+        asked = {"collection": collection, "limit": PAGE, "after": after}
+        page = await gateway.get("/v1/knowledge/imports", ImportedItems, asked)
+        found += page.items
+        after = page.next
+        if after is None:
+            return found
 
 
 async def post_items(
     gateway: Gateway,
     items: Sequence[Item],
     *,
+    collection: str,
     concurrency: int,
     on_count: OnCount = lambda _: None,
     on_wait: OnWait = lambda _s, _why: None,
@@ -66,56 +120,97 @@ async def post_items(
     Raises GatewayError when the asker may not import at all, UnreachableError when the gateway is gone for good.
     """
     result = Imported()
-    source = iter(items)
     began = time.monotonic()
+    posting = _Posting(gateway, collection, on_wait)
+
+    async def work(item: Item) -> None:
+        result.runs.append(await posting.item(item))
+
+    await _each(items, work, result.failures, concurrency, on_count)
+    result.seconds = time.monotonic() - began
+    return result
+
+
+async def delete_items(gateway: Gateway, items: Sequence[ImportedItem], *, concurrency: int) -> list[Failure]:
+    """Delete what was imported before; those that could not be deleted. One that is gone already is no failure."""
+    failures: list[Failure] = []
+
+    async def work(item: ImportedItem) -> None:
+        async def once() -> Reply:
+            return await gateway.send("DELETE", f"/v1/knowledge/{quote(item.id)}")
+
+        try:
+            await patiently(once, patience_s=PATIENCE_S)
+        except GatewayError as error:
+            if error.status != 404:
+                raise
+
+    await _each(items, work, failures, concurrency, lambda _: None)
+    return failures
+
+
+async def _each(
+    items: Sequence[K],
+    work: Callable[[K], Awaitable[None]],
+    failures: list[Failure],
+    concurrency: int,
+    on_count: OnCount,
+) -> None:
+    """Do the work for each, several at once; what the gateway refuses is a failure of that one."""
+    source = iter(items)
     through = 0
 
-    async def work() -> None:
+    async def worker() -> None:
         nonlocal through
         for item in source:
             try:
-                result.runs.append(await post_item(gateway, item, on_wait))
+                await work(item)
             except GatewayError as error:
                 if error.status in (401, 403):
                     raise
-                result.failures.append(Failure(path=item.key, reason=str(error)))
+                failures.append(Failure(path=item.key, reason=str(error)))
             through += 1
             on_count(through)
 
     try:
         async with asyncio.TaskGroup() as workers:
             for _ in range(concurrency):
-                workers.create_task(work())
+                workers.create_task(worker())
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None  # One error is told once, however many workers met it.
-    result.seconds = time.monotonic() - began
-    return result
 
 
-async def post_item(gateway: Gateway, item: Item, on_wait: OnWait) -> str:
-    """Store the item's file, then the item; the correlation id of its run. Raises GatewayError, UnreachableError."""
-    attachment = item.knowledge.attachment
-    if item.content is not None and attachment is not None:
-        await _post(gateway, "/v1/files", item.content, attachment.media_type, on_wait)
-    content = msgspec.json.encode(item.knowledge)
-    return (await _post(gateway, "/v1/knowledge", content, "application/json", on_wait)).correlation
+class _Posting:
+    """The requests of one import: a repeat of one is known by its key, the same item in the next import is not."""
 
+    def __init__(self, gateway: Gateway, collection: str, on_wait: OnWait) -> None:
+        self._gateway = gateway
+        self._collection = collection
+        self._on_wait = on_wait
+        self._nonce = uuid4().hex[:12]
 
-async def _post(gateway: Gateway, path: str, content: bytes, media_type: str, on_wait: OnWait) -> Reply:
-    headers = {"Content-Type": media_type, "Idempotency-Key": _key(content)}
+    async def item(self, item: Item) -> str:
+        """Store the item's file, then the item; the correlation id of its run. Raises GatewayError, UnreachableError."""
+        attachment = item.knowledge.attachment
+        if item.content is not None and attachment is not None:
+            await self._post("/v1/files", item.content, attachment.media_type)
+        body = ImportItem(collection=self._collection, key=item.key, knowledge=item.knowledge)
+        return (await self._post("/v1/knowledge/imports", msgspec.json.encode(body), "application/json")).correlation
 
-    async def once() -> Reply:
-        return await gateway.send("POST", path, content=content, headers=headers)
+    async def _post(self, path: str, content: bytes, media_type: str) -> Reply:
+        key = f"import-{self._nonce}-{hashlib.sha256(content).hexdigest()[:40]}"
+        headers = {"Content-Type": media_type, "Idempotency-Key": key}
 
-    return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
+        async def once() -> Reply:
+            return await self._gateway.send("POST", path, content=content, headers=headers)
 
-
-def _key(content: bytes) -> str:
-    return f"import-{hashlib.sha256(content).hexdigest()[:40]}"
+        return await patiently(once, patience_s=PATIENCE_S, on_wait=self._on_wait)
 
 
 async def until_searchable(gateway: Gateway, runs: Sequence[str], on_count: OnCount = lambda _: None) -> int:
     """Wait until each run's item is in the vector index, as its journal says; how many are not after a minute of standstill.
+
+    One that the run did not change was indexed by an earlier one.
 
     Items are indexed about in the order they were posted, so only the first ones that are missing are asked for.
     """
@@ -153,70 +248,4 @@ async def _is_indexed(gateway: Gateway, run: str) -> bool:
         if error.status == 404:  # Recorded, but not in the read model yet.
             return False
         raise
-    return any(event.effect == _INDEX for event in found.events)
-
-
-# Reading ----------------------------------------------------------------------------------------------------------
-
-
-def read_path(path: Path, defaults: Defaults) -> Import:
-    """What a folder, or one file of a known kind, holds. Raises InvalidError where that cannot be read at all."""
-    if path.is_dir():
-        return read_folder(path, defaults)
-    size = path.stat().st_size
-    if size > (JSONL_BYTES_MAX if path.suffix == ".jsonl" else max(TEXT_BYTES_MAX, FILE_BYTES_MAX)):
-        raise InvalidError(f"{path} is too big: {size:,} bytes")
-    data = path.read_bytes()
-    try:
-        match path.suffix.lower():
-            case ".csv":
-                items = [table_item(path.name, data, {}, defaults)]
-            case ".md" | ".markdown" | ".txt":
-                items = [text_item(path.name, data.decode("utf-8-sig"), {}, defaults)]
-            case ".jsonl":
-                return _read_lines(path.name, data.decode("utf-8-sig"), defaults)
-            case suffix:
-                raise InvalidError(f"{path}: files of kind {suffix or '(none)'} are not read; .md .txt .jsonl .csv are")
-    except UnicodeDecodeError as error:
-        raise InvalidError(f"{path} is not UTF-8 text (byte {error.start:,})") from error
-    except OutcomeError as error:
-        raise InvalidError(f"{path}: {error}") from error
-    return Import(items=tuple(items), failures=(), skipped=(), notes=())
-
-
-def _read_lines(name: str, text: str, defaults: Defaults) -> Import:
-    items: list[Item] = []
-    failures: list[Failure] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                items.append(line_item(name, number, line, defaults)[0])
-            except InvalidError as error:
-                failures.append(Failure(path=name, line=number, reason=str(error)))
-    return Import(items=tuple(items), failures=tuple(failures), skipped=(), notes=())
-
-
-def read_source(path: Path, defaults: Defaults) -> Item:
-    """A source tree for Artemis: a folder, or a zip, tar or tar.gz as it is. Raises InvalidError for anything else."""
-    if path.is_dir():
-        return source_item(path.resolve().name or "source", path, {}, defaults)
-    content = path.read_bytes()
-    if content[257:262] == b"ustar":
-        content = gzip.compress(content, mtime=0)
-    media_type = ZIP if content[:2] == b"PK" else "application/gzip" if content[:2] == b"\x1f\x8b" else ""
-    if not media_type:
-        raise InvalidError(f"{path} is neither a folder nor a zip, tar or tar.gz archive")
-    if len(content) > FILE_BYTES_MAX:
-        raise InvalidError(f"{path} has {len(content):,} bytes; at most {FILE_BYTES_MAX:,} are taken")
-    stem = path.name.partition(".")[0]
-    fields = {
-        "title": f"Source code {stem}",
-        "content": f"Source code of {stem}: the archive {path.name}, {len(content):,} bytes.",
-        "partition": "code_knowledge",
-        "source": path.name,
-    }
-    attachment = Attachment(
-        digest=hashlib.sha256(content).hexdigest(), media_type=media_type, name=path.name, size_bytes=len(content)
-    )
-    described = msgspec.structs.replace(knowledge(fields, defaults), attachment=attachment)
-    return Item(key=path.name, knowledge=described, content=content)
+    return any(event.effect == _INDEX or event.type == _UNCHANGED for event in found.events)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
+from contracts.curating import ImportItem
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Stored
 from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded
@@ -38,6 +39,7 @@ from gateway.commands import (
 from gateway.execution import Command, Ended
 from gateway.heads import before_run
 from gateway.problems import NotFoundError, ValidationProblemError
+from gateway.services import Services
 from gateway.views import event_view
 from runtime.errors import OutcomeError
 
@@ -58,8 +60,8 @@ class Held(Struct, frozen=True):
 async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
     item = derived_id(incoming.id, KNOWLEDGE_ITEM)
     require_partition(incoming.principal, incoming.body.partition)
-    _expiry(incoming.body)
-    await _attached(incoming)
+    check_expiry(incoming.body, "$.expires")
+    await check_attachment(incoming.services, incoming.body, "$.attachment")
     return Command(
         actor=ActorRef(Domain.CEO, KNOWLEDGE_ITEM, item),
         message=AddKnowledge(by=incoming.principal.username, knowledge=incoming.body),
@@ -71,8 +73,8 @@ async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
 async def update_knowledge(incoming: Incoming[Knowledge]) -> Command:
     principal = incoming.principal
     require_partition(principal, incoming.body.partition)
-    _expiry(incoming.body)
-    await _attached(incoming)
+    check_expiry(incoming.body, "$.expires")
+    await check_attachment(incoming.services, incoming.body, "$.attachment")
     label = label_of(principal, incoming.body.confidentiality)
     actor, held = await _held(incoming)
     if held.knowledge is None:
@@ -110,7 +112,7 @@ async def delete_knowledge(incoming: Incoming[None]) -> Command:
 
 
 async def item_reply(
-    incoming: Incoming[Knowledge] | Incoming[Declassify], command: Command, ended: Ended
+    incoming: Incoming[Knowledge] | Incoming[Declassify] | Incoming[ImportItem], command: Command, ended: Ended
 ) -> KnowledgeItem:
     held = _fold(await incoming.services.log.read(subjects.log(command.actor)), until=ended.ending.sequence)
     if held is None or held.knowledge is None:
@@ -158,13 +160,14 @@ def _item(actor: ActorRef, held: Held, knowledge: Knowledge) -> KnowledgeItem:
     return KnowledgeItem(id=actor.id, knowledge=knowledge, by=held.by, created=held.created, updated=held.updated)
 
 
-def _expiry(knowledge: Knowledge) -> None:
+def check_expiry(knowledge: Knowledge, field: str) -> None:
+    """Raises ValidationProblemError for a moment that cannot be."""
     if knowledge.expires is None:
         return
     if knowledge.expires.tzinfo is None:
-        raise ValidationProblemError("$.expires", "must have an offset from UTC, such as Z")
+        raise ValidationProblemError(field, "must have an offset from UTC, such as Z")
     if not 1970 < knowledge.expires.year < EXPIRES_YEAR_MAX:
-        raise ValidationProblemError("$.expires", f"must lie between 1971 and {EXPIRES_YEAR_MAX}")
+        raise ValidationProblemError(field, f"must lie between 1971 and {EXPIRES_YEAR_MAX}")
 
 
 async def publish_fact(incoming: Incoming[AnyFact]) -> Command:
@@ -200,16 +203,14 @@ async def fact_reply(incoming: Incoming[AnyFact], command: Command, ended: Ended
     return event_view(ended.ending)
 
 
-async def _attached(incoming: Incoming[Knowledge]) -> None:
+async def check_attachment(services: Services, knowledge: Knowledge, field: str) -> None:
     """Raises ValidationProblemError for an attachment that was not stored before, or is of another size."""
-    attachment = incoming.body.attachment
+    attachment = knowledge.attachment
     if attachment is None:
         return
     try:
-        content = await incoming.services.blobs.get(attachment.digest)
+        content = await services.blobs.get(attachment.digest)
     except OutcomeError as error:
-        raise ValidationProblemError(
-            "$.attachment.digest", "no such file; store it with POST /v1/files first"
-        ) from error
+        raise ValidationProblemError(f"{field}.digest", "no such file; store it with POST /v1/files first") from error
     if len(content) != attachment.size_bytes:
-        raise ValidationProblemError("$.attachment.size_bytes", f"the file has {len(content)} bytes")
+        raise ValidationProblemError(f"{field}.size_bytes", f"the file has {len(content)} bytes")

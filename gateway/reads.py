@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 
 from contracts.conversation import Team
+from contracts.curating import ImportedItem, ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
@@ -85,6 +86,19 @@ class PostgresReads:
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         rows = await knowledge.get_items(self._db, list(ids), clearance=clearance, now=now)
         return list(map(item_view, rows))
+
+    async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
+        with _cursor_is_after():
+            page = await knowledge.list_imports(
+                self._db,
+                query.collection,
+                owner=owner,
+                clearance=clearance,
+                now=now,
+                limit=query.limit,
+                cursor=query.after,
+            )
+        return ImportedItems(items=tuple(map(imported_view, page.items)), next=page.next)
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
         found = await runs.get_run(self._db, correlation, clearance=clearance)
@@ -198,6 +212,10 @@ def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
     return KnowledgeItem(
         id=row.id, knowledge=row.knowledge(), by=row.updated_by, created=row.created, updated=row.updated
     )
+
+
+def imported_view(row: knowledge.ImportedRow) -> ImportedItem:
+    return ImportedItem(id=row.id, key=row.place, digest=row.digest, updated=row.updated)
 
 
 def record_view(row: runs.RunRecord) -> EventView:

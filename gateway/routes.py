@@ -4,6 +4,7 @@ A row drives routing, validation, authorisation and the OpenAPI document. `permi
 needed; a route that leads to one domain then asks for that domain's own. No permission means any valid token.
 """
 
+from contracts import curating as curated
 from contracts import facts, http, openai
 from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
@@ -12,7 +13,7 @@ from contracts.domains import Clearance, Domain
 from contracts.facts import SignalRecorded
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
-from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
+from gateway import cancelling, commands, conversing, curating, embedding, events, importing, letters, queries
 from gateway.rows import Answers, Does, Route
 
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -184,6 +185,28 @@ ROUTES: tuple[Route, ...] = (
         request=http.SearchKnowledge,
         reply=http.KnowledgeHits,
         example=http.SearchKnowledge(query="pricing of renewals", limit=5),
+    ),
+    Route(
+        method="POST",
+        path="/v1/knowledge/imports",
+        summary="Say what stands at a place of your collection: the item made of it follows",
+        action=Does(importing.import_item, (KnowledgeAdded, KnowledgeUpdated), curating.item_reply),
+        limit="cross_domain",
+        request=curated.ImportItem,
+        reply=http.KnowledgeItem,
+        status=201,
+        permissions=CURATE,
+        example=curated.ImportItem(collection="handbook", key="pricing/2027.md", knowledge=_KNOWLEDGE),
+    ),
+    Route(
+        method="GET",
+        path="/v1/knowledge/imports",
+        summary="What you imported into a collection, with the digest of what stood there",
+        action=Answers(importing.imports),
+        limit="cross_domain",
+        query=curated.ImportsQuery,
+        reply=curated.ImportedItems,
+        permissions=CURATE,
     ),
     Route(
         method="GET",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from contracts.curating import ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
@@ -95,6 +96,10 @@ class Reads(Protocol):
 
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         """The items that exist, have not expired at `now` and may be read; in any order."""
+        ...
+
+    async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
+        """What somebody imported into a collection and is there now, by id."""
         ...
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:

@@ -31,7 +31,7 @@ CREATE TABLE knowledge (
 INDEXES = """
 CREATE INDEX ON knowledge (updated DESC, id DESC);
 CREATE INDEX ON knowledge (category, updated DESC, id DESC);
-CREATE INDEX ON knowledge (collection, created_by, place, id) WHERE collection IS NOT NULL
+CREATE INDEX ON knowledge (collection, created_by, id) WHERE collection IS NOT NULL
 """
 
 
@@ -162,3 +162,39 @@ async def list_items(  # noqa: PLR0913 - each is a filter
     )
     last = rows[-1] if len(rows) == limit else None
     return Page(tuple(rows), to_cursor(_Place(last.updated, last.id)) if last else None)
+
+
+class ImportedRow(Struct, frozen=True, kw_only=True):
+    """Where an item was imported from, and the digest of what stood there."""
+
+    id: str
+    place: str
+    digest: str
+    updated: datetime
+
+
+class _ImportPlace(Struct, frozen=True, array_like=True):
+    id: str
+
+
+async def list_imports(  # noqa: PLR0913 - each is a filter
+    db: Db,
+    collection: str,
+    *,
+    owner: str,
+    clearance: Clearance,
+    now: datetime,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[ImportedRow]:
+    """Unexpired items that their owner imported into the collection, by id. Raises InvalidError as `list_items` does."""
+    after = from_cursor(_ImportPlace, cursor) if cursor else None
+    rows = await db.rows(
+        ImportedRow,
+        "SELECT id, place, digest, updated FROM read.knowledge WHERE collection = $1 AND created_by = $2"
+        " AND label <= $3::text::diarchy.clearance AND (expires IS NULL OR expires > $4::timestamptz)"
+        " AND ($5::text IS NULL OR id > $5) ORDER BY id LIMIT $6",
+        *(collection, owner, clearance.value, now, after.id if after else None, bounded(limit)),
+    )
+    last = rows[-1] if len(rows) == limit else None
+    return Page(tuple(rows), to_cursor(_ImportPlace(last.id)) if last else None)

@@ -23,6 +23,7 @@ from adapters.memory_timers import MemoryTimers
 from adapters.span_store import MemorySpanStore
 from contracts import subjects
 from contracts.catalogue import tag
+from contracts.curating import ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Envelope, Message, Record, Stored
 from contracts.http import (
@@ -204,6 +205,18 @@ class FoldedReads:
             for row in self._fold(knowledge.KNOWLEDGE)
             if row.id in ids and row.label <= clearance and (row.expires is None or row.expires > now)
         ]
+
+    async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
+        found = [
+            knowledge.ImportedRow(id=row.id, place=row.imported.key, digest=row.imported.digest, updated=row.updated)
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.imported
+            and (row.imported.collection, row.created_by) == (query.collection, owner)
+            and row.label <= clearance
+            and (row.expires is None or row.expires > now)
+        ]
+        found.sort(key=lambda row: row.id)
+        return ImportedItems(items=tuple(map(reads.imported_view, found[: query.limit])))
 
     def _records(self, clearance: Clearance) -> list[EventView]:
         rows = [row for row in self._labelled() if row.label <= clearance]

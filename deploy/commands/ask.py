@@ -165,13 +165,17 @@ def _question(text: str, wanted: _Options) -> "AskQuestion":
 
 async def _provide(path: Path, gateway: "Gateway", steps: "Steps") -> None:
     """Upload a source tree and wait until Artemis can find it."""
-    from deploy.folder_import import Defaults
-    from deploy.importing import post_item, read_source, until_searchable
+    from deploy.folder_import import collection_of, read_source
+    from deploy.importing import post_items, until_searchable
+    from deploy.items import Defaults
     from runtime.errors import DiarchyError
 
     step = steps.begin(f"Uploading {path}")
-    run = await post_item(gateway, read_source(path, Defaults()), _told(steps))
-    if await until_searchable(gateway, [run]):
+    source = [read_source(path, Defaults())]
+    imported = await post_items(gateway, source, collection=collection_of(path), concurrency=1, on_wait=_told(steps))
+    for failure in imported.failures:
+        raise DiarchyError(f"{failure.path} was not stored: {failure.reason}")
+    if await until_searchable(gateway, imported.runs):
         raise DiarchyError(
             f"{path} was stored, but cannot be found yet; is the embedding role running? `diarchy doctor`"
         )

@@ -13,12 +13,15 @@ from contracts.knowledge import Category
 from deploy.commands import options
 
 if TYPE_CHECKING:
-    from deploy.client import OnWait
-    from deploy.folder_import import Failure, Item
-    from deploy.importing import Imported
+    from contracts.curating import ImportedItem
+    from deploy.client import Gateway, OnWait
+    from deploy.folder_import import Import
+    from deploy.importing import Plan
+    from deploy.items import Defaults, Failure
     from deploy.progress import Steps
 
 FAILURES_SHOWN_MAX = 50
+GONE_SHOWN_MAX = 20
 
 
 class _Options(Struct, frozen=True):
@@ -28,11 +31,14 @@ class _Options(Struct, frozen=True):
     priority: int
     concurrency: int
     source: tuple[str, ...]
+    collection: str | None
+    prune: bool
+    yes: bool
     wait: bool
 
 
 class _Summary(Struct, frozen=True):
-    """What --json prints."""
+    """What --json prints. `documents` were sent: `new` and `changed` ones, without those that failed."""
 
     documents: int
     failed: int
@@ -40,6 +46,26 @@ class _Summary(Struct, frozen=True):
     documents_per_second: float
     searchable_after_seconds: float | None
     failures: tuple["Failure", ...]
+    new: int
+    changed: int
+    unchanged: int
+    deleted: int
+    gone: int
+
+
+class _Done(Struct):
+    """How it went. `late` could not be found in time; `gone` were imported before, and of their files nothing is there."""
+
+    runs: list[str] = []
+    failures: "list[Failure]" = []
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    seconds: float = 0.0
+    searchable_s: float | None = None
+    late: int = 0
+    deleted: int = 0
+    gone: "list[ImportedItem]" = []
 
 
 @click.command("import", short_help="Import folders of documents and tables")
@@ -77,18 +103,23 @@ class _Summary(Struct, frozen=True):
 @click.option(
     "--concurrency", type=click.IntRange(1, 128), default=16, metavar="N", help="Requests at a time.  [default: 16]"
 )
+@click.option("--as", "collection", metavar="NAME", help="Import as this collection.  [default: the folder's path]")
+@click.option("--prune", is_flag=True, help="Delete the items whose file is gone; asks before.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until everything can be found.")
 @options.target_options
 @options.json_option
 def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **given: object) -> None:
-    """Import folders or files: Markdown and text (an item a file), JSONL (an item a line), CSV (a table each).
+    """Import folders or files: Markdown, text, HTML and PDF (an item a file), JSONL (an item a line), CSV (a table each).
 
-    Markdown may begin with front matter (title, category, confidentiality …). Importing the same again changes nothing.
-    Exit status 1 when anything could not be imported; the rest is.
+    Markdown may begin with front matter (title, category, confidentiality …). Importing again updates what changed and leaves the
+    rest alone, so after Ctrl-C the same command goes on. What is imported under one name (`--as`, else the folder's path) is
+    compared with what you imported under it before. Exit status 1 when anything could not be imported; the rest is.
 
     \b
     Examples:
       diarchy import ./handbook --confidentiality internal
+      diarchy import ./handbook --prune
       diarchy import notes.jsonl customers.csv --partition sophia_business
       diarchy import --source ./backend
     """
@@ -98,97 +129,191 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
     wanted = msgspec.convert(given, _Options)
     if not paths and not wanted.source:
         raise click.UsageError("name a folder or file to import, or --source a source tree")
-    items, failures = _read(paths, wanted)
-    imported, searchable_s, late = asyncio.run(_import(items, target, wanted))
-    failures += imported.failures
-    rate = len(imported.runs) / imported.seconds if imported.seconds else 0.0
+    try:
+        done = asyncio.run(_import(paths, target, wanted))
+    except KeyboardInterrupt:
+        err("stopped; what was sent is kept, and the same command goes on from there")
+        raise
+    if done.gone and wanted.prune and (wanted.yes or _confirmed(done.gone)):
+        asyncio.run(_prune(done, target, wanted))
+    rate = len(done.runs) / done.seconds if done.seconds else 0.0
     if as_json:
-        click.echo(
-            pretty_json(
-                _Summary(len(imported.runs), len(failures), imported.seconds, rate, searchable_s, tuple(failures))
-            )
+        summary = _Summary(
+            documents=len(done.runs),
+            failed=len(done.failures),
+            seconds=done.seconds,
+            documents_per_second=rate,
+            searchable_after_seconds=done.searchable_s,
+            failures=tuple(done.failures),
+            new=done.new,
+            changed=done.changed,
+            unchanged=done.unchanged,
+            deleted=done.deleted,
+            gone=len(done.gone),
         )
+        click.echo(pretty_json(summary))
     else:
-        found = "" if searchable_s is None else f"; searchable after {searchable_s:.1f} s"
-        count = len(imported.runs)
-        click.echo(
-            f"{count:,} document{'' if count == 1 else 's'} in {imported.seconds:.1f} s, {rate:.0f} documents/s{found}"
-        )
-    for failure in failures[:FAILURES_SHOWN_MAX]:
-        err(f"{failure.path}{f', line {failure.line}' if failure.line else ''}: {failure.reason}")
-    if len(failures) > FAILURES_SHOWN_MAX:
-        err(f"… and {len(failures) - FAILURES_SHOWN_MAX:,} more")
-    if failures:
-        raise options.FailedError(
-            f"{len(failures):,} of {len(failures) + len(imported.runs):,} documents were not imported"
-        )
-    if late:
-        raise options.FailedError(
-            f"{late:,} are stored but could not be found yet; `diarchy doctor` says whether the embedding role runs"
-        )
+        click.echo(_summary_line(done, rate))
+    _tell_failures(done)
 
 
-def _read(paths: tuple[str, ...], wanted: _Options) -> "tuple[list[Item], list[Failure]]":
-    """Everything that was named, or why not."""
-    from deploy.folder_import import Defaults
-    from deploy.importing import read_path, read_source
+def _summary_line(done: _Done, rate: float) -> str:
+    counts = {"new": done.new, "changed": done.changed, "unchanged": done.unchanged, "deleted": done.deleted}
+    told = [f"{count:,} {name}" for name, count in counts.items() if count] or ["nothing"]
+    sent = f" in {done.seconds:.1f} s, {rate:.0f} documents/s" if done.runs else ""
+    found = "" if done.searchable_s is None else f"; searchable after {done.searchable_s:.1f} s"
+    return f"{', '.join(told)}{sent}{found}"
+
+
+def _tell_failures(done: _Done) -> None:
+    """Raises FailedError where something was not imported, or cannot be found yet."""
     from deploy.progress import err
+
+    for failure in done.failures[:FAILURES_SHOWN_MAX]:
+        err(f"{failure.path}{f', line {failure.line}' if failure.line else ''}: {failure.reason}")
+    if len(done.failures) > FAILURES_SHOWN_MAX:
+        err(f"… and {len(done.failures) - FAILURES_SHOWN_MAX:,} more")
+    if done.gone:
+        count = len(done.gone)
+        err(f"{count:,} item{'' if count == 1 else 's'} of files that are gone; --prune deletes them")
+    if done.failures:
+        total = len(done.failures) + len(done.runs) + done.unchanged
+        raise options.FailedError(f"{len(done.failures):,} of {total:,} documents were not imported")
+    if done.late:
+        raise options.FailedError(
+            f"{done.late:,} are stored but could not be found yet; `diarchy doctor` says whether the embedding role runs"
+        )
+
+
+def _confirmed(gone: "list[ImportedItem]") -> bool:
+    shown = "\n".join(f"  {item.key}" for item in gone[:GONE_SHOWN_MAX])
+    more = f"\n  … and {len(gone) - GONE_SHOWN_MAX:,} more" if len(gone) > GONE_SHOWN_MAX else ""
+    return click.confirm(f"{shown}{more}\nDelete these {len(gone):,} items, whose files are gone?", err=True)
+
+
+async def _import(paths: tuple[str, ...], target: options.Target, wanted: _Options) -> _Done:
+    """Read, compare, send and wait until it can be found."""
+    import time
+
+    from deploy.importing import until_searchable
+    from deploy.progress import Steps
+
+    done = _Done()
+    with Steps() as steps:
+        async with target.gateway() as gateway:
+            begun: float | None = None
+            for place in (*paths, *wanted.source):
+                found = await _read(Path(place), steps, wanted, source=place in wanted.source)
+                begun = time.monotonic() if begun is None else begun
+                await _send(gateway, Path(place), found, steps, wanted, done)
+            if not wanted.wait or not done.runs:
+                return done
+            step = steps.begin("Making searchable", len(set(done.runs)))
+            done.late = await until_searchable(gateway, done.runs, lambda count: steps.advance(step, count))
+            if not done.late:
+                steps.end(step)
+                done.searchable_s = time.monotonic() - (begun or 0.0)
+    return done
+
+
+async def _read(path: Path, steps: "Steps", wanted: _Options, *, source: bool) -> "Import":
+    """What stands at the path, moved to the partition that was asked for."""
+    from deploy.folder_import import Import, read_path, read_source
+
+    step = steps.begin(f"Reading {path}")
+    if source:
+        item = await asyncio.to_thread(read_source, path, _defaults(wanted))
+        found = Import(items=(item,), failures=(), skipped=(), notes=(), whole=False)
+    else:
+        loop = asyncio.get_running_loop()
+
+        def on_file(count: int, name: str) -> None:
+            loop.call_soon_threadsafe(lambda: steps.advance(step, count, rate=name[-40:]))
+
+        found = await asyncio.to_thread(read_path, path, _defaults(wanted), on_file)
+    steps.end(step, f"{len(found.items):,} items")
+    for note in found.notes:
+        steps.say(note)
+    if found.skipped:
+        shown = ", ".join(found.skipped[:5]) + (" …" if len(found.skipped) > 5 else "")
+        steps.say(f"{path}: left out {len(found.skipped):,} files of other kinds ({shown})")
+    if not wanted.partition:
+        return found
+    moved = {"partition": wanted.partition}
+    items = [
+        msgspec.structs.replace(item, knowledge=msgspec.structs.replace(item.knowledge, **moved))
+        for item in found.items
+    ]
+    return msgspec.structs.replace(found, items=tuple(items))
+
+
+def _defaults(wanted: _Options) -> "Defaults":
+    from deploy.items import Defaults
 
     given = {
         "category": wanted.category,
         "confidentiality": wanted.confidentiality,
         "strategic_priority": wanted.priority,
     }
-    defaults = msgspec.convert(given, Defaults)
-    items: list[Item] = []
-    failures: list[Failure] = []
-    for path in paths:
-        found = read_path(Path(path), defaults)
-        items += found.items
-        failures += found.failures
-        for note in found.notes:
-            err(note)
-        if found.skipped:
-            shown = ", ".join(found.skipped[:5]) + (" …" if len(found.skipped) > 5 else "")
-            err(f"{path}: left out {len(found.skipped):,} files of other kinds ({shown})")
-    items += [read_source(Path(path), defaults) for path in wanted.source]
-    if wanted.partition:
-        moved = {"partition": wanted.partition}
-        items = [
-            msgspec.structs.replace(item, knowledge=msgspec.structs.replace(item.knowledge, **moved)) for item in items
-        ]
-    return items, failures
+    return msgspec.convert(given, Defaults)
 
 
-async def _import(
-    items: "list[Item]", target: options.Target, wanted: _Options
-) -> "tuple[Imported, float | None, int]":
-    """How it went, after how many seconds everything could be found (None: not waited for), and how many never could."""
+async def _send(gateway: "Gateway", path: Path, found: "Import", steps: "Steps", wanted: _Options, done: _Done) -> None:
+    """Bring the collection to what was found, and note in `done` how that went."""
     import time
 
-    from deploy.importing import post_items, until_searchable
-    from deploy.progress import Steps
+    from deploy.folder_import import collection_of
+    from deploy.importing import delete_items, post_items
 
+    collection = wanted.collection or collection_of(path)
+    plan = await _plan(gateway, path, found, collection)
     began = time.monotonic()
-    with Steps() as steps:
-        async with target.gateway() as gateway:
-            step = steps.begin("Importing", len(items))
+    step = steps.begin("Importing", len(plan.posts))
 
-            def count(done: int) -> None:
-                steps.advance(step, done, rate=f"{done / max(time.monotonic() - began, 1e-9):.0f} items/s")
+    def count(through: int) -> None:
+        steps.advance(step, through, rate=f"{through / max(time.monotonic() - began, 1e-9):.0f} items/s")
 
-            imported = await post_items(
-                gateway, items, concurrency=wanted.concurrency, on_count=count, on_wait=_told(steps)
-            )
-            steps.end(step)
-            if not wanted.wait or not imported.runs:
-                return imported, None, 0
-            step = steps.begin("Making searchable", len(set(imported.runs)))
-            late = await until_searchable(gateway, imported.runs, lambda done: steps.advance(step, done))
-            if late:
-                return imported, None, late
-            steps.end(step)
-            return imported, time.monotonic() - began, 0
+    imported = await post_items(
+        gateway,
+        plan.posts,
+        collection=collection,
+        concurrency=wanted.concurrency,
+        on_count=count,
+        on_wait=_told(steps),
+    )
+    failed = {failure.path for failure in imported.failures}
+    not_deleted = await delete_items(gateway, plan.stale, concurrency=wanted.concurrency)
+    steps.end(step)
+    done.runs += imported.runs
+    done.failures += [*found.failures, *plan.expired, *imported.failures, *not_deleted]
+    done.seconds += imported.seconds
+    done.new += sum(item.key not in failed for item in plan.new)
+    done.changed += sum(item.key not in failed for item in plan.changed)
+    done.unchanged += plan.unchanged
+    done.deleted += len(plan.stale) - len(not_deleted)
+    done.gone += plan.gone
+
+
+async def _plan(gateway: "Gateway", path: Path, found: "Import", collection: str) -> "Plan":
+    from datetime import UTC, datetime
+
+    from deploy.importing import imported_before, planned
+
+    there = await imported_before(gateway, collection)
+    if not found.whole:  # Of one file: what else stands in its folder is not looked at.
+        there = [one for one in there if one.key == path.name or one.key.startswith(f"{path.name}#")]
+    unread = [failure.path for failure in found.failures]
+    return planned(found.items, there, datetime.now(UTC), unread)
+
+
+async def _prune(done: _Done, target: options.Target, wanted: _Options) -> None:
+    from deploy.importing import delete_items
+
+    async with target.gateway() as gateway:
+        failures = await delete_items(gateway, done.gone, concurrency=wanted.concurrency)
+    done.deleted += len(done.gone) - len(failures)
+    done.failures += failures
+    done.gone = []
 
 
 def _told(steps: "Steps") -> "OnWait":

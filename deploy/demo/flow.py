@@ -16,8 +16,9 @@ from contracts.http import AskQuestion, EventView, Run, Trace, Turn
 from contracts.trace import SpanRecord
 from deploy.asking import Asking, path_for, streamed
 from deploy.client import Gateway, GatewayError, LocalKey, OnWait, operator
-from deploy.folder_import import Defaults, Item, read_folder, source_item
+from deploy.folder_import import read_folder
 from deploy.importing import post_items, until_searchable
+from deploy.items import Defaults, Item, source_item
 from deploy.progress import Starting, Steps
 from deploy.rendering import EFFECT, progress_line
 from deploy.settings import Nats, Postgres, Qdrant, Secret, Settings
@@ -136,6 +137,7 @@ async def _import(gateway: Gateway, items: list[Item], steps: Steps) -> int:
     imported = await post_items(
         gateway,
         items,
+        collection="demo",
         concurrency=CONCURRENCY,
         on_count=lambda done: steps.advance(step, done),
         on_wait=_told(steps),

@@ -4,16 +4,20 @@ import asyncio
 import io
 import tarfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
+from contracts.curating import ImportedItem, ImportedItems, ImportItem
 from contracts.http import Problem
+from contracts.knowledge import digest
 from deploy.client import Gateway, GatewayError
-from deploy.folder_import import Defaults, Item
-from deploy.importing import Imported, post_items, read_path, read_source, until_searchable
+from deploy.folder_import import read_path, read_source
+from deploy.importing import Imported, delete_items, imported_before, planned, post_items, until_searchable
+from deploy.items import Defaults, Item
 from runtime.errors import InvalidError
 
 Handle = Callable[[httpx.Request], httpx.Response]
@@ -22,7 +26,7 @@ Handle = Callable[[httpx.Request], httpx.Response]
 def posted(handle: Handle, wanted: list[Item]) -> Imported:
     async def scenario() -> Imported:
         async with Gateway("http://gateway", lambda: "", transport=httpx.MockTransport(handle)) as gateway:
-            return await post_items(gateway, wanted, concurrency=3)
+            return await post_items(gateway, wanted, collection="here", concurrency=3)
 
     return asyncio.run(scenario())
 
@@ -39,17 +43,19 @@ def problem(status: int, **headers: str) -> httpx.Response:
     return httpx.Response(status, content=body, headers=headers)
 
 
-def test_the_same_content_is_the_same_request(three: list[Item]) -> None:
+def test_each_place_is_sent_once_and_a_later_import_is_another_request(three: list[Item]) -> None:
     keys: list[str] = []
+    places: list[tuple[str, str]] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         keys.append(request.headers["Idempotency-Key"])
-        return httpx.Response(201, json={}, headers={"Diarchy-Correlation-Id": request.headers["Idempotency-Key"]})
+        sent = msgspec.json.decode(request.content, type=ImportItem)
+        places.append((sent.collection, sent.key))
+        return httpx.Response(201, json={}, headers={"Diarchy-Correlation-Id": keys[-1]})
 
-    first = posted(handle, three)
-    second = posted(handle, three)
-    assert sorted(first.runs) == sorted(second.runs)
-    assert len(set(keys)) == 3
+    first, second = posted(handle, three), posted(handle, three)
+    assert sorted(places) == sorted(2 * [("here", f"three.jsonl#{number}") for number in (1, 2, 3)])
+    assert len({*first.runs, *second.runs}) == len(set(keys)) == 6
 
 
 def test_one_bad_item_is_reported_and_the_others_go_through(three: list[Item]) -> None:
@@ -61,17 +67,20 @@ def test_one_bad_item_is_reported_and_the_others_go_through(three: list[Item]) -
     assert [(failure.path, failure.reason) for failure in result.failures] == [("three.jsonl#2", "problem 422 [422]")]
 
 
-def test_a_full_gateway_is_waited_for(three: list[Item]) -> None:
-    refused: set[str] = set()
+def test_a_full_gateway_is_asked_again_for_the_same(three: list[Item]) -> None:
+    refused: list[str] = []
+    taken: list[str] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         key = request.headers["Idempotency-Key"]
         if key not in refused:
-            refused.add(key)
+            refused.append(key)
             return problem(429, **{"Retry-After": "0"})
+        taken.append(key)
         return httpx.Response(201, json={})
 
     assert len(posted(handle, three).runs) == 3
+    assert sorted(taken) == sorted(refused)
 
 
 def test_who_may_not_import_is_told_once(three: list[Item]) -> None:
@@ -88,7 +97,7 @@ def test_files_go_before_the_item_that_names_them(tmp_path: Path) -> None:
         return httpx.Response(201, json={})
 
     posted(handle, list(read_path(tmp_path / "table.csv", Defaults()).items))
-    assert paths == [("/v1/files", "text/csv"), ("/v1/knowledge", "application/json")]
+    assert paths == [("/v1/files", "text/csv"), ("/v1/knowledge/imports", "application/json")]
 
 
 def test_searchable_is_what_the_journal_says() -> None:
@@ -121,14 +130,62 @@ def test_a_bad_line_is_named_and_other_kinds_are_refused(tmp_path: Path) -> None
     found = read_path(lines, Defaults())
     assert [item.key for item in found.items] == ["lines.jsonl#1"]
     assert [failure.line for failure in found.failures] == [2, 4]
-    picture = tmp_path / "a.png"
-    picture.write_bytes(b"\x89PNG")
-    with pytest.raises(InvalidError, match=r"files of kind \.png are not read"):
-        read_path(picture, Defaults())
-    latin = tmp_path / "a.txt"
-    latin.write_bytes("größe".encode("latin-1"))
-    with pytest.raises(InvalidError, match="is not UTF-8 text"):
-        read_path(latin, Defaults())
+    for name, content, reason in (
+        ("a.png", b"\x89PNG", "files of kind .png are not read"),
+        ("a.txt", "größe".encode("latin-1"), "is not UTF-8 text"),
+        ("b.txt", b"a\0b", "not text but binary"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        one = read_path(tmp_path / name, Defaults())
+        assert not one.items
+        assert reason in one.failures[0].reason
+
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def there(item: Item, **changes: str) -> ImportedItem:
+    known = ImportedItem(id=f"id of {item.key}", key=item.key, digest=digest(item.knowledge), updated=NOW)
+    return msgspec.structs.replace(known, **changes)
+
+
+def test_what_is_new_changed_unchanged_expired_stale_and_gone(three: list[Item]) -> None:
+    first, second, third = three
+    past = msgspec.structs.replace(third, knowledge=msgspec.structs.replace(third.knowledge, expires=NOW))
+    plan = planned([first, second, past], [there(first), there(second, digest="other")], NOW)
+    assert (plan.new, plan.changed, plan.unchanged) == ((), (second,), 1)
+    assert [failure.path for failure in plan.expired] == [third.key]
+    assert planned(three, [], NOW).new == tuple(three)
+    before = [
+        there(first, key=key)
+        for key in ("long.md#part-2", "gone.md", "bad.jsonl#1", "bad/a.md", "bad.html", "badly.md")
+    ]
+    long = msgspec.structs.replace(first, key="long.md")
+    plan = planned([long], before, NOW, unread=["bad.jsonl", "bad", "bad.html"])
+    assert [one.key for one in plan.stale] == ["long.md#part-2"]
+    assert [one.key for one in plan.gone] == ["gone.md", "badly.md"]
+
+
+def test_what_was_imported_before_is_asked_for_in_pages_and_what_is_deleted_may_be_gone(three: list[Item]) -> None:
+    deleted: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            deleted.append(request.url.path.rpartition("/")[2])
+            return problem(404 if len(deleted) == 1 else 409) if len(deleted) < 3 else httpx.Response(204)
+        after = int(request.url.params.get("after", 0))
+        page = ImportedItems(items=(there(three[after]),), next=str(after + 1) if after < 2 else None)
+        return httpx.Response(200, content=msgspec.json.encode(page))
+
+    async def scenario() -> None:
+        async with Gateway("http://gateway", lambda: "", transport=httpx.MockTransport(handle)) as gateway:
+            before = await imported_before(gateway, "here")
+            assert [one.key for one in before] == [item.key for item in three]
+            failures = await delete_items(gateway, before, concurrency=1)
+            assert [failure.path for failure in failures] == [three[1].key]
+            assert len(deleted) == 3
+
+    asyncio.run(scenario())
 
 
 def test_a_source_tree_is_a_folder_or_an_archive(tmp_path: Path) -> None:

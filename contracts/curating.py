@@ -1,0 +1,80 @@
+"""What is asked of the knowledge base beside adding and searching: imports, versions, and the strategic summary."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from contracts.domains import Clearance
+from contracts.http import Body, Cursor, Limit
+from contracts.knowledge import Knowledge
+
+Collection = Annotated[
+    str, Meta(min_length=1, max_length=1_000, pattern=r"\S", description="Names what is imported together: one's own.")
+]
+SourceKey = Annotated[
+    str, Meta(min_length=1, max_length=2_000, pattern=r"\S", description="The place in the collection: a path.")
+]
+
+
+class ImportItem(Body, frozen=True, kw_only=True):
+    """What stands at one place of a collection now: the item made of that place becomes this, or is made."""
+
+    collection: Collection
+    key: SourceKey
+    knowledge: Knowledge
+
+
+class ImportsQuery(Body, frozen=True, kw_only=True):
+    collection: Collection
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+class ImportedItem(Struct, frozen=True, kw_only=True):
+    """An item and what it was last made of; `digest` is of all that stood there, `contracts.knowledge.digest`."""
+
+    id: str
+    key: str
+    digest: str
+    updated: datetime
+
+
+class ImportedItems(Struct, frozen=True, kw_only=True):
+    """Your own of the collection, by id; go on with `next` until it is null."""
+
+    items: tuple[ImportedItem, ...]
+    next: str | None = None
+
+
+class VersionsQuery(Body, frozen=True, kw_only=True):
+    before: Annotated[int, Meta(ge=1)] | None = None
+    limit: Limit = 50
+
+
+class KnowledgeVersion(Struct, frozen=True, kw_only=True):
+    """What an item said from `since` on; `number` counts from 1. `label` is what reading it takes now."""
+
+    number: int
+    knowledge: Knowledge
+    by: str
+    since: datetime
+    label: Clearance
+
+
+class VersionLine(Struct, frozen=True, kw_only=True):
+    number: int
+    title: str
+    by: str
+    since: datetime
+    label: Clearance
+
+
+class KnowledgeVersions(Struct, frozen=True, kw_only=True):
+    """The versions that you may read, newest first; the next page is `before` the last number. `ended`: how the item did."""
+
+    id: str
+    versions: tuple[VersionLine, ...]
+    ended: Literal["deleted", "expired"] | None = None
+    ended_at: datetime | None = None
+    more: bool = False

@@ -1,0 +1,40 @@
+"""Knowledge that follows its source: what stands at a place of somebody's collection is one item, however often it is sent."""
+
+from contracts.curating import ImportedItems, ImportItem, ImportsQuery
+from contracts.domains import Domain
+from contracts.ids import keyed_id
+from contracts.knowledge import Imported, ImportKnowledge, digest
+from contracts.subjects import ActorRef
+from gateway.commands import Incoming, label_of, require_partition
+from gateway.curating import KNOWLEDGE_ITEM, check_attachment, check_expiry
+from gateway.execution import Command
+
+
+async def import_item(incoming: Incoming[ImportItem]) -> Command:
+    """The item's id follows from asker, collection and key: nobody else's import reaches it."""
+    principal, body = incoming.principal, incoming.body
+    knowledge = body.knowledge
+    require_partition(principal, knowledge.partition)
+    check_expiry(knowledge, "$.knowledge.expires")
+    await check_attachment(incoming.services, knowledge, "$.knowledge.attachment")
+    item = keyed_id(principal.username, KNOWLEDGE_ITEM, body.collection, body.key)
+    message = ImportKnowledge(
+        by=principal.username,
+        clearance=principal.clearance,
+        knowledge=knowledge,
+        imported=Imported(collection=body.collection, key=body.key, digest=digest(knowledge)),
+    )
+    return Command(
+        actor=ActorRef(Domain.CEO, KNOWLEDGE_ITEM, item),
+        message=message,
+        label=label_of(principal, knowledge.confidentiality),
+        status_path=f"/v1/knowledge/{item}",
+    )
+
+
+async def imports(incoming: Incoming[ImportsQuery]) -> ImportedItems:
+    """What the asker imported into the collection, as far as he is cleared for what became of it."""
+    principal = incoming.principal
+    return await incoming.services.reads.imports(
+        incoming.body, owner=principal.username, clearance=principal.clearance, now=incoming.services.clock()
+    )
