@@ -29,6 +29,9 @@ WRITE: dict[Domain, Permission] = {
     Domain.EMBEDDING: "system:admin",
     Domain.SYSTEM: "system:admin",
 }
+CURATE: tuple[Permission, ...] = ("cross_domain:collaborate", "system:admin")
+"""Either lets its holder change the knowledge base."""
+
 PARTITION_READ: dict[Partition, Permission | None] = {
     "ceo_knowledge": None,
     "shared_knowledge": None,

@@ -4,31 +4,22 @@ A row drives routing, validation, authorisation and the OpenAPI document. `permi
 needed; a route that leads to one domain then asks for that domain's own. No permission means any valid token.
 """
 
-from contracts import curating as curated
 from contracts import facts, http, openai
 from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
-from contracts.domains import Clearance, Domain
+from contracts.domains import Domain
 from contracts.facts import SignalRecorded
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from contracts.users import Permission
-from gateway import cancelling, commands, conversing, curating, embedding, events, importing, letters, queries
+from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
+from gateway.commands import CURATE
+from gateway.knowledge_routes import KNOWLEDGE
 from gateway.rows import Answers, Does, Route
 
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 WRITE_ANY: tuple[Permission, ...] = ("sophia:write", "artemis:write")
 READ_ANY: tuple[Permission, ...] = ("sophia:read", "artemis:read")
-CURATE: tuple[Permission, ...] = ("cross_domain:collaborate", "system:admin")
 _QUESTION = http.AskQuestion(question="Which customers are at risk, and what would keep them?", priority=4)
-_KNOWLEDGE = Knowledge(
-    title="Pricing for next year",
-    content="List prices rise by four per cent in March; renewals are exempt.",
-    category="strategic_planning",
-    confidentiality=Clearance.CONFIDENTIAL,
-    strategic_priority=8,
-    tags=("pricing",),
-)
 _FACT = facts.BusinessInsight(title="Deal closed", text="Northwind renewed for three years.", origin="crm")
 _CONVERSED = (Answered, Failed)
 
@@ -164,89 +155,7 @@ ROUTES: tuple[Route, ...] = (
         limit="cross_domain",
         reply=http.Analysis,
     ),
-    Route(
-        method="POST",
-        path="/v1/knowledge",
-        summary="Add a knowledge item",
-        action=Does(curating.add_knowledge, (KnowledgeAdded,), curating.item_reply),
-        limit="cross_domain",
-        request=Knowledge,
-        reply=http.KnowledgeItem,
-        status=201,
-        permissions=CURATE,
-        example=_KNOWLEDGE,
-    ),
-    Route(
-        method="POST",
-        path="/v1/knowledge/search",
-        summary="Search what the company knows, under your clearance",
-        action=Answers(queries.search_knowledge),
-        limit="cross_domain",
-        request=http.SearchKnowledge,
-        reply=http.KnowledgeHits,
-        example=http.SearchKnowledge(query="pricing of renewals", limit=5),
-    ),
-    Route(
-        method="POST",
-        path="/v1/knowledge/imports",
-        summary="Say what stands at a place of your collection: the item made of it follows",
-        action=Does(importing.import_item, (KnowledgeAdded, KnowledgeUpdated), curating.item_reply),
-        limit="cross_domain",
-        request=curated.ImportItem,
-        reply=http.KnowledgeItem,
-        status=201,
-        permissions=CURATE,
-        example=curated.ImportItem(collection="handbook", key="pricing/2027.md", knowledge=_KNOWLEDGE),
-    ),
-    Route(
-        method="GET",
-        path="/v1/knowledge/imports",
-        summary="What you imported into a collection, with the digest of what stood there",
-        action=Answers(importing.imports),
-        limit="cross_domain",
-        query=curated.ImportsQuery,
-        reply=curated.ImportedItems,
-        permissions=CURATE,
-    ),
-    Route(
-        method="GET",
-        path="/v1/knowledge/{item}",
-        summary="One knowledge item",
-        action=Answers(queries.knowledge_item),
-        limit="cross_domain",
-        reply=http.KnowledgeItem,
-    ),
-    Route(
-        method="PUT",
-        path="/v1/knowledge/{item}",
-        summary="Replace a knowledge item, at the same level or a higher one",
-        action=Does(curating.update_knowledge, (KnowledgeUpdated,), curating.item_reply),
-        limit="cross_domain",
-        request=Knowledge,
-        reply=http.KnowledgeItem,
-        permissions=CURATE,
-        example=_KNOWLEDGE,
-    ),
-    Route(
-        method="POST",
-        path="/v1/knowledge/{item}/declassify",
-        summary="Lower a knowledge item's confidentiality, saying why; who did is recorded",
-        action=Does(curating.declassify_knowledge, (KnowledgeDeclassified,), curating.item_reply),
-        limit="cross_domain",
-        request=http.Declassify,
-        reply=http.KnowledgeItem,
-        permissions=("knowledge:declassify",),
-        example=http.Declassify(confidentiality=Clearance.INTERNAL, reason="announced to all staff on 1 March"),
-    ),
-    Route(
-        method="DELETE",
-        path="/v1/knowledge/{item}",
-        summary="Delete a knowledge item",
-        action=Does(curating.delete_knowledge, (KnowledgeDeleted,), commands.nothing),
-        limit="cross_domain",
-        status=204,
-        permissions=CURATE,
-    ),
+    *KNOWLEDGE,
     Route(
         method="POST",
         path="/v1/embeddings",

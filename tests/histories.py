@@ -15,7 +15,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Record
 from contracts.ids import keyed_id
 from contracts.kernel import EffectRecorded
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeUpdated
+from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeleted, KnowledgeExpired, KnowledgeUpdated, outline
 from contracts.model import Evidence
 from contracts.subjects import ActorRef
 from contracts.users import UserCreated
@@ -130,6 +130,7 @@ class History:
                 KnowledgeAdded(by="ada", knowledge=knowledge),
                 KnowledgeUpdated(by="ben", knowledge=knowledge, previous_partition="ceo_knowledge"),
                 KnowledgeDeleted(by="ada", partition="ceo_knowledge"),
+                KnowledgeExpired(partition="ceo_knowledge", previous=outline(knowledge)),
             )
         )
         await self.add(actor, event, label=knowledge.confidentiality)

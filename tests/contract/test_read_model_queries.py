@@ -8,13 +8,22 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from adapters.postgres import PostgresDb
 from adapters.postgres_read_models import PostgresReadModels
 from contracts.conversation import Asked, SessionStarted
 from contracts.domains import Clearance, Domain
+from contracts.envelope import Event
 from contracts.ids import keyed_id
-from contracts.knowledge import KnowledgeAdded
+from contracts.knowledge import (
+    Imported,
+    KnowledgeAdded,
+    KnowledgeDeleted,
+    KnowledgeExpired,
+    KnowledgeUpdated,
+    outline,
+)
 from contracts.subjects import ActorRef
 from projections import analyses, collaborations, knowledge, messages, runs, sessions, users
 from projections.catalogue import PROJECTIONS
@@ -256,6 +265,52 @@ def test_expired_knowledge_is_not_told_and_items_are_found_by_ids_and_filters() 
             assert [one.id for one in (*page.items, *rest.items)] == ["i5", "i4", "i3"]
             none = await knowledge.list_items(db, clearance=TOP, now=now, category="human_resources")
             assert none.items == ()
+
+    asyncio.run(scenario())
+
+
+def test_imports_are_told_to_their_owner_in_pages_until_they_end() -> None:
+    async def scenario() -> None:
+        history = History(12)
+
+        async def say(number: int, event: Event, label: Clearance = Clearance.PUBLIC) -> None:
+            await history.add(ActorRef(Domain.CEO, "knowledge_item", f"i{number}"), event, label=label)
+
+        def place(number: int, digest: str, collection: str = "c") -> Imported:
+            return Imported(collection=collection, key=f"{number}.md", digest=digest)
+
+        for number in range(7):
+            said = item(Clearance.PUBLIC)
+            by = "ben" if number == 6 else "ada"
+            await say(number, KnowledgeAdded(by=by, knowledge=said, imported=place(number, "old")))
+        await say(7, KnowledgeAdded(by="ada", knowledge=item(Clearance.PUBLIC), imported=place(7, "old", "other")))
+        await say(8, KnowledgeAdded(by="ada", knowledge=item(Clearance.PUBLIC)))
+        changed, raised = item(Clearance.PUBLIC, 9), item(Clearance.RESTRICTED)
+        update = KnowledgeUpdated(by="ben", knowledge=changed, previous_partition="ceo_knowledge")
+        await say(0, update)  # by hand: what it was made of stays
+        await say(1, structs.replace(update, imported=place(1, "new")))
+        await say(2, structs.replace(update, knowledge=raised), Clearance.RESTRICTED)
+        await say(3, KnowledgeDeleted(by="ada", partition="ceo_knowledge"))
+        await say(4, KnowledgeExpired(partition="ceo_knowledge", previous=outline(changed)))
+        async with read_models(history) as (db, _):
+
+            async def told(clearance: Clearance, limit: int) -> list[tuple[str, str]]:
+                rows: list[tuple[str, str]] = []
+                cursor: str | None = None
+                while True:
+                    page = await knowledge.list_imports(
+                        db, "c", owner="ada", clearance=clearance, now=START, limit=limit, cursor=cursor
+                    )
+                    rows += [(one.place, one.digest) for one in page.items]
+                    cursor = page.next
+                    if cursor is None:
+                        return rows
+
+            public = [("0.md", "old"), ("1.md", "new"), ("5.md", "old")]
+            assert await told(Clearance.PUBLIC, 2) == await told(Clearance.PUBLIC, 200) == public
+            assert await told(TOP, 1) == [*public[:2], ("2.md", "old"), public[2]]
+            with pytest.raises(InvalidError):
+                await knowledge.list_imports(db, "c", owner="ada", clearance=TOP, now=START, cursor="x")
 
     asyncio.run(scenario())
 

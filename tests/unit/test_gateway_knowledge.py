@@ -1,0 +1,168 @@
+"""The knowledge base over HTTP: imports that follow their source, versions, and who may read which."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.domains import Clearance, Domain
+from tests.gateway_world import World, run
+
+JSON = dict[str, Any]
+SAID: JSON = {"title": "Pricing", "content": "first", "category": "strategic_planning", "confidentiality": "internal"}
+
+
+async def send(client: httpx.AsyncClient, key: str = "a.md", collection: str = "handbook", **changes: object) -> JSON:
+    body = {"collection": collection, "key": key, "knowledge": {**SAID, **changes}}
+    answer = await client.post("/v1/knowledge/imports", json=body)
+    assert answer.status_code == 201, answer.text
+    found: JSON = answer.json()
+    return found
+
+
+async def imported(client: httpx.AsyncClient, collection: str = "handbook") -> list[JSON]:
+    answer = await client.get("/v1/knowledge/imports", params={"collection": collection})
+    assert answer.status_code == 200, answer.text
+    found: list[JSON] = answer.json()["items"]
+    return found
+
+
+def test_what_stands_at_a_place_is_one_item_however_often_it_is_sent() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            first = await send(ann)
+            before = await imported(ann)
+            assert (await send(ann))["id"] == first["id"]
+            assert await imported(ann) == before
+            second = await send(ann, content="second")
+            assert (second["id"], second["knowledge"]["content"]) == (first["id"], "second")
+            assert (await imported(ann))[0]["digest"] != before[0]["digest"]
+            others = [await send(ann, key="b.md"), await send(ann, collection="elsewhere")]
+            async with world.client("cross_domain_user", name="bob") as bob:
+                others.append(await send(bob))
+                assert [one["id"] for one in await imported(bob)] == [others[-1]["id"]]
+            assert len({first["id"], *(one["id"] for one in others)}) == 4
+            assert sorted(one["key"] for one in await imported(ann)) == ["a.md", "b.md"]
+
+    run(body)
+
+
+def test_a_correction_by_hand_stays_and_what_was_deleted_comes_back_with_its_file() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            path = f"/v1/knowledge/{(await send(ann))['id']}"
+            digest = (await imported(ann))[0]["digest"]
+            assert (await ann.put(path, json={**SAID, "content": "by hand"})).status_code == 200
+            assert (await imported(ann))[0]["digest"] == digest
+            assert (await send(ann))["knowledge"]["content"] == "by hand"
+            assert (await ann.delete(path)).status_code == 204
+            assert await imported(ann) == []
+            assert (await send(ann))["knowledge"]["content"] == "first"
+            assert (await ann.get(path)).json()["knowledge"]["content"] == "first"
+
+    run(body)
+
+
+def test_what_may_not_be_imported_is_refused_by_name() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann, world.client("read_only") as eve:
+            body = {"collection": "c", "key": "k", "knowledge": {**SAID, "confidentiality": "top_secret"}}
+            assert (await ann.post("/v1/knowledge/imports", json=body)).status_code == 403
+            assert (await eve.post("/v1/knowledge/imports", json=body)).status_code == 403
+            assert (await eve.get("/v1/knowledge/imports?collection=c")).status_code == 403
+            body = {"collection": "c", "key": "k", "knowledge": {**SAID, "expires": "2027-01-01T00:00:00"}}
+            answer = await ann.post("/v1/knowledge/imports", json=body)
+            assert answer.json()["errors"][0]["field"] == "$.knowledge.expires"
+            answer = await ann.post("/v1/knowledge/imports", json={**body, "key": " "})
+            assert answer.json()["errors"][0]["field"] == "$.key"
+
+    run(body)
+
+
+async def told(client: httpx.AsyncClient, path: str) -> list[tuple[int, str, str]]:
+    answer = await client.get(f"{path}/versions")
+    if answer.status_code == 404:
+        return []
+    lines = answer.json()["versions"]
+    for line in lines:
+        one = await client.get(f"{path}/versions/{line['number']}")
+        assert one.status_code == 200
+        assert one.json()["knowledge"]["title"] == line["title"]
+    return [(line["number"], line["title"], line["label"]) for line in lines]
+
+
+def test_every_version_is_kept_and_read_by_who_is_cleared_for_it_and_for_the_item_now() -> None:
+    async def body() -> None:
+        everything = Clearance.TOP_SECRET
+        async with World() as world, world.client("admin", name="root", clearance=everything) as root:
+            made = await root.post("/v1/knowledge", json={**SAID, "title": "one"})
+            path = made.headers["Location"]
+            for title, level in (("two", "confidential"), ("three", "restricted")):
+                changed = await root.put(path, json={**SAID, "title": title, "confidentiality": level})
+                assert changed.status_code == 200
+            assert await told(root, path) == [
+                (3, "three", "restricted"),
+                (2, "two", "restricted"),
+                (1, "one", "restricted"),
+            ]
+            lowered = await root.post(f"{path}/declassify", json={"confidentiality": "internal", "reason": "announced"})
+            assert lowered.status_code == 200, lowered.text
+            expected = [
+                (4, "three", "internal"),
+                (3, "three", "restricted"),
+                (2, "two", "confidential"),
+                (1, "one", "internal"),
+            ]
+            for clearance in Clearance:
+                async with world.client("read_only", clearance=clearance) as eve:
+                    cleared = [one for one in expected if Clearance(one[2]) <= clearance]
+                    assert await told(eve, path) == cleared
+                    for number, _, label in expected:
+                        status = (await eve.get(f"{path}/versions/{number}")).status_code
+                        assert status == (200 if Clearance(label) <= clearance else 404)
+            page = (await root.get(f"{path}/versions", params={"before": 3, "limit": 1})).json()
+            assert ([one["number"] for one in page["versions"]], page["more"]) == ([2], True)
+            for odd in ("0", "5", "x", "1e3", "-1", "9" * 400):
+                assert (await root.get(f"{path}/versions/{odd}")).status_code == 404
+
+    run(body)
+
+
+@pytest.mark.parametrize("how", ["deleted", "expired"])
+def test_what_has_ended_is_told_to_curators_only_under_its_last_label(how: str) -> None:
+    async def body() -> None:
+        everything = Clearance.TOP_SECRET
+        async with World() as world, world.client("admin", name="root", clearance=everything) as root:
+            path = (await root.post("/v1/knowledge", json=SAID)).headers["Location"]
+            raised = {**SAID, "confidentiality": "restricted", "title": "raised"}
+            if how == "expired":
+                raised["expires"] = "2020-01-01T00:00:00Z"
+            assert (await root.put(path, json=raised)).status_code in (200, 404)
+            if how == "deleted":
+                assert (await root.delete(path)).status_code == 204
+            while (answer := (await root.get(f"{path}/versions")).json())["ended"] is None:
+                await world.broker.logs[Domain.CEO].change(0.05)
+            assert answer["ended"] == how
+            assert await told(root, path) == [(2, "raised", "restricted"), (1, "Pricing", "restricted")]
+            for role, clearance, sees in (
+                ("cross_domain_user", Clearance.RESTRICTED, 2),
+                ("cross_domain_user", Clearance.CONFIDENTIAL, 0),
+                ("read_only", everything, 0),
+            ):
+                async with world.client(role, clearance=clearance) as reader:  # type: ignore[arg-type] # of the tuple's strings
+                    assert len(await told(reader, path)) == sees
+
+    run(body)
+
+
+def test_versions_of_a_partition_that_one_may_not_read_do_not_exist() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann, world.client("sophia_user") as sue:
+            item = {**SAID, "partition": "artemis_technical"}
+            path = (await ann.post("/v1/knowledge", json=item)).headers["Location"]
+            assert len(await told(ann, path)) == 1
+            assert await told(sue, path) == []
+            assert (await ann.put(path, json=SAID)).status_code == 200
+            assert [number for number, _, _ in await told(sue, path)] == [2]
+
+    run(body)
