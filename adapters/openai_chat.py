@@ -110,6 +110,8 @@ class OpenAiChat:
             shown = None if on_delta is None else SectionStream(prompt, on_delta)
             wanted = replace(request, response_format=form(prompt, schema=schema))
             reply = await self.chat(wanted, idempotency_key=key, on_delta=shown, allowance=allowance)
+            if reply.finish_reason == "length" and allowance is not None and self._affordable(0, allowance) is not None:
+                raise AllowanceError(f"{self.name} could not finish its answer with what was left", reply.usage)
             return reply_to(prompt, reply, self.name)
 
         if self._takes_schema:

@@ -10,11 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.chat import ChatReply, ChatRequest, Delta
-from contracts.model import NOTHING_USED, Allowance, Prompt, Reply
+from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply
 from runtime import breaker
 from runtime.breaker import Breaker, Mode, Policy
 from runtime.errors import FullError, OutcomeError, UnavailableError
 from runtime.ports import ANEW, ChatCompletions, ChatModel, OnDelta
+from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
 UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left
 Answered = TypeVar("Answered", Reply, ChatReply)
@@ -23,24 +24,37 @@ Answered = TypeVar("Answered", Reply, ChatReply)
 class Provider(ChatModel, ChatCompletions, Protocol):
     """One endpoint: a model for prompts and for chats."""
 
+    async def check(self) -> None:
+        """Whether it is there, at no cost. Raises UnavailableError."""
+        ...
+
 
 class Member:
     """A provider and what is known of it: its breaker, until when it rests (it said so), whether its last check was good."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, clock: Callable[[], float]) -> None:
         self.provider = provider
+        self._clock = clock
         self.breaker = Breaker()
         self.rests_until = 0.0
         self.ill = ""
 
-    def refusal(self, policy: Policy, now: float) -> tuple[str, float] | None:
+    def refusal(self, policy: Policy) -> tuple[str, float] | None:
         """Why it is not asked now and for how many seconds; None: it may be, and a half-open place is taken."""
+        now = self._clock()
         if self.ill:
             return f"unhealthy ({self.ill})", UNHEALTHY_S
         if now < self.rests_until:
             return "it asked to be left alone for a while", self.rests_until - now
         self.breaker, admitted = breaker.admit(self.breaker, policy, now)
         return None if admitted else ("its circuit is open", breaker.retry_after_s(self.breaker, policy, now))
+
+    def status(self) -> ProviderStatus:
+        """For health reports."""
+        resting = ", resting as it asked" if self.rests_until > self._clock() else ""
+        mode = self.breaker.mode.replace("_", "-")
+        detail = f"{self.ill or 'healthy'}, circuit {mode}{resting}"
+        return ProviderStatus(self.provider.name, not (self.ill or resting or mode == "open"), detail)
 
 
 class Tried(Struct):
@@ -49,6 +63,11 @@ class Tried(Struct):
     waits_s: list[float] = []
     reasons: list[str] = []
     unusable: OutcomeError | None = None
+
+    def later(self, provider: str, reason: str, wait_s: float) -> None:
+        """It may answer after a while."""
+        self.reasons.append(f"{provider}: {reason}")
+        self.waits_s.append(wait_s)
 
     def error(self) -> UnavailableError | OutcomeError:
         """UnavailableError if any may come back (the shortest wait), else the last OutcomeError."""
@@ -72,12 +91,14 @@ class ProviderChain:
         *,
         policy: Policy | None = None,
         clock: Callable[[], float] = time.monotonic,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        self._groups = [[Member(provider) for provider in group] for group in groups]
+        self._groups = [[Member(provider, clock) for provider in group] for group in groups]
         if not self._groups or not all(self._groups):
             raise ValueError("a chain needs at least one model, and so does each of its groups")
         self._policy = policy or Policy()
         self._clock = clock
+        self._telemetry = telemetry or NoTelemetry()
         self._turns = [0 for _ in groups]
 
     @property
@@ -135,22 +156,26 @@ class ProviderChain:
         tried, paid, told = Tried(), NOTHING_USED, _Told(on_delta)
         for member in self._in_turn(model):
             name = member.provider.name
-            if refusal := member.refusal(self._policy, self._clock()):
-                tried.reasons.append(f"{name}: {refusal[0]}")
-                tried.waits_s.append(refusal[1])
-                continue
-            told.begin()
+            outcome = "answered"
             try:
+                if refusal := member.refusal(self._policy):
+                    outcome = "skipped"
+                    tried.later(name, *refusal)
+                    continue
+                told.begin()
                 answer = await self._watched(member, call(member.provider, told if on_delta else None))
             except UnavailableError as error:
-                tried.reasons.append(f"{name}: {error}")
-                tried.waits_s.append(error.retry_after_s)
+                outcome = "full" if isinstance(error, FullError) else "unavailable"
+                tried.later(name, str(error), error.retry_after_s)
             except OutcomeError as error:
-                tried.reasons.append(f"{name}: {error}")
+                outcome = "unusable"
                 paid = error.usage = paid + error.usage
+                tried.reasons.append(f"{name}: {error}")
                 tried.unusable = error
             else:
                 return replace(answer, usage=paid + answer.usage)
+            finally:
+                self._telemetry.count(PROVIDER_CALLS_TOTAL, provider=name, outcome=outcome)
         raise tried.error()
 
     async def _watched(self, member: Member, answering: Awaitable[Answered]) -> Answered:

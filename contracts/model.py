@@ -87,6 +87,14 @@ class Allowance(Struct, frozen=True, kw_only=True):
         return 0 in (self.tokens, self.cost_micros)
 
 
+class ProviderStatus(Struct, frozen=True):
+    """How a provider of models is: whether it may be asked now, and why, in a few words."""
+
+    name: str
+    usable: bool
+    detail: str
+
+
 class Span(Struct, frozen=True):
     """A part of a text: characters from `start` to before `end`, both counted from 0."""
 

@@ -246,6 +246,11 @@ def service(domain: Domain, name: str) -> str:
     return f"{domain.value}.rpc.{name}"
 
 
+def providers(domain: Domain) -> str:
+    """Core request/reply subject on which a domain's worker says how its model providers are."""
+    return service(domain, "providers")
+
+
 def served_by(subject: str) -> str:
     """Who answers on a service's subject, for people: `embedding service`."""
     return f"{subject.partition('.')[0]} service"

@@ -16,7 +16,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Record
 from contracts.ids import keyed_id
-from contracts.model import Allowance
+from contracts.model import Allowance, ProviderStatus
 from contracts.retrieval import Query
 from contracts.subjects import actor_ref
 from contracts.users import CreateUser
@@ -120,7 +120,25 @@ def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: li
 
         return check
 
-    return {"broker": broker, "database": database, "search": search, **{name: role(name) for name in others}}
+    def provider(name: str) -> CheckFunction:
+        async def check() -> str:
+            found = await plant.untraced.call(subjects.providers(Domain.SOPHIA), b"", timeout_s=2.0)
+            statuses = {one.name: one for one in msgspec.json.decode(found, type=list[ProviderStatus])}
+            if name not in statuses:
+                raise UnavailableError(name, "the workers were started without it")
+            if not statuses[name].usable:
+                raise UnavailableError(name, statuses[name].detail)
+            return statuses[name].detail
+
+        return check
+
+    return {
+        "broker": broker,
+        "database": database,
+        "search": search,
+        **{name: role(name) for name in others},
+        **{f"model provider {one.name}": provider(one.name) for one in plant.settings.chat},
+    }
 
 
 class _One(msgspec.Struct):

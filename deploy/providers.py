@@ -2,33 +2,46 @@
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from adapters.extractive import ExtractiveModel
 from adapters.extractive_chat import ExtractiveChat
 from deploy.plant import Opened
 from deploy.settings import ChatProvider, Settings
 from runtime.ports import ChatCompletions, ChatModel, Runnable
+from runtime.telemetry import Telemetry
 from runtime.vector_ports import VectorStore
 
 if TYPE_CHECKING:
     from adapters.openai_chat import Endpoint
+    from adapters.provider_health import HealthChecks
 
 
-def chat_models(settings: Settings) -> tuple[ChatModel, ChatCompletions, list[Runnable]]:
-    """What answers prompts, what answers chats, and what closes them.
+class Chats(Struct, frozen=True):
+    """What answers prompts, what answers chats, their parts to start, and the health checks of the providers behind them."""
 
-    The configured providers in their order; the extractive model answers prompts where there is none, and chats by its name.
-    """
+    model: ChatModel
+    completions: ChatCompletions
+    parts: list[Runnable] = []
+    health: "HealthChecks | None" = None
+
+
+def chat_models(settings: Settings, telemetry: Telemetry) -> Chats:
+    """The configured providers in their groups; where there is none the extractive model, which answers chats in any case."""
     if not settings.chat:
-        return ExtractiveModel(), ExtractiveChat(), []
+        return Chats(ExtractiveModel(), ExtractiveChat())
     from adapters.openai_chat import OpenAiChat
     from adapters.provider_chain import NamedModels, ProviderChain
+    from adapters.provider_health import HealthChecks
 
     models = [OpenAiChat(_endpoint(provider)) for provider in settings.chat]
     groups: dict[tuple[str, str], list[OpenAiChat]] = {}
     for provider, model in zip(settings.chat, models, strict=True):
         groups.setdefault((provider.group, "" if provider.group else provider.name), []).append(model)
-    chain = ProviderChain(list(groups.values()))
-    return chain, NamedModels(chain, ExtractiveChat()), [Opened(close=model.close) for model in models]
+    chain = ProviderChain(list(groups.values()), telemetry=telemetry)
+    health = HealthChecks(chain.members, telemetry)
+    closing = [Opened(close=model.close) for model in models]
+    return Chats(chain, NamedModels(chain, ExtractiveChat()), [*closing, health], health)
 
 
 def _endpoint(provider: ChatProvider) -> "Endpoint":

@@ -137,8 +137,10 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     from deploy.providers import chat_models
 
     limits = plant.settings.limits
-    model, chats, closing = chat_models(plant.settings)
-    plant.parts += closing
+    chats = chat_models(plant.settings, plant.telemetry)
+    plant.parts += chats.parts
+    if chats.health is not None:
+        await chats.health.serve(plant.untraced, domain)
     await ensure_consumers(plant.broker, domain, limits)
     outside = Outside(
         log=plant.log,
@@ -146,8 +148,8 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         timers=plant.timers,
         snapshots=JetStreamSnapshots(plant.broker),
         retrieval=RemoteRetrieval(plant.rpc, plant.telemetry, search_s_max=limits.rpc_s_max),
-        model=model,
-        chats=chats,
+        model=chats.model,
+        chats=chats.completions,
         announce=plant.untraced.announce,
         blobs=plant.blobs,
         telemetry=plant.telemetry,

@@ -5,29 +5,47 @@ it is answered. Run it with `python -m tests.model_server --port 0 --record FILE
 """
 
 import argparse
-import base64
 import contextlib
 import hashlib
 import json
-import math
 import os
-import re
+import socket
 import struct
+import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
-DIMENSIONS = 384
-PIECE_CHARS = 7  # of a streamed answer, so that words and escapes are cut in two
+from tests.model_answers import chunks, completion, embeddings
+
 POLL_S = 0.02
+DRIP_S = 0.1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with a streamed answer once `after` of its pieces were sent (0: before its first byte).
+
+    `reset`: the connection is cut. `end`: the stream ends in order, too soon. `hang`: nothing more comes. `drip`: the rest comes
+    slowly. `text`: this comes instead of the next piece. `flood`: text without end.
+    """
+
+    what: Literal["reset", "end", "hang", "drip", "text", "flood"]
+    after: int = 0
+    text: str = ""
 
 
 class Options:
-    """What the server does besides answering; times in seconds. `failures` are (status, headers, body), used up one a call."""
+    """What the server does besides answering; times in seconds.
+
+    `failures` are used up one a call, before `faults`: (status, headers, body), or None for a call that is answered.
+    `held_after`: how many pieces of a streamed answer the held call gets before it is held.
+    """
 
     def __init__(
         self,
@@ -37,13 +55,17 @@ class Options:
         hold: int = 0,
         release: Path | None = None,
         json_schema: bool = True,
+        held_after: int = 0,
     ) -> None:
         self.record = record
         self.delay_s = delay_s
         self.hold = hold
         self.release = release
         self.json_schema = json_schema
-        self.failures: list[tuple[int, dict[str, str], str]] = []
+        self.held_after = held_after
+        self.failures: list[tuple[int, dict[str, str], str] | None] = []
+        self.faults: list[Fault] = []
+        self.models_status = 200
 
 
 class Call:
@@ -82,6 +104,8 @@ class ModelServer(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.stopping = threading.Event()
+        self.hanging = threading.Event()
+        self.asked_for_models = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -108,18 +132,32 @@ class ModelServer(ThreadingHTTPServer):
         with self._lock:
             return self.options.failures.pop(0) if self.options.failures else None
 
+    def next_fault(self) -> Fault | None:
+        with self._lock:
+            return self.options.faults.pop(0) if self.options.faults else None
+
     def held_back(self, call: Call) -> None:
         """Wait as the options say; a held call waits until the release file is there or the server stops."""
         if self.options.delay_s:
             self.stopping.wait(self.options.delay_s)
-        if call.number == self.options.hold:
-            while not (self.options.release and self.options.release.exists()) and not self.stopping.wait(POLL_S):
-                pass
+        if call.number == self.options.hold and not self.options.held_after:
+            self.hang()
+
+    def hang(self) -> None:
+        """Until the release file is there or the server stops."""
+        self.hanging.set()
+        while not (self.options.release and self.options.release.exists()) and not self.stopping.wait(POLL_S):
+            pass
 
     def __enter__(self) -> "ModelServer":
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": POLL_S}, daemon=True)
         self._thread.start()
         return self
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that was killed or gave up is no error of the server."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # the parent's types are private
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -141,7 +179,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/v1/models":
-            self._send(200, {"object": "list", "data": [{"id": "test-model", "object": "model"}]})
+            self.server.asked_for_models.release()
+            self._send(
+                self.server.options.models_status, {"object": "list", "data": [{"id": "test-model", "object": "model"}]}
+            )
         else:
             self._send(404, {"error": {"message": f"no such path: {self.path}"}})
 
@@ -163,30 +204,66 @@ class _Handler(BaseHTTPRequestHandler):
         call = self.server.note(self.path, self.headers.get("Idempotency-Key", ""), body, request)
         self.server.held_back(call)
         failure = self.server.next_failure()
+        fault = None if failure else self.server.next_fault()
+        if call.number == self.server.options.hold and self.server.options.held_after:
+            fault = Fault("hang", self.server.options.held_after)
         if failure:
             self._write(failure[0], failure[2].encode(), failure[1])
         elif self.path == "/v1/embeddings":
             self._send(200, embeddings(request))
         elif request.get("stream"):
-            self._stream(chunks(completion(request)))
+            self._stream(list(chunks(completion(request))), fault)
         else:
             self._send(200, completion(request))
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         self._write(status, json.dumps(body).encode(), {})
 
-    def _stream(self, events: Iterable[str]) -> None:
-        """Server-sent events, each as one chunk."""
+    def _stream(self, events: list[str], fault: Fault | None) -> None:
+        """Server-sent events, each as one chunk, and what goes wrong among them."""
+        if fault and fault.what == "reset" and not fault.after:
+            self._cut()
+            return
+        if fault and fault.what == "hang" and not fault.after:
+            self.server.hang()
         try:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for event in events:
+            for at, event in enumerate(events):
+                if fault and at >= fault.after and self._goes_wrong(fault, first=at == fault.after):
+                    return
                 self._chunk(f"data: {event}\n\n".encode())
             self._chunk(b"")
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # The caller was killed or gave up.
+
+    def _goes_wrong(self, fault: Fault, *, first: bool) -> bool:
+        """Whether the stream is over with that."""
+        match fault.what:
+            case "reset":
+                self._cut()
+            case "end":
+                self._chunk(b"")
+            case "text":
+                self._chunk(fault.text.encode())
+                self._chunk(b"")
+            case "flood":
+                while not self.server.stopping.is_set():
+                    self._chunk(fault.text.encode())
+            case "hang":
+                if first:
+                    self.server.hang()
+                return False
+            case "drip":
+                return self.server.stopping.wait(DRIP_S)
+        return True
+
+    def _cut(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
@@ -209,116 +286,13 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
 
-def completion(request: dict[str, Any]) -> dict[str, Any]:
-    """A chat completion that follows from the request alone."""
-    texts = [str(message.get("content") or "") for message in request.get("messages", [])]
-    whole = "\n".join(texts)
-    digest = hashlib.sha256(whole.encode()).hexdigest()
-    last = texts[-1] if texts else ""
-    schema = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema")
-    if schema:
-        content = json.dumps(_of(schema, "", digest, last))
-    elif request.get("response_format"):
-        names = re.findall(r"^- (\w+):", texts[0] if texts else "", re.MULTILINE)
-        sections = {name: _words(name, digest, last) for name in names}
-        content = json.dumps({"sections": sections, "cited": ["1"], "confidence": _share(digest)})
-    else:
-        content = _words("answer", digest, last)
-    message: dict[str, Any] = {"role": "assistant", "content": content}
-    if request.get("tools") and request["messages"][-1]["role"] != "tool":
-        function = {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": last})}
-        call = {"id": f"call_{digest[:12]}", "type": "function", "function": function}
-        content, message = "", {"role": "assistant", "content": None, "tool_calls": [call]}
-    finish = "tool_calls" if "tool_calls" in message else "stop"
-    read, written = len(whole.split()), len(content.split())
-    return {
-        "id": f"chatcmpl-{digest[:24]}",
-        "object": "chat.completion",
-        "created": 1_700_000_000,
-        "model": request.get("model", "test-model"),
-        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
-        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
-    }
-
-
-def chunks(whole: dict[str, Any]) -> Iterator[str]:
-    """A completion as the events of a stream: its text in small pieces, the reason to end, the usage, the end."""
-    message = whole["choices"][0]["message"]
-    head = {**whole, "object": "chat.completion.chunk"}
-    del head["usage"]
-
-    def event(delta: dict[str, Any], finish: str | None = None) -> str:
-        return json.dumps({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-
-    yield event({"role": "assistant", "content": ""})
-    content = message["content"] or ""
-    for at in range(0, len(content), PIECE_CHARS):
-        yield event({"content": content[at : at + PIECE_CHARS]})
-    for index, call in enumerate(message.get("tool_calls") or []):
-        function = call["function"]
-        yield event({"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]})
-        for at in range(0, len(function["arguments"]), PIECE_CHARS):
-            piece = function["arguments"][at : at + PIECE_CHARS]
-            yield event({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield event({}, whole["choices"][0]["finish_reason"])
-    yield json.dumps({**head, "choices": [], "usage": whole["usage"]})
-    yield "[DONE]"
-
-
-def _of(schema: dict[str, Any], name: str, digest: str, echo: str) -> object:
-    match schema.get("type"):
-        case "object":
-            return {key: _of(value, key, digest, echo) for key, value in schema.get("properties", {}).items()}
-        case "array":
-            return ["1"]
-        case "number" | "integer":
-            return _share(digest)
-        case _:
-            return _words(name, digest, echo)
-
-
-def _words(name: str, digest: str, echo: str) -> str:
-    return f"{name} {digest[:12]}: {' '.join(echo.split())[:200]} [1]"
-
-
-def _share(digest: str) -> float:
-    return round(0.5 + int(digest[:4], 16) / 0xFFFF / 2, 4)
-
-
-def embeddings(request: dict[str, Any]) -> dict[str, Any]:
-    """Unit vectors of the texts' words: texts that share words are near one another."""
-    given = request.get("input", [])
-    texts: list[str] = [given] if isinstance(given, str) else list(map(str, given))
-    size = int(request.get("dimensions") or DIMENSIONS)
-    data = []
-    for index, text in enumerate(texts):
-        vector = vector_of(text, size)
-        packed: object = vector
-        if request.get("encoding_format") == "base64":
-            packed = base64.b64encode(struct.pack(f"<{size}f", *vector)).decode()
-        data.append({"object": "embedding", "index": index, "embedding": packed})
-    tokens = sum(len(text.split()) for text in texts)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "model": request.get("model", "test-model"), "data": data, "usage": usage}
-
-
-def vector_of(text: str, size: int = DIMENSIONS) -> list[float]:
-    """The unit vector of a text: each word adds to three places that its hash names."""
-    vector = [0.0] * size
-    for word in re.findall(r"\w+", text.lower()) or [""]:
-        digest = hashlib.sha256(word.encode()).digest()
-        for at in range(0, 12, 4):
-            vector[int.from_bytes(digest[at : at + 3]) % size] += 1.0 if digest[at + 3] % 2 else -1.0
-    norm = math.sqrt(sum(value * value for value in vector))
-    return [value / norm for value in vector] if norm else [1.0, *[0.0] * (size - 1)]
-
-
 def _options(arguments: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     yield "record", arguments.record
     yield "delay_s", arguments.delay_s
     yield "hold", arguments.hold
     yield "release", arguments.release
     yield "json_schema", not arguments.no_json_schema
+    yield "held_after", arguments.held_after
 
 
 def main() -> None:
@@ -328,6 +302,7 @@ def main() -> None:
     parser.add_argument("--delay-s", type=float, default=0.0, help="wait before every answer")
     parser.add_argument("--hold", type=int, default=0, help="block the Nth call (from 1) until the release file exists")
     parser.add_argument("--release", type=Path, help="the file that lets the held call go")
+    parser.add_argument("--held-after", type=int, default=0, help="hold the call after so many pieces of its answer")
     parser.add_argument("--no-json-schema", action="store_true", help="refuse response_format json_schema with 400")
     arguments = parser.parse_args()
     with ModelServer(Options(**dict(_options(arguments))), arguments.port) as server:

@@ -8,7 +8,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.model_server import calls_per_key, recorded, vector_of
+from tests.model_answers import vector_of
+from tests.model_server import calls_per_key, recorded
 
 ROOT = Path(__file__).parents[2]
 

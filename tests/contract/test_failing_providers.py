@@ -1,0 +1,388 @@
+"""What a chain of providers does when they fail, hang, dribble, limit, talk nonsense or break off: over real HTTP."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from adapters.openai_chat import Endpoint, OpenAiChat
+from adapters.openai_prompt import messages
+from adapters.openai_wire import LINE_BYTES_MAX
+from adapters.provider_chain import ProviderChain
+from adapters.provider_health import HealthChecks
+from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
+from contracts.domains import Clearance
+from contracts.model import Allowance, Evidence, Prompt, ProviderStatus, Section, Usage
+from runtime.errors import AllowanceError, OutcomeError, UnavailableError
+from runtime.ports import ANEW
+from runtime.telemetry import PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
+from tests.model_server import DRIP_S, Fault, ModelServer, Options
+
+ASKED = ChatRequest(model="m", messages=(ChatMessage(role="user", content="How is churn? It was 33.17 % in May."),))
+PROMPT = Prompt(
+    role="the team",
+    question="How is churn?",
+    sections=(Section("summary", "The answer."), Section("risks", "What could go wrong.")),
+    evidence=(Evidence(id="k", title="t", text="Churn is 33.17 %.", label=Clearance.PUBLIC, score=0.5),),
+)
+STREAM = {"Content-Type": "text/event-stream"}
+NO_MESSAGE = b'{"choices": [{"delta": {"content": 7}}]}'
+
+
+class Counted(NoTelemetry):
+    """Remembers what was counted of providers' calls, and how healthy they were told to be."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.healthy: dict[str, float] = {}
+
+    def count(self, metric: str, amount: float = 1, **labels: str) -> None:  # noqa: ARG002 - the port's
+        if metric == PROVIDER_CALLS_TOTAL:
+            self.calls.append((labels["provider"], labels["outcome"]))
+
+    def gauge(self, metric: str, value: float, **labels: str) -> None:
+        if metric == PROVIDER_HEALTHY:
+            self.healthy[labels["provider"]] = value
+
+
+class Setting:
+    """Servers, a chain over them, and a clock that stands still unless told."""
+
+    def __init__(self, servers: list[ModelServer]) -> None:
+        self.servers = servers
+        self.now = 1_000.0
+        self.telemetry = Counted()
+        self.models: list[OpenAiChat] = []
+
+    def chain(self, *groups: str, **endpoint: Any) -> ProviderChain:
+        """Each group names its servers by letter: `ab` are equals."""
+        grouped = [[self._model(letter, endpoint) for letter in group] for group in groups]
+        return ProviderChain(grouped, clock=lambda: self.now, telemetry=self.telemetry)
+
+    def _model(self, letter: str, endpoint: dict[str, Any]) -> OpenAiChat:
+        server = self.servers["abc".index(letter)]
+        # Only the one that fails is hurried: the others may take their time on a busy machine.
+        wanted = {name: value for name, value in endpoint.items() if letter == "a" or not name.endswith("_s")}
+        given = {"name": letter, "base_url": server.url, "model": "m", **wanted}
+        self.models.append(OpenAiChat(Endpoint(**given)))
+        return self.models[-1]
+
+    def asked(self) -> list[int]:
+        return [len(server.calls) for server in self.servers]
+
+
+@pytest.fixture
+def servers() -> Iterator[list[ModelServer]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(ModelServer(Options())) for _ in range(3)]
+
+
+def run(servers: list[ModelServer], body: Callable[[Setting], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30), AsyncExitStack() as stack:
+            setting = Setting(servers)
+
+            async def close() -> None:
+                for model in setting.models:
+                    await model.close()
+
+            stack.push_async_callback(close)
+            await body(setting)
+
+    asyncio.run(bounded())
+
+
+async def ask(chain: ProviderChain, **more: Any) -> ChatReply:
+    return await chain.chat(ASKED, **{"idempotency_key": "key", **more})
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "told"),
+    [
+        ((500, {}, "oops"), "unavailable", False),
+        ((429, {"Retry-After": "9"}, "{}"), "full", False),
+        ((401, {}, "no such key"), "unusable", False),
+        ((200, STREAM, "data: [DONE]\n\n"), "unavailable", False),
+        ((200, STREAM, "data: {\n\n"), "unusable", False),
+        (Fault("reset"), "unavailable", False),
+        (Fault("hang"), "unavailable", False),
+        (Fault("reset", after=3), "unavailable", True),
+        (Fault("end", after=3), "unavailable", True),
+        (Fault("hang", after=3), "unavailable", True),
+        (Fault("drip", after=3), "unavailable", True),
+        (Fault("text", after=3, text="data: <html>\n\n"), "unusable", True),
+        (Fault("text", after=3, text=f"data: {NO_MESSAGE.decode()}\n\n"), "unusable", True),
+        (Fault("text", after=3, text='data: {"error": {"message": "overloaded"}}\n\n'), "unusable", True),
+        (Fault("text", after=3, text='data: {"choices": [{"finish_reason": "tired"}]}\n\n'), "unusable", True),
+        (Fault("flood", after=3, text="x" * 100_000), "unusable", True),
+    ],
+    ids=str,
+)
+def test_whatever_is_wrong_with_one_the_next_one_answers_whole(
+    servers: list[ModelServer], fault: Any, outcome: str, told: bool
+) -> None:
+    (servers[0].options.faults if isinstance(fault, Fault) else servers[0].options.failures).append(fault)
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b", first_s=0.5, between_s=0.5, whole_s=0.8)
+        deltas: list[Delta] = []
+        reply = await ask(chain, on_delta=deltas.append)
+        assert setting.telemetry.calls == [("a", outcome), ("b", "answered")]
+        assert (ANEW in deltas) == told
+        kept = deltas[deltas.index(ANEW) + 1 :] if told else deltas
+        assert "".join(delta.text for delta in kept) == reply.message.content
+        assert [server.calls[0].key for server in servers[:2]] == ["key", "key"]
+        alone = setting.chain("c")
+        assert (await ask(alone)).message == reply.message
+
+    run(servers, body)
+
+
+def test_a_line_without_end_is_not_kept(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("flood", text="x" * 100_000)]
+
+    async def body(setting: Setting) -> None:
+        with pytest.raises(OutcomeError, match=f"more than {LINE_BYTES_MAX} bytes"):
+            await ask(setting.chain("a"))
+
+    run(servers, body)
+
+
+def test_a_slow_stream_that_goes_on_is_waited_for(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("drip", after=2)]
+
+    async def body(setting: Setting) -> None:
+        slow = await ask(setting.chain("a", first_s=5, between_s=DRIP_S * 50, whole_s=30))
+        assert slow.message == (await ask(setting.chain("b"))).message
+
+    run(servers, body)
+
+
+def test_half_an_answer_in_sections_is_never_taken(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("end", after=after) for after in (0, 1, 5, 30)]
+
+    async def body(setting: Setting) -> None:
+        chain, alone = setting.chain("a", "b"), setting.chain("c")
+        whole = await alone.complete(PROMPT, idempotency_key="k")
+        for _ in range(4):
+            deltas: list[Delta] = []
+            assert await chain.complete(PROMPT, idempotency_key="k", on_delta=deltas.append) == whole
+        servers[2].options.faults = [Fault("end", after=5)]
+        with pytest.raises(UnavailableError, match="broke off"):
+            await alone.complete(PROMPT, idempotency_key="k")
+
+    run(servers, body)
+
+
+def test_a_breaker_opens_is_half_open_and_closes(servers: list[ModelServer]) -> None:
+    servers[0].options.failures = [(503, {}, "down")] * 6
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        for _ in range(8):
+            await ask(chain)
+        assert setting.asked()[:2] == [5, 8]
+        assert chain.modes() == {"a": "open", "b": "closed"}
+        assert setting.telemetry.calls[-2:] == [("a", "skipped"), ("b", "answered")]
+        setting.now += 59.9
+        await ask(chain)
+        assert setting.asked()[0] == 5
+        setting.now += 0.2
+        await ask(chain)
+        assert (setting.asked()[0], chain.modes()["a"]) == (6, "open")  # Its trial failed.
+        setting.now += 60
+        for number, mode in enumerate(("half_open", "half_open", "closed")):
+            await ask(chain)
+            assert (setting.asked()[0], chain.modes()["a"]) == (7 + number, mode)
+
+    run(servers, body)
+
+
+def test_who_asks_to_be_left_alone_is_and_it_counts_for_nothing(servers: list[ModelServer]) -> None:
+    servers[0].options.failures = [(429, {"Retry-After": "17"}, "{}")] * 10
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        for number in range(10):
+            await ask(chain)
+            await ask(chain)
+            assert setting.asked()[0] == number + 1
+            setting.now += 16.9
+            await ask(chain)
+            assert setting.asked()[0] == number + 1
+            setting.now += 0.2
+        assert chain.modes()["a"] == "closed"
+        await ask(chain)
+        assert setting.telemetry.calls[-1] == ("a", "answered")
+
+    run(servers, body)
+
+
+def test_when_all_limit_the_shortest_wait_is_told(servers: list[ModelServer]) -> None:
+    servers[0].options.failures = [(429, {"Retry-After": "99999"}, "{}")]
+    servers[1].options.failures = [(429, {"Retry-After": "40"}, "{}")]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        with pytest.raises(UnavailableError) as caught:
+            await ask(chain)
+        assert caught.value.retry_after_s == 40
+        setting.now += 40
+        await ask(chain)
+        assert setting.telemetry.calls[-2:] == [("a", "skipped"), ("b", "answered")]
+        setting.now += 560  # However long it asked for: ten minutes at most.
+        await ask(chain)
+        assert setting.telemetry.calls[-1] == ("a", "answered")
+
+    run(servers, body)
+
+
+def test_equals_take_turns_and_the_next_group_waits(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("ab", "c")
+        for _ in range(6):
+            await ask(chain)
+        assert setting.asked() == [3, 3, 0]
+        servers[0].options.failures = [(500, {}, "")] * 5
+        for _ in range(10):
+            await ask(chain)
+        assert chain.modes()["a"] == "open"
+        assert setting.asked()[2] == 0
+        servers[1].options.failures = [(429, {"Retry-After": "5"}, "")]
+        await ask(chain)
+        assert setting.asked()[2] == 1
+
+    run(servers, body)
+
+
+def test_a_provider_whose_connections_are_all_in_use_hands_on_and_is_not_blamed(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("hang", after=1)]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b", connections_max=1, connect_s=0.2)
+        first = asyncio.create_task(ask(chain, idempotency_key="held"))
+        assert await asyncio.to_thread(servers[0].hanging.wait, 10)
+        await ask(chain)
+        assert setting.telemetry.calls == [("a", "full"), ("b", "answered")]
+        assert chain.modes()["a"] == "closed"
+        first.cancel()
+        await asyncio.wait([first])
+        setting.now += 1
+        await ask(chain)  # The call that was given up gave its connection back.
+        assert setting.telemetry.calls[-1] == ("a", "answered")
+
+    run(servers, body)
+
+
+def test_a_host_that_does_not_take_connections_is_given_up_in_time(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        with ExitStack() as stack:
+            full = stack.enter_context(socket.socket())
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(3):  # The kernel queues one more than it was told; then it answers nobody.
+                waiting = stack.enter_context(socket.socket())
+                waiting.settimeout(0)
+                waiting.connect_ex(full.getsockname())
+            chain = setting.chain("a", base_url=f"http://127.0.0.1:{full.getsockname()[1]}/v1", connect_s=0.2)
+            with pytest.raises(UnavailableError, match="cannot be reached"):
+                await ask(chain)
+
+    run(servers, body)
+
+
+def test_the_unhealthy_are_left_alone_until_they_are_healthy(servers: list[ModelServer]) -> None:
+    servers[0].options.models_status = 503
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        health = HealthChecks(chain.members, setting.telemetry)
+        await health.check()
+        assert setting.telemetry.healthy == {"a": 0, "b": 1}
+        await ask(chain)
+        assert setting.asked()[:2] == [0, 1]
+        ill, well = (member.status() for member in chain.members)
+        assert (ill.usable, well) == (False, ProviderStatus("b", usable=True, detail="healthy, circuit closed"))
+        assert "HTTP 503" in ill.detail
+        servers[0].options.models_status = 404  # Not every server has such a list; it is there, and that will do.
+        await health.check()
+        await ask(chain)
+        assert setting.asked()[:2] == [1, 1]
+
+    run(servers, body)
+
+
+def test_health_is_asked_for_again_and_again_with_jitter(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        waits: list[tuple[float, float]] = []
+
+        def jitter(low: float, high: float) -> float:
+            waits.append((low, high))
+            return 0.0
+
+        health = HealthChecks(setting.chain("a").members, setting.telemetry, jitter=jitter)
+        await health.start()
+        for _ in range(3):
+            assert await asyncio.to_thread(servers[0].asked_for_models.acquire, timeout=10)
+        await health.stop()
+        assert set(waits) == {(0.8, 1.2)}
+
+    run(servers, body)
+
+
+PRICED = {"input_price": 2.0, "output_price": 10.0}
+
+
+def test_a_call_is_priced_and_what_unusable_answers_cost_is_counted_in(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")]
+
+    async def body(setting: Setting) -> None:
+        alone = (await ask(setting.chain("c", **PRICED))).usage
+        assert alone.cost_micros == alone.input_tokens * 2 + alone.output_tokens * 10 > 0
+        both = (await ask(setting.chain("a", "b", **PRICED))).usage
+        assert both.tokens > alone.tokens
+        assert both.cost_micros > alone.cost_micros
+        assert (alone.estimated, both.estimated) == (False, True)
+
+    run(servers, body)
+
+
+def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", **PRICED)
+        asked = -(-len(ASKED.messages[0].content) // 4)
+        for allowance, tokens_max in (
+            (Allowance(tokens=100), 100 - asked),
+            (Allowance(cost_micros=asked * 2 + 505), 50),
+            (Allowance(tokens=100, cost_micros=asked * 2 + 205), 20),
+        ):
+            await ask(chain, allowance=allowance)
+            assert servers[0].bodies[-1]["max_tokens"] == tokens_max
+        with pytest.raises(AllowanceError, match="does not do for a"):
+            await ask(chain, allowance=Allowance(tokens=asked + 5))
+        assert setting.asked()[0] == 3
+        needed = -(-sum(len(message.content) for message in messages(PROMPT)) // 4)
+        with pytest.raises(AllowanceError, match="could not finish"):
+            await chain.complete(PROMPT, idempotency_key="k", allowance=Allowance(tokens=needed + 20))
+        short = setting.chain("b", context_tokens_max=asked + 2)
+        with pytest.raises(OutcomeError, match="tokens at once"):
+            await ask(short)
+
+    run(servers, body)
+
+
+def test_a_cheaper_provider_is_asked_where_the_dearer_one_does_not_fit(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        dear = setting.chain("a", input_price=1_000.0).members[0].provider
+        cheap = setting.chain("b", input_price=1.0).members[0].provider
+        chain = ProviderChain([[dear], [cheap]])
+        reply = await ask(chain, allowance=Allowance(cost_micros=500))
+        assert reply.usage == replace(reply.usage, cost_micros=reply.usage.input_tokens)
+        assert setting.asked()[:2] == [0, 1]
+        assert reply.usage != Usage()
+
+    run(servers, body)
