@@ -17,7 +17,6 @@ from actors import conversation as conversations
 from actors.ceo.knowledge_item import knowledge_item
 from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
-from actors.system.chat import chat
 from actors.system.user import user
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
 from adapters.memory_timers import MemoryTimers
@@ -53,7 +52,6 @@ from gateway.identity import Passwords, Principal, Tokens
 from gateway.rates import Quota
 from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
-from gateway.written import WrittenWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor
 from runtime.embedding_workers import EmbeddingWorkers
@@ -65,7 +63,7 @@ from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.embedders import hashed
-from tests.gateway_agents import Agents, Scripted
+from tests.gateway_agents import Agents
 
 LIMITS = Limits(
     ack_wait_s=0.5,
@@ -144,25 +142,26 @@ class Words:
 
 
 class FoldedReads:
-    """Reads that fold the logs anew for every question: always as fresh as the log."""
+    """Reads that fold what the logs have more for every question: always as fresh as the log."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
+        self._folded: dict[str, tuple[dict[tuple[str, ...], Any], dict[Domain, int]]] = {}
         self.down = False
 
-    def _all(self) -> list[Stored]:
+    def _all(self, after: dict[Domain, int]) -> list[Stored]:
         if self.down:
             raise UnavailableError("postgres", "connection refused")
         return [
             Stored(one.subject, one.sequence, one.record)
-            for stream in self._broker.logs.values()
-            for one in stream.messages
+            for domain, stream in self._broker.logs.items()
+            for one in stream.messages[after.get(domain, 0) :]
             if one.record is not None
         ]
 
     def _fold(self, projection: Projection[R]) -> list[R]:
-        rows: dict[tuple[str, ...], R] = {}
-        for one in projection.wanted(logged(self._all())):
+        rows, after = self._folded.setdefault(projection.name, ({}, {}))
+        for one in projection.wanted(logged(self._all(after))):
             key = projection.key(one)
             if key is None:
                 continue
@@ -171,6 +170,7 @@ class FoldedReads:
                 rows.pop(key, None)
             else:
                 rows[key] = row
+        after.update({domain: len(stream.messages) for domain, stream in self._broker.logs.items()})
         return list(rows.values())
 
     async def sessions(
@@ -243,7 +243,8 @@ class FoldedReads:
         return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
-        return [view for view in self._records(clearance) if view.correlation == correlation]
+        found = [view for view in self._records(clearance) if view.correlation == correlation]
+        return [msgspec.structs.replace(view, body=None) for view in found]
 
     async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
         rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance and row.correlation == correlation]
@@ -269,7 +270,7 @@ class FoldedReads:
         return EventsRead(shown, str(start + len(page)), more=start + len(page) < len(records))
 
     async def end_of_events(self) -> str:
-        return str(len(self._all()))
+        return str(len(self._all({})))
 
 
 class Blind:
@@ -292,7 +293,6 @@ class World:
         self.words = Words()
         self.embeddings = EmbeddingWorkers([hashed("all-minilm"), hashed("mxbai-embed-large")], NoTelemetry())
         self.agents = Agents()
-        self.chats = Scripted()
         self.reads = FoldedReads(self.broker)
         self.spans = MemorySpanStore()
         self.workers: list[Worker] = []
@@ -310,8 +310,6 @@ class World:
             tokens=TOKENS,
             passwords=Passwords(HASHER),
             watch=ProjectionWatch(self.rpc),
-            written=WrittenWatch(self.rpc),
-            chat_models=self.chats.models,
             clock=now,
             checks=self.checks,
             metrics=self._metrics,
@@ -334,7 +332,6 @@ class World:
             Actor(
                 "analysis", analyses_actor.State(), analyses_actor.decide, analyses_actor.evolve, self.agents.analyse
             ),
-            chat,
             knowledge_item,
             signal,
             user,
@@ -345,8 +342,6 @@ class World:
             timers=MemoryTimers(self.broker),
             retrieval=self.words,
             model=Costly(),
-            chats=self.chats,
-            announce=self.rpc.announce,
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=now,
@@ -357,7 +352,6 @@ class World:
         self.workers = [Worker(domain, actors, outside, rpc, new_id()) for domain in DOMAINS]
         await asyncio.gather(*(worker.start() for worker in self.workers))
         await self.services.watch.start()
-        await self.services.written.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
