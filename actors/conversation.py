@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from actors.answering import answer
 from actors.findable import make_findable
 from contracts.conversation import (
+    EXCHANGE_CHARS_MAX,
+    EXCHANGES_MAX,
     Answer,
     Answered,
     Ask,
@@ -27,8 +29,6 @@ from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
 
 TURNS_MAX = 1_000
-EXCHANGES_MAX = 3
-EXCHANGE_CHARS_MAX = 600
 TITLE_CHARS_MAX = 80
 
 Recordable = SessionStarted | Asked | Answered | Failed | SessionEnded
@@ -71,7 +71,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         text=message.text,
         team=message.team,
         collaborate=message.collaborate,
-        history=state.recent,
+        history=state.recent if state.owner else tuple(_cut(past.question, past.answer) for past in message.history),
         label=state.label,
         budget=message.budget,
     )
@@ -90,6 +90,10 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
     return [asked]
 
 
+def _cut(question: str, answer: str) -> Exchange:
+    return Exchange(question[:EXCHANGE_CHARS_MAX], answer[:EXCHANGE_CHARS_MAX])
+
+
 def _owned(state: State, by: str) -> None:
     if state.owner is None:
         raise Rejected("no such session", "not_found")
@@ -106,11 +110,10 @@ def evolve(state: State, event: Recordable) -> State:
         case SessionStarted():
             return replace(state, owner=event.owner)
         case Asked():
-            return replace(state, turns=state.turns | {event.turn}, pending=event)
+            return replace(state, turns=state.turns | {event.turn}, pending=event, recent=state.recent or event.history)
         case Answered():
             question = state.pending.text if state.pending else ""
-            exchange = Exchange(question[:EXCHANGE_CHARS_MAX], event.content[:EXCHANGE_CHARS_MAX])
-            recent = (*state.recent, exchange)[-EXCHANGES_MAX:]
+            recent = (*state.recent, _cut(question, event.content))[-EXCHANGES_MAX:]
             return replace(state, pending=None, recent=recent, label=max(state.label, event.label))
         case Failed():
             return replace(state, pending=None)

@@ -9,6 +9,7 @@ from actors.conversation import conversation
 from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.sophia.tools import TOOLS as SOPHIA_TOOLS
+from actors.system.chat import chat
 from actors.system.user import user
 from contracts.domains import Domain
 from runtime.actor import AnyActor
@@ -18,7 +19,7 @@ ACTORS: dict[Domain, Sequence[AnyActor]] = {
     Domain.SOPHIA: (conversation, collaboration, analysis, signal),
     Domain.ARTEMIS: (conversation, collaboration, signal),
     Domain.CEO: (knowledge_item, collaboration, signal),
-    Domain.SYSTEM: (user, signal),
+    Domain.SYSTEM: (chat, user, signal),
     Domain.EMBEDDING: (),
 }
 TOOLS: dict[Domain, dict[str, Tool]] = {Domain.SOPHIA: SOPHIA_TOOLS, Domain.ARTEMIS: ARTEMIS_TOOLS}

@@ -54,7 +54,10 @@ class TooSmallError(InvalidError):
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
-    """How large, and how old, each stream may become. The server reserves the sum: `max_file_store` must be `total` at least."""
+    """How large, and how old, each stream may become. The server reserves the sum: `max_file_store` must be `total` at least.
+
+    The cache is in its memory.
+    """
 
     inbox_bytes_max: int = 2 * GIB
     inbox_messages_max: int = Limits().backlog_max
@@ -66,6 +69,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     spans_bytes_max: int = 1 * GIB
     spans_age_s_max: int = WEEK_S
     blobs_bytes_max: int = 8 * GIB
+    cache_bytes_max: int = 64 << 20
 
     @property
     def total(self) -> int:
@@ -90,7 +94,7 @@ class Stream(Struct, kw_only=True, omit_defaults=True):
     subjects: list[str]
     max_bytes: int
     num_replicas: int
-    storage: Literal["", "file"] = ""
+    storage: Literal["", "file", "memory"] = ""
     max_msgs: int = 0
     discard: Literal["old", "new"] = "old"
     max_age: int = 0
@@ -269,7 +273,22 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
             deny_purge=True,
         )
     )
+    found.append(_cache(sizes))
     return found
+
+
+def _cache(sizes: Sizes) -> Stream:
+    """In memory and on one node, since it may be lost; each message has a time to live of its own."""
+    return Stream(
+        name=subjects.CACHE_STREAM,
+        subjects=[subjects.CACHE_FILTER],
+        storage="memory",
+        num_replicas=1,
+        max_bytes=sizes.cache_bytes_max,
+        max_msgs_per_subject=1,
+        allow_direct=True,
+        allow_msg_ttl=True,
+    )
 
 
 def durable(domain: Domain, name: QueueName, partition: int, limits: Limits | None = None) -> tuple[str, Consumer]:

@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from adapters.similar_searches import SimilarSearches
 from contracts import subjects
-from contracts.domains import Clearance, Domain, Partition
+from contracts.domains import Domain, Partition
 from contracts.retrieval import Entry, Hit, Query
 from runtime.errors import InvalidError
 from runtime.ports import Retrieval, Rpc
@@ -26,9 +28,6 @@ from runtime.telemetry import (
 from runtime.vector_ports import ENTRY, Embedder, Purpose, Vector, VectorStore
 
 T = TypeVar("T")
-
-QUERY_VECTORS_MAX = 1_024
-"""Cached query vectors, about 12 KiB each at 384 numbers."""
 
 VERSIONS_MAX = 100_000
 """Ids whose newest version is remembered, about 300 bytes each."""
@@ -52,18 +51,25 @@ class LocalRetrieval:
 
     An entry is embedded as its title, a full stop and its text (fp32 nDCG@10 on CISI 0.427; with a line break 0.421). Models
     read a bounded beginning (MiniLM 256 tokens, about 1,400 characters of English), so a long entry is found by how it begins;
-    the whole of it comes back. The vectors of the 1,024 queries used last are kept, by their exact text.
+    the whole of it comes back. `similar` answers what was searched in almost the same
+    words.
 
     The newest versions of the 100,000 ids changed last are kept, those of others are asked of the store: a call that was
     overtaken by a later one of the same id is left out, also when it was overtaken while its entry was embedded, or before this
     process began. (What was removed before is not in the store: `runtime.generations` knows of it.)
     """
 
-    def __init__(self, embedder: Embedder, store: VectorStore, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        store: VectorStore,
+        telemetry: Telemetry,
+        similar: SimilarSearches | None = None,
+    ) -> None:
         self._embedder = embedder
+        self._similar = similar
         self._store = store
         self._telemetry = telemetry
-        self._queries: OrderedDict[str, Vector] = OrderedDict()
         self._versions: OrderedDict[tuple[Partition, str], int] = OrderedDict()
         self._changing: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -80,9 +86,10 @@ class LocalRetrieval:
                 pairs = zip(entries, vectors, strict=True)
                 newest = [pair for pair in pairs if self._begins(partition, pair[0].id, pair[0].version)]
                 if newest:
-                    await self._store.upsert(
-                        partition, [entry for entry, _ in newest], [vector for _, vector in newest]
-                    )
+                    with self._changed(partition):
+                        await self._store.upsert(
+                            partition, [entry for entry, _ in newest], [vector for _, vector in newest]
+                        )
 
     async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:
         await self._recall(partition, ids if version else ())
@@ -92,7 +99,8 @@ class LocalRetrieval:
         async with self._changing[partition]:
             newest = [id_ for id_ in ids if self._begins(partition, id_, version)]
             if newest:
-                await self._store.remove(partition, newest)
+                with self._changed(partition):
+                    await self._store.remove(partition, newest)
 
     async def _recall(self, partition: Partition, ids: Sequence[str]) -> None:
         """Know the stored versions of these ids."""
@@ -122,20 +130,24 @@ class LocalRetrieval:
         }
         started = time.perf_counter()
         with self._telemetry.span(SPAN_SEARCH, attributes=attributes) as span:
-            hits = await self._store.search(query, await self._query_vector(query.text, query.clearance))
+            vector = (await self._embed([query.text], Purpose("query", query.clearance)))[0]
+            hits = await self._found(query, vector)
             span.note(hits=len(hits))
         self._telemetry.observe(SEARCH_SECONDS, time.perf_counter() - started, side="owner")
         return hits
 
-    async def _query_vector(self, text: str, clearance: Clearance) -> Vector:
-        vector = self._queries.get(text)
-        if vector is None:
-            vector = (await self._embed([text], Purpose("query", clearance)))[0]
-            self._queries[text] = vector
-            if len(self._queries) > QUERY_VECTORS_MAX:
-                self._queries.popitem(last=False)
-        self._queries.move_to_end(text)
-        return vector
+    async def _found(self, query: Query, vector: Vector) -> list[Hit]:
+        if self._similar is None:
+            return await self._store.search(query, vector)
+        hits = self._similar.find(query, vector)
+        if hits is None:
+            since = self._similar.epochs(query)
+            hits = await self._store.search(query, vector)
+            self._similar.keep(query, vector, hits, since)
+        return hits
+
+    def _changed(self, partition: Partition) -> AbstractContextManager[None]:
+        return nullcontext() if self._similar is None else self._similar.changing(partition)
 
     async def _embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
         model = self._embedder.model

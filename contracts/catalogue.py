@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, upcasting, users
+from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, raw_chat, upcasting, users
 from contracts.envelope import Event, Message
 from contracts.stored import StoredDecoder
 
@@ -27,6 +27,9 @@ EVENTS: tuple[type[Event], ...] = (
     knowledge.KnowledgeDeleted,
     knowledge.KnowledgeExpired,
     knowledge.KnowledgeUpdated,
+    raw_chat.ChatAnswered,
+    raw_chat.ChatAsked,
+    raw_chat.ChatFailed,
     users.UserCreated,
 )
 

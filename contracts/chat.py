@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from contracts.domains import Clearance
 from contracts.model import Usage
@@ -37,14 +37,14 @@ class ToolSpec(Struct, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     description: str = ""
-    parameters: Raw = Raw(b"{}")
+    parameters: Raw = field(default_factory=lambda: Raw(b"{}"))
 
 
 class ResponseFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """In which form the answer is wanted; `json_schema` is OpenAI's object of that name."""
 
     type: Literal["text", "json_object", "json_schema"]
-    json_schema: Raw = Raw()
+    json_schema: Raw | UnsetType = UNSET
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,6 +8,9 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence
 
+EXCHANGES_MAX = 3
+EXCHANGE_CHARS_MAX = 600
+
 ContextType = Literal["business", "technical"]
 Team = Literal[
     "client_analysis",
@@ -47,7 +50,8 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     """A question in a session; `turn` is the question's id. `team` None lets the router decide.
 
     `collaborate` None lets the team decide whether other domains are asked, False forbids it. A question to a conversation
-    that has not begun begins it. `budget` is what may be spent on models, by all who work on the answer.
+    that has not begun begins it, with `history` as its memory: what was said elsewhere, as the asker tells it. One that has
+    begun knows its own. `budget` is what may be spent on models, by all who work on the answer.
     """
 
     turn: str
@@ -57,6 +61,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     team: Team | None = None
     collaborate: bool | None = None
     budget: Allowance | None = None
+    history: Annotated[tuple[Exchange, ...], Meta(max_length=EXCHANGES_MAX)] = ()
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):

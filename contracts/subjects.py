@@ -191,6 +191,8 @@ BLOBS_STREAM = "BLOBS"
 BLOBS_FILTER = "blob.*.*"
 ATTEMPTS_STREAM = "ATTEMPTS"
 ATTEMPTS_FILTER = "attempt.>"
+CACHE_STREAM = "CACHE"
+CACHE_FILTER = "cache.*"
 STORED_PREFIX = "stored"
 
 
@@ -209,6 +211,13 @@ def dead_letters(domain: Domain | None = None, queue: str | None = None, letter:
 def attempt(domain: Domain, queue: str, sequence: int) -> str:
     """Where it is counted how often a worker died with this message in hand."""
     return f"attempt.{domain.value}.{queue}.{sequence}"
+
+
+def cached(key: str) -> str:
+    """Where the shared cache keeps the value of a key. Raises ValueError for what cannot be one."""
+    if not _TOKEN.fullmatch(key):
+        raise ValueError(f"not a key of the cache: {key[:60]!r}")
+    return f"cache.{key}"
 
 
 def lane_of(subject: str) -> str:

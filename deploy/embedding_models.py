@@ -4,6 +4,8 @@ from adapters.batching_embedder import BatchingEmbedder, Bounds
 from contracts.embeddings import EmbeddingModel
 from deploy.plant import Opened
 from deploy.settings import Embedding, EmbeddingServer, OfferedModel, Settings
+from runtime.cached_embedder import CachedEmbedder
+from runtime.caching import Cache
 from runtime.embedding_catalogue import MINILM, known
 from runtime.embedding_workers import Source
 from runtime.ports import Runnable
@@ -16,10 +18,11 @@ REMOTE_TEXTS_MAX = 64
 REMOTE_CHARS_MAX = 64_000
 
 
-def embedding_sources(settings: Settings) -> tuple[Embedder, list[Source], list[Runnable]]:
+def embedding_sources(settings: Settings, cache: Cache | None) -> tuple[Embedder, list[Source], list[Runnable]]:
     """What the index embeds with, all models that can be asked for, and what has to be started for them, in this order.
 
-    The built-in model is there whether the index uses it or not, as long as its weights are installed.
+    The built-in model is there whether the index uses it or not, as long as its weights are installed. `cache` remembers the
+    vectors of all of them.
     """
     from adapters.minilm import installed
 
@@ -31,6 +34,9 @@ def embedding_sources(settings: Settings) -> tuple[Embedder, list[Source], list[
     servers = [*([] if own else [_of_index(settings.embedding)]), *settings.embeddings]
     first_remote = len(sources)
     sources += [_remote(settings, server, offered, parts) for server in servers for offered in server.models]
+    if cache is not None:
+        for source in sources:
+            source.embedder = CachedEmbedder(source.embedder, cache, ttl_s=settings.caches.vectors_s)
     return sources[0 if own else first_remote].embedder, sources, parts
 
 

@@ -24,6 +24,7 @@ from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
 from deploy.keys import admin_password, signing_key
 from deploy.plant import Opened, Plant
+from deploy.providers import chat_names
 from deploy.settings import Settings
 from gateway import routes
 from gateway.identity import Passwords, Tokens
@@ -32,6 +33,7 @@ from gateway.reads import PostgresReads
 from gateway.server import GatewayServer
 from gateway.services import CheckFunction, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
+from gateway.written import WrittenWatch
 from runtime.errors import UnavailableError
 
 ADMIN_CHECK_S = 5.0
@@ -67,6 +69,8 @@ async def wire_gateway(plant: Plant) -> None:
         tokens=Tokens(signing_key(settings)),
         passwords=Passwords(waiting_max=plant.settings.limits.logins_waiting_max),
         watch=ProjectionWatch(plant.rpc),
+        written=WrittenWatch(plant.rpc),
+        chat_models=chat_names(settings),
         clock=now,
         checks=_checks(plant, db, retrieval, others),
         metrics=metrics,

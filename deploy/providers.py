@@ -44,6 +44,11 @@ def chat_models(settings: Settings, telemetry: Telemetry) -> Chats:
     return Chats(chain, NamedModels(chain, ExtractiveChat()), [*closing, health], health)
 
 
+def chat_names(settings: Settings) -> tuple[str, ...]:
+    """The models that `chat_models` chats with, without connecting to any."""
+    return tuple(dict.fromkeys([*(provider.model for provider in settings.chat), *ExtractiveChat.models]))
+
+
 def _endpoint(provider: ChatProvider) -> "Endpoint":
     from adapters.openai_chat import Endpoint
 

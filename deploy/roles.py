@@ -193,6 +193,7 @@ def _sizes(limits: Limits) -> Sizes:
         log_bytes_max=limits.log_stream_bytes_max,
         spans_bytes_max=limits.spans_bytes_max,
         spans_age_s_max=limits.spans_age_s_max,
+        cache_bytes_max=limits.shared_cache_bytes_max,
     )
 
 

@@ -131,6 +131,17 @@ class EmbeddingServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timeout_s: Seconds = 30.0
 
 
+class Caches(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the embedding role remembers, each by clearance: the vectors of texts, also in the broker's memory (`shared`), and the
+    hits of searches. The hits only with the built-in engine: with a Qdrant server others may change what they rest on."""
+
+    vectors: bool = True
+    vectors_s: Seconds = 3_600.0
+    shared: bool = True
+    searches: bool = True
+    searches_s: Seconds = 86_400.0
+
+
 class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A server that speaks OpenAI's chat completions.
 
@@ -210,6 +221,9 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     embed_batch_max: int = 32  # texts that the built-in model embeds at once
     embed_waiting_max: int = 256  # calls that wait for it; then it is unavailable, and tried again
     embed_s_max: float = 30.0  # the wait for the embedding role to embed 128 texts of a request
+    cache_entries_max: int = 10_000  # vectors that the embedding role remembers by itself
+    cache_bytes_max: int = 33_554_432  # of them, and of remembered hits
+    shared_cache_bytes_max: int = 67_108_864  # of the broker's memory
     rpc_s_max: float = 5.0  # the wait for the embedding role to answer a search, which is then tried again
     rpc_concurrent_max: int = 64  # calls of one service handled at once
     rpc_waiting_max: int = 1_000  # more of them wait; then 503
@@ -239,6 +253,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     qdrant: Qdrant = Qdrant()
     embedding: Embedding = Embedding()
     embeddings: tuple[EmbeddingServer, ...] = ()
+    caches: Caches = Caches()
     chat: tuple[ChatProvider, ...] = ()
     budget: Budget = Budget()
     gateway: Gateway = Gateway()

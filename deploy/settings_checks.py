@@ -28,6 +28,7 @@ FLOORS = {
     "in_stream_bytes_max": STREAM_BYTES_MIN,
     "log_stream_bytes_max": STREAM_BYTES_MIN,
     "spans_bytes_max": STREAM_BYTES_MIN,
+    "shared_cache_bytes_max": STREAM_BYTES_MIN,
 }
 NOT_ABOVE = (
     ("retry_s_min", "retry_s_max"),

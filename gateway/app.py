@@ -16,7 +16,7 @@ from gateway.handler import CORRELATION_HEADER, EXECUTION, SLOT, Handler, Respon
 from gateway.openapi import openapi_document
 from gateway.problems import problem_for
 from gateway.routes import ROUTES
-from gateway.rows import Answers, Route
+from gateway.rows import Answers, ErrorForm, Route
 from gateway.services import Services
 from gateway.streaming import Slot, Streams
 
@@ -49,6 +49,7 @@ class Gateway:
         settings = services.settings
         self.streams = Streams(streams_max=settings.streams_max, heartbeat_s=settings.heartbeat_s, clock=services.clock)
         self._handler = Handler(services, self.streams)
+        self._forms: dict[str, ErrorForm] = {}
         self._app = falcon.asgi.App()
         self._app.req_options.keep_blank_qs_values = True
         self._app.add_error_handler(Exception, self._unrouted)
@@ -73,17 +74,20 @@ class Gateway:
             by_path[route.path].append(route)
         for path, rows in by_path.items():
             resource = _Resource()
+            template = path.removesuffix("}") + ":path}" if rows[0].rest else path
+            self._forms[template] = rows[0].errors
             for row in rows:
                 responder = self._handler.responder(row)
                 setattr(resource, f"on_{row.method.lower()}", responder)
                 if row.method == "GET":
                     resource.on_head = responder  # The framework leaves the body out and keeps its length.
-            self._app.add_route(path, resource)
+            self._app.add_route(template, resource)
 
     async def _unrouted(self, request: Request, response: Response, error: Exception, _params: dict[str, Any]) -> None:
         correlation = new_id()
         problem = problem_for(error)
-        await refuse(problem, request, response, correlation)
+        form = self._forms.get(request.uri_template or "", "problem")
+        await refuse(problem, request, response, correlation, form)
         response.set_header(CORRELATION_HEADER, correlation)
         self._handler.count("(none)", "(any)", problem.status, 0.0)
 

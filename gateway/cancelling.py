@@ -10,21 +10,27 @@ from contracts.catalogue import tag
 from contracts.collaboration import COLLABORATION
 from contracts.conversation import Answered, Asked, Failed
 from contracts.domains import Clearance, Domain
-from contracts.envelope import Envelope, Record
+from contracts.envelope import Envelope, Event, Record
 from contracts.http import CancelRun, EventView, Pending
 from contracts.ids import derived_id
 from contracts.kernel import Cancel
+from contracts.raw_chat import CHAT, ChatAnswered, ChatAsked, ChatFailed
 from contracts.subjects import ActorRef
 from gateway import queries
 from gateway.commands import Incoming
 from gateway.conversing import ANALYSIS, CONVERSATION
 from gateway.problems import NotFoundError, ProblemError
 
-STATUS_PATHS = {CONVERSATION: "/v1/sessions/{id}/messages", ANALYSIS: "/v1/analyses/{id}"}
+STATUS_PATHS = {
+    CONVERSATION: "/v1/sessions/{id}/messages",
+    ANALYSIS: "/v1/analyses/{id}",
+    CHAT: "/v1/chat/completions/chatcmpl-{run}",
+}
 """The kinds that a run is asked of, and where each shows how it ended."""
 
-BEGUN = frozenset({tag(Asked), tag(AnalysisStarted)})
-ENDED = frozenset({tag(Answered), tag(Failed), tag(AnalysisCompleted), tag(AnalysisFailed)})
+BEGUN = frozenset({tag(Asked), tag(AnalysisStarted), tag(ChatAsked)})
+ENDS: tuple[type[Event], ...] = (Answered, Failed, AnalysisCompleted, AnalysisFailed, ChatAnswered, ChatFailed)
+ENDED = frozenset(map(tag, ENDS))
 
 
 async def cancel(incoming: Incoming[CancelRun]) -> Pending:
@@ -40,7 +46,7 @@ async def cancel(incoming: Incoming[CancelRun]) -> Pending:
         raise NotFoundError("run")
     if asked is None:
         raise ProblemError(409, "ended", "nothing of this run is under way that could be cancelled")
-    status_url = STATUS_PATHS[asked.kind].format(id=asked.actor)
+    status_url = STATUS_PATHS[asked.kind].format(id=asked.actor, run=correlation)
     cause = await _under_way(incoming, _actor(asked), asked.sequence, correlation)
     if cause is None:
         raise ProblemError(409, "ended", f"the run has ended; what it came to is at {status_url}")

@@ -20,6 +20,9 @@ from gateway.problems import ForbiddenError, NotFoundError, ValidationProblemErr
 from gateway.services import Services
 
 B = TypeVar("B")
+SESSION_HEADER = "Diarchy-Session"
+"""Names the session that a chat in OpenAI's form goes on in, and in the answer the one it was held in."""
+
 EXPIRES_YEAR_MAX = 9_000
 READ: dict[Domain, Permission] = {Domain.SOPHIA: "sophia:read", Domain.ARTEMIS: "artemis:read"}
 WRITE: dict[Domain, Permission] = {
@@ -29,6 +32,7 @@ WRITE: dict[Domain, Permission] = {
     Domain.EMBEDDING: "system:admin",
     Domain.SYSTEM: "system:admin",
 }
+WRITE_ANY: tuple[Permission, ...] = ("sophia:write", "artemis:write")
 CURATE: tuple[Permission, ...] = ("cross_domain:collaborate", "system:admin")
 """Either lets its holder change the knowledge base."""
 
@@ -56,6 +60,7 @@ class Incoming(Generic[B]):
     id: str
     media_type: str = ""
     last_event_id: str = ""
+    session: str = ""
 
 
 async def nothing(_incoming: Incoming[None], _command: Command, _ended: Ended) -> None:

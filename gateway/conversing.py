@@ -1,5 +1,7 @@
 """Commands about sessions, questions and analyses, and their replies."""
 
+from typing import Any
+
 import msgspec
 
 from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, StartAnalysis
@@ -9,6 +11,7 @@ from contracts.conversation import (
     Ask,
     ContextType,
     EndSession,
+    Exchange,
     Failed,
     SessionStarted,
     StartSession,
@@ -80,19 +83,27 @@ async def end_session(incoming: Incoming[None]) -> Command:
 
 async def ask_in_session(incoming: Incoming[AskQuestion]) -> Command:
     actor, started, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
-    return _ask(incoming, actor, started.context_type, head.after(incoming.id))
+    return ask(incoming, incoming.body, actor, started.context_type, head.after(incoming.id))
 
 
 async def ask_sophia(incoming: Incoming[AskQuestion]) -> Command:
-    return _ask(incoming, new_actor(Domain.SOPHIA, CONVERSATION, incoming.id), "business")
+    return ask(incoming, incoming.body, new_actor(Domain.SOPHIA, CONVERSATION, incoming.id), "business")
 
 
 async def ask_artemis(incoming: Incoming[AskQuestion]) -> Command:
-    return _ask(incoming, new_actor(Domain.ARTEMIS, CONVERSATION, incoming.id), "technical")
+    return ask(incoming, incoming.body, new_actor(Domain.ARTEMIS, CONVERSATION, incoming.id), "technical")
 
 
-def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: ContextType, after: int = 0) -> Command:
-    body, principal = incoming.body, incoming.principal
+def ask(
+    incoming: Incoming[Any],
+    body: AskQuestion,
+    actor: ActorRef,
+    context_type: ContextType,
+    after: int = 0,
+    history: tuple[Exchange, ...] = (),
+) -> Command:
+    """The question of a session. Raises ForbiddenError, ValidationProblemError."""
+    principal = incoming.principal
     principal.require(WRITE[actor.domain])
     if body.team and body.team not in TEAMS_OF[actor.domain]:
         known = ", ".join(sorted(TEAMS_OF[actor.domain]))
@@ -107,6 +118,7 @@ def _ask(incoming: Incoming[AskQuestion], actor: ActorRef, context_type: Context
             team=body.team,
             collaborate=_collaborate(principal, asked=body.collaborate),
             budget=allowance(body.budget, incoming.services.settings.budget),
+            history=history,
         ),
         label=label_of(principal, body.confidentiality),
         status_path=f"/v1/sessions/{actor.id}/messages",

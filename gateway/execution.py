@@ -4,9 +4,10 @@ The message id is the run's correlation id and, with an `Idempotency-Key`, follo
 one caused and never causes it again.
 """
 
+import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +15,7 @@ import msgspec
 
 from contracts import subjects
 from contracts.catalogue import tag
+from contracts.chat import Written
 from contracts.domains import Clearance, Domain
 from contracts.envelope import PRIORITY_DEFAULT, Envelope, Message, Record, Stored
 from contracts.http import EventView, Pending
@@ -25,6 +27,7 @@ from gateway.identity import Principal
 from gateway.problems import ProblemError, ValidationProblemError, refused
 from gateway.services import Services
 from gateway.views import event_view
+from gateway.written import Follower
 from runtime.errors import UnavailableError
 from runtime.ports import Watch
 
@@ -37,9 +40,10 @@ _REFUSED = tag(Refused)
 class Command:
     """One message for one actor, with what its envelope says and which event types end the wait.
 
-    `alternatives` are the actors that the same Idempotency-Key with another body would have reached. `status_path` is where
-    the result will be found. Everything of this run is behind the sequence `after` of the actor's log. `projected`: read models
-    show what it does, so the answer waits until they have it, and a GET after it sees it.
+    `alternatives` are the actors that the same Idempotency-Key with another body would have reached; `anywhere`: that may have
+    been any actor, as far as the read models know. `written`: what a model writes for the run is wanted while it writes.
+    `status_path` is where the result will be found. Everything of this run is behind the sequence `after` of the actor's log.
+    `projected`: read models show what it does, so the answer waits until they have it, and a GET after it sees it.
     """
 
     actor: ActorRef
@@ -48,6 +52,8 @@ class Command:
     status_path: str
     after: int = 0
     alternatives: tuple[ActorRef, ...] = ()
+    anywhere: bool = False
+    written: bool = False
     priority: int = PRIORITY_DEFAULT
     deadline: datetime | None = None
     projected: bool = True
@@ -103,6 +109,11 @@ class Execution:
         self._records: list[Stored] = []
         self._ended: Ended | None = None
         self._watch: Watch | None = None
+        self._follower: Follower | None = None
+
+    @property
+    def command(self) -> Command:
+        return self._command
 
     @property
     def domain(self) -> Domain:
@@ -119,6 +130,8 @@ class Execution:
         Whatever becomes of it, `close` ends what was begun.
         """
         log = self._services.log
+        if self._command.written:
+            self._follower = self._services.written.follow(self.domain, self._attempt.id)
         if not self._attempt.key:
             # Nobody knows the id yet, so nothing of the run is in the log before the watch begins.
             self._watch = await log.watch(self._subject, after=self._last, from_now=True)
@@ -131,7 +144,9 @@ class Execution:
         await self._services.queue.publish(subjects.inbox(self._command.actor), self._record())
 
     async def close(self) -> None:
-        """Stop watching; idempotent."""
+        """Stop watching and listening; idempotent."""
+        if self._follower is not None:
+            self._follower.close()
         watch, self._watch = self._watch, None
         if watch is not None:
             await watch.close()
@@ -167,6 +182,30 @@ class Execution:
             _raise_refusal(self._ended)
         if self._records and (remaining := until - time.monotonic()) > 0:
             await self._services.watch.reached(self.domain, self._records[0].sequence, timeout_s=remaining)
+
+    async def ended(self) -> Ended:
+        """How it ended, however long that takes. Raises ProblemError for a refusal, UnavailableError."""
+        while self._ended is None:
+            await self._more(self._services.settings.progress_poll_s)
+        return await self._settled(self._ended)
+
+    async def written(self) -> AsyncGenerator[Written | Ended, None]:
+        """What a model writes for the run in the actor's own reactions, and at last how it ended. Raises as `ended`."""
+        follower = self._follower
+        if follower is None:
+            yield await self.ended()
+            return
+        ending = asyncio.create_task(self.ended())
+        ending.add_done_callback(lambda _: follower.wake())
+        try:
+            while not ending.done():
+                for written in await follower.take():
+                    if any(written.reaction == stored.record.envelope.id for stored in self._records):
+                        yield written  # Other actors of the domain may be asked in the same run.
+            yield await ending
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
 
     async def progress(self, after: int) -> AsyncIterator[EventView | Ended]:
         """Every event of the run above `after` in the actor's log, and of other domains as the read model has them.
@@ -231,6 +270,12 @@ class Execution:
                 self._ended = Ended(ending=stored, records=self._records)
 
     async def _check_alternatives(self) -> None:
+        if self._command.anywhere:
+            target = self._command.actor
+            for view in await self._services.reads.run(self._attempt.id, clearance=Clearance.TOP_SECRET):
+                reached = ActorRef(view.domain, view.kind, view.actor)
+                if view.causation == self._attempt.id and reached != target:
+                    raise _key_reused()
         for actor in self._command.alternatives:
             for stored in await self._services.log.read(subjects.log(actor)):
                 if stored.record.envelope.causation == self._attempt.id:
@@ -238,7 +283,7 @@ class Execution:
 
     def _check_key(self, envelope: Envelope) -> None:
         if self._attempt.key and envelope.idempotency_key != self._attempt.key:
-            raise ProblemError(422, "key-reused", f"this {IDEMPOTENCY_KEY} was used for another request")
+            raise _key_reused()
 
     def _record(self) -> Record:
         command, attempt = self._command, self._attempt
@@ -259,6 +304,10 @@ class Execution:
             traceparent=attempt.traceparent,
         )
         return Record(envelope, msgspec.json.encode(command.message))
+
+
+def _key_reused() -> ProblemError:
+    return ProblemError(422, "key-reused", f"this {IDEMPOTENCY_KEY} was used for another request")
 
 
 def _raise_refusal(ended: Ended) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,8 +13,8 @@ from msgspec import Struct
 from contracts.domains import Clearance
 from contracts.ids import new_id
 from gateway import openai_errors, reading
-from gateway.commands import Incoming
-from gateway.execution import IDEMPOTENCY_KEY, Attempt, Command, Ended, Execution, bound_key, checked_key, message_id
+from gateway.commands import SESSION_HEADER, Incoming
+from gateway.execution import IDEMPOTENCY_KEY, Attempt, Ended, Execution, bound_key, checked_key, message_id
 from gateway.identity import EXPIRED, Principal
 from gateway.problems import MEDIA_PROBLEM, ProblemError, UnauthenticatedError, document, problem_for
 from gateway.rates import Quota, Rates
@@ -29,6 +29,7 @@ SLOT = "diarchy.slot"
 EXECUTION = "diarchy.execution"
 ANONYMOUS = Principal(username="", roles=(), clearance=Clearance.PUBLIC)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+STOPPING = ProblemError(503, "stopping", "this gateway is being stopped; what was asked goes on, ask again for it")
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Responder = Callable[..., Awaitable[None]]
@@ -84,8 +85,7 @@ class Handler:
             return fallback
         principal = self._services.tokens.verify(reading.bearer(request))
         if not principal.may("system:admin"):
-            for name, value in self._rates.admit(route.limit, principal.username, route.method, route.path).items():
-                response.set_header(name, value)
+            _set(response, self._rates.admit(route.limit, principal.username, route.method, route.path))
         if route.permissions:
             principal.require(*route.permissions)
         key = None if route.method == "GET" else checked_key(request.get_header(IDEMPOTENCY_KEY))
@@ -112,7 +112,7 @@ class Handler:
         self, route: Route, request: Request, response: Response, path: dict[str, str], asker: "_Asker"
     ) -> None:
         settings = self._services.settings
-        if reading.wants_stream(request, route):
+        if route.streamed is None and reading.wants_stream(request, route):
             request.scope[SLOT] = self._streams.admit(asker.principal.username)
         bytes_max = settings.file_bytes_max if route.request is bytes else settings.body_bytes_max
         body = await reading.body_of(request, route, self._room, bytes_max=bytes_max)
@@ -139,11 +139,14 @@ class Handler:
             id=asker.run,
             media_type=(request.content_type or "application/octet-stream")[:100],
             last_event_id=(request.get_header(LAST_EVENT_ID) or "")[:400],
+            session=(request.get_header(SESSION_HEADER) or "")[:400],
         )
+        if route.streamed is not None and route.streamed(incoming.body):
+            request.scope[SLOT] = self._streams.admit(asker.principal.username)
         match route.action:
             case Answers(answer=_, live=live) if SLOT in request.scope and live is not None:
                 events = log_events(live(incoming), instance=request.path, correlation=asker.run)
-                self._open_stream(events, incoming, request, response)
+                self._open_stream(route, events, incoming, exchange)
             case Answers(answer=answer):
                 write(response, route, await answer(incoming))
             case Does() as action:
@@ -162,49 +165,66 @@ class Handler:
         execution = request.scope[EXECUTION] = Execution(self._services, command, attempt, action.tags)
         await execution.begin()
         if SLOT in request.scope:
-            self._follow(action, incoming, command, execution, exchange)
+            self._follow(route, action, incoming, execution, exchange)
             return
         settings = self._services.settings
-        seconds, applied = reading.wait_seconds(request, settings.wait_s, settings.wait_s_max)
+        patience = settings.wait_s if route.errors == "problem" else settings.wait_s_max  # OpenAI's clients know no 202
+        seconds, applied = reading.wait_seconds(request, patience, settings.wait_s_max)
         seconds = min(seconds, self._streams.seconds_until(incoming.principal.expires))
         if applied:
             response.set_header("Preference-Applied", applied)
         ended = await self._streams.unless_stopping(execution.wait(seconds))
+        if ended is None and route.errors == "openai" and not applied:
+            raise openai_errors.unfinished(command.status_path, repeatable=attempt.key is not None)
         if ended is None:
             await self._streams.unless_stopping(execution.accepted(settings.accepted_s_max))
             write(response, route, execution.pending, status=202)
         else:
             write(response, route, await action.reply(incoming, command, ended))
+        _set(response, action.headers(command, ended))
         if response.status_code in (201, 202):
             response.set_header("Location", quote(command.status_path, safe="/?&=-_"))
 
     def _follow(
         self,
+        route: Route,
         action: Does,
         incoming: Incoming[Any],
-        command: Command,
         execution: Execution,
         exchange: tuple[Request, Response],
     ) -> None:
         request, response = exchange
+        command = execution.command
 
         async def reply(ended: Ended) -> bytes:
             return msgspec.json.encode(await action.reply(incoming, command, ended))
 
-        after = int(incoming.last_event_id[:18]) if incoming.last_event_id[:18].isdecimal() else 0
-        events = command_events(execution, reply, after=after, instance=request.path, correlation=incoming.id)
-        self._open_stream(events, incoming, request, response)
+        if action.chunks is not None:
+            events = action.chunks(incoming, command, execution)
+        else:
+            after = int(incoming.last_event_id[:18]) if incoming.last_event_id[:18].isdecimal() else 0
+            events = command_events(execution, reply, after=after, instance=request.path, correlation=incoming.id)
+        _set(response, action.headers(command, None))
+        self._open_stream(route, events, incoming, exchange)
 
     def _open_stream(
-        self, events: AsyncIterator[SSEvent], incoming: Incoming[Any], request: Request, response: Response
+        self,
+        route: Route,
+        events: AsyncIterator[SSEvent],
+        incoming: Incoming[Any],
+        exchange: tuple[Request, Response],
     ) -> None:
         """Answer with the events, as long as the asker's token is valid."""
-        expired = problem_event(UnauthenticatedError(EXPIRED), instance=request.path, correlation=incoming.id)
+        request, response = exchange
+        expired, stopped = UnauthenticatedError(EXPIRED), None
+        if route.errors == "openai":  # Its clients take an end without an error for the end of the answer.
+            last, stopped = openai_errors.event(expired), openai_errors.event(STOPPING)
+        else:
+            last = problem_event(expired, instance=request.path, correlation=incoming.id)
         response.status_code = 200
-        for name, value in _STREAM_HEADERS.items():
-            response.set_header(name, value)
+        _set(response, _STREAM_HEADERS)
         response.sse = self._streams.guarded(
-            events, request.scope[SLOT], until=incoming.principal.expires, last=expired
+            events, request.scope[SLOT], until=incoming.principal.expires, last=last, stopped=stopped
         )
 
 
@@ -243,7 +263,11 @@ async def refuse(
         response.status_code = problem.status
         response.content_type = MEDIA_PROBLEM
         response.data = document(problem, instance=request.path, correlation=correlation)
-    for name, value in problem.headers.items():
+    _set(response, problem.headers)
+
+
+def _set(response: Response, headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
         response.set_header(name, value)
 
 

@@ -4,6 +4,7 @@ A field that is wrong is answered with 400, as OpenAI does, where other paths sa
 """
 
 import msgspec
+from falcon.asgi import SSEvent
 
 from contracts.openai import OpenAiError, OpenAiErrorDetail
 from gateway.problems import ProblemError
@@ -31,6 +32,19 @@ def as_error(problem: ProblemError) -> OpenAiError:
         message=problem.detail, type=kind, param=field or None, code=problem.slug.replace("-", "_")
     )
     return OpenAiError(error=detail)
+
+
+def unfinished(status_path: str, *, repeatable: bool) -> ProblemError:
+    """No answer in time. Its clients then ask again by themselves: `repeatable` says whether that would be no second run."""
+    detail = f"the answer is not there yet, but is worked on; see {status_path}"
+    if not repeatable:
+        detail += ", stream it, or send an Idempotency-Key, with which the request can be repeated"
+    return ProblemError(504, "pending", detail, headers={"x-should-retry": str(repeatable).lower()})
+
+
+def event(problem: ProblemError) -> SSEvent:
+    """The error as the last event of a stream."""
+    return SSEvent(data=document(problem))
 
 
 def document(problem: ProblemError) -> bytes:

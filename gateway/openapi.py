@@ -36,6 +36,7 @@ PROBLEMS: dict[int, str] = {
     500: "A fault of ours; the log has the cause.",
     502: "Accepted, tried and failed for good; `detail` says why.",
     503: "A dependency is down or we are full; Retry-After says when to try again.",
+    504: "Accepted and worked on, but not finished in time.",
 }
 _DESCRIPTION = """Ask Sophia (business) and Artemis (technical) questions; every step is an event that survives a crash, \
 can be read back and be proved.
@@ -162,7 +163,7 @@ def _problems(row: Route) -> list[int]:
     if row.errors == "openai":  # Such a path names a model, which there may not be, or which may answer unusably.
         found |= {404, 502}
     if isinstance(row.action, Does):
-        found |= {404, 409, 410, 429, 502}
+        found |= {404, 409, 410, 429, 502} | ({504} if row.errors == "openai" else set())
     return sorted(found)
 
 
@@ -233,6 +234,8 @@ def _header(name: str, schema: JsonObject, description: str) -> JsonObject:
 
 def _stream_text(row: Route) -> str:
     if isinstance(row.action, Does):
+        if row.action.chunks is not None:
+            return "Chunks without names, then `[DONE]`; or an error instead."
         return (
             "`progress` events (EventView), then one `answer` (the reply), `problem` (Problem) or `pending` (Pending)."
         )

@@ -12,12 +12,12 @@ from contracts.domains import Domain
 from contracts.facts import SignalRecorded
 from contracts.users import Permission
 from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
-from gateway.commands import CURATE
+from gateway.commands import CURATE, WRITE_ANY
 from gateway.knowledge_routes import KNOWLEDGE
+from gateway.openai_routes import OPENAI
 from gateway.rows import Answers, Does, Route
 
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-WRITE_ANY: tuple[Permission, ...] = ("sophia:write", "artemis:write")
 READ_ANY: tuple[Permission, ...] = ("sophia:read", "artemis:read")
 _QUESTION = http.AskQuestion(question="Which customers are at risk, and what would keep them?", priority=4)
 _FACT = facts.BusinessInsight(title="Deal closed", text="Northwind renewed for three years.", origin="crm")
@@ -294,6 +294,7 @@ ROUTES: tuple[Route, ...] = (
         reply=dead.LetterOutcome,
         permissions=("dead_letters:manage",),
     ),
+    *OPENAI,
     Route(
         method="GET",
         path="/health",

@@ -1,9 +1,10 @@
 """What a row of the API's table is: who may ask what, what it becomes, what comes back."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from falcon.asgi import SSEvent
 from msgspec import Struct
 
 from contracts.catalogue import tag
@@ -11,7 +12,7 @@ from contracts.envelope import Event
 from contracts.http import EventView
 from contracts.users import Permission
 from gateway.commands import Incoming
-from gateway.execution import Command, Ended
+from gateway.execution import Command, Ended, Execution
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "embedding", "system"]
@@ -26,13 +27,22 @@ ErrorForm = Literal["problem", "openai"]
 """How a route tells of its errors: RFC 9457 problems, or as OpenAI's API does (`gateway/openai_errors.py`)."""
 
 
+def _none(_command: Command, _ended: Ended | None) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Does:
-    """A command: the message it becomes, the events that end the wait for it, and the reply made of the one that did."""
+    """A command: the message it becomes, the events that end the wait for it, and the reply made of the one that did.
+
+    `chunks` is its own form of a stream, else that of progress and answer; `headers` go with the reply and the stream.
+    """
 
     build: Callable[[Incoming[Any]], Awaitable[Command]]
     ends: tuple[type[Event], ...]
     reply: Callable[[Incoming[Any], Command, Ended], Awaitable[Struct | None]]
+    chunks: Callable[[Incoming[Any], Command, Execution], AsyncIterator[SSEvent]] | None = None
+    headers: Callable[[Command, Ended | None], Mapping[str, str]] = _none
     tags: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +61,8 @@ class Answers:
 class Route:
     """One row. `request` is the type of the JSON body (`bytes`: any file), `query` that of the query parameters.
 
-    `optional`: the body may be left out, and is then what its type's defaults say.
+    `optional`: the body may be left out, and is then what its type's defaults say. `streamed`: whether the body wants a
+    stream; where there is none, the Accept header says. `rest`: the last field of the path is all that is left of it.
     """
 
     method: Method
@@ -69,6 +80,8 @@ class Route:
     media: str = MEDIA_JSON
     example: Struct | None = None
     errors: ErrorForm = "problem"
+    streamed: Callable[[Any], bool] | None = None
+    rest: bool = False
 
     @property
     def streams(self) -> bool:

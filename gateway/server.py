@@ -44,6 +44,7 @@ class GatewayServer:
     async def start(self) -> None:
         """Return when connections are accepted. Raises UnavailableError when the address cannot be used."""
         await self._services.watch.start()
+        await self._services.written.start()
         self.port = self.port or _free_port(self.host)
         self._gateway = Gateway(self._services, self._routes)
         self._server = Server(

@@ -28,6 +28,7 @@ from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
 from gateway.watch import ProjectionWatch
+from gateway.written import WrittenWatch
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
 from runtime.vector_ports import Embeddings
@@ -133,7 +134,10 @@ async def _no_metrics() -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything a route may use. `checks` are named dependencies, `metrics` gives the Prometheus text."""
+    """Everything a route may use. `checks` are named dependencies, `metrics` gives the Prometheus text.
+
+    `chat_models` are the configured ones, which a raw chat may be had with.
+    """
 
     log: EventLog
     queue: Queue
@@ -147,9 +151,11 @@ class Services:
     tokens: Tokens
     passwords: Passwords
     watch: ProjectionWatch
+    written: WrittenWatch
     clock: Callable[[], datetime]
     checks: Mapping[str, CheckFunction] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
+    chat_models: tuple[str, ...] = ()
     settings: GatewaySettings = field(default_factory=GatewaySettings)
     heads: Heads = field(init=False)
 

@@ -77,10 +77,16 @@ class Streams:
         return math.inf if moment is None else (moment - self._clock()).total_seconds()
 
     async def guarded(
-        self, source: AsyncIterator[SSEvent], slot: "Slot", *, until: datetime | None, last: SSEvent
+        self,
+        source: AsyncIterator[SSEvent],
+        slot: "Slot",
+        *,
+        until: datetime | None,
+        last: SSEvent,
+        stopped: SSEvent | None = None,
     ) -> AsyncIterator[SSEvent]:
-        """The source's events; a comment when none came for a while; an end when the gateway stops, or `until` then, with
-        `last`."""
+        """The source's events; a comment when none came for a while; an end when the gateway stops, with `stopped`, or `until`
+        then, with `last`."""
         ends = time.monotonic() + self.seconds_until(until)
         stopping = asyncio.create_task(self._stopping.wait())
         following: asyncio.Task[SSEvent | None] = asyncio.create_task(_next(source))
@@ -97,6 +103,8 @@ class Streams:
                     following = asyncio.create_task(_next(source))
                     yield event
                 elif stopping.done():
+                    if stopped is not None:
+                        yield stopped
                     return
                 else:
                     yield SSEvent(comment="still here")

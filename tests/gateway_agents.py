@@ -5,12 +5,64 @@ from datetime import timedelta
 
 from actors import conversation as conversations
 from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
+from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta, ToolCall, ToolCallPart
 from contracts.conversation import Answer, Answered, Ask, Asked, EndSession, Fail, StartSession
 from contracts.domains import Clearance, Domain
-from contracts.model import Evidence, Prompt, Section
+from contracts.model import Evidence, Prompt, Section, Usage
+from gateway.written import WAITING_MAX
 from runtime.actor import Recorded
 from runtime.effects import Effects
-from runtime.errors import OutcomeError
+from runtime.errors import OutcomeError, UnavailableError
+from runtime.ports import OnDelta
+
+
+class Scripted:
+    """A ChatCompletions that echoes; a chat whose last message begins with one of these words behaves as it says."""
+
+    models = ("echo",)
+
+    def __init__(self) -> None:
+        self.asked: list[ChatRequest] = []
+        self.keys: list[str] = []
+        self.half = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def chat(
+        self, request: ChatRequest, *, idempotency_key: str, on_delta: OnDelta | None = None, **_: object
+    ) -> ChatReply:
+        self.asked.append(request)
+        self.keys.append(idempotency_key)
+        tell = on_delta or (lambda _delta: None)
+        said = request.messages[-1]
+        if request.tools and said.role != "tool":
+            return self._called(request, tell)
+        text = f"echo: {said.content}"
+        begun, rest = text[: len(text) // 2], text[len(text) // 2 :]
+        if said.content.startswith("refuse"):
+            raise OutcomeError("it would not")
+        if said.content.startswith("flood"):
+            for _number in range(WAITING_MAX + 1):
+                tell(Delta(tool_call=ToolCallPart(index=0, arguments="x")))
+        tell(Delta(text=begun))
+        self.half.set()
+        if said.content.startswith(("wait", "flood")):
+            await self.release.wait()
+        if said.content.startswith(("again", "otherwise")) and len(self.asked) == 1:
+            await self.release.wait()
+            raise UnavailableError("echo", "it died")
+        if said.content.startswith("otherwise"):
+            begun, rest = "", "quite another answer"
+        tell(Delta(text=rest))
+        message = ChatMessage(role="assistant", content=begun + rest)
+        return ChatReply(message=message, finish_reason="stop", model="echo-1", usage=Usage(3, 4))
+
+    def _called(self, request: ChatRequest, tell: OnDelta) -> ChatReply:
+        call = ToolCall(id="call_1", name=request.tools[0].name, arguments='{"city": "Oslo"}')
+        tell(Delta(tool_call=ToolCallPart(index=0, id=call.id, name=call.name)))
+        for piece in ('{"city": ', '"Oslo"}'):
+            tell(Delta(tool_call=ToolCallPart(index=0, arguments=piece)))
+        message = ChatMessage(role="assistant", tool_calls=(call,))
+        return ChatReply(message=message, finish_reason="tool_calls", model="echo-1", usage=Usage(5, 6))
 
 
 class Agents:

@@ -17,6 +17,7 @@ from actors import conversation as conversations
 from actors.ceo.knowledge_item import knowledge_item
 from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
+from actors.system.chat import chat
 from actors.system.user import user
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
 from adapters.memory_timers import MemoryTimers
@@ -52,6 +53,7 @@ from gateway.identity import Passwords, Principal, Tokens
 from gateway.rates import Quota
 from gateway.services import EventsRead, GatewaySettings, Services
 from gateway.watch import ProjectionWatch
+from gateway.written import WrittenWatch
 from projections import analyses, knowledge, messages, runs, sessions
 from runtime.actor import Actor, AnyActor
 from runtime.embedding_workers import EmbeddingWorkers
@@ -63,7 +65,7 @@ from runtime.read_models import Projection, logged
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.embedders import hashed
-from tests.gateway_agents import Agents
+from tests.gateway_agents import Agents, Scripted
 
 LIMITS = Limits(
     ack_wait_s=0.5,
@@ -293,6 +295,7 @@ class World:
         self.words = Words()
         self.embeddings = EmbeddingWorkers([hashed("all-minilm"), hashed("mxbai-embed-large")], NoTelemetry())
         self.agents = Agents()
+        self.chats = Scripted()
         self.reads = FoldedReads(self.broker)
         self.spans = MemorySpanStore()
         self.workers: list[Worker] = []
@@ -310,6 +313,8 @@ class World:
             tokens=TOKENS,
             passwords=Passwords(HASHER),
             watch=ProjectionWatch(self.rpc),
+            written=WrittenWatch(self.rpc),
+            chat_models=self.chats.models,
             clock=now,
             checks=self.checks,
             metrics=self._metrics,
@@ -332,6 +337,7 @@ class World:
             Actor(
                 "analysis", analyses_actor.State(), analyses_actor.decide, analyses_actor.evolve, self.agents.analyse
             ),
+            chat,
             knowledge_item,
             signal,
             user,
@@ -342,6 +348,8 @@ class World:
             timers=MemoryTimers(self.broker),
             retrieval=self.words,
             model=Costly(),
+            chats=self.chats,
+            announce=self.rpc.announce,
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=now,
@@ -352,6 +360,7 @@ class World:
         self.workers = [Worker(domain, actors, outside, rpc, new_id()) for domain in DOMAINS]
         await asyncio.gather(*(worker.start() for worker in self.workers))
         await self.services.watch.start()
+        await self.services.written.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -10,6 +10,7 @@ from actors.collaboration import collaboration
 from actors.conversation import conversation
 from actors.signal import signal
 from actors.sophia.analysis import analysis
+from actors.system.chat import chat
 from actors.system.user import user
 from contracts.analysis import (
     PHASES,
@@ -23,8 +24,9 @@ from contracts.analysis import (
     RecordPhase,
     StartAnalysis,
 )
+from contracts.chat import ChatMessage, ChatReply, ChatRequest, ResponseFormat, ToolCall, ToolSpec
 from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Request, Requested
-from contracts.conversation import Answer, Answered, Ask, Asked, Contribution, EndSession, Fail, StartSession
+from contracts.conversation import Answer, Answered, Ask, Asked, Contribution, EndSession, Exchange, Fail, StartSession
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.facts import KnowledgeUpdate, MarketResearch, SecurityAlert, SignalRecorded, StrategicAlert
@@ -43,6 +45,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
 )
 from contracts.model import Allowance, Citation, Evidence, Span, Usage
+from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, FailChat
 from contracts.users import CreateUser
 from runtime.actor import AnyActor
 
@@ -136,6 +139,30 @@ BUDGET = Allowance(tokens=50_000, cost_micros=250_000)
 CITATIONS = (
     Citation(section="summary", sentence=Span(0, 12), number=1, evidence="k1", quote=Span(0, 12)),
     Citation(section="summary", sentence=Span(17, 29), number=2, evidence="k2"),
+)
+CALL = ToolCall(id="call_1", name="weather", arguments='{"city": "Zürich"}')
+CHAT = ChatRequest(
+    model="some/model:7b",
+    messages=(
+        ChatMessage(role="system", content="Be brief."),
+        ChatMessage(role="user", content=ODD, name="Zoë"),
+        ChatMessage(role="assistant", tool_calls=(CALL,)),
+        ChatMessage(role="tool", content="rain", tool_call_id="call_1"),
+    ),
+    tools=(ToolSpec(name="weather", description="d", parameters=msgspec.Raw(b'{"type":"object"}')),),
+    tool_choice="weather",
+    temperature=0.1 + 0.2,
+    top_p=0.5,
+    tokens_max=99,
+    stop=("end",),
+    seed=7,
+    response_format=ResponseFormat(type="json_schema", json_schema=msgspec.Raw(b'{"name":"n","schema":{}}')),
+)
+REPLY = ChatReply(
+    message=ChatMessage(role="assistant", content=ODD, tool_calls=(CALL,)),
+    finish_reason="tool_calls",
+    model="model-2026",
+    usage=Usage(7, 8, 9, estimated=True),
 )
 
 HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
@@ -234,6 +261,36 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
             DeleteKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET),
             ImportKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET, knowledge=PLAIN, imported=FROM_FILE),
             DeleteKnowledge(by="Zoë", clearance=Clearance.TOP_SECRET),
+        ],
+    ),
+    "conversation.told": (
+        conversation,
+        Domain.SOPHIA,
+        [
+            msgspec.structs.replace(
+                ask("t1"), history=(Exchange("What should you keep in mind?", ODD), Exchange("q", ""))
+            ),
+            answer("t1"),
+            msgspec.structs.replace(ask("t2"), history=(Exchange("of no use", "now"),)),
+        ],
+    ),
+    "chat.1": (
+        chat,
+        Domain.SYSTEM,
+        [
+            AskChat(by="Zoë", request=CHAT),
+            AskChat(by="Zoë", request=CHAT),
+            AnswerChat(answer=ChatAnswered(reply=REPLY, label=Clearance.RESTRICTED)),
+            FailChat(reason="too late"),
+        ],
+    ),
+    "chat.2": (
+        chat,
+        Domain.SYSTEM,
+        [
+            FailChat(reason="nothing was asked"),
+            AskChat(by="Zoë", request=ChatRequest(model="m", messages=(ChatMessage(role="user", content="?"),))),
+            FailChat(reason="the model refused"),
         ],
     ),
     "user.1": (user, Domain.SYSTEM, [CREATED, CREATED]),

@@ -25,6 +25,7 @@ from gateway.app import Gateway
 from gateway.identity import Passwords, Principal
 from gateway.services import Services
 from gateway.watch import ProjectionWatch
+from gateway.written import WrittenWatch
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.limits import Limits
 from runtime.outside import Outside
@@ -89,7 +90,7 @@ class World:
         self.reads = FoldedReads(self.broker)
         self.written: list[bytes] = []
         self._tokens: dict[Reader, str] = {}
-        rpc = MemoryRpc(self.broker)
+        self._rpc = rpc = MemoryRpc(self.broker)
         self.watch = Fresh(rpc)
         self.services = Services(
             log=self.log,
@@ -104,6 +105,7 @@ class World:
             tokens=TOKENS,
             passwords=Passwords(HASHER),
             watch=self.watch,
+            written=WrittenWatch(rpc),
             clock=self.clock,
             settings=SETTINGS,
         )
@@ -125,10 +127,12 @@ class World:
             limits=LIMITS,
         )
 
-    async def _announced(self, _subject: str, body: bytes) -> None:
+    async def _announced(self, subject: str, body: bytes) -> None:
         self.written.append(body)
+        await self._rpc.announce(subject, body)
 
     async def __aenter__(self) -> Self:
+        await self.services.written.start()
         return self
 
     async def __aexit__(

@@ -6,13 +6,15 @@ import msgspec
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.ceo.knowledge_item import knowledge_item
 from actors.collaboration import collaboration
-from actors.conversation import EXCHANGES_MAX, conversation
+from actors.conversation import conversation
 from actors.roster import ACTORS
 from actors.signal import signal
 from actors.sophia.analysis import analysis
+from actors.system.chat import chat
 from actors.system.user import user
 from contracts.analysis import (
     PHASES,
@@ -25,8 +27,11 @@ from contracts.analysis import (
     RecordPhase,
     StartAnalysis,
 )
+from contracts.chat import ChatMessage, ChatReply, ChatRequest
 from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Request, Requested
 from contracts.conversation import (
+    EXCHANGE_CHARS_MAX,
+    EXCHANGES_MAX,
     Answer,
     Answered,
     Ask,
@@ -53,6 +58,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
     outline,
 )
+from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, ChatFailed, FailChat
 from contracts.users import CreateUser
 from runtime.errors import Rejected
 from runtime.testing import given
@@ -97,6 +103,21 @@ def test_one_turn_at_a_time() -> None:
     given(conversation, STARTED, ASKED).when(Fail(turn="t1", reason="no"), second).then(
         Asked(turn="t2", by="ann", text="And now?")
     )
+
+
+def test_a_new_session_begins_with_what_was_said_elsewhere_an_old_one_knows_better() -> None:
+    told = (Exchange("Who?", "x" * 2 * EXCHANGE_CHARS_MAX),)
+    known = (Exchange("Who?", "x" * EXCHANGE_CHARS_MAX),)
+    begun = (
+        given(conversation)
+        .when(replace(ASK, history=told))
+        .then(SessionStarted(owner="ann", title=ASK.text, context_type="business"), replace(ASKED, history=known))
+    )
+    second = Ask(turn="t2", by="ann", text="And now?", context_type="business", history=(Exchange("made", "up"),))
+    begun.when(Answer(turn="t1", answer=answered()), second).then(
+        Asked(turn="t2", by="ann", text="And now?", history=(*known, Exchange(ASK.text, "Because.")))
+    )
+    begun.when(Fail(turn="t1", reason="no"), second).then(Asked(turn="t2", by="ann", text="And now?", history=known))
 
 
 def test_working_memory_is_bounded_and_labelled() -> None:
@@ -233,6 +254,22 @@ def test_a_user_is_created_once() -> None:
     created.when(other).rejects("exists")
 
 
+CHAT = ChatRequest(model="m", messages=(ChatMessage(role="user", content="?"),))
+CHATTED = ChatAnswered(
+    reply=ChatReply(message=ChatMessage(role="assistant", content="!"), finish_reason="stop", model="m"),
+    label=Clearance.INTERNAL,
+)
+
+
+def test_a_chat_is_asked_and_answered_once() -> None:
+    asked = given(chat).when(AskChat(by="ann", request=CHAT)).then(ChatAsked(by="ann", request=CHAT))
+    asked.when(AskChat(by="bob", request=CHAT)).then()
+    answered = asked.when(AnswerChat(answer=CHATTED)).then(CHATTED)
+    answered.when(FailChat(reason="late")).then()
+    asked.when(FailChat(reason="no")).then(ChatFailed(reason="no")).when(AnswerChat(answer=CHATTED)).then()
+    given(chat).when(AnswerChat(answer=CHATTED)).rejects("nothing was asked")
+
+
 MESSAGES: dict[str, list[Any]] = {
     "conversation": [
         StartSession(owner="ann", title="t", context_type="business"),
@@ -264,6 +301,11 @@ MESSAGES: dict[str, list[Any]] = {
     "signal": [
         StrategicAlert(title="t", text="x", origin="o", alert_priority=9),
         StrategicAlert(title="u", text="x", origin="o", alert_priority=1),
+    ],
+    "chat": [
+        AskChat(by="ann", request=CHAT),
+        AnswerChat(answer=CHATTED),
+        FailChat(reason="r"),
     ],
     "user": [CreateUser(username="ann", password_hash="h", roles=(), clearance=Clearance.PUBLIC)],
 }

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
+from adapters.memory_cache import MemoryCache
 from contracts.domains import Clearance
-from runtime.caching import Cache, Key
+from runtime.caching import AWAY_S, Cache, Key
 from runtime.errors import UnavailableError
 from runtime.telemetry import NoTelemetry
 
@@ -14,25 +15,28 @@ class Counts(NoTelemetry):
         self.outcomes: list[str] = []
 
     def count(self, metric: str, amount: float = 1, **labels: Any) -> None:  # noqa: ARG002 - the port's
-        self.outcomes.append(labels["outcome"])
+        self.outcomes += [labels["outcome"]] * int(amount)
 
 
-class Shared:
-    """A SharedCache in a dict; `away` makes it fail."""
+class Shared(MemoryCache):
+    """A SharedCache that counts what it is asked; `away` makes it fail."""
 
     def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
+        super().__init__()
         self.away = False
+        self.asked = 0
 
     async def get(self, key: str) -> bytes | None:
+        self.asked += 1
         if self.away:
             raise UnavailableError("shared", "away")
-        return self.values.get(key)
+        return await super().get(key)
 
-    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:  # noqa: ARG002 - the port's
+    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+        self.asked += 1
         if self.away:
             raise UnavailableError("shared", "away")
-        self.values[key] = value
+        await super().put(key, value, ttl_s=ttl_s)
 
 
 LOW = Key("answers", Clearance.INTERNAL, b"what")
@@ -48,7 +52,7 @@ def test_a_hit_comes_from_here_then_from_the_shared_one_and_each_is_counted() ->
         assert await here.get(LOW, ttl_s=10) == b"v"
         assert await Cache(counts, shared).get(LOW, ttl_s=10) == b"v"
         now[0] = 10.0
-        shared.values.clear()
+        await shared.put(LOW.text, b"", ttl_s=0)
         assert await here.get(LOW, ttl_s=10) is None
         assert counts.outcomes == ["miss", "l1", "l2", "miss"]
 
@@ -78,5 +82,36 @@ def test_a_shared_cache_that_is_away_misses_and_a_full_one_forgets_what_was_used
         await cache.get(keys[0], ttl_s=10)
         await cache.put(keys[2], b"2", ttl_s=10)
         assert [await cache.get(key, ttl_s=10) for key in keys] == [b"0", None, b"2"]
+
+    asyncio.run(body())
+
+
+def test_one_that_was_away_is_left_alone_for_a_while() -> None:
+    async def body() -> None:
+        shared, now = Shared(), [0.0]
+        cache = Cache(NoTelemetry(), shared, clock=lambda: now[0])
+        shared.away = True
+        assert await cache.get_all([LOW, HIGH], ttl_s=10) == [None, None]
+        asked = shared.asked
+        shared.away = False
+        await cache.put(LOW, b"v", ttl_s=10)
+        assert shared.asked == asked
+        now[0] = AWAY_S
+        await cache.put(HIGH, b"w", ttl_s=10)
+        assert await Cache(NoTelemetry(), shared).get_all([LOW, HIGH], ttl_s=10) == [None, b"w"]
+
+    asyncio.run(body())
+
+
+def test_values_are_bounded_in_bytes_and_a_value_put_again_counts_once() -> None:
+    async def body() -> None:
+        cache = Cache(NoTelemetry(), bytes_max=10)
+        keys = [Key("s", Clearance.PUBLIC, bytes([n])) for n in range(3)]
+        for _ in range(5):
+            await cache.put(keys[0], b"1234", ttl_s=10)
+        await cache.put(keys[1], b"1234", ttl_s=10)
+        assert await cache.get_all(keys, ttl_s=10) == [b"1234", b"1234", None]
+        await cache.put(keys[2], b"1234", ttl_s=10)
+        assert await cache.get_all(keys, ttl_s=10) == [None, b"1234", b"1234"]
 
     asyncio.run(body())

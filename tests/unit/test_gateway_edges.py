@@ -11,10 +11,12 @@ import pytest
 from contracts.domains import Clearance
 from contracts.envelope import Record
 from contracts.http import Problem
+from contracts.openai import OpenAiError
 from contracts.users import Permission
 from gateway.identity import PERMISSIONS, ROLE_PERMISSIONS, Principal, Tokens
 from gateway.problems import REFUSALS, refused
 from gateway.routes import ROUTES
+from gateway.rows import Route
 from runtime.errors import UnavailableError
 from tests.gateway_world import SETTINGS, TOKENS, Blind, World, now, run, token_key
 
@@ -132,10 +134,7 @@ def test_every_row_but_the_public_ones_needs_a_token_that_is_ours_and_alive() ->
                 if row.public:
                     assert answer.status_code != 401
                     continue
-                if row.errors == "openai":
-                    assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
-                else:
-                    checked(answer, 401)
+                told(answer, row, 401)
                 assert answer.headers["WWW-Authenticate"].startswith("Bearer")
             for token in (stale, foreign, elsewhere, "x", "e30.e30.", "a" * 10_000):
                 answer = await nobody.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
@@ -161,7 +160,7 @@ def test_every_role_reaches_exactly_the_rows_its_permissions_open(role: Any) -> 
                 opened = not row.permissions or not held.isdisjoint(row.permissions)
                 assert (answer.status_code != 403) is opened or row.public, (row.path, answer.text)
                 if not opened:
-                    assert checked(answer, 403).permission in row.permissions
+                    assert row.permissions[0] in told(answer, row, 403)
             me = (await ann.get("/v1/me")).json()
             assert me["permissions"] == [permission for permission in PERMISSIONS if permission in held]
 
@@ -298,6 +297,15 @@ def test_open_metrics_need_no_token() -> None:
 def test_every_refusal_of_an_actor_has_its_status() -> None:
     assert {code: refused(code, "why").status for code in REFUSALS} == REFUSALS
     assert refused("new kind", "why").status == 409
+
+
+def told(answer: httpx.Response, row: Route, status: int) -> str:
+    """What the answer says of the error, in the form that the row has."""
+    if row.errors == "problem":
+        return checked(answer, status).detail
+    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+    assert answer.headers["content-type"] == "application/json"
+    return msgspec.json.decode(answer.content, type=OpenAiError).error.message
 
 
 def checked(answer: httpx.Response, status: int) -> Problem:

@@ -120,20 +120,16 @@ def test_a_malformed_request_is_invalid_and_nobody_serving_is_unavailable() -> N
     asyncio.run(run())
 
 
-def test_title_and_text_are_embedded_and_query_vectors_are_kept_within_their_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(retrieval_module, "QUERY_VECTORS_MAX", 2)
-
+def test_title_and_text_are_embedded_and_queries_are_told_from_entries() -> None:
     async def run() -> None:
         letters, names = Letters(), Names()
         retrieval = LocalRetrieval(letters, MemoryVectors(8), names)
         await retrieval.index("ceo_knowledge", [entry(1, "title", "text"), entry(2, "other", "")])
-        for text in ["a", "b", "a", "c", "a", "b"]:
-            await retrieval.search(query(text))
-        assert letters.asked == ["title. text", "other. ", "a", "b", "c", "b"]
+        await retrieval.search(query("a"))
+        assert letters.asked == ["title. text", "other. ", "a"]
         assert names.spans[:4] == [SPAN_INDEX, SPAN_EMBED, SPAN_SEARCH, SPAN_EMBED]
         assert names.counts["diarchy_embeddings_total letters entry"] == 2
+        assert names.counts["diarchy_embeddings_total letters query"] == 1
 
     asyncio.run(run())
 

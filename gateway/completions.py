@@ -1,0 +1,236 @@
+"""Chats in OpenAI's form: as a question to Sophia or Artemis in a session, or as a raw chat with a configured model."""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from contracts import subjects
+from contracts.chat import ChatMessage, FinishReason
+from contracts.conversation import Answered, Failed
+from contracts.domains import Clearance, Domain
+from contracts.http import AskQuestion
+from contracts.model import Usage
+from contracts.openai_chat import (
+    ChatCompletion,
+    Choice,
+    Citation,
+    CompletionUsage,
+    CreateChatCompletion,
+    FunctionCall,
+    Provenance,
+    ReplyMessage,
+    ToolCallBody,
+)
+from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatFailed
+from contracts.subjects import ActorRef
+from gateway import chat_requests, conversing
+from gateway.commands import SESSION_HEADER, Incoming, event_of, label_of, new_actor
+from gateway.execution import Command, Ended
+from gateway.models import AGENTS, chat_model
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
+
+LABEL_HEADER = "Diarchy-Label"
+ID_PREFIX = "chatcmpl-"
+KINDS = (CHAT, conversing.CONVERSATION)
+ENDS = (Answered, Failed, ChatAnswered, ChatFailed)
+SESSION = "session"
+CONFIDENTIALITY = "confidentiality"
+FINAL = {"x-should-retry": "false"}
+"""OpenAI's clients repeat what failed on our side, unless they are told that it will fail again."""
+
+Request = Incoming[CreateChatCompletion]
+
+
+class Completed(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as its recorded event says it, whoever gave it."""
+
+    message: ChatMessage
+    finish_reason: FinishReason
+    model: str
+    usage: Usage | None
+    provenance: Provenance
+    at: datetime
+
+
+async def complete(incoming: Request) -> Command:
+    """The message that asks: a question in a new or a named session, or a raw chat."""
+    body = incoming.body
+    model = chat_model(incoming.services, incoming.principal, body.model)
+    label = _label(incoming)
+    fresh = (
+        new_actor(Domain.SOPHIA, conversing.CONVERSATION, incoming.id),
+        new_actor(Domain.ARTEMIS, conversing.CONVERSATION, incoming.id),
+        new_actor(Domain.SYSTEM, CHAT, incoming.id),
+    )
+    if model in AGENTS:
+        command = await _ask(incoming, AGENTS[model], label)
+    else:
+        if _session(incoming) is not None:
+            raise ValidationProblemError(
+                "$.metadata.session", f"only {' and '.join(AGENTS)} have sessions; send the whole chat", status=400
+            )
+        command = Command(
+            actor=fresh[-1],
+            message=AskChat(by=incoming.principal.username, request=chat_requests.for_model(body)),
+            label=label,
+            status_path=f"/v1/chat/completions/{completion_id(incoming.id)}",
+        )
+    alternatives = tuple(actor for actor in fresh if actor != command.actor)
+    return dataclasses.replace(command, alternatives=alternatives, anywhere=True, written=bool(body.stream))
+
+
+async def _ask(incoming: Request, domain: Domain, label: Clearance) -> Command:
+    """In a session that is named only the last message counts: it knows the others. A new one is told of them."""
+    question, history = chat_requests.for_agent(incoming.body)
+    body = AskQuestion(question=question, confidentiality=label)
+    session = _session(incoming)
+    if session is None:
+        actor = new_actor(domain, conversing.CONVERSATION, incoming.id)
+        return conversing.ask(incoming, body, actor, conversing.CONTEXT_TYPES[domain], history=history)
+    actor, started, head = await conversing.session_head(incoming.services, incoming.principal, session)
+    if actor.domain is not domain:
+        raise ValidationProblemError("$.model", f"the session is one of {actor.domain.value}", status=400)
+    return conversing.ask(incoming, body, actor, started.context_type, head.after(incoming.id))
+
+
+def _session(incoming: Request) -> str | None:
+    """Which session is continued, as the metadata or the header says. Raises ValidationProblemError when they differ."""
+    named = {incoming.session or None, (incoming.body.metadata or {}).get(SESSION)} - {None}
+    if len(named) > 1:
+        raise ValidationProblemError(
+            "$.metadata.session", f"is another one than the header {SESSION_HEADER}", status=400
+        )
+    return named.pop() if named else None
+
+
+def _label(incoming: Request) -> Clearance:
+    wanted = (incoming.body.metadata or {}).get(CONFIDENTIALITY)
+    try:
+        return label_of(incoming.principal, None if wanted is None else Clearance(wanted))
+    except ValueError as error:
+        known = ", ".join(level.value for level in Clearance)
+        raise ValidationProblemError("$.metadata.confidentiality", f"is none of {known}", status=400) from error
+
+
+async def completion(incoming: Request, command: Command, ended: Ended) -> ChatCompletion:
+    """The whole answer. Raises ProblemError where the run failed, or rests on what the asker may not see."""
+    return _whole(completed(incoming, command.actor, ended))
+
+
+async def recorded(incoming: Incoming[None]) -> ChatCompletion:
+    """The answer that was given once. Raises NotFoundError, ProblemError 409 while there is none, else as `completion`."""
+    services, principal = incoming.services, incoming.principal
+    run = incoming.path["completion"].removeprefix(ID_PREFIX)
+    seen = [
+        event
+        for event in await services.reads.run(run, clearance=principal.clearance)
+        if event.causation == run and event.kind in KINDS
+    ]
+    if not seen or not principal.owns(seen[0].principal):
+        raise NotFoundError("chat completion")
+    actor = ActorRef(seen[0].domain, seen[0].kind, seen[0].actor)
+    stored = await services.log.read(subjects.log(actor), after=seen[0].sequence - 1)
+    records = [one for one in stored if one.record.envelope.correlation == run]
+    ending = next((one for one in records if isinstance(event_of(one), ENDS)), None)
+    if ending is None:
+        raise ProblemError(409, "pending", "there is no answer yet; it is worked on")
+    return _whole(completed(dataclasses.replace(incoming, id=run), actor, Ended(ending=ending, records=records)))
+
+
+def _whole(done: Completed) -> ChatCompletion:
+    message = done.message
+    calls = tuple(
+        ToolCallBody(id=call.id, function=FunctionCall(name=call.name, arguments=call.arguments))
+        for call in message.tool_calls
+    )
+    reply = ReplyMessage(content=message.content or (None if calls else ""), tool_calls=calls or msgspec.UNSET)
+    return ChatCompletion(
+        id=completion_id(done.provenance.run),
+        created=int(done.at.timestamp()),
+        model=done.model,
+        choices=(Choice(message=reply, finish_reason=done.finish_reason),),
+        usage=usage_of(done) or msgspec.UNSET,
+        diarchy=done.provenance,
+    )
+
+
+def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Completed:
+    """What the ending event says. Raises ProblemError as `completion`."""
+    event, at = event_of(ended.ending), ended.ending.record.envelope.time
+    label = max(stored.record.envelope.label for stored in ended.records)
+    if label > incoming.principal.clearance:
+        raise ForbiddenError("the answer rests on something above your clearance")
+    match event:
+        case ChatAnswered(reply=reply):
+            return Completed(
+                message=reply.message,
+                finish_reason=reply.finish_reason,
+                model=reply.model,
+                usage=reply.usage,
+                provenance=Provenance(run=incoming.id, label=label, model=reply.model),
+                at=at,
+            )
+        case Answered():
+            return Completed(
+                message=ChatMessage(role="assistant", content=event.content),
+                finish_reason="stop",
+                model=actor.domain.value,
+                usage=None,
+                provenance=_provenance(incoming.id, actor.id, event, label),
+                at=at,
+            )
+        case ChatFailed(reason=reason) | Failed(reason=reason):
+            raise ProblemError(502, "failed", f"there is no answer: {reason}", headers=FINAL)
+        case _:
+            raise ProblemError(409, "unchanged", "this was asked before", headers=FINAL)
+
+
+def _provenance(run: str, session: str, answered: Answered, label: Clearance) -> Provenance:
+    return Provenance(
+        run=run,
+        session=session,
+        label=label,
+        model=answered.model,
+        team=answered.team,
+        confidence=answered.confidence,
+        citations=tuple(
+            Citation(
+                id=item.id,
+                title=item.title,
+                label=item.label,
+                score=item.score,
+                source=item.source,
+                partition=item.partition,
+            )
+            for item in answered.evidence
+        ),
+        contributions=answered.contributions,
+    )
+
+
+def usage_of(done: Completed) -> CompletionUsage | None:
+    used = done.usage
+    if used is None:
+        return None
+    total = used.input_tokens + used.output_tokens
+    return CompletionUsage(prompt_tokens=used.input_tokens, completion_tokens=used.output_tokens, total_tokens=total)
+
+
+def completion_id(run: str) -> str:
+    return f"{ID_PREFIX}{run}"
+
+
+def session_of(command: Command) -> str | None:
+    return command.actor.id if command.actor.kind == conversing.CONVERSATION else None
+
+
+def headers(command: Command, ended: Ended | None) -> Mapping[str, str]:
+    """Where the chat goes on, and of an answer how confidential it is."""
+    session = session_of(command)
+    found = {} if session is None else {SESSION_HEADER: session}
+    if ended is not None:
+        found[LABEL_HEADER] = max(stored.record.envelope.label for stored in ended.records).value
+    return found
