@@ -1,32 +1,43 @@
 """Vectors in a Qdrant server or cluster, for who outgrows the embedded engine: same payload, same filters, over HTTP."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from adapters import vector_payload
+from adapters import highlights, ranking, vector_payload, words
+from adapters.ranking import Candidate, Placed
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Kept, Query
+from contracts.retrieval import Hit, Kept, Query
 from runtime.errors import InvalidError, UnavailableError
-from runtime.vector_ports import Vector
+from runtime.vector_ports import Item, Vector
 
 REQUEST_TIMEOUT_S = 10
 COLLECTION_PREFIX = "diarchy_"
 
+PASSAGES, WORDS = "passages", "words"
+
 T = TypeVar("T")
+_Leg = tuple[list[list[float]] | models.SparseVector, models.Filter, int]
 
 
 class ServerVectors:
-    """A VectorStore of one collection a partition. Changes are acknowledged once the server has applied them."""
+    """A VectorStore of one collection a partition. Changes are acknowledged once the server has applied them.
+
+    How rare each word is was counted at the start and follows the changes made here; those of another process at the same server
+    are counted at the next start, until when its words weigh a little too much or too little.
+    """
 
     def __init__(self, client: AsyncQdrantClient, dimensions: int, prefix: str = COLLECTION_PREFIX) -> None:
         self._client = client
         self._dimensions = dimensions
         self._prefix = prefix
+        self._counts: defaultdict[Partition, words.Counts] = defaultdict(words.Counts)
+        self._changing: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
     def connect(cls, url: str, dimensions: int, api_key: str | None = None) -> Self:
@@ -34,35 +45,70 @@ class ServerVectors:
         return cls(client, dimensions)
 
     async def start(self) -> None:
-        """Create the missing collections and indexes. Raises InvalidError when one holds vectors of another size."""
+        """Create the missing collections and indexes, and count the words. Raises InvalidError when a collection holds vectors of
+        another size or kind."""
         for partition in vector_payload.PARTITIONS:
             await _answer(self._ensure(self._prefix + partition))
+            self._counts[partition] = await self._counted(partition)
 
-    async def upsert(self, partition: Partition, entries: Sequence[Entry], vectors: Sequence[Vector]) -> None:
-        vector_payload.check(entries, vectors, self._dimensions)
-        points = [
-            models.PointStruct(
-                id=vector_payload.point_id(entry.id), vector=list(vector), payload=vector_payload.payload(entry)
-            )
-            for entry, vector in zip(entries, vectors, strict=True)
-        ]
-        for part in vector_payload.chunks(points, vector_payload.UPSERT_ENTRIES_MAX):
-            await _answer(self._client.upsert(self._prefix + partition, list(part), wait=True))
+    async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
+        vector_payload.check(items, self._dimensions)
+        latest = {vector_payload.point_id(item.entry.id): item for item in items}
+        for part in vector_payload.chunks(list(latest.items()), vector_payload.UPSERT_ENTRIES_MAX):
+            sparse = {key: words.of_entry(item.entry) for key, item in part}
+            points = [
+                models.PointStruct(
+                    id=key,
+                    vector={
+                        PASSAGES: [list(vector) for vector in item.vectors],
+                        WORDS: models.SparseVector(indices=sparse[key].words, values=sparse[key].weights),
+                    },
+                    payload=vector_payload.payload(item),
+                )
+                for key, item in part
+            ]
+            async with self._changing[partition]:
+                old = await self._stored(partition, list(sparse))
+                await _answer(self._client.upsert(self._prefix + partition, points, wait=True))
+                self._count(partition, old, -1)
+                for key, item in part:
+                    self._counts[partition].add(item.entry.label.rank, sparse[key].words)
 
     async def remove(self, partition: Partition, ids: Sequence[str]) -> None:
         points: list[models.ExtendedPointId] = [vector_payload.point_id(text) for text in ids]
         if points:
             selector = models.PointIdsList(points=points)
-            await _answer(self._client.delete(self._prefix + partition, selector, wait=True))
+            async with self._changing[partition]:
+                old = await self._stored(partition, points)
+                await _answer(self._client.delete(self._prefix + partition, selector, wait=True))
+                self._count(partition, old, -1)
 
     async def search(self, query: Query, vector: Vector) -> list[Hit]:
         vector_payload.check_size(vector, self._dimensions)
-        if not vector_payload.limit(query):
+        limit, wanted = vector_payload.limit(query), vector_payload.conditions(query)
+        if not limit:
             return []
+        asked = list(vector_payload.partitions(query))
+        counts = [self._counts[partition] for partition in asked]
+        sought = words.weighted(words.of_query(query.text), wanted.rank_max, counts)
+        queries: dict[str, list[list[float]] | models.SparseVector] = {PASSAGES: [list(vector)]}
+        if sought.words:
+            queries[WORDS] = models.SparseVector(indices=sought.words, values=sought.weights)
         found = await asyncio.gather(
-            *(self._search(partition, query, vector) for partition in vector_payload.partitions(query))
+            *(self._candidates(partition, queries, _filter(wanted), ranking.candidates(limit)) for partition in asked)
         )
-        return vector_payload.best((hit for hits in found for hit in hits), query)
+        placed = ranking.best((one for candidates in found for one in candidates), query, limit)
+        stored = await asyncio.gather(*(self._points(partition, placed) for partition in asked))
+        records = {(partition, str(one.id)): one for partition, ones in zip(asked, stored, strict=True) for one in ones}
+        hits = []
+        for one in placed:
+            record = records.get((one.candidate.partition, one.candidate.point))
+            values = record.payload if record is not None else None
+            if (
+                record is not None and values and vector_payload.allowed(values, wanted)
+            ):  # It may have changed meanwhile.
+                hits.append(highlights.hit(one, values, _vectors(record)[PASSAGES], vector, sought.pairs()))
+        return hits
 
     async def count(self, partition: Partition) -> int:
         return (await _answer(self._client.count(self._prefix + partition, exact=True))).count
@@ -85,33 +131,101 @@ class ServerVectors:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _search(self, partition: Partition, query: Query, vector: Vector) -> list[Hit]:
-        answer = await _answer(
-            self._client.query_points(
-                self._prefix + partition,
-                query=list(vector),
-                query_filter=_filter(vector_payload.conditions(query)),
-                limit=vector_payload.limit(query),
-                with_payload=True,
-            )
-        )
+    async def _candidates(
+        self,
+        partition: Partition,
+        queries: Mapping[str, list[list[float]] | models.SparseVector],
+        allowed: models.Filter,
+        limit: int,
+    ) -> list[Candidate]:
+        """The nearest by meaning and by words, all with both, in two requests."""
+        found = await self._legs(partition, {leg: (query, allowed, limit) for leg, query in queries.items()})
+        missing = {
+            leg: (queries[leg], models.Filter(must=[models.HasIdCondition(has_id=list(other)), allowed]), len(other))
+            for leg, points in found.items()
+            if (other := {key for points in found.values() for key in points} - points.keys())
+        }
+        for leg, points in (await self._legs(partition, missing)).items():
+            found[leg] |= points
+        matching = {key: point.score for key, point in found.get(WORDS, {}).items()}
         return [
-            Hit(entry=vector_payload.entry(point.payload or {}), partition=partition, score=point.score)
-            for point in answer.points
+            vector_payload.candidate(partition, key, point.payload or {}, point.score, matching.get(key, 0.0))
+            for key, point in found[PASSAGES].items()
         ]
+
+    async def _legs(self, partition: Partition, asked: Mapping[str, _Leg]) -> dict[str, dict[str, models.ScoredPoint]]:
+        if not asked:
+            return {}
+        requests = [
+            models.QueryRequest(
+                query=query, using=leg, filter=allowed, limit=limit, with_payload=vector_payload.PLACING
+            )
+            for leg, (query, allowed, limit) in asked.items()
+        ]
+        answers = await _answer(self._client.query_batch_points(self._prefix + partition, requests))
+        return {
+            leg: {str(point.id): point for point in answer.points} for leg, answer in zip(asked, answers, strict=True)
+        }
+
+    async def _points(self, partition: Partition, placed: Sequence[Placed]) -> Sequence[models.Record]:
+        ids: list[models.ExtendedPointId] = [
+            one.candidate.point for one in placed if one.candidate.partition == partition
+        ]
+        if not ids:
+            return []
+        name = self._prefix + partition
+        return await _answer(self._client.retrieve(name, ids, with_payload=True, with_vectors=[PASSAGES]))
+
+    async def _stored(self, partition: Partition, ids: Sequence[models.ExtendedPointId]) -> Sequence[models.Record]:
+        """What has these ids, as far as its words are counted."""
+        name = self._prefix + partition
+        return await _answer(
+            self._client.retrieve(name, list(ids), with_payload=[vector_payload.RANK], with_vectors=[WORDS])
+        )
+
+    async def _counted(self, partition: Partition) -> words.Counts:
+        self._counts[partition] = words.Counts()
+        start: models.ExtendedPointId | None = None
+        while True:
+            records, start = await _answer(
+                self._client.scroll(
+                    self._prefix + partition,
+                    offset=start,
+                    limit=vector_payload.LISTED_MAX,
+                    with_payload=[vector_payload.RANK],
+                    with_vectors=[WORDS],
+                )
+            )
+            self._count(partition, records, 1)
+            if start is None:
+                return self._counts[partition]
+
+    def _count(self, partition: Partition, records: Sequence[models.Record], change: int) -> None:
+        for record in records:
+            self._counts[partition].add(
+                (record.payload or {})[vector_payload.RANK], _vectors(record)[WORDS].indices, change
+            )
 
     async def _ensure(self, name: str) -> None:
         if not await self._client.collection_exists(name):
-            size = models.VectorParams(size=self._dimensions, distance=models.Distance.COSINE)
+            several = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+            passages = models.VectorParams(
+                size=self._dimensions, distance=models.Distance.COSINE, multivector_config=several
+            )
             try:
-                await self._client.create_collection(name, vectors_config=size)
+                await self._client.create_collection(
+                    name,
+                    vectors_config={PASSAGES: passages},
+                    sparse_vectors_config={WORDS: models.SparseVectorParams()},
+                )
             except UnexpectedResponse as error:
                 if error.status_code != 409:  # Another worker created it in between: as good.
                     raise
             for field, kind in _INDEXES.items():
                 await self._client.create_payload_index(name, field, kind, wait=True)
         vectors = (await self._client.get_collection(name)).config.params.vectors
-        if not isinstance(vectors, models.VectorParams) or vectors.size != self._dimensions:
+        kept = vectors.get(PASSAGES) if isinstance(vectors, dict) else None
+        if kept is None or kept.size != self._dimensions:
             raise InvalidError(f"collection {name} does not hold vectors of {self._dimensions} numbers: index anew")
 
 
@@ -130,6 +244,11 @@ def _filter(wanted: vector_payload.Conditions) -> models.Filter:
     ]
     priority = models.FieldCondition(key=vector_payload.PRIORITY, range=models.Range(gte=wanted.priority_min))
     return models.Filter(must=[rank, priority, *matches], must_not=[expired])
+
+
+def _vectors(record: models.Record) -> dict[str, Any]:
+    """By their names, as far as they were asked for."""
+    return record.vector if isinstance(record.vector, dict) else {}
 
 
 async def _answer(call: Awaitable[T]) -> T:

@@ -7,11 +7,16 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from adapters.ranking import Candidate
 from contracts.domains import Partition
-from contracts.retrieval import Entry, Hit, Kept, Query, digest
+from contracts.retrieval import Entry, Kept, Query, Span, digest
 from runtime.errors import InvalidError
+from runtime.vector_ports import Item
 
 T = TypeVar("T")
+
+SCHEMA = 2
+"""Of payloads and vectors as they are stored; what was stored under another number is indexed anew."""
 
 PARTITIONS: tuple[Partition, ...] = get_args(Partition)
 HITS_MAX = 1_000
@@ -22,6 +27,11 @@ RANK = "label_rank"
 PRIORITY = "priority"
 EXPIRES = "expires_epoch_s"
 VERSION = "version"
+UPDATED = "updated_epoch_s"
+PASSAGES = "passages"
+PLACING = [PRIORITY, UPDATED]
+"""What an entry's place among hits depends on besides its text."""
+
 KEYWORDS = ("category", "source", "media_type")
 """The text fields a query may filter on; engines index them."""
 
@@ -42,18 +52,34 @@ def conditions(query: Query) -> Conditions:
     return Conditions(query.clearance.rank, query.now.timestamp(), matches, query.priority_min)
 
 
-def payload(entry: Entry) -> dict[str, Any]:
-    """The entry as JSON values, with its label's rank and its expiry in epoch seconds, to the microsecond (left out: never)."""
+def payload(item: Item) -> dict[str, Any]:
+    """The entry as JSON values, with its label's rank, its passages where there are several, and its times in epoch seconds, to
+    the microsecond (no expiry: never)."""
+    entry = item.entry
     values: dict[str, Any] = msgspec.to_builtins(entry)
     values[RANK] = entry.label.rank
     if entry.expires is not None:
         values[EXPIRES] = entry.expires.timestamp()
+    if entry.updated is not None:
+        values[UPDATED] = entry.updated.timestamp()
+    if len(item.passages) > 1:
+        values[PASSAGES] = msgspec.to_builtins(item.passages)
     return values
 
 
 def entry(values: dict[str, Any]) -> Entry:
     """The entry that `payload` was made of."""
     return msgspec.convert(values, Entry)
+
+
+def candidate(partition: Partition, point: str, values: dict[str, Any], cosine: float, words: float) -> Candidate:
+    """`values`: at least those of PLACING."""
+    return Candidate(partition, point, cosine, words, values[PRIORITY], values.get(UPDATED))
+
+
+def passages(values: dict[str, Any]) -> tuple[Span, ...]:
+    """None where the whole text is one."""
+    return msgspec.convert(values.get(PASSAGES, ()), tuple[Span, ...])
 
 
 def allowed(values: dict[str, Any], wanted: Conditions) -> bool:
@@ -103,12 +129,15 @@ def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def check(entries: Sequence[Entry], vectors: Sequence[Sequence[float]], dimensions: int) -> None:
-    """Raises InvalidError unless there is one vector an entry and each is of the store's size."""
-    if len(entries) != len(vectors):
-        raise InvalidError(f"{len(entries)} entries came with {len(vectors)} vectors")
-    for vector in vectors:
-        check_size(vector, dimensions)
+def check(items: Sequence[Item], dimensions: int) -> None:
+    """Raises InvalidError unless each entry has a vector a passage and each is of the store's size."""
+    for item in items:
+        if len(item.vectors) != max(1, len(item.passages)):
+            raise InvalidError(
+                f"entry {item.entry.id} came with {len(item.vectors)} vectors for {max(1, len(item.passages))} passages"
+            )
+        for vector in item.vectors:
+            check_size(vector, dimensions)
 
 
 def check_size(vector: Sequence[float], dimensions: int) -> None:
@@ -123,8 +152,3 @@ def partitions(query: Query) -> Iterable[Partition]:
 
 def limit(query: Query) -> int:
     return max(0, min(query.limit, HITS_MAX))
-
-
-def best(hits: Iterable[Hit], query: Query) -> list[Hit]:
-    """The hits of several partitions merged, best first, as many as the query wants."""
-    return sorted(hits, key=lambda hit: hit.score, reverse=True)[: limit(query)]

@@ -13,6 +13,7 @@ from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
 from contracts.knowledge import Category, Knowledge, Reason
 from contracts.model import Citation, Evidence
+from contracts.retrieval import Span
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
 
@@ -261,16 +262,23 @@ class KnowledgeItem(Struct, frozen=True, kw_only=True):
 
 
 class KnowledgeHit(Struct, frozen=True, kw_only=True):
-    """`score` is the cosine of query and text, -1 to 1."""
+    """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words match.
+
+    `passage` is that part of the content, [start, end) in characters, null where that is all; `highlights` are what matches
+    in it: first the sentence that covers most of the query's words, then these words.
+    """
 
     id: str
     score: float
+    relevance: float = 0.0
     partition: Partition
     knowledge: Knowledge
+    passage: Span | None = None
+    highlights: tuple[Span, ...] = ()
 
 
 class KnowledgeHits(Struct, frozen=True, kw_only=True):
-    """Best first: by strategic priority, then by score."""
+    """Best first: by strategic priority, then by relevance."""
 
     hits: tuple[KnowledgeHit, ...]
 

@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from contracts.domains import Clearance, Partition
 
@@ -56,8 +56,30 @@ class Kept(Struct, frozen=True):
     digest: str
 
 
+class Span(Struct, frozen=True, array_like=True):
+    """Part of a text: its characters from `start` up to `end`."""
+
+    start: int
+    end: int
+
+
+class Ranking(Struct, frozen=True, kw_only=True):
+    """What the order of hits owes to other things than their text; each 0 (nothing) to 0.2, above which it counts as 0.2.
+
+    A hit's place is its relevance + `priority` · (its priority - 1) / 9 + `recency` · 2^(-its age / `half_life_days`); what has
+    no time of change has no recency. Relevance goes from 0 to about 1.5, so these decide between texts about as relevant.
+    """
+
+    priority: float = 0.05
+    recency: float = 0.05
+    half_life_days: float = 180.0
+
+
 class Query(Struct, frozen=True, kw_only=True):
-    """A search over one or several partitions; entries above `clearance` or expired at `now` are never returned."""
+    """A search over one or several partitions; entries above `clearance` or expired at `now` are never returned.
+
+    What may be left out is left out of the encoding too: a query is part of what a journal is compared by.
+    """
 
     partitions: tuple[Partition, ...]
     text: str
@@ -68,14 +90,24 @@ class Query(Struct, frozen=True, kw_only=True):
     source: str | None = None
     media_type: str | None = None
     priority_min: int = 1
+    ranking: "Ranking | UnsetType" = UNSET
 
 
 class Hit(Struct, frozen=True, kw_only=True):
-    """One entry found: cosine `score` -1 to 1, best first."""
+    """One entry found, best first. `score` is the cosine of its nearest passage, -1 to 1; `relevance` adds how well its words
+    match (adapters/ranking.py), `place` what `Ranking` adds to that: hits come by descending place.
+
+    `passage` is the part of the text that is nearest to the query, None where that is the whole; `highlights` are what matches in
+    it: the sentence that covers most of the query's words, then these words.
+    """
 
     entry: Entry
     partition: Partition
     score: float
+    relevance: float = 0.0
+    place: float = 0.0
+    passage: Span | None = None
+    highlights: tuple[Span, ...] = ()
 
 
 def digest(entry: Entry) -> str:

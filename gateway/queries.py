@@ -36,7 +36,7 @@ from contracts.http import (
     Trace,
     Turns,
 )
-from contracts.retrieval import Query
+from contracts.retrieval import Hit, Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
 from gateway.commands import READ, Incoming, may_read, require_partition
@@ -143,7 +143,7 @@ async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
 
 
 async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits:
-    """Twenty candidates by meaning, the best of them by strategic priority, then score (mission C2)."""
+    """Twenty candidates by meaning, the best of them by strategic priority, then relevance (mission C2)."""
     wanted, clearance, now = incoming.body, incoming.principal.clearance, incoming.services.clock()
     for partition in wanted.partitions:
         require_partition(incoming.principal, partition)
@@ -158,17 +158,31 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
             priority_min=wanted.priority_min,
         )
     )
-    best = {hit.entry.id: hit for hit in sorted(hits, key=lambda hit: hit.score)}
+    best = {hit.entry.id: hit for hit in sorted(hits, key=lambda hit: hit.relevance)}
     items = await incoming.services.reads.knowledge(list(best), clearance=clearance, now=now)
     found = [
-        KnowledgeHit(id=item.id, score=best[item.id].score, partition=best[item.id].partition, knowledge=item.knowledge)
+        _hit(item, best[item.id])
         for item in items
         if item.knowledge.strategic_priority >= wanted.priority_min
         and item.knowledge.confidentiality <= clearance
         and may_read(incoming.principal, item.knowledge.partition)
     ]
-    found.sort(key=lambda hit: (-hit.knowledge.strategic_priority, -hit.score, hit.id))
+    found.sort(key=lambda hit: (-hit.knowledge.strategic_priority, -hit.relevance, hit.id))
     return KnowledgeHits(hits=tuple(found[: wanted.limit]))
+
+
+def _hit(item: KnowledgeItem, hit: Hit) -> KnowledgeHit:
+    """What matched is shown while the text is the one that was searched."""
+    same = item.knowledge.content == hit.entry.text
+    return KnowledgeHit(
+        id=item.id,
+        score=hit.score,
+        relevance=hit.relevance,
+        partition=hit.partition,
+        knowledge=item.knowledge,
+        passage=hit.passage if same else None,
+        highlights=hit.highlights if same else (),
+    )
 
 
 async def store_file(incoming: Incoming[bytes]) -> File:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from contracts.domains import Clearance, Partition
 from contracts.embeddings import Embedded, EmbedTexts, ServedModel
-from contracts.retrieval import Entry, Hit, Kept, Query
+from contracts.retrieval import Entry, Hit, Kept, Query, Span
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
@@ -53,15 +53,25 @@ class Embeddings(Protocol):
         ...
 
 
-class VectorStore(Protocol):
-    """Vectors with their entries, a collection a partition."""
+class Item(Struct, frozen=True):
+    """An entry with a vector for each of its passages; no passages: it has one vector, of the whole."""
 
-    async def upsert(self, partition: Partition, entries: Sequence[Entry], vectors: Sequence[Vector]) -> None: ...
+    entry: Entry
+    vectors: Sequence[Vector]
+    passages: tuple[Span, ...] = ()
+
+
+class VectorStore(Protocol):
+    """Vectors with their entries, a collection a partition. What a change replaces or removes, it replaces as a whole: no
+    search finds some passages of the old entry and some of the new."""
+
+    async def upsert(self, partition: Partition, items: Sequence[Item]) -> None: ...
 
     async def remove(self, partition: Partition, ids: Sequence[str]) -> None: ...
 
     async def search(self, query: Query, vector: Vector) -> list[Hit]:
-        """Like Retrieval.search; the clearance and expiry filters run inside the engine. Over all the query's partitions."""
+        """Like Retrieval.search: by `vector`, which is of the query's text, and by the words of that text, over all the query's
+        partitions in one go. The filters run inside the engine, and what they leave out moves no score."""
         ...
 
     async def count(self, partition: Partition) -> int: ...

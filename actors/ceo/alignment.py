@@ -30,4 +30,4 @@ async def strategic_alignment(request: Request, effects: Effects) -> Outcome:
 
 
 def _by_priority(hit: Hit) -> tuple[int, float]:
-    return -hit.entry.priority, -hit.score
+    return -hit.entry.priority, -hit.relevance

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +30,7 @@ from adapters.vector_payload import PARTITIONS
 from contracts.domains import Clearance, Partition
 from contracts.retrieval import Entry, Kept, Query, digest
 from runtime.errors import InvalidError, UnavailableError
-from runtime.vector_ports import VectorStore
+from runtime.vector_ports import Item, Vector, VectorStore
 
 # The local mode of the client says that it ignores payload indexes; a server does not.
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect:UserWarning")
@@ -91,6 +91,10 @@ def vector(seed: int) -> list[float]:
     return [float(number) for number in numbers / np.linalg.norm(numbers)]
 
 
+def items(entries: Sequence[Entry], vectors: Sequence[Vector]) -> list[Item]:
+    return [Item(item, [one]) for item, one in zip(entries, vectors, strict=True)]
+
+
 def query(*partitions: Partition, **fields: object) -> Query:
     values = {"clearance": Clearance.TOP_SECRET, "now": NOW, **fields}
     return Query(partitions=partitions or ("ceo_knowledge",), text="", **values)  # type: ignore[arg-type]
@@ -110,7 +114,7 @@ def test_an_entry_comes_back_as_it_was_stored(opener: Opener) -> None:
     )
 
     async def test(store: VectorStore) -> None:
-        await store.upsert("ceo_knowledge", [full, entry(2)], [vector(1), vector(2)])
+        await store.upsert("ceo_knowledge", items([full, entry(2)], [vector(1), vector(2)]))
         hits = await store.search(query(), vector(1))
         assert [hit.entry for hit in hits] == [full, entry(2)]
         assert hits[0].partition == "ceo_knowledge"
@@ -123,7 +127,7 @@ def test_an_entry_comes_back_as_it_was_stored(opener: Opener) -> None:
 def test_every_partition_is_apart_and_a_search_spans_those_it_names(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
         for number, partition in enumerate(PARTITIONS):
-            await store.upsert(partition, [entry(number)], [vector(number)])
+            await store.upsert(partition, items([entry(number)], [vector(number)]))
         for number, partition in enumerate(PARTITIONS):
             assert await store.count(partition) == 1
             assert [hit.entry for hit in await store.search(query(partition), vector(0))] == [entry(number)]
@@ -138,9 +142,9 @@ def test_every_partition_is_apart_and_a_search_spans_those_it_names(opener: Open
 
 def test_replaced_and_removed(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
-        await store.upsert("shared_knowledge", [entry(1), entry(2)], [vector(1), vector(2)])
+        await store.upsert("shared_knowledge", items([entry(1), entry(2)], [vector(1), vector(2)]))
         newer = entry(1, Clearance.RESTRICTED, expires=NOW + timedelta(hours=1))
-        await store.upsert("shared_knowledge", [newer], [vector(7)])
+        await store.upsert("shared_knowledge", items([newer], [vector(7)]))
         assert await store.count("shared_knowledge") == 2
         hits = await store.search(query("shared_knowledge"), vector(7))
         assert hits[0].entry == newer
@@ -148,7 +152,7 @@ def test_replaced_and_removed(opener: Opener) -> None:
         await store.remove("shared_knowledge", [newer.id, str(UUID(int=99))])
         await store.remove("shared_knowledge", [])
         assert [hit.entry for hit in await store.search(query("shared_knowledge"), vector(7))] == [entry(2)]
-        await store.upsert("shared_knowledge", [], [])
+        await store.upsert("shared_knowledge", items([], []))
         assert await store.count("shared_knowledge") == 1
 
     exercise(opener, test)
@@ -156,9 +160,9 @@ def test_replaced_and_removed(opener: Opener) -> None:
 
 def test_a_replacement_without_expiry_never_expires(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
-        await store.upsert("ceo_knowledge", [entry(1, expires=NOW)], [vector(1)])
+        await store.upsert("ceo_knowledge", items([entry(1, expires=NOW)], [vector(1)]))
         assert await store.search(query(), vector(1)) == []
-        await store.upsert("ceo_knowledge", [entry(1)], [vector(1)])
+        await store.upsert("ceo_knowledge", items([entry(1)], [vector(1)]))
         assert [hit.entry for hit in await store.search(query(), vector(1))] == [entry(1)]
 
     exercise(opener, test)
@@ -172,7 +176,7 @@ def test_filters_hold_together(opener: Opener) -> None:
     ]
 
     async def test(store: VectorStore) -> None:
-        await store.upsert("code_knowledge", stored, [vector(number) for number in range(3)])
+        await store.upsert("code_knowledge", items(stored, [vector(number) for number in range(3)]))
 
         async def found(**fields: object) -> set[int]:
             hits = await store.search(query("code_knowledge", **fields), vector(1))
@@ -196,7 +200,7 @@ def test_what_is_kept_is_listed_by_id_page_by_page(opener: Opener) -> None:
 
     async def test(store: VectorStore) -> None:
         assert await store.listed("ceo_knowledge", after=None, limit=3) == []
-        await store.upsert("ceo_knowledge", stored, [vector(number) for number in range(5)])
+        await store.upsert("ceo_knowledge", items(stored, [vector(number) for number in range(5)]))
         await store.remove("ceo_knowledge", [entry(4).id])
         kept = [Kept(item.id, item.version, digest(item)) for item in sorted(stored, key=lambda item: item.id)]
         del kept[3]
@@ -211,7 +215,7 @@ def test_what_is_kept_is_listed_by_id_page_by_page(opener: Opener) -> None:
         with pytest.raises(InvalidError, match="UUID"):
             await store.listed("ceo_knowledge", after="x", limit=1)
         changed = entry(1, text="other", version=200, updated=NOW)
-        await store.upsert("ceo_knowledge", [changed], [vector(1)])
+        await store.upsert("ceo_knowledge", items([changed], [vector(1)]))
         assert await store.listed("ceo_knowledge", after=None, limit=1) == [Kept(changed.id, 200, digest(changed))]
 
     exercise(opener, test)
@@ -219,9 +223,9 @@ def test_what_is_kept_is_listed_by_id_page_by_page(opener: Opener) -> None:
 
 def test_the_versions_of_what_is_kept_are_told_by_the_ids_asked_for(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
-        await store.upsert("ceo_knowledge", [entry(1, version=7), entry(2)], [vector(1), vector(2)])
+        await store.upsert("ceo_knowledge", items([entry(1, version=7), entry(2)], [vector(1), vector(2)]))
         asked = [entry(0xA).id.upper(), entry(1).id, entry(2).id]
-        await store.upsert("ceo_knowledge", [entry(0xA, version=9)], [vector(3)])
+        await store.upsert("ceo_knowledge", items([entry(0xA, version=9)], [vector(3)]))
         assert await store.versions("ceo_knowledge", asked) == {asked[0]: 9, asked[1]: 7, asked[2]: 0}
         await store.remove("ceo_knowledge", [entry(1).id])
         assert await store.versions("ceo_knowledge", [entry(1).id]) == {}
@@ -233,13 +237,15 @@ def test_the_versions_of_what_is_kept_are_told_by_the_ids_asked_for(opener: Open
 def test_wrong_input_is_the_askers(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
         with pytest.raises(InvalidError, match="UUID"):
-            await store.upsert("ceo_knowledge", [Entry(id="x", title="", text="", label=Clearance.PUBLIC)], [vector(1)])
+            await store.upsert(
+                "ceo_knowledge", items([Entry(id="x", title="", text="", label=Clearance.PUBLIC)], [vector(1)])
+            )
         with pytest.raises(InvalidError, match="3 numbers"):
-            await store.upsert("ceo_knowledge", [entry(1)], [[0.0, 0.0, 1.0]])
+            await store.upsert("ceo_knowledge", items([entry(1)], [[0.0, 0.0, 1.0]]))
         with pytest.raises(InvalidError, match="3 numbers"):
             await store.search(query(), [0.0, 0.0, 1.0])
         with pytest.raises(InvalidError, match="0 vectors"):
-            await store.upsert("ceo_knowledge", [entry(1)], [])
+            await store.upsert("ceo_knowledge", [Item(entry(1), [])])
         assert await store.count("ceo_knowledge") == 0
 
     exercise(opener, test)
@@ -286,7 +292,7 @@ def test_any_history_is_searched_as_the_model_says(opener: Opener) -> None:
                     latest = {item.id: item for item in change}
                     model |= latest
                     vectors = [vector(UUID(item.id).int) for item in latest.values()]
-                    await store.upsert("ceo_knowledge", list(latest.values()), vectors)
+                    await store.upsert("ceo_knowledge", items(list(latest.values()), vectors))
                 hits = await store.search(asked, vector(seed))
                 belongs = [
                     item
@@ -346,7 +352,7 @@ def test_edge_persists_over_reopening(tmp_path: Path) -> None:
     async def run() -> None:
         store = EdgeVectors(tmp_path, DIMENSIONS)
         await store.start()
-        await store.upsert("agent_memories", [entry(1), entry(2)], [vector(1), vector(2)])
+        await store.upsert("agent_memories", items([entry(1), entry(2)], [vector(1), vector(2)]))
         await store.remove("agent_memories", [entry(1).id])
         await store.close()
         await store.start()
@@ -360,13 +366,13 @@ _DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from adapters.qdrant_edge import EdgeVectors
-from tests.contract.test_vectors import DIMENSIONS, entry, vector
+from tests.contract.test_vectors import DIMENSIONS, entry, items, vector
 
 async def run():
     store = EdgeVectors(Path(sys.argv[1]), DIMENSIONS)
     await store.start()
     for number in range(20):
-        await store.upsert("ceo_knowledge", [entry(number)], [vector(number)])
+        await store.upsert("ceo_knowledge", items([entry(number)], [vector(number)]))
     await store.remove("ceo_knowledge", [entry(0).id])
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -18,7 +18,7 @@ from contracts.ids import keyed_id
 from contracts.retrieval import Entry, Hit, Query
 from runtime.errors import UnavailableError
 from runtime.telemetry import NoTelemetry
-from runtime.vector_ports import Vector
+from runtime.vector_ports import Item, Vector
 from tests.embedders import WordHashes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,8 +45,8 @@ class Counted(MemoryVectors):
             await self.held.wait()
         return hits
 
-    async def upsert(self, partition: Partition, entries: Sequence[Entry], vectors: Sequence[Vector]) -> None:
-        await super().upsert(partition, entries, vectors)
+    async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
+        await super().upsert(partition, items)
         if self.broken:
             raise UnavailableError("store", "broken")
 
