@@ -100,3 +100,8 @@ overload *ARGS: setup
 [group('prove')]
 simulate *ARGS: setup
     {{bin}}/python -m tests.simulation {{ARGS}}
+
+# Random readers at every exit of a system with random items and acts (10,000 cases unless told otherwise): nothing leaks; --seed N
+[group('prove')]
+taint *ARGS: setup
+    {{bin}}/python -m tests.taint {{ARGS}}

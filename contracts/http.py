@@ -262,7 +262,8 @@ class KnowledgeItem(Struct, frozen=True, kw_only=True):
 
 
 class KnowledgeHit(Struct, frozen=True, kw_only=True):
-    """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words match.
+    """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words
+    match.
 
     `passage` is that part of the content, [start, end) in characters, null where that is all; `highlights` are what matches
     in it: first the sentence that covers most of the query's words, then these words.

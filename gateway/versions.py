@@ -60,23 +60,23 @@ async def version(incoming: Incoming[None]) -> KnowledgeVersion:
     return found
 
 
-def history_of(records: Sequence[Stored]) -> History | None:
-    """What the log of an item tells; None where there never was one."""
+def history_of(records: Sequence[Stored], now: datetime) -> History | None:
+    """What the log of an item tells; None where there never was one. It ends when it says so, however late its timer is."""
     said: list[KnowledgeVersion] = []
     ended: Literal["deleted", "expired"] | None = None
     ended_at: datetime | None = None
-    now = Clearance.PUBLIC
+    level = Clearance.PUBLIC
     for stored in records:
         event, time = event_of(stored), stored.record.envelope.time
         match event:
             case KnowledgeAdded() | KnowledgeUpdated() | KnowledgeDeclassified():
-                now = event.label
+                level = event.label
                 version = KnowledgeVersion(
                     number=len(said) + 1,
                     knowledge=event.knowledge,
                     by=event.by,
                     since=time,
-                    label=max(stored.record.envelope.label, now),
+                    label=max(stored.record.envelope.label, level),
                 )
                 said.append(version)
                 ended, ended_at = None, None
@@ -86,7 +86,10 @@ def history_of(records: Sequence[Stored]) -> History | None:
                 pass
     if not said:
         return None
-    raised = tuple(_at_least(now, one) for one in said)
+    expires = said[-1].knowledge.expires
+    if ended is None and expires is not None and expires <= now:
+        ended, ended_at = "expired", expires
+    raised = tuple(_at_least(level, one) for one in said)
     return History(raised, ended, ended_at)
 
 
@@ -98,7 +101,7 @@ async def _history(incoming: Incoming[VersionsQuery] | Incoming[None]) -> Histor
     """Of an item that the asker may know of. Raises NotFoundError for any other, and where he may read no version of it."""
     principal = incoming.principal
     actor = named_actor(Domain.CEO, KNOWLEDGE_ITEM, incoming.path["item"], "knowledge item")
-    history = history_of(await incoming.services.log.read(subjects.log(actor)))
+    history = history_of(await incoming.services.log.read(subjects.log(actor)), incoming.services.clock())
     if history is None or not _seen(principal, history):
         raise NotFoundError("knowledge item")
     if not may_read(principal, history.versions[-1].knowledge.partition):

@@ -144,25 +144,26 @@ class Words:
 
 
 class FoldedReads:
-    """Reads that fold the logs anew for every question: always as fresh as the log."""
+    """Reads that fold what the logs have more for every question: always as fresh as the log."""
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
+        self._folded: dict[str, tuple[dict[tuple[str, ...], Any], dict[Domain, int]]] = {}
         self.down = False
 
-    def _all(self) -> list[Stored]:
+    def _all(self, after: dict[Domain, int]) -> list[Stored]:
         if self.down:
             raise UnavailableError("postgres", "connection refused")
         return [
             Stored(one.subject, one.sequence, one.record)
-            for stream in self._broker.logs.values()
-            for one in stream.messages
+            for domain, stream in self._broker.logs.items()
+            for one in stream.messages[after.get(domain, 0) :]
             if one.record is not None
         ]
 
     def _fold(self, projection: Projection[R]) -> list[R]:
-        rows: dict[tuple[str, ...], R] = {}
-        for one in projection.wanted(logged(self._all())):
+        rows, after = self._folded.setdefault(projection.name, ({}, {}))
+        for one in projection.wanted(logged(self._all(after))):
             key = projection.key(one)
             if key is None:
                 continue
@@ -171,6 +172,7 @@ class FoldedReads:
                 rows.pop(key, None)
             else:
                 rows[key] = row
+        after.update({domain: len(stream.messages) for domain, stream in self._broker.logs.items()})
         return list(rows.values())
 
     async def sessions(
@@ -243,7 +245,8 @@ class FoldedReads:
         return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
-        return [view for view in self._records(clearance) if view.correlation == correlation]
+        found = [view for view in self._records(clearance) if view.correlation == correlation]
+        return [msgspec.structs.replace(view, body=None) for view in found]
 
     async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
         rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance and row.correlation == correlation]
@@ -269,7 +272,7 @@ class FoldedReads:
         return EventsRead(shown, str(start + len(page)), more=start + len(page) < len(records))
 
     async def end_of_events(self) -> str:
-        return str(len(self._all()))
+        return str(len(self._all({})))
 
 
 class Blind:

@@ -1,0 +1,304 @@
+"""The exits: every way in which somebody can be told something, and what he may be told there."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from contracts.domains import Clearance, Domain, Partition
+from tests.taint.oracle import Known, markers, may_read
+from tests.taint.story import PARTITIONS, ROOT, TOPICS, Question, Story, asked, content
+from tests.taint.world import STREAM, Reader, Response
+
+LIVE = {"accept": STREAM}
+HOMES: dict[str, Partition] = {"sophia": "sophia_business", "artemis": "artemis_technical"}
+
+
+def told(story: Story, response: Response, allowed: Iterable[bytes], expected: Iterable[bytes] = ()) -> None:
+    """Note a leak for every marker that is not allowed; of the expected ones, how many were there."""
+    seen, may = markers(response.body), set(allowed)
+    for marker in sorted(seen - may):
+        story.findings.append(f"leak: {marker.decode()} in {response.body[:2_000]!r}")
+    wanted = set(expected)
+    story.shown += len(wanted & seen)
+    story.showable += len(wanted)
+
+
+def shown_records(story: Story, response: Response, events: Iterable[dict[str, Any]], allowed: list[Known]) -> None:
+    """Note a leak for every record that is not allowed, even if nothing is told of it but that it is there."""
+    may = {record.place for record in allowed}
+    for event in events:
+        place = (Domain(event["domain"]), event["sequence"])
+        if place not in may:
+            story.findings.append(f"leak: record {place} in {response.body[:2_000]!r}")
+            continue
+        needed = story.oracle.need(story.oracle.records[place])
+        if Clearance(event["label"]) < needed:
+            story.findings.append(f"label: record {place} is shown as {event['label']} and is {needed.value}")
+
+
+def streamed(body: bytes) -> list[tuple[str, Any]]:
+    """Name and data of each event of a stream."""
+    found: list[tuple[str, Any]] = []
+    for block in body.replace(b"\r\n", b"\n").split(b"\n\n"):
+        fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line and line[:1] != b":")
+        if b"data" in fields:
+            found.append((fields[b"event"].decode(), msgspec.json.decode(fields[b"data"])))
+    return found
+
+
+def _of(records: Iterable[Known]) -> set[bytes]:
+    return {marker for record in records for marker in record.markers}
+
+
+# Items ---------------------------------------------------------------------------------------------------------------
+
+
+async def search(story: Story, reader: Reader) -> None:
+    wanted = story.random.sample(PARTITIONS, story.random.randint(1, len(PARTITIONS)))
+    body = {"query": f"The {story.random.choice(TOPICS)} programme", "limit": 50, "partitions": wanted}
+    await _warm(story, "POST", "/v1/knowledge/search", body)
+    response = await story.ask(reader, "POST", "/v1/knowledge/search", body)
+    items = story.oracle.items_for(reader, story.world.clock())
+    may = {item.marker for item in items if item.partition in wanted}
+    told(story, response, may, may if response.status == 200 and len(may) <= 20 else ())
+
+
+async def item(story: Story, reader: Reader) -> None:
+    may = {item.id: item.marker for item in story.oracle.items_for(reader, story.world.clock())}
+    for identity in list(story.oracle.items):
+        response = await story.ask(reader, "GET", f"/v1/knowledge/{identity}")
+        told(story, response, {may[identity]} if identity in may else (), {may[identity]} if identity in may else ())
+        if identity not in may and response.status != 404:
+            story.findings.append(f"leak: {identity} answers {response.status} {response.body!r}")
+
+
+async def versions(story: Story, reader: Reader) -> None:
+    """What items said before, as a list and one by one."""
+    for one in list(story.oracle.items.values()):
+        may = story.oracle.versions_for(reader, one, story.world.clock())
+        response = await story.ask(reader, "GET", f"/v1/knowledge/{one.id}/versions")
+        told(story, response, may, may)
+        if not may and response.status != 404:
+            story.findings.append(f"leak: the versions of {one.id} answer {response.status} {response.body!r}")
+        number = story.random.randint(1, len(one.versions))
+        told(story, await story.ask(reader, "GET", f"/v1/knowledge/{one.id}/versions/{number}"), may)
+
+
+async def change(story: Story, reader: Reader) -> None:
+    """Who tries to change what he may not see learns nothing, and changes nothing."""
+    may = {item.id for item in story.oracle.items_for(reader, story.world.clock())}
+    hidden = [one for one in story.oracle.items.values() if one.id not in may and one.live(story.world.clock())]
+    if not hidden or reader.role not in {"admin", "cross_domain_user"}:
+        return
+    identity = story.random.choice(hidden).id
+    before = len(story.oracle.records)
+    body = {"title": "x", "content": "y", "category": "risk_management", "confidentiality": "public"}
+    lower = {"confidentiality": "public", "reason": "curious"}
+    for method, path, sent in (("PUT", "", body), ("DELETE", "", None), ("POST", "/declassify", lower)):
+        response = await story.ask(reader, method, f"/v1/knowledge/{identity}{path}", sent)
+        told(story, response, ())
+        denied = response.status == 403 and path and reader.role != "admin"
+        if (response.status != 404 and not denied) or len(story.oracle.records) != before:
+            story.findings.append(f"leak: {method} {identity} answers {response.status} {response.body!r}")
+
+
+async def lowering(story: Story, reader: Reader) -> None:
+    """Only a permission lowers an item, and only as an act of its own."""
+    items = [one for one in story.oracle.items_for(reader, story.world.clock()) if one.level > Clearance.PUBLIC]
+    if not items or reader.role not in {"sophia_user", "artemis_user", "read_only", "cross_domain_user"}:
+        return
+    one = story.random.choice(items)
+    body = {**content(one), "confidentiality": "public"}
+    update = await story.ask(reader, "PUT", f"/v1/knowledge/{one.id}", body)
+    lower = {"confidentiality": "public", "reason": "curious"}
+    act = await story.ask(reader, "POST", f"/v1/knowledge/{one.id}/declassify", lower)
+    if update.status != (409 if reader.role == "cross_domain_user" else 403) or act.status != 403:
+        story.findings.append(f"lowered: {one.id} by {reader}: {update} {act}")
+
+
+# Answers -------------------------------------------------------------------------------------------------------------
+
+
+async def answer(story: Story, reader: Reader) -> None:
+    await _answered(story, reader, {})
+
+
+async def answer_stream(story: Story, reader: Reader) -> None:
+    await _answered(story, reader, LIVE)
+
+
+async def collaboration(story: Story, reader: Reader) -> None:
+    """An answer that rests on what both other domains replied."""
+    await _answered(story, msgspec.structs.replace(reader, role="cross_domain_user"), {}, collaborate=True)
+
+
+async def _answered(story: Story, reader: Reader, headers: dict[str, str], **more: object) -> None:
+    if reader.role == "read_only":
+        reader = msgspec.structs.replace(reader, role="cross_domain_user")
+    path, body, _ = asked(story, reader)
+    if story.random.random() < 0.5:
+        mine = {**body, "question": str(body["question"]).replace("zq", "warmed ")}
+        await story.ask(ROOT, "POST", "/v1/sophia/ask", {**mine, "confidentiality": "top_secret"})
+    response = await story.ask(reader, "POST", path, {**body, **more}, headers=headers)
+    now = story.world.clock()
+    told(story, response, story.oracle.tellable(reader, now))
+    if response.status == 403:
+        story.findings.append(f"leak: a fresh answer is withheld: {response.body!r}")
+    turns = [data for name, data in streamed(response.body) if name == "answer"] if headers else []
+    turns += [response.json()] if response.status == 200 and not headers else []
+    for turn in turns:
+        _labelled(story, reader, turn)
+        live = {one.marker for one in story.oracle.items_for(reader, now)}
+        found = markers(msgspec.json.encode(turn)) & live
+        if len(live) > 4:  # One of three topics is asked for, in some of the partitions.
+            story.shown += bool(found)
+            story.showable += 1
+    if headers:
+        events = [data for name, data in streamed(response.body) if name == "progress"]
+        shown_records(story, response, events, story.oracle.visible(reader))
+
+
+def _labelled(story: Story, reader: Reader, turn: dict[str, Any]) -> None:
+    """An answer's label is at least the join of what it tells, and so is each evidence's."""
+    for part in (turn["answer"], *turn["answer"]["evidence"]):
+        needed = story.oracle.join(markers(msgspec.json.encode(part)), reader.name, story.world.clock())
+        if Clearance(part["label"]) < needed:
+            story.findings.append(f"label: {part['label']} on what is {needed.value}: {str(part)[:1_000]}")
+
+
+async def repeat(story: Story, reader: Reader) -> None:
+    await _repeated(story, reader, {})
+
+
+async def repeat_stream(story: Story, reader: Reader) -> None:
+    await _repeated(story, reader, LIVE)
+
+
+async def _repeated(story: Story, reader: Reader, headers: dict[str, str]) -> None:
+    """The same question with the same key, by who put it, cleared otherwise since; or by somebody else: then it is another."""
+    if not story.questions:
+        return
+    first: Question = story.random.choice(story.questions)
+    reader = Reader(first.by, first.role, reader.clearance)
+    response = await story.ask(
+        reader, "POST", first.path, first.body, headers={"idempotency-key": first.key, **headers}
+    )
+    allowed = story.oracle.visible(reader, own=True)
+    told(story, response, _of(allowed) | markers(msgspec.json.encode(first.body)))
+    shown_records(story, response, [data for name, data in streamed(response.body) if name == "progress"], allowed)
+
+
+# What was recorded ---------------------------------------------------------------------------------------------------
+
+
+async def events(story: Story, reader: Reader) -> None:
+    await _events(story, reader, "log")
+
+
+async def journals(story: Story, reader: Reader) -> None:
+    await _events(story, reader, "run")
+
+
+async def _events(story: Story, reader: Reader, lane: str) -> None:
+    allowed = [record for record in story.oracle.visible(reader) if record.lane == lane]
+    after: str | None = "0"
+    seen: set[bytes] = set()
+    while after is not None:
+        response = await story.ask(reader, "GET", "/v1/events", limit="200", lane=lane, after=after)
+        told(story, response, _of(allowed))
+        shown_records(story, response, response.json()["events"], allowed)
+        seen |= markers(response.body)
+        after = response.json()["next"]
+    story.shown += len(_of(allowed) & seen)
+    story.showable += len(_of(allowed))
+
+
+async def live(story: Story, reader: Reader) -> None:
+    response = await story.ask(reader, "GET", "/v1/events", headers=LIVE, limit="200", after="0")
+    allowed = [record for record in story.oracle.visible(reader) if record.lane == "log"]
+    told(story, response, _of(allowed), _of(allowed))
+    shown_records(story, response, [data for _, data in streamed(response.body)], allowed)
+
+
+async def run(story: Story, reader: Reader) -> None:
+    correlation = story.random.choice([record.correlation for record in story.oracle.records.values()])
+    response = await story.ask(reader, "GET", f"/v1/runs/{correlation}")
+    allowed = [record for record in story.oracle.visible(reader) if record.correlation == correlation]
+    told(story, response, ())
+    shown = response.json()["events"] if response.status == 200 else []
+    shown_records(story, response, shown, allowed)
+    story.shown += len(shown)
+    story.showable += len(allowed)
+
+
+async def trace(story: Story, reader: Reader) -> None:
+    """A trace is all or nothing."""
+    correlation = story.random.choice([record.correlation for record in story.oracle.records.values()])
+    response = await story.ask(reader, "GET", f"/v1/traces/{correlation}")
+    whole = [record for record in story.oracle.records.values() if record.correlation == correlation]
+    allowed = all(story.oracle.need(record) <= reader.clearance for record in whole)
+    told(story, response, ())
+    if response.status == 200 and not allowed:
+        story.findings.append(f"leak: the trace of {correlation}")
+    mine = {record.place for record in story.oracle.visible(reader)} >= {record.place for record in whole}
+    story.shown += mine and response.status == 200
+    story.showable += mine
+
+
+async def sessions(story: Story, reader: Reader) -> None:
+    allowed = _of(story.oracle.visible(reader, own=True))
+    told(story, await story.ask(reader, "GET", "/v1/sessions"), allowed)
+    for session, owner in story.sessions.items():
+        told(story, await story.ask(reader, "GET", f"/v1/sessions/{session}"), allowed)
+        domain = session.partition("-")[0]
+        expected = (
+            _questions(story, reader, session) if may_read(reader, HOMES[domain]) and reader.name == owner else ()
+        )
+        told(story, await story.ask(reader, "GET", f"/v1/sessions/{session}/messages"), allowed, expected)
+
+
+async def analyses(story: Story, reader: Reader) -> None:
+    allowed = _of(story.oracle.visible(reader, own=True))
+    told(story, await story.ask(reader, "GET", "/v1/analyses"), allowed)
+    for analysis, owner in story.analyses.items():
+        expected = _questions(story, reader, analysis) if reader.name == owner else ()
+        told(story, await story.ask(reader, "GET", f"/v1/analyses/{analysis}"), allowed, expected)
+
+
+def _questions(story: Story, reader: Reader, actor: str) -> set[bytes]:
+    """The questions of a session or analysis, if nothing in it is above the reader."""
+    records = [one for one in story.oracle.records.values() if one.actor == actor and one.lane == "log"]
+    cleared = all(story.oracle.need(record) <= reader.clearance for record in records)
+    return _of(records) & set(story.oracle.askers) if cleared else set()
+
+
+async def _warm(story: Story, method: str, path: str, body: object) -> None:
+    """Somebody who may see everything asks the same first."""
+    if story.random.random() < 0.5:
+        await story.ask(ROOT, method, path, body)
+
+
+Exit = Callable[[Story, Reader], Awaitable[None]]
+EXITS: dict[str, Exit] = {
+    one.__name__: one
+    for one in (
+        search,
+        item,
+        versions,
+        change,
+        lowering,
+        answer,
+        answer_stream,
+        collaboration,
+        repeat,
+        repeat_stream,
+        events,
+        journals,
+        live,
+        run,
+        trace,
+        sessions,
+        analyses,
+    )
+}

@@ -1,0 +1,216 @@
+"""Planted leaks, one an exit and more: each takes one check away. A property that does not find them would not find others."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
+
+import msgspec
+from msgspec import Struct
+
+from actors import conversation, findable, memory
+from actors.ceo import knowledge_item
+from adapters import vector_payload
+from contracts.conversation import Asked
+from contracts.curating import KnowledgeVersion
+from contracts.domains import Clearance
+from gateway import conversing, routes, versions
+from gateway.commands import CURATE
+from gateway.execution import Execution
+from gateway.rows import Answers, Does, Route
+from projections.runs import RUNS, RunRecord
+from runtime.effects import Effects
+from runtime.run import Run
+from tests.gateway_world import FoldedReads
+
+TOP = Clearance.TOP_SECRET
+Leak = Callable[[], AbstractContextManager[None]]
+
+
+class Planted(Struct, frozen=True):
+    """A leak, and the exits at which it is looked for."""
+
+    leak: Leak
+    exits: tuple[str, ...]
+
+
+def _raised(incoming: Any) -> Any:
+    """The request as if its asker were cleared for everything."""
+    return replace(incoming, principal=msgspec.structs.replace(incoming.principal, clearance=TOP))
+
+
+def _row(route: Route, what: str) -> Route:
+    """A row whose answer, live stream or reply does not look at the asker's clearance."""
+    action: Any = route.action
+    unchecked = getattr(action, what)
+
+    def answer(incoming: Any, *more: Any) -> Any:
+        return unchecked(_raised(incoming), *more)
+
+    return replace(route, action=replace(action, **{what: answer}))
+
+
+def _rows(what: str, *paths: str, method: str = "GET") -> Leak:
+    @contextmanager
+    def planted() -> Iterator[None]:
+        rows = [
+            _row(row, what)
+            if row.path in paths and row.method == method and isinstance(row.action, Answers | Does)
+            else row
+            for row in routes.ROUTES
+        ]
+        with mock.patch.object(routes, "ROUTES", tuple(rows)):
+            yield
+
+    return planted
+
+
+@contextmanager
+def _open_to_curators() -> Iterator[None]:
+    """Anybody who may change items may lower them."""
+    rows = [replace(row, permissions=CURATE) if row.path.endswith("/declassify") else row for row in routes.ROUTES]
+    with mock.patch.object(routes, "ROUTES", tuple(rows)):
+        yield
+
+
+def _around(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Leak:
+    """`owner.name` replaced by what `wrap` makes of it."""
+
+    @contextmanager
+    def planted() -> Iterator[None]:
+        with mock.patch.object(owner, name, wrap(getattr(owner, name))):
+            yield
+
+    return planted
+
+
+def _unchecked_progress(unseen: Any) -> Any:
+    async def all_of_it(execution: Execution, shown: Any) -> Any:
+        attempt = execution._attempt
+        execution._attempt = replace(attempt, principal=msgspec.structs.replace(attempt.principal, clearance=TOP))
+        try:
+            return await unseen(execution, shown)
+        finally:
+            execution._attempt = attempt
+
+    return all_of_it
+
+
+def _filter(**changes: Any) -> Callable[[Any], Any]:
+    """The engine's filter without one of its conditions."""
+    return lambda conditions: lambda query: msgspec.structs.replace(conditions(query), **changes)
+
+
+def _unjoined(perform: Any) -> Any:
+    """Effects do not raise the label of their run."""
+
+    async def performed(
+        run: Run, begun: Any, name: str, returns: Any, do: Any, _label: Any = None, guard: str = ""
+    ) -> Any:
+        return await perform(run, begun, name, returns, do, lambda _: Clearance.PUBLIC, guard)
+
+    return performed
+
+
+def _unlabelled_reply(ask: Any) -> Any:
+    async def asked(effects: Effects, *arguments: Any) -> Any:
+        before = effects.label
+        outcome = await ask(effects, *arguments)
+        effects._run.label = before
+        return outcome
+
+    return asked
+
+
+def _unlabelled_history(ask: Any) -> Any:
+    def asked(state: Any, message: Any) -> Any:
+        return [
+            msgspec.structs.replace(event, label=Clearance.PUBLIC) if isinstance(event, Asked) else event
+            for event in ask(state, message)
+        ]
+
+    return asked
+
+
+def _unlabelled_memory(remembered: Any) -> Any:
+    def kept(recorded: Any, answered: Any) -> Any:
+        return tuple(
+            msgspec.structs.replace(put, entry=msgspec.structs.replace(put.entry, label=Clearance.PUBLIC))
+            for put in remembered(recorded, answered)
+        )
+
+    return kept
+
+
+def _own_labels(_labelled: Any) -> Any:
+    def rows(reads: FoldedReads) -> list[RunRecord]:
+        return reads._fold(RUNS)
+
+    return rows
+
+
+def _lowering(changed: Any) -> Any:
+    def lowered(by: str, held: Any, said: Any, imported: Any) -> Any:
+        return changed(by, msgspec.structs.replace(held, confidentiality=Clearance.PUBLIC), said, imported)
+
+    return lowered
+
+
+def _foreign_session(head: Any) -> Any:
+    async def found(services: Any, principal: Any, session: str) -> Any:
+        return await head(services, msgspec.structs.replace(principal, clearance=TOP), session)
+
+    return found
+
+
+def _ever(read: Any) -> Any:
+    """Reads that know of no expiry."""
+
+    async def found(reads: FoldedReads, ids: Any, *, clearance: Clearance, now: Any) -> Any:  # noqa: ARG001 - the port's
+        return await read(reads, ids, clearance=clearance, now=datetime.min.replace(tzinfo=UTC))
+
+    return found
+
+
+def _as_it_was(_label: Clearance, version: KnowledgeVersion) -> KnowledgeVersion:
+    return version
+
+
+def _everybodys(_whose: Any) -> Any:
+    return lambda _actor, _envelope: None
+
+
+_ANSWERS = ("/v1/sophia/ask", "/v1/artemis/ask", "/v1/sessions/{session}/messages")
+_ASKING = ("answer", "answer_stream")
+
+MUTANTS: dict[str, Planted] = {
+    "an answer, asked for again": Planted(_rows("reply", *_ANSWERS, method="POST"), ("repeat",)),
+    "a streamed answer, asked for again": Planted(_rows("reply", *_ANSWERS, method="POST"), ("repeat_stream",)),
+    "a stream's progress": Planted(_around(Execution, "_unseen", _unchecked_progress), ("repeat_stream",)),
+    "a page of events": Planted(_rows("answer", "/v1/events"), ("events",)),
+    "a page of journals": Planted(_rows("answer", "/v1/events"), ("journals",)),
+    "events as they come": Planted(_rows("live", "/v1/events"), ("live",)),
+    "a run": Planted(_rows("answer", "/v1/runs/{correlation}"), ("run",)),
+    "a trace": Planted(_rows("answer", "/v1/traces/{correlation}"), ("trace",)),
+    "a session's turns": Planted(_rows("answer", "/v1/sessions/{session}/messages"), ("sessions",)),
+    "an analysis": Planted(_rows("answer", "/v1/analyses/{analysis}"), ("analyses",)),
+    "a search": Planted(_rows("answer", "/v1/knowledge/search", method="POST"), ("search",)),
+    "an item": Planted(_rows("answer", "/v1/knowledge/{item}"), ("item",)),
+    "an item's versions": Planted(_rows("answer", "/v1/knowledge/{item}/versions"), ("versions",)),
+    "a version of a raised item": Planted(_around(versions, "_at_least", lambda _: _as_it_was), ("versions",)),
+    "the change of an item": Planted(_rows("build", "/v1/knowledge/{item}", method="PUT"), ("change",)),
+    "an update that lowers": Planted(_around(knowledge_item, "_changed", _lowering), ("lowering",)),
+    "who may lower": Planted(_open_to_curators, ("lowering",)),
+    "the filter of the engine": Planted(_around(vector_payload, "conditions", _filter(rank_max=TOP.rank)), _ASKING),
+    "what has expired, in search": Planted(_around(vector_payload, "conditions", _filter(now_epoch_s=0.0)), _ASKING),
+    "what has expired, as an item": Planted(_around(FoldedReads, "knowledge", _ever), ("item",)),
+    "a raised item's events": Planted(_around(FoldedReads, "_labelled", _own_labels), ("events", "live")),
+    "the join over effects": Planted(_around(Run, "perform_begun", _unjoined), _ASKING),
+    "another domain's reply": Planted(_around(Effects, "ask", _unlabelled_reply), ("collaboration",)),
+    "a session's history": Planted(_around(conversation, "_ask", _unlabelled_history), _ASKING),
+    "a session above its owner": Planted(_around(conversing, "session_head", _foreign_session), _ASKING),
+    "the label of a memory": Planted(_around(findable, "_memory", _unlabelled_memory), _ASKING),
+    "whose memory it is": Planted(_around(memory, "whose", _everybodys), _ASKING),
+}

@@ -1,0 +1,179 @@
+"""Who may see what, computed from what was done and from nothing that the code under test says of it.
+
+Every text that anybody writes carries a marker, a word that occurs nowhere else. A marker is as confidential as what it stands
+in: a knowledge item as it is now, a fact, a question. A record that somebody's run leaves is as confidential as what it tells
+was when it was told; one of a knowledge item at least as the item is now.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from msgspec import Struct
+
+from adapters.memory import MemoryBroker
+from contracts import subjects
+from contracts.domains import Clearance, Domain, Partition
+from tests.taint.world import Reader
+
+MARKER = re.compile(rb"zq[0-9a-f]{10}z")
+ITEM = "knowledge_item"
+Place = tuple[Domain, int]
+
+
+def markers(content: bytes) -> set[bytes]:
+    return set(MARKER.findall(content))
+
+
+class Item(Struct):
+    """A knowledge item: what it says now, at which level, and at which levels it said what."""
+
+    id: str
+    marker: bytes
+    level: Clearance
+    partition: Partition
+    priority: int
+    category: str
+    expires: datetime | None
+    versions: list[tuple[bytes, Clearance, Partition]]
+    deleted: bool = False
+
+    def live(self, now: datetime) -> bool:
+        return not self.deleted and (self.expires is None or self.expires > now)
+
+
+class Known(Struct, frozen=True):
+    """A record of a log: whose run left it, what it tells, and how confidential that was then; `label` is what it says itself."""
+
+    place: Place
+    lane: str
+    kind: str
+    actor: str
+    principal: str
+    correlation: str
+    markers: frozenset[bytes]
+    level: Clearance
+    label: Clearance
+
+
+class Oracle:
+    """What was written, and what was told of it to whom."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Item] = {}
+        self.said: dict[bytes, Clearance] = {}
+        self.askers: dict[bytes, str] = {}
+        self.records: dict[Place, Known] = {}
+        self._of_item: dict[bytes, Item] = {}
+        self._told: dict[tuple[str, bytes], Clearance] = {}
+        self._read: dict[Domain, int] = {}
+
+    def put(self, item: Item) -> None:
+        """The item is as it says from now on."""
+        self.items[item.id] = item
+        self._of_item[item.marker] = item
+
+    def asked(self, marker: bytes, by: str, level: Clearance) -> None:
+        self.said[marker] = level
+        self.askers[marker] = by
+
+    def level(self, marker: bytes, principal: str, now: datetime) -> Clearance | None:
+        """How confidential a marker is for somebody's run now; None: it has ended, and nobody told him before."""
+        known = [level for level in (self.said.get(marker), self._told.get((principal, marker))) if level is not None]
+        item = self._of_item.get(marker)
+        if item is not None and item.marker == marker and item.live(now):
+            known.append(item.level)
+        return min(known, default=None)
+
+    def join(self, told: Iterable[bytes], principal: str, now: datetime) -> Clearance:
+        levels = (self.level(marker, principal, now) for marker in told)
+        return max((level for level in levels if level is not None), default=Clearance.PUBLIC)
+
+    def observe(self, broker: MemoryBroker, now: datetime) -> Iterator[str]:
+        """Take in what was recorded since, and say which of it is labelled below what it tells."""
+        for domain, stream in broker.logs.items():
+            for message in stream.messages[self._read.get(domain, 0) :]:
+                address, record = subjects.parse(message.subject), message.record
+                assert record is not None
+                envelope, told = record.envelope, markers(message.body)
+                if address.actor.kind == ITEM:
+                    level = self.items[address.actor.id].level if told else Clearance.PUBLIC
+                else:
+                    for marker in told:
+                        known = self.level(marker, envelope.principal, now)
+                        if known is None:
+                            yield f"{envelope.type} at {domain.value}/{message.sequence} tells {marker!r}, which has ended"
+                        else:
+                            self._told[envelope.principal, marker] = known
+                    level = self.join(told, envelope.principal, now)
+                if envelope.label < level:
+                    yield (
+                        f"{envelope.type} of {address.actor} at {domain.value}/{message.sequence} is labelled "
+                        f"{envelope.label.value} and tells what is {level.value}"
+                    )
+                place = (domain, message.sequence)
+                self.records[place] = Known(
+                    place=place,
+                    lane=address.lane,
+                    kind=address.actor.kind,
+                    actor=address.actor.id,
+                    principal=envelope.principal,
+                    correlation=envelope.correlation,
+                    markers=frozenset(told),
+                    level=level,
+                    label=envelope.label,
+                )
+            self._read[domain] = len(stream.messages)
+
+    def need(self, record: Known) -> Clearance:
+        """Which clearance it takes to see the record now."""
+        item = self.items.get(record.actor) if record.kind == ITEM else None
+        return max(record.level, record.label, item.level if item else record.level)
+
+    def visible(self, reader: Reader, *, own: bool = False) -> list[Known]:
+        """The records that the reader may see; `own`: of his runs only, but for an administrator."""
+        every = reader.role == "admin" if own else reader.role in {"admin", "cross_domain_user", "read_only"}
+        return [
+            record
+            for record in self.records.values()
+            if (every or record.principal == reader.name) and self.need(record) <= reader.clearance
+        ]
+
+    def items_for(self, reader: Reader, now: datetime) -> list[Item]:
+        """The items that the reader may read as they are now."""
+        return [
+            item
+            for item in self.items.values()
+            if item.live(now) and item.level <= reader.clearance and may_read(reader, item.partition)
+        ]
+
+    def versions_for(self, reader: Reader, item: Item, now: datetime) -> set[bytes]:
+        """What an item said at some time, as far as the reader may know of that; once it has ended, only who may change items."""
+        if not may_read(reader, item.partition):
+            return set()
+        if not item.live(now) and reader.role not in {"admin", "cross_domain_user"}:
+            return set()
+        return {
+            marker
+            for marker, level, partition in item.versions
+            if max(level, item.level) <= reader.clearance and may_read(reader, partition)
+        }
+
+    def tellable(self, reader: Reader, now: datetime) -> set[bytes]:
+        """What an answer to the reader may tell: what he is cleared for, but no question of somebody else."""
+        found = {*self.said, *self._of_item}
+        return {
+            marker
+            for marker in found
+            if (level := self.level(marker, reader.name, now)) is not None
+            and level <= reader.clearance
+            and self.askers.get(marker, reader.name) == reader.name
+        }
+
+
+def may_read(reader: Reader, partition: Partition) -> bool:
+    """By the table of docs/using.md, said again."""
+    sophia, artemis = {"sophia_business", "research_data"}, {"artemis_technical", "code_knowledge"}
+    if reader.role in {"admin", "cross_domain_user", "read_only"}:
+        return True
+    return partition not in (artemis if reader.role == "sophia_user" else sophia)

@@ -1,0 +1,232 @@
+"""The whole system in memory, in one thread of events: the real gateway, actors, retrieval and model, on a clock of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from actors.roster import TOOLS
+from adapters.extractive import ExtractiveModel
+from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from adapters.memory_timers import MemoryTimers
+from adapters.memory_vectors import MemoryVectors
+from adapters.retrieval import LocalRetrieval
+from adapters.span_store import MemorySpanStore
+from contracts.domains import Clearance, Domain
+from contracts.users import Role
+from gateway import routes
+from gateway.app import Gateway
+from gateway.identity import Passwords, Principal
+from gateway.services import Services
+from gateway.watch import ProjectionWatch
+from gateway.written import WrittenWatch
+from runtime.embedding_workers import EmbeddingWorkers
+from runtime.limits import Limits
+from runtime.outside import Outside
+from runtime.telemetry import NoTelemetry
+from tests.embedders import WordHashes, hashed
+from tests.gateway_world import HASHER, SETTINGS, TOKENS, FoldedReads
+from tests.taint.pump import Pump
+
+START = datetime.now(UTC).replace(microsecond=0)
+LIFETIME_S = 365 * 86_400
+LIMITS = Limits(park_after_s=600.0)
+STREAM = "text/event-stream"
+
+
+class Fresh(ProjectionWatch):
+    """Read models that are folded when they are asked are always there. `idle` says that somebody waits for more."""
+
+    def __init__(self, rpc: MemoryRpc) -> None:
+        super().__init__(rpc)
+        self.idle = asyncio.Event()
+
+    async def reached(self, domain: Domain, sequence: int, *, timeout_s: float) -> bool:  # noqa: ARG002 - the watch's
+        return True
+
+    async def advance(self, *, timeout_s: float) -> None:
+        self.idle.set()
+        await super().advance(timeout_s=timeout_s)
+
+
+class Reader(Struct, frozen=True):
+    """Somebody with a token, as he is cleared now."""
+
+    name: str
+    role: Role
+    clearance: Clearance
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(username=self.name, roles=(self.role,), clearance=self.clearance)
+
+
+class Response(Struct, frozen=True):
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+class World:
+    """A system in memory. What is written is heard as `written`, everything that models announce."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+        self.broker = MemoryBroker()
+        self._pump = Pump(self.broker)
+        self.log = MemoryLog(self.broker)
+        self._queue = MemoryQueue(self.broker)
+        self._timers = MemoryTimers(self.broker, clock=self.clock)
+        self.vectors = MemoryVectors(WordHashes().dimensions)
+        self.retrieval = LocalRetrieval(WordHashes(), self.vectors, NoTelemetry())
+        self.reads = FoldedReads(self.broker)
+        self.written: list[bytes] = []
+        self._tokens: dict[Reader, str] = {}
+        self._rpc = rpc = MemoryRpc(self.broker)
+        self.watch = Fresh(rpc)
+        self.services = Services(
+            log=self.log,
+            queue=self._queue,
+            letters=self.broker.letters,
+            retrieval=self.retrieval,
+            embeddings=EmbeddingWorkers([hashed("all-minilm")], NoTelemetry()),
+            blobs=MemoryBlobs(self.broker),
+            reads=self.reads,
+            spans=MemorySpanStore(),
+            telemetry=NoTelemetry(),
+            tokens=TOKENS,
+            passwords=Passwords(HASHER),
+            watch=self.watch,
+            written=WrittenWatch(rpc),
+            clock=self.clock,
+            settings=SETTINGS,
+        )
+        self.gateway = Gateway(self.services, routes.ROUTES)
+        self._pump.start(self._outside)
+
+    def _outside(self, domain: Domain) -> Outside:
+        return Outside(
+            log=self.log,
+            queue=self._queue,
+            timers=self._timers,
+            retrieval=self.retrieval,
+            model=ExtractiveModel(),
+            blobs=MemoryBlobs(self.broker),
+            telemetry=NoTelemetry(),
+            clock=self.clock,
+            tools=TOOLS.get(domain, {}),
+            announce=self._announced,
+            limits=LIMITS,
+        )
+
+    async def _announced(self, subject: str, body: bytes) -> None:
+        self.written.append(body)
+        await self._rpc.announce(subject, body)
+
+    async def __aenter__(self) -> Self:
+        await self.services.written.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.gateway.streams.stop()
+
+    def clock(self) -> datetime:
+        return START + self.passed
+
+    async def advance(self, by: timedelta, *, fire: bool) -> None:
+        """Let time pass. Timers that are due fire, or are late."""
+        self.passed += by
+        if fire:
+            self._timers.fire()
+        await self._pump.settle()
+
+    async def ask(
+        self,
+        reader: Reader,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **query: str,
+    ) -> Response:
+        """A request and its whole response; of a stream without end, what it told until there was no more. Then all settles."""
+        sent = {"authorization": f"Bearer {self._token(reader)}", **(headers or {})}
+        content = b"" if body is None else msgspec.json.encode(body)
+        if content:
+            sent["content-type"] = "application/json"
+        exchange = _Exchange(method, path, query, sent, content)
+        self.watch.idle.clear()
+        app: Any = self.gateway.app
+        answering = asyncio.ensure_future(app(exchange.scope, exchange.receive, exchange.send))
+        caught_up = asyncio.ensure_future(self.watch.idle.wait())
+        try:
+            await asyncio.wait((answering, caught_up), return_when=asyncio.FIRST_COMPLETED)
+            exchange.gone.set()
+            if not answering.done():
+                answering.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answering
+        finally:
+            caught_up.cancel()
+        await self._pump.settle()
+        return Response(exchange.status, b"".join(exchange.parts))
+
+    def _token(self, reader: Reader) -> str:
+        if reader not in self._tokens:
+            self._tokens[reader] = TOKENS.issue(reader.principal, START, lifetime_s=LIFETIME_S)
+        return self._tokens[reader]
+
+
+class _Exchange:
+    """One HTTP request as ASGI has it."""
+
+    def __init__(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> None:
+        parts = urlsplit(path)
+        text = "&".join(filter(None, (parts.query, urlencode(query))))
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": parts.path,
+            "raw_path": parts.path.encode(),
+            "root_path": "",
+            "query_string": text.encode(),
+            "headers": [
+                (name.lower().encode(), value.encode())
+                for name, value in {"host": "gateway", "content-length": str(len(body)), **headers}.items()
+            ],
+            "client": ("127.0.0.1", 1),
+            "server": ("gateway", 80),
+        }
+        self.status = 0
+        self.parts: list[bytes] = []
+        self.gone = asyncio.Event()
+        self._body: bytes | None = body
+
+    async def receive(self) -> dict[str, Any]:
+        body, self._body = self._body, None
+        if body is not None:
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, event: dict[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            self.status = event["status"]
+        else:
+            self.parts.append(event.get("body", b""))
