@@ -35,6 +35,7 @@ _HELP = {
     telemetry.EMBEDDINGS_TOTAL: "Texts embedded.",
     telemetry.EMBED_SECONDS: "One batch through the embedding model.",
     telemetry.SEARCH_SECONDS: "One vector search.",
+    telemetry.INDEX_BUILD_RATIO: "How much of the stage that the build of a vector index is in is done, 0 to 1.",
     telemetry.CACHE_LOOKUPS_TOTAL: "Look-ups in caches: answered by l1 (this process) or l2 (shared), or a miss.",
     telemetry.MODEL_TOKENS_TOTAL: "Tokens into and out of language models.",
     telemetry.MODEL_COST_TOTAL: "What language models have cost, in the currency of the configured prices.",

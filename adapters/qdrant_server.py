@@ -40,9 +40,9 @@ class ServerVectors:
         self._changing: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
-    def connect(cls, url: str, dimensions: int, api_key: str | None = None) -> Self:
+    def connect(cls, url: str, dimensions: int, api_key: str | None = None, prefix: str = COLLECTION_PREFIX) -> Self:
         client = AsyncQdrantClient(url=url, api_key=api_key, timeout=REQUEST_TIMEOUT_S, check_compatibility=False)
-        return cls(client, dimensions)
+        return cls(client, dimensions, prefix)
 
     async def start(self) -> None:
         """Create the missing collections and indexes, and count the words. Raises InvalidError when a collection holds vectors of
@@ -127,6 +127,11 @@ class ServerVectors:
             self._client.retrieve(self._prefix + partition, points, with_payload=[vector_payload.VERSION])
         )
         return vector_payload.versions(asked, ((str(record.id), record.payload or {}) for record in found))
+
+    async def drop(self) -> None:
+        """Delete the collections; those that are not there are no error."""
+        for partition in vector_payload.PARTITIONS:
+            await _answer(self._client.delete_collection(self._prefix + partition))
 
     async def close(self) -> None:
         await self._client.close()

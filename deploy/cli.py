@@ -27,6 +27,7 @@ COMMANDS = {
     "cancel": "cancel:cancel",
     "trace": "trace:trace",
     "rebuild": "rebuild:rebuild",
+    "vectors": "vectors:vectors",
     "token": "token:token",
     "user": "user:user",
     "dlq": "dlq:dlq",

@@ -1,27 +1,34 @@
-"""The embedding role: the embedding models and the vector engine, behind services that the other roles ask."""
+"""The embedding role: the embedding models and the vector index, behind services that the other roles ask."""
 
+from actors.findable import changes
 from adapters.embedding_rpc import serve_embeddings
 from adapters.jetstream_cache import JetStreamCache
-from adapters.retrieval import LocalRetrieval, serve_retrieval
+from adapters.retrieval import serve_retrieval
 from adapters.similar_searches import SimilarSearches
+from adapters.vector_admin import serve_vectors
+from adapters.vector_payload import PARTITIONS
+from adapters.vector_shelf import FolderShelf
+from deploy.clock import now
 from deploy.embedding_models import embedding_sources
 from deploy.plant import Plant
-from deploy.providers import vector_store
+from deploy.vector_index import Opener
 from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
+from runtime.generations import Generations
 from runtime.vector_ports import Embeddings
 
 
 class Service:
-    """Answers the other roles once models and store are there; ends with the connection. A Runnable."""
+    """Answers the other roles once models and index are there; ends with the connection. A Runnable."""
 
-    def __init__(self, plant: Plant, retrieval: LocalRetrieval, embeddings: Embeddings) -> None:
+    def __init__(self, plant: Plant, generations: Generations, embeddings: Embeddings) -> None:
         self._plant = plant
-        self._retrieval = retrieval
+        self._generations = generations
         self._embeddings = embeddings
 
     async def start(self) -> None:
-        await serve_retrieval(self._plant.rpc, self._retrieval)
+        await serve_retrieval(self._plant.rpc, self._generations)
+        await serve_vectors(self._plant.untraced, self._generations)
         await serve_embeddings(self._plant.rpc, self._embeddings)
 
     async def stop(self) -> None:
@@ -29,12 +36,22 @@ class Service:
 
 
 async def wire_embedding(plant: Plant) -> None:
-    """Add the models, the store and the services to what the process runs."""
-    embedder, sources, parts = embedding_sources(plant.settings, _vectors(plant))
-    store, opened = vector_store(plant.settings, embedder.dimensions)
+    """Add the models, the index and the services to what the process runs."""
+    settings = plant.settings
+    embedder, sources, parts = embedding_sources(settings, _vectors(plant))
+    opener = Opener(plant, embedder, [source.embedder for source in sources], lambda: _searches(plant))
+    generations = Generations(
+        plant.log,
+        changes,
+        FolderShelf(settings.vectors_folder, opener.open, opener.drop),
+        opener.wanted,
+        PARTITIONS,
+        telemetry=plant.telemetry,
+        clock=now,
+    )
     embeddings = EmbeddingWorkers(sources, plant.telemetry)
-    retrieval = LocalRetrieval(embedder, store, plant.telemetry, _searches(plant))
-    plant.parts += [*parts, opened, embeddings, Service(plant, retrieval, embeddings)]
+    plant.parts += [*parts, generations, embeddings, Service(plant, generations, embeddings)]
+    plant.watched.append(generations.wait)
 
 
 def _vectors(plant: Plant) -> Cache | None:

@@ -1,4 +1,4 @@
-"""Which models the settings name: chat providers in their order, and where vectors are kept."""
+"""Which chat models the settings name, in their order."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from deploy.plant import Opened
 from deploy.settings import ChatProvider, Settings
 from runtime.ports import ChatCompletions, ChatModel, Runnable
 from runtime.telemetry import Telemetry
-from runtime.vector_ports import VectorStore
 
 if TYPE_CHECKING:
     from adapters.openai_chat import Endpoint
@@ -66,16 +65,3 @@ def _endpoint(provider: ChatProvider) -> "Endpoint":
         input_price=provider.input_price,
         output_price=provider.output_price,
     )
-
-
-def vector_store(settings: Settings, dimensions: int) -> tuple[VectorStore, Runnable]:
-    """The configured Qdrant server, else the engine in this process; the second one has to be started."""
-    if settings.qdrant.url:
-        from adapters.qdrant_server import ServerVectors
-
-        server = ServerVectors.connect(settings.qdrant.url, dimensions, settings.qdrant.api_key.reveal() or None)
-        return server, Opened(server.start, server.close)
-    from adapters.qdrant_edge import EdgeVectors
-
-    edge = EdgeVectors(settings.folder / "vectors", dimensions)
-    return edge, Opened(edge.start, edge.close)

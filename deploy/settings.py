@@ -272,6 +272,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Path(self.models).expanduser().resolve() if self.models else self.folder / "models"
 
     @property
+    def vectors_folder(self) -> Path:
+        return self.folder / "vectors"
+
+    @property
     def jwt_key(self) -> Path:
         return Path(self.gateway.jwt_key).expanduser() if self.gateway.jwt_key else self.folder / "jwt.pem"
 

@@ -87,12 +87,14 @@ def logged(batch: Sequence[Stored], takes: frozenset[str] | None = None) -> list
 
 
 @asynccontextmanager
-async def following(log: EventLog, domain: Domain, after: int) -> AsyncIterator[AsyncIterator[Sequence[Stored]]]:
+async def following(
+    log: EventLog, domain: Domain, after: int, lanes: Sequence[Lane] = LANES
+) -> AsyncIterator[AsyncIterator[Sequence[Stored]]]:
     """All records of a domain's log and journals above `after`, without end; what the log opened for it is closed at the end.
 
     All lanes: only then is a stream's last sequence sure to arrive.
     """
-    batches = log.follow(domain, LANES, after=after)
+    batches = log.follow(domain, lanes, after=after)
     try:
         yield batches
     finally:

@@ -70,7 +70,7 @@ async def rebuild(
             for domain in projection.domains:
                 into = await settlement.batch(domain)
                 reached = settlement.live_positions.get(domain, 0)
-                async with aclosing(_between(log, domain, into.position, reached)) as batches:
+                async with aclosing(between(log, domain, into.position, reached)) as batches:
                     async for batch in batches:
                         await _fold(projection, batch, into, meter)
             checking = time.monotonic()
@@ -106,7 +106,7 @@ async def _catch_up(projection: AnyProjection, log: EventLog, build: Build, mete
         if missing <= 0 or (missing <= SETTLE_EVENTS_MAX and meter.events):
             return
         for domain in projection.domains:
-            async with aclosing(_ahead(_between(log, domain, position[domain], target[domain]))) as batches:
+            async with aclosing(_ahead(between(log, domain, position[domain], target[domain]))) as batches:
                 async for batch in batches:
                     async with build.batch(domain) as into:
                         await _fold(projection, batch, into, meter)
@@ -134,7 +134,7 @@ async def _fold(projection: AnyProjection, batch: Sequence[Stored], into: Batch,
     meter.add(len(batch))
 
 
-async def _between(log: EventLog, domain: Domain, after: int, upto: int) -> AsyncGenerator[Sequence[Stored], None]:
+async def between(log: EventLog, domain: Domain, after: int, upto: int) -> AsyncGenerator[Sequence[Stored], None]:
     """The records above `after` up to `upto`, in batches larger than the log's own."""
     if after >= upto:
         return

@@ -8,6 +8,8 @@ from msgspec import Struct
 from contracts.domains import Clearance, Partition
 from contracts.embeddings import Embedded, EmbedTexts, ServedModel
 from contracts.retrieval import Entry, Hit, Kept, Query, Span
+from contracts.vectors import Generation
+from runtime.ports import Retrieval
 
 Vector = Sequence[float]
 """A unit vector (L2 norm 1)."""
@@ -86,3 +88,50 @@ class VectorStore(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Shelved(Protocol):
+    """One generation of the index, open."""
+
+    @property
+    def retrieval(self) -> Retrieval:
+        """Embeds with the generation's model, writes to its store, searches it."""
+        ...
+
+    @property
+    def store(self) -> VectorStore: ...
+
+    async def close(self) -> None: ...
+
+
+class Shelf(Protocol):
+    """Where the generations of the vector index stand, and small notes beside them; one process at a time owns it."""
+
+    async def take(self) -> None:
+        """Own it until `release`. Raises UnavailableError while another process does."""
+        ...
+
+    async def release(self) -> None:
+        """Idempotent."""
+        ...
+
+    async def load(self, note: str) -> bytes | None:
+        """What was saved last under the name, whole, whatever crashed since; None: nothing."""
+        ...
+
+    async def save(self, note: str, content: bytes) -> None:
+        """Durable when this returns."""
+        ...
+
+    async def open(self, generation: Generation) -> Shelved:
+        """Its index, empty where there was none. Raises InvalidError when it cannot be searched here: its model is not to be had
+        any more, or this code writes another layout; UnavailableError."""
+        ...
+
+    async def drop(self, generation: str) -> None:
+        """Delete it; one that is not there is no error. Raises UnavailableError."""
+        ...
+
+    async def drop_unnamed(self) -> None:
+        """Delete what was stored before there were generations. Raises UnavailableError."""
+        ...

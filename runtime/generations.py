@@ -1,0 +1,375 @@
+"""The vector index of the process that owns it: one generation serves, the next is built beside it from the logs and swapped in.
+
+The log is the only truth. What a reaction indexes or removes is in the log before, so a build needs to fold the logs only; for
+its last records changes wait, and then they go to the new generation. Searches never wait and never see half an index: until
+the swap they are answered by the old one. A crash at any point leaves that one serving, and the build goes on where it was.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.domains import Partition
+from contracts.retrieval import Entry, Hit, Kept, Query
+from contracts.vectors import Building, Built, Generation, Manifest, Spec, VectorsStatus
+from runtime.errors import InvalidError, OutcomeError, UnavailableError
+from runtime.gate import Gate
+from runtime.index_build import IndexBuild, Stage, UnequalIndexError
+from runtime.index_fold import Changes
+from runtime.index_heard import Hearing
+from runtime.ports import EventLog
+from runtime.telemetry import INDEX_BUILD_RATIO, Telemetry
+from runtime.vector_ports import Shelf, Shelved
+
+MANIFEST = "manifest"
+KEPT_S_MAX = 86_400.0  # how long the generation before can be rolled back to
+START_S_MAX = 10.0  # A start waits this long for what it can serve from the first moment on.
+RETRY_S_MIN = 0.5
+RETRY_S_MAX = 30.0
+RETRY_AFTER_S_MAX = 60
+
+_log = logging.getLogger(__name__)
+_manifest = msgspec.json.Decoder(Manifest)
+
+
+class _Open:
+    """A generation that is searched. Its gate is closed for good before its store is."""
+
+    def __init__(self, generation: Generation, shelved: Shelved) -> None:
+        self.generation = generation
+        self.shelved = shelved
+        self.gate = Gate()
+
+
+class Generations:
+    """A Retrieval and a Runnable. `partitions` are all there are, `changes` what an event changes, `wanted` how to build.
+
+    A generation made otherwise than `wanted` is replaced: it serves until then if it can be opened, else searches are
+    unavailable, and what is indexed is left to the build.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is built of, how, and who is told
+        self,
+        log: EventLog,
+        changes: Changes,
+        shelf: Shelf,
+        wanted: Spec,
+        partitions: Sequence[Partition],
+        *,
+        telemetry: Telemetry,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._event_log = log
+        self._changes = changes
+        self._shelf = shelf
+        self._wanted = wanted
+        self._partitions = tuple(partitions)
+        self._telemetry = telemetry
+        self._clock = clock
+        self._manifest = Manifest()
+        self._serving: dict[Partition, _Open] = {}
+        self._gate = Gate()  # around changes
+        self._hearing = Hearing(log, changes, shelf)
+        self._asked: Generation | None = None
+        self._wake = asyncio.Event()
+        self._complete = asyncio.Event()
+        self._building: Building | None = None
+        self._build_began = 0.0
+        self._last: Built | None = None
+        self._trouble = ""
+        self._task: asyncio.Task[None] | None = None
+        self._taken = False
+
+    # The life cycle ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Raises UnavailableError while another process owns the index."""
+        if self._taken:
+            return
+        await self._shelf.take()
+        self._taken = True
+        content = await self._shelf.load(MANIFEST)
+        if content is not None:
+            self._manifest = _manifest.decode(content)
+        for generation in self._manifest.generations:
+            if generation.state == "serving":
+                await self._serve(generation)
+        await self._hearing.start()
+        self._task = asyncio.create_task(self._keep(), name="build vector index")
+        waits: list[Coroutine[None, None, object]] = [self._hearing.caught_up()]
+        if not self._serving:
+            waits.append(self._complete.wait())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_S_MAX):
+                await asyncio.gather(*waits)
+
+    async def stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self._hearing.stop()
+        opened, self._serving = set(self._serving.values()), {}
+        for one in opened:
+            await one.shelved.close()
+        if self._taken:
+            self._taken = False
+            await self._shelf.release()
+
+    async def wait(self) -> None:
+        """Raise what broke a task of its own; else wait without end."""
+        own = [] if self._task is None else [self._task]
+        done, _ = await asyncio.wait([*own, *self._hearing.tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def _serve(self, generation: Generation) -> None:
+        try:
+            shelved = await self._shelf.open(generation)
+        except InvalidError as error:
+            self._trouble = f"generation {generation.name} is not served: {error}"
+            _log.warning("%s", self._trouble)
+            return
+        opened = _Open(generation, shelved)
+        self._serving.update(dict.fromkeys(generation.partitions, opened))
+
+    # The Retrieval -------------------------------------------------------------------------------------------------
+
+    async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:
+        async with self._gate.passing():
+            opened = self._serving.get(partition)
+            if opened is None:
+                return  # It is in the log, and the build that is under way comes to it.
+            newest = [one for one in entries if not self._too_late(partition, one.id, version or one.version)]
+            await opened.shelved.retrieval.index(partition, newest, version=version)
+
+    async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:
+        async with self._gate.passing():
+            opened = self._serving.get(partition)
+            if opened is not None:
+                heard = self._hearing.heard
+                newest = [id_ for id_ in ids if not version or not heard.put_since(partition, id_, version)]
+                await opened.shelved.retrieval.remove(partition, newest, version=version)
+
+    def _too_late(self, partition: Partition, id_: str, version: int) -> bool:
+        return version > 0 and self._hearing.heard.overtaken(partition, id_, version)
+
+    async def search(self, query: Query) -> list[Hit]:
+        """Also without what the logs say was changed or removed since. Raises UnavailableError."""
+        asked: dict[_Open, list[Partition]] = {}
+        for partition in dict.fromkeys(query.partitions):
+            opened = self._serving.get(partition)
+            if opened is None:
+                raise UnavailableError("vector index", self._why(), self._ready_in_s())
+            asked.setdefault(opened, []).append(partition)
+        found = await asyncio.gather(
+            *(_search(opened, msgspec.structs.replace(query, partitions=tuple(some))) for opened, some in asked.items())
+        )
+        if len(found) == 1:
+            return self._hearing.heard.current(found[0])
+        hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.score, reverse=True)
+        return self._hearing.heard.current(hits)[: query.limit]
+
+    def _why(self) -> str:
+        building = self._building
+        if building is None:
+            return self._trouble or "it waits to be built"
+        what = f"{building.stage} {building.done:,} of {building.total:,}"
+        return f"it is being built with {building.spec.model} ({what}){f'; {self._trouble}' if self._trouble else ''}"
+
+    def _ready_in_s(self) -> int:
+        building = self._building
+        if building is None or not building.done:
+            return RETRY_AFTER_S_MAX
+        left = (building.total - building.done) / building.done * (time.monotonic() - self._build_began)
+        return max(1, min(RETRY_AFTER_S_MAX, round(left)))
+
+    # What others ask of it -----------------------------------------------------------------------------------------
+
+    async def status(self) -> VectorsStatus:
+        counts = {partition: await opened.shelved.store.count(partition) for partition, opened in self._serving.items()}
+        return VectorsStatus(
+            wanted=self._wanted,
+            generations=self._manifest.generations,
+            counts=counts,
+            building=self._building,
+            last=self._last,
+            trouble=self._trouble,
+        )
+
+    async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
+        """What the serving generation keeps; see VectorStore.listed. Raises UnavailableError where none serves."""
+        opened = self._serving.get(partition)
+        if opened is None:
+            raise UnavailableError("vector index", self._why(), self._ready_in_s())
+        with opened.gate.inside():
+            return await opened.shelved.store.listed(partition, after=after, limit=limit)
+
+    async def rebuild(self, partitions: Sequence[Partition] = ()) -> str:
+        """Begin a new generation for these partitions (none: all); its name. Raises OutcomeError while one is built."""
+        self._demand_idle()
+        self._asked = self._new(partitions or self._partitions)
+        self._wake.set()
+        return self._asked.name
+
+    async def roll_back(self) -> str:
+        """Bring the generation before up to date and serve it again; its name. Raises OutcomeError where there is none."""
+        self._demand_idle()
+        kept = [one for one in self._manifest.generations if one.state == "kept" and one.spec == self._wanted]
+        if not kept:
+            raise OutcomeError("no generation is kept that was made with the model and the layout of today")
+        self._asked = kept[-1]
+        self._wake.set()
+        return self._asked.name
+
+    def _demand_idle(self) -> None:
+        if self._building is not None or self._asked is not None:
+            raise OutcomeError("a generation is being built already; wait for it")
+
+    # Building ------------------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Build what is missing, made otherwise than wanted, or asked for, one generation after the other."""
+        wait_s = RETRY_S_MIN
+        while True:
+            due = self._due()
+            if due is None:
+                self._complete.set()
+                await self._drop_old()
+                await self._idle()
+                continue
+            try:
+                await self._build(due)
+                self._trouble, wait_s = "", RETRY_S_MIN
+            except (UnavailableError, InvalidError) as error:
+                self._trouble = f"the build of {due.name} goes on in {wait_s:g} s: {error}"
+                _log.warning("%s", self._trouble)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, RETRY_S_MAX)
+            except UnequalIndexError as error:
+                _log.error("generation %s was not swapped in: %s", due.name, error)
+                self._last = Built(generation=due.name, trouble=str(error))
+                await self._forget(due)
+                await asyncio.sleep(RETRY_S_MAX if self._due() else 0)
+            finally:
+                self._building = None
+
+    def _due(self) -> Generation | None:
+        """What is to be built next: what somebody asked for, or what the serving generations lack."""
+        if self._asked is not None:
+            return self._asked
+        asked_before = [one for one in self._manifest.generations if one.state == "building"]
+        for one in asked_before:
+            if one.spec == self._wanted:
+                return one
+        good = {
+            partition
+            for one in self._manifest.generations
+            for partition in one.partitions
+            if one.state == "serving" and one.spec == self._wanted
+        }
+        lacking = tuple(partition for partition in self._partitions if partition not in good)
+        if not lacking:
+            return None
+        for one in reversed(self._manifest.generations):
+            if one.state == "kept" and one.spec == self._wanted and set(lacking) <= set(one.partitions):
+                return one  # As it is after going back to an earlier setting.
+        return self._new(lacking)
+
+    def _new(self, partitions: Sequence[Partition]) -> Generation:
+        began = self._clock()
+        name = f"{began:%Y%m%d-%H%M%S-%f}"
+        return Generation(name=name, spec=self._wanted, state="building", partitions=tuple(partitions), began=began)
+
+    async def _build(self, generation: Generation) -> None:
+        generation = msgspec.structs.replace(generation, state="building", replaced=None)
+        await self._write([one for one in self._manifest.generations if one.name != generation.name] + [generation])
+        self._asked = None
+        self._build_began = time.monotonic()
+        self._building = Building(generation=generation.name, spec=generation.spec, partitions=generation.partitions)
+        shelved = await self._shelf.open(generation)
+        try:
+            build = IndexBuild(
+                self._event_log, self._changes, shelved.retrieval, shelved.store, generation.partitions, self._progress
+            )
+            await build.catch_up()
+            async with self._gate.closed():
+                self._progress("swapping", 0, 0)
+                await build.settle()
+                replaced = await self._swap(generation, shelved, build)
+        except BaseException:
+            await shelved.close()
+            raise
+        for one in replaced:
+            async with one.gate.closed():
+                await one.shelved.close()
+        seconds = time.monotonic() - build.began
+        self._last = Built(generation=generation.name, entries=build.entries, seconds=seconds)
+        _log.info("generation %s serves: %d entries embedded in %.1f s", generation.name, build.entries, seconds)
+        await self._shelf.drop_unnamed()
+
+    async def _swap(self, generation: Generation, shelved: Shelved, build: IndexBuild) -> list[_Open]:
+        """Serve it; what serves nothing any more. The manifest is written first, so a crash in between changes nothing."""
+        new = set(generation.partitions)
+        generation = msgspec.structs.replace(generation, state="serving", positions=dict(build.positions))
+        after: list[Generation] = []
+        for one in self._manifest.generations:
+            left = tuple(partition for partition in one.partitions if partition not in new)
+            if one.name == generation.name:
+                after.append(generation)
+            elif one.state != "serving" or len(left) == len(one.partitions):
+                after.append(one)
+            elif left:
+                after.append(msgspec.structs.replace(one, partitions=left))
+            else:
+                after.append(msgspec.structs.replace(one, state="kept", replaced=self._clock()))
+        await self._write(after)
+        opened = _Open(generation, shelved)
+        before = set(self._serving.values())
+        self._serving.update(dict.fromkeys(generation.partitions, opened))
+        return list(before - set(self._serving.values()))
+
+    def _progress(self, stage: Stage, done: int, total: int) -> None:
+        if self._building is not None:
+            self._building = msgspec.structs.replace(self._building, stage=stage, done=done, total=total)
+            self._telemetry.gauge(INDEX_BUILD_RATIO, done / total if total else 1.0)
+
+    async def _idle(self) -> None:
+        """Until something is asked for, or a kept generation is old."""
+        ends = [self._kept_s_left(one) for one in self._manifest.generations if one.state == "kept"]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, min(ends)) if ends else None):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _kept_s_left(self, generation: Generation) -> float:
+        ends = (generation.replaced or generation.began) + timedelta(seconds=KEPT_S_MAX)
+        return (ends - self._clock()).total_seconds()
+
+    async def _drop_old(self) -> None:
+        """All generations that serve nothing, but for the one that was replaced last, for a day."""
+        kept = [one for one in self._manifest.generations if one.state == "kept"]
+        newest = max(kept, key=lambda one: one.replaced or one.began, default=None)
+        for one in self._manifest.generations:
+            old = one.state == "kept" and (one is not newest or self._kept_s_left(one) <= 0)
+            if old or one.state == "building":
+                await self._forget(one)
+
+    async def _forget(self, generation: Generation) -> None:
+        self._asked = None
+        await self._shelf.drop(generation.name)  # First: what is half dropped is built up again, should it be wanted.
+        await self._write([one for one in self._manifest.generations if one.name != generation.name])
+
+    async def _write(self, generations: Sequence[Generation]) -> None:
+        self._manifest = Manifest(tuple(generations))
+        await self._shelf.save(MANIFEST, msgspec.json.encode(self._manifest))
+
+
+async def _search(opened: _Open, query: Query) -> list[Hit]:
+    with opened.gate.inside():
+        return await opened.shelved.retrieval.search(query)
