@@ -172,7 +172,7 @@ class Generations:
         )
         if len(found) == 1:
             return self._hearing.heard.current(found[0])
-        hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.score, reverse=True)
+        hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.place, reverse=True)
         return self._hearing.heard.current(hits)[: query.limit]
 
     def _why(self) -> str:

@@ -17,7 +17,10 @@ from runtime import index_build
 from runtime.generations import Generations
 from runtime.index_build import IndexBuild
 from runtime.telemetry import NoTelemetry
+from runtime.vector_ports import Item
 from tests.indexing import Counting, Logs, generations, running, titles
+
+VECTOR = [1.0] + [0.0] * 7
 
 
 async def checker(logs: Logs, owner: Generations) -> IndexBuild:
@@ -46,9 +49,9 @@ def test_every_kind_of_difference_is_named_and_put_right() -> None:
             unknown = Entry(
                 id="00000000-0000-0000-0000-000000000001", title="t", text="x", label=entry.label, version=3
             )
-            await store.upsert("ceo_knowledge", [wrong, older, unknown], [[1.0] + [0.0] * 7] * 3)
+            await store.upsert("ceo_knowledge", [Item(one, [VECTOR]) for one in (wrong, older, unknown)])
             twice, its = await logs.entry(ids[3])
-            await store.upsert("shared_knowledge", [msgspec.structs.replace(twice, version=its)], [[1.0] + [0.0] * 7])
+            await store.upsert("shared_knowledge", [Item(msgspec.structs.replace(twice, version=its), [VECTOR])])
             found = await check.check(settle_s=0)
             assert {(one.id, one.problem) for one in found} == {
                 (ids[0], "missing"),
