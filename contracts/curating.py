@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance
 from contracts.http import Body, Cursor, Limit
-from contracts.knowledge import Knowledge
+from contracts.knowledge import Category, Knowledge
 
 Collection = Annotated[
     str, Meta(min_length=1, max_length=1_000, pattern=r"\S", description="Names what is imported together: one's own.")
@@ -78,3 +78,43 @@ class KnowledgeVersions(Struct, frozen=True, kw_only=True):
     ended: Literal["deleted", "expired"] | None = None
     ended_at: datetime | None = None
     more: bool = False
+
+
+SummaryDomain = Literal["business", "technical", "market"]
+Horizon = Literal["week", "month", "quarter", "year"]
+
+
+class SummaryQuery(Body, frozen=True, kw_only=True):
+    domain: SummaryDomain
+    horizon: Horizon = "quarter"
+
+
+class Statement(Struct, frozen=True, kw_only=True):
+    """One thing that the knowledge base says, and the items that say it, by id."""
+
+    text: str
+    items: tuple[str, ...]
+    category: Category
+    strategic_priority: int
+    label: Clearance
+
+
+class StrategicSummary(Struct, frozen=True, kw_only=True):
+    """What matters to a domain: of items that changed since `since` or expire before `until`, as far as you are cleared.
+
+    `priorities` are the items of the highest strategic priority; `key_insights` those of 7 and above, three a category at most.
+    `recommendations` are what items say should be done, and which of them have to be looked at again. `label` is the highest of
+    what is shown; `items` is how many were looked at.
+    """
+
+    domain: SummaryDomain
+    horizon: Horizon
+    since: datetime
+    until: datetime
+    priorities: tuple[Statement, ...]
+    key_insights: tuple[Statement, ...]
+    risks: tuple[Statement, ...]
+    opportunities: tuple[Statement, ...]
+    recommendations: tuple[Statement, ...]
+    items: int
+    label: Clearance

@@ -34,6 +34,17 @@ StrategicPriority = Annotated[int, Meta(ge=1, le=10)]
 Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")], ...], Meta(max_length=32)]
 
 
+CANDIDATES_MAX = 20
+BEST_MAX = 10
+KEY_INSIGHT_FROM = 7
+"""Strategic priority from which an item is a key insight, and its changes are announced to the domains that it concerns."""
+
+
+def best_first(strategic_priority: int, relevance: float) -> tuple[int, float]:
+    """How candidates of a query are put in order (mission C2): by strategic priority, then by relevance."""
+    return -strategic_priority, -relevance
+
+
 class Attachment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A stored file the item describes: SHA-256 of its bytes as 64 hex digits, media type, name, size in bytes."""
 

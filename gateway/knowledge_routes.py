@@ -4,7 +4,7 @@ from contracts import curating as curated
 from contracts import http
 from contracts.domains import Clearance
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
-from gateway import commands, curating, importing, queries, versions
+from gateway import commands, curating, importing, queries, summarising, versions
 from gateway.commands import CURATE
 from gateway.rows import Answers, Does, Route
 
@@ -61,6 +61,15 @@ KNOWLEDGE: tuple[Route, ...] = (
         query=curated.ImportsQuery,
         reply=curated.ImportedItems,
         permissions=CURATE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/knowledge/summary",
+        summary="What matters to the business, technically or in the market: priorities, insights, risks, opportunities, advice",
+        action=Answers(summarising.summary),
+        limit="cross_domain",
+        query=curated.SummaryQuery,
+        reply=curated.StrategicSummary,
     ),
     Route(
         method="GET",

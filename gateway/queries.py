@@ -36,6 +36,7 @@ from contracts.http import (
     Trace,
     Turns,
 )
+from contracts.knowledge import CANDIDATES_MAX, best_first
 from contracts.retrieval import Hit, Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
@@ -46,7 +47,6 @@ from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
 from gateway.problems import NotFoundError, UnauthenticatedError, ValidationProblemError
 from gateway.services import CheckFunction, Services
 
-CANDIDATES = 20
 USER = "user"
 
 
@@ -153,7 +153,7 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
             text=wanted.query,
             clearance=clearance,
             now=now,
-            limit=max(CANDIDATES, wanted.limit),
+            limit=max(CANDIDATES_MAX, wanted.limit),
             category=wanted.category,
             priority_min=wanted.priority_min,
         )
@@ -167,7 +167,7 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
         and item.knowledge.confidentiality <= clearance
         and may_read(incoming.principal, item.knowledge.partition)
     ]
-    found.sort(key=lambda hit: (-hit.knowledge.strategic_priority, -hit.relevance, hit.id))
+    found.sort(key=lambda hit: (best_first(hit.knowledge.strategic_priority, hit.relevance), hit.id))
     return KnowledgeHits(hits=tuple(found[: wanted.limit]))
 
 

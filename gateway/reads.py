@@ -27,7 +27,7 @@ from contracts.http import (
     Turns,
 )
 from gateway.services import EventsRead
-from projections import analyses, knowledge, messages, runs, sessions
+from projections import analyses, knowledge, messages, runs, sessions, strategic
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 
@@ -99,6 +99,14 @@ class PostgresReads:
                 cursor=query.after,
             )
         return ImportedItems(items=tuple(map(imported_view, page.items)), next=page.next)
+
+    async def knowledge_epoch(self) -> str:
+        return await strategic.knowledge_epoch(self._db)
+
+    async def strategic_items(
+        self, outlook: strategic.Outlook, *, clearance: Clearance
+    ) -> list[strategic.StrategicItem]:
+        return await strategic.strategic_items(self._db, outlook, clearance=clearance)
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
         found = await runs.get_run(self._db, correlation, clearance=clearance)

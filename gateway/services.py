@@ -29,6 +29,8 @@ from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
+from projections.strategic import Outlook, StrategicItem
+from runtime.caching import Cache, SharedCache
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
 from runtime.vector_ports import Embeddings
@@ -103,6 +105,14 @@ class Reads(Protocol):
         """What somebody imported into a collection and is there now, by id."""
         ...
 
+    async def knowledge_epoch(self) -> str:
+        """Another text whenever the items may have changed; what is read after it is at least as new."""
+        ...
+
+    async def strategic_items(self, outlook: Outlook, *, clearance: Clearance) -> list[StrategicItem]:
+        """The items of the highest priority in each category of the outlook, best first."""
+        ...
+
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
         """What happened under one correlation id in every domain, effects included, by time; without bodies."""
         ...
@@ -157,7 +167,10 @@ class Services:
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
     chat_models: tuple[str, ...] = ()
     settings: GatewaySettings = field(default_factory=GatewaySettings)
+    shared_cache: SharedCache | None = None
     heads: Heads = field(init=False)
+    cache: Cache = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heads", Heads(self.log))
+        object.__setattr__(self, "cache", Cache(self.telemetry, self.shared_cache))

@@ -4,12 +4,10 @@ from actors.handling import synthesise
 from actors.team import RELEVANT_FROM
 from contracts.collaboration import Outcome, Request
 from contracts.domains import Partition
+from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, best_first
 from contracts.model import Section
-from contracts.retrieval import Hit
 from runtime.effects import Effects
 
-CANDIDATES_MAX = 20
-BEST_MAX = 10
 SECTIONS = (
     Section("alignment", "How the question fits the company's strategy and its priorities."),
     Section("conflicts", "Where it conflicts with commitments, budgets, risks or other priorities."),
@@ -25,9 +23,5 @@ async def strategic_alignment(request: Request, effects: Effects) -> Outcome:
     """Twenty candidates, the best ten by strategic priority, then relevance."""
     partitions: tuple[Partition, ...] = ("ceo_knowledge", "shared_knowledge")
     candidates = await effects.search(partitions, request.question, limit=CANDIDATES_MAX, score_min=RELEVANT_FROM)
-    best = sorted(candidates, key=_by_priority)[:BEST_MAX]
+    best = sorted(candidates, key=lambda hit: best_first(hit.entry.priority, hit.relevance))[:BEST_MAX]
     return await synthesise("the CEO's knowledge keeper", request, SECTIONS, best, (), effects)
-
-
-def _by_priority(hit: Hit) -> tuple[int, float]:
-    return -hit.entry.priority, -hit.relevance

@@ -18,6 +18,7 @@ from contracts.envelope import Event
 from contracts.ids import keyed_id
 from contracts.knowledge import (
     Imported,
+    Knowledge,
     KnowledgeAdded,
     KnowledgeDeleted,
     KnowledgeExpired,
@@ -27,6 +28,7 @@ from contracts.knowledge import (
 from contracts.subjects import ActorRef
 from projections import analyses, collaborations, knowledge, messages, runs, sessions, users
 from projections.catalogue import PROJECTIONS
+from projections.strategic import CATEGORY_ITEMS_MAX, Outlook, knowledge_epoch, strategic_items
 from runtime.errors import InvalidError
 from runtime.projector import ExactlyOnceProjector
 from runtime.read_models import Db
@@ -34,6 +36,13 @@ from tests.histories import OWNERS, START, History, answered, item
 from tests.projecting import Reached, database
 
 TOP = Clearance.TOP_SECRET
+OUTLOOK = Outlook(
+    categories=("risk_management",),
+    partitions=("ceo_knowledge",),
+    since=START - timedelta(days=1),
+    until=START + timedelta(days=30),
+    now=START,
+)
 SOPHIA = Domain.SOPHIA
 
 
@@ -76,6 +85,7 @@ async def everything(db: Db, clearance: Clearance) -> list[tuple[str, Clearance]
     ]
     items = (await knowledge.list_items(db, clearance=clearance, now=START)).items
     told += [(f"item {one.id}", max(one.label, one.confidentiality)) for one in items]
+    told += [(f"outlook {one.id}", one.label) for one in await strategic_items(db, OUTLOOK, clearance=clearance)]
     present = await present_labels(db)
     found = await runs.list_events(db, runs.EventFilter(), clearance=clearance, limit=1_000)
     told += [(f"event {one.domain}/{one.sequence}", effective(one, present)) for one in found.records]
@@ -311,6 +321,39 @@ def test_imports_are_told_to_their_owner_in_pages_until_they_end() -> None:
             assert await told(TOP, 1) == [*public[:2], ("2.md", "old"), public[2]]
             with pytest.raises(InvalidError):
                 await knowledge.list_imports(db, "c", owner="ada", clearance=TOP, now=START, cursor="x")
+
+    asyncio.run(scenario())
+
+
+def test_an_outlook_holds_the_best_of_each_category_that_changed_or_will_expire() -> None:
+    async def scenario() -> None:
+        history = History(13)
+
+        async def say(name: str, knowledge: Knowledge) -> None:
+            actor = ActorRef(Domain.CEO, "knowledge_item", name)
+            await history.add(actor, KnowledgeAdded(by="ada", knowledge=knowledge), label=knowledge.confidentiality)
+
+        plain = item(Clearance.INTERNAL, 4)
+        await say("long", structs.replace(plain, content="long " * 2_000, strategic_priority=6))
+        await say("elsewhere", structs.replace(plain, partition="artemis_technical"))
+        await say("other", structs.replace(plain, category="human_resources"))
+        await say("secret", structs.replace(plain, confidentiality=TOP))
+        await say("soon", structs.replace(plain, expires=START + timedelta(days=20)))
+        await say("past", structs.replace(plain, expires=START))
+        for number in range(CATEGORY_ITEMS_MAX + 2):
+            await say(f"low{number:02}", item(Clearance.PUBLIC, 1))
+        async with read_models(history) as (db, reached):
+            before = await knowledge_epoch(db)
+            found = await strategic_items(db, OUTLOOK, clearance=Clearance.INTERNAL)
+            assert len(found) == CATEGORY_ITEMS_MAX
+            assert [one.id for one in found[:3]] == ["long", "soon", f"low{CATEGORY_ITEMS_MAX + 1}"]
+            assert len(found[0].content) == 4_000
+            assert "secret" in {one.id for one in await strategic_items(db, OUTLOOK, clearance=TOP)}
+            late = structs.replace(OUTLOOK, since=START + timedelta(days=10))
+            assert [one.id for one in await strategic_items(db, late, clearance=TOP)] == ["soon"]
+            await say("more", plain)
+            await reached.all_of(history.log)
+            assert await knowledge_epoch(db) != before
 
     asyncio.run(scenario())
 

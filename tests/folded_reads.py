@@ -1,0 +1,184 @@
+"""The gateway's reads over the logs in memory, without a database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from adapters.memory import MemoryBroker
+from contracts.curating import ImportedItems, ImportsQuery
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Stored
+from contracts.http import (
+    Analyses,
+    AnalysesQuery,
+    Analysis,
+    EventsQuery,
+    EventView,
+    KnowledgeItem,
+    MessagesQuery,
+    ModelUsage,
+    Session,
+    Sessions,
+    SessionsQuery,
+    Turns,
+)
+from gateway import reads
+from gateway.heads import KERNEL_TYPES
+from gateway.services import EventsRead
+from projections import analyses, knowledge, messages, runs, sessions, strategic
+from runtime.errors import InvalidError, UnavailableError
+from runtime.read_models import Projection, logged
+
+R = TypeVar("R", bound=Struct)
+
+
+class FoldedReads:
+    """Reads that fold what the logs have more for every question: always as fresh as the log."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+        self._folded: dict[str, tuple[dict[tuple[str, ...], Any], dict[Domain, int]]] = {}
+        self.down = False
+
+    def _all(self, after: dict[Domain, int]) -> list[Stored]:
+        if self.down:
+            raise UnavailableError("postgres", "connection refused")
+        return [
+            Stored(one.subject, one.sequence, one.record)
+            for domain, stream in self._broker.logs.items()
+            for one in stream.messages[after.get(domain, 0) :]
+            if one.record is not None
+        ]
+
+    def _fold(self, projection: Projection[R]) -> list[R]:
+        rows, after = self._folded.setdefault(projection.name, ({}, {}))
+        for one in projection.wanted(logged(self._all(after))):
+            key = projection.key(one)
+            if key is None:
+                continue
+            row = projection.fold(rows.get(key), one)
+            if row is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = row
+        after.update({domain: len(stream.messages) for domain, stream in self._broker.logs.items()})
+        return list(rows.values())
+
+    async def sessions(
+        self, query: SessionsQuery, *, owner: str | None, domains: Sequence[Domain], clearance: Clearance
+    ) -> Sessions:
+        found = [
+            row
+            for row in self._fold(sessions.SESSIONS)
+            if owner in (None, row.owner) and row.domain in domains and row.label <= clearance
+        ]
+        found.sort(key=lambda row: row.created, reverse=True)
+        return Sessions(sessions=tuple(map(reads.session_view, found[: query.limit])))
+
+    async def session(self, id: str, *, clearance: Clearance) -> Session | None:  # noqa: A002 - the field's name
+        found = [row for row in self._fold(sessions.SESSIONS) if row.id == id and row.label <= clearance]
+        return reads.session_view(found[0]) if found else None
+
+    async def turns(self, session: str, query: MessagesQuery, *, clearance: Clearance) -> Turns:
+        found = [row for row in self._fold(messages.MESSAGES) if row.session == session and row.label <= clearance]
+        found.sort(key=lambda row: row.sequence, reverse=True)
+        return Turns(turns=tuple(map(reads.turn_view, found[: query.limit])))
+
+    async def analyses(self, query: AnalysesQuery, *, by: str | None, clearance: Clearance) -> Analyses:
+        found = [row for row in self._fold(analyses.ANALYSES) if by in (None, row.asker) and row.label <= clearance]
+        return Analyses(analyses=tuple(map(reads.analysis_view, found[: query.limit])))
+
+    async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
+        found = [row for row in self._fold(analyses.ANALYSES) if row.id == id and row.label <= clearance]
+        return reads.analysis_view(found[0]) if found else None
+
+    async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
+        return [
+            reads.item_view(row)
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.id in ids and row.label <= clearance and (row.expires is None or row.expires > now)
+        ]
+
+    async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
+        found = [
+            knowledge.ImportedRow(id=row.id, place=row.imported.key, digest=row.imported.digest, updated=row.updated)
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.imported
+            and (row.imported.collection, row.created_by) == (query.collection, owner)
+            and row.label <= clearance
+            and (row.expires is None or row.expires > now)
+        ]
+        found.sort(key=lambda row: row.id)
+        return ImportedItems(items=tuple(map(reads.imported_view, found[: query.limit])))
+
+    async def knowledge_epoch(self) -> str:
+        return str(len(self._all({})))
+
+    async def strategic_items(
+        self, outlook: strategic.Outlook, *, clearance: Clearance
+    ) -> list[strategic.StrategicItem]:
+        found = [
+            msgspec.convert(row, strategic.StrategicItem, from_attributes=True)
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.label <= clearance
+            and row.category in outlook.categories
+            and row.partition in outlook.partitions
+            and (row.expires is None or row.expires > outlook.now)
+            and (row.updated >= outlook.since or (row.expires is not None and row.expires <= outlook.until))
+        ]
+        return sorted(found, key=strategic.best_first)
+
+    def _records(self, clearance: Clearance) -> list[EventView]:
+        rows = [row for row in self._labelled() if row.label <= clearance]
+        return [reads.record_view(row) for row in sorted(rows, key=lambda row: (row.time, row.domain, row.sequence))]
+
+    def _labelled(self) -> list[runs.RunRecord]:
+        """The records, those of a knowledge item at least as confidential as it is now: what `projections.runs` asks in SQL."""
+        rows = self._fold(runs.RUNS)
+        present = {
+            row.actor: row.label
+            for row in rows
+            if row.kind == runs.KNOWLEDGE_ITEM and row.lane == "log" and row.type not in KERNEL_TYPES
+        }
+        return [
+            msgspec.structs.replace(row, label=max(row.label, present.get(row.actor, Clearance.TOP_SECRET)))
+            if row.kind == runs.KNOWLEDGE_ITEM
+            else row
+            for row in rows
+        ]
+
+    async def label_of_run(self, correlation: str) -> Clearance | None:
+        return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
+
+    async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
+        found = [view for view in self._records(clearance) if view.correlation == correlation]
+        return [msgspec.structs.replace(view, body=None) for view in found]
+
+    async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
+        rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance and row.correlation == correlation]
+        calls = [runs.ModelCall(row.domain, row.body) for row in rows if row.effect in runs.MODEL_EFFECTS]
+        return {domain: reads.usage_view(one) for domain, one in runs.spent(calls).items()}
+
+    async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
+        """The cursor is how many records there are before it."""
+        records = self._records(clearance)
+        after = query.after or "0"
+        if not (after.isascii() and after.isdecimal()):
+            raise InvalidError("not a cursor of ours", "cursor")
+        start = int(after)
+        page = records[start : start + query.limit]
+        shown = tuple(
+            view
+            for view in page
+            if (query.domain in (None, view.domain))
+            and query.type in (None, view.type)
+            and query.correlation in (None, view.correlation)
+            and view.lane == query.lane
+        )
+        return EventsRead(shown, str(start + len(page)), more=start + len(page) < len(records))
+
+    async def end_of_events(self) -> str:
+        return str(len(self._all({})))
