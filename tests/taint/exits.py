@@ -1,10 +1,11 @@
 """The exits: every way in which somebody can be told something, and what he may be told there."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
+from contracts.curating import SummaryDomain
 from contracts.domains import Clearance, Domain, Partition
 from tests.taint.oracle import Known, markers, may_read
 from tests.taint.story import PARTITIONS, ROOT, TOPICS, Question, Story, asked, content
@@ -83,6 +84,18 @@ async def versions(story: Story, reader: Reader) -> None:
             story.findings.append(f"leak: the versions of {one.id} answer {response.status} {response.body!r}")
         number = story.random.randint(1, len(one.versions))
         told(story, await story.ask(reader, "GET", f"/v1/knowledge/{one.id}/versions/{number}"), may)
+
+
+async def summary(story: Story, reader: Reader) -> None:
+    """What matters strategically, labelled as what it quotes, also if somebody else asked for it before."""
+    path = f"/v1/knowledge/summary?domain={story.random.choice(get_args(SummaryDomain))}&horizon=year"
+    await _warm(story, "GET", path, None)
+    response = await story.ask(reader, "GET", path)
+    levels = {item.marker: item.level for item in story.oracle.items_for(reader, story.world.clock())}
+    told(story, response, levels)
+    quoted = [levels[marker] for marker in markers(response.body) if marker in levels]
+    if quoted and Clearance(msgspec.json.decode(response.body)["label"]) < max(quoted):
+        story.findings.append(f"label: {response.body!r} quotes what is {max(quoted).value}")
 
 
 async def change(story: Story, reader: Reader) -> None:
@@ -286,6 +299,7 @@ EXITS: dict[str, Exit] = {
         search,
         item,
         versions,
+        summary,
         change,
         lowering,
         answer,

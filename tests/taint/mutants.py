@@ -16,14 +16,14 @@ from adapters import vector_payload
 from contracts.conversation import Asked
 from contracts.curating import KnowledgeVersion
 from contracts.domains import Clearance
-from gateway import conversing, routes, versions
+from gateway import conversing, routes, summarising, versions
 from gateway.commands import CURATE
 from gateway.execution import Execution
 from gateway.rows import Answers, Does, Route
 from projections.runs import RUNS, RunRecord
 from runtime.effects import Effects
 from runtime.run import Run
-from tests.gateway_world import FoldedReads
+from tests.folded_reads import FoldedReads
 
 TOP = Clearance.TOP_SECRET
 Leak = Callable[[], AbstractContextManager[None]]
@@ -182,6 +182,11 @@ def _everybodys(_whose: Any) -> Any:
     return lambda _actor, _envelope: None
 
 
+def _whoever_asked(key: Any) -> Any:
+    """A cache that does not look at the clearance."""
+    return lambda space, _clearance, what: key(space, TOP, what)
+
+
 _ANSWERS = ("/v1/sophia/ask", "/v1/artemis/ask", "/v1/sessions/{session}/messages")
 _ASKING = ("answer", "answer_stream")
 
@@ -200,6 +205,8 @@ MUTANTS: dict[str, Planted] = {
     "an item": Planted(_rows("answer", "/v1/knowledge/{item}"), ("item",)),
     "an item's versions": Planted(_rows("answer", "/v1/knowledge/{item}/versions"), ("versions",)),
     "a version of a raised item": Planted(_around(versions, "_at_least", lambda _: _as_it_was), ("versions",)),
+    "a summary": Planted(_rows("answer", "/v1/knowledge/summary"), ("summary",)),
+    "a summary that somebody else asked for": Planted(_around(summarising, "Key", _whoever_asked), ("summary",)),
     "the change of an item": Planted(_rows("build", "/v1/knowledge/{item}", method="PUT"), ("change",)),
     "an update that lowers": Planted(_around(knowledge_item, "_changed", _lowering), ("lowering",)),
     "who may lower": Planted(_open_to_curators, ("lowering",)),

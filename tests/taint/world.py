@@ -31,7 +31,8 @@ from runtime.limits import Limits
 from runtime.outside import Outside
 from runtime.telemetry import NoTelemetry
 from tests.embedders import WordHashes, hashed
-from tests.gateway_world import HASHER, SETTINGS, TOKENS, FoldedReads
+from tests.folded_reads import FoldedReads
+from tests.gateway_world import HASHER, SETTINGS, TOKENS
 from tests.taint.pump import Pump
 
 START = datetime.now(UTC).replace(microsecond=0)
