@@ -1,13 +1,15 @@
 """How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
 
+from msgspec.structs import replace
+
 from actors.memory import recall
-from actors.team import RELEVANT_FROM, evidence_of, route, speaks_of, statements, united
+from actors.team import RELEVANT_FROM, evidence_of, route, speaks_of, statements, united, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome, Request
 from contracts.conversation import Answered, Asked, Contribution, Exchange
 from contracts.domains import Domain
 from contracts.envelope import Event
-from contracts.model import Evidence, Prompt
+from contracts.model import Evidence, Prompt, Reply
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.text import titled
@@ -80,11 +82,12 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
         history=(*remembered, *_earlier(asked.history)),
     )
     reply = await effects.chat(prompt)
+    content, places = _content(reply)
     contributions = tuple(_contribution(domain, request, outcome) for domain, request, outcome in outcomes)
     return Answered(
         turn=asked.turn,
         question=asked.text,
-        content="\n\n".join(f"{titled(name)}\n{text}" for name, text in reply.sections.items()),
+        content=content,
         team=team.name,
         confidence=_confidence(reply.confidence, contributions),
         evidence=evidence,
@@ -93,7 +96,18 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
         contributions=contributions,
         model=reply.model,
         label=effects.label,
+        citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
+
+
+def _content(reply: Reply) -> tuple[str, dict[str, int]]:
+    """The sections as one text, each under its title, and where in it the text of each begins."""
+    content, places = "", dict[str, int]()
+    for name, text in reply.sections.items():
+        content += f"{chr(10) * 2 if content else ''}{titled(name)}\n"
+        places[name] = len(content)
+        content += text
+    return content, places
 
 
 Outcomes = list[tuple[Domain, str, Outcome]]
@@ -164,7 +178,7 @@ def _contribution(domain: Domain, request_type: str, outcome: Outcome) -> Contri
         domain=domain,
         request_type=request_type,
         status=outcome.status,
-        summary=_summary(outcome),
+        summary=unmarked(_summary(outcome)),
         confidence=outcome.confidence,
     )
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from contracts import conversation
 from contracts.domains import Partition
-from contracts.model import Evidence, Section
+from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
@@ -79,8 +79,15 @@ def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
 
 
 def statements(text: str, limit: int) -> tuple[str, ...]:
-    """The first sentences of a text that another team or domain wrote, without its citation marks, which mean nothing here."""
-    return tuple(found for line in text.splitlines() for found in sentences(_CITATION.sub("", line)))[:limit]
+    """The first sentences of a text that another team or domain wrote, without citation marks; none where it says nothing."""
+    if abstains(text):
+        return ()
+    return tuple(found for line in unmarked(text).splitlines() for found in sentences(line))[:limit]
+
+
+def unmarked(text: str) -> str:
+    """The text without citation marks, where the numbers of its evidence mean nothing."""
+    return _CITATION.sub("", text)
 
 
 def united(hits: Sequence[Hit], more: Sequence[Hit]) -> tuple[Hit, ...]:

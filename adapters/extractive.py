@@ -1,9 +1,11 @@
 """The model that needs no network: answers made of the evidence's own sentences and the tools' findings, nothing invented.
 
-For every wanted section it ranks all sentences by BM25 (Robertson and Zaragoza, 2009, "The Probabilistic Relevance Framework";
-k1 1.2, b 0.75, over sentences) against the question and the section's guidance, adds cues of the section's name (risks,
-timeline …), and picks by maximal marginal relevance (Carbonell and Goldstein, 1998; 0.75) so that a section does not repeat
-itself. A sentence stands in one section only. The same prompt gives the same bytes.
+For every wanted section it ranks all sentences that can stand alone (`extractive_pool`) by BM25 (Robertson and Zaragoza, 2009,
+"The Probabilistic Relevance Framework"; k1 1.2, b 0.75, over sentences) against the question and the section's guidance, adds
+cues of the section's name (risks, timeline …), and picks by maximal marginal relevance (Carbonell and Goldstein, 1998; 0.75).
+Nothing is said twice in an answer. A summary answers each part of the question. The same prompt gives the same bytes.
+
+Every sentence from evidence is followed by the evidence's number, and a citation says where it stands there, word for word.
 
 Confidence is 0.2 + 0.75 × (0.5 coverage + 0.3 relevance + 0.2 support): coverage is the share of the question's words met in
 what was chosen, relevance the mean of the three best evidence scores used (1 for computed findings), support the number of
@@ -13,31 +15,48 @@ sources used over three, at most 1. Without evidence or findings it is 0.1, and 
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
-
+from adapters.extractive_pool import WEIGHT_MAX, Pool, Sentence, pool_of
 from contracts.chat import Delta
-from contracts.model import SECTION_CHARS_MAX, Allowance, Prompt, Reply, Section, Usage
+from contracts.model import (
+    NOTHING_KNOWN,
+    NOTHING_MORE,
+    SECTION_CHARS_MAX,
+    Allowance,
+    Citation,
+    Prompt,
+    Reply,
+    Section,
+    Span,
+    Usage,
+)
 from runtime.errors import AllowanceError
 from runtime.ports import OnDelta
-from runtime.text import clip, sentences, titled, words
+from runtime.text import titled, words
 
-NAME = "extractive-v1"
-POOL_MAX = 2_000
+NAME = "extractive-v2"
 SENTENCES_A_SECTION = 5
 SENTENCES_A_SUMMARY = 3
-SENTENCE_WORDS_MIN = 4
+PARTS_MAX = 3  # of a question
 EVIDENCE_SCORE_MIN = 0.25
+CLOSE_FROM = 0.4  # evidence with such a score is about the question, whatever its words …
+CLOSE_SHARE = 0.8  # … and with such a share of the best one's
+KNOWN_MIN = 0.34  # of what the question's words say, by their rarity, for a sentence to show that something is known
+MET_MIN = 0.1  # of what the question's words say, by their rarity
+EXACT_FROM = 0.5  # of the best sentence's score, for a finding to come first
 K1, B = 1.2, 0.75
+RARITY = 1.5  # the power of a word's rarity: what is asked for most is what is said least
 DIVERSITY = 0.25
 SHARE_OF_BEST_MIN = 0.4
-SAME_FROM = 0.8
-WEIGHT_MAX = 1.25
+SAME_FROM = 0.7
+CUES_MAX = 3
+TOLD = 0.75  # of what makes evidence close, where a finding quotes it
 
-NOTHING_KNOWN = "Nothing relevant to this question is known at the reader's clearance."
 _PROSE = ("summary", "overview", "answer", "content", "conclusion", "executive")
-_CUES: tuple[tuple[tuple[str, ...], str], ...] = (
+_WHY = re.compile(r"\bwhy\b|\bcaus(?:e|ed|es)\b|\breasons?\b", re.IGNORECASE)
+_PARTS = re.compile(r"[?;]|,\s+(?:and|but|or)\s+")
+_CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("architect", "design"),
         r"architect|(?<!-)\bservice\b|\bAPI\b|database|queue|component|layer|interface|adapter|front end",
@@ -79,25 +98,7 @@ _CUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("incident", "bottleneck", "hot_spot"), r"incident|minutes|severity|outage|hot spot|complexity|high:|slow|loop"),
     (("pipeline", "financ", "cost", "budget"), r"EUR|€|\$|revenue|cost|budget|value|margin|invest"),
 )
-
-
-class _Sentence(Struct, frozen=True):
-    """A sentence with its words and its origin: the evidence's place (from 0), or -1 for a finding."""
-
-    text: str
-    words: frozenset[str]
-    counts: tuple[tuple[str, int], ...]
-    length: int
-    origin: int
-    weight: float
-
-
-class _Pool(Struct, frozen=True):
-    """All sentences, with what BM25 needs of them together."""
-
-    sentences: tuple[_Sentence, ...]
-    rarity: dict[str, float]
-    mean_length: float
+_CUES = tuple((names, re.compile(pattern, re.IGNORECASE)) for names, pattern in _CUE_TEXTS)
 
 
 class ExtractiveModel:
@@ -132,29 +133,29 @@ def afford(usage: Usage, allowance: Allowance | None) -> None:
 
 def compose(prompt: Prompt) -> Reply:
     """The whole answer as a function of the prompt."""
-    pool = _pool(prompt)
+    pool = pool_of(prompt)
     asked = frozenset(words(prompt.question))
-    relevant = [at for at, one in enumerate(pool.sentences) if _relevant(one, asked)]
-    chosen = _share_out(pool, relevant, prompt)
-    sections = {
-        section.name: _text(section, [pool.sentences[at] for at in chosen[section.name]], prompt, known=bool(relevant))
-        for section in prompt.sections
-    }
-    used = {at for places in chosen.values() for at in places}
-    quoted = [pool.sentences[at] for at in sorted(used)]
-    cited = tuple(dict.fromkeys(prompt.evidence[one.origin].id for one in quoted if one.origin >= 0))
-    written = sum(len(text.split()) for text in sections.values())
+    chosen = _Choosing(pool, prompt, asked).sections()
+    texts: dict[str, str] = {}
+    citations: list[Citation] = []
+    for section in prompt.sections:
+        texts[section.name], cited = _written(section, chosen[section.name], prompt)
+        citations += cited
+    if not any(chosen.values()):
+        texts = dict.fromkeys(texts, NOTHING_KNOWN)
+    quoted = [one for sentences in chosen.values() for one in sentences]
     read = sum(len(one.text.split()) for one in prompt.evidence) + sum(len(text.split()) for text in prompt.findings)
     return Reply(
-        sections=sections,
-        cited=cited,
+        sections=texts,
+        cited=tuple(dict.fromkeys(citation.evidence for citation in citations)),
         confidence=confidence(prompt, quoted, asked),
         model=NAME,
-        usage=Usage(input_tokens=read, output_tokens=written),
+        usage=Usage(read, sum(len(text.split()) for text in texts.values())),
+        citations=tuple(citations),
     )
 
 
-def confidence(prompt: Prompt, quoted: Sequence[_Sentence], asked: frozenset[str]) -> float:
+def confidence(prompt: Prompt, quoted: Sequence[Sentence], asked: frozenset[str]) -> float:
     """The formula at the head of this file; 0 to 1, two decimals."""
     if not prompt.evidence and not prompt.findings:
         return 0.1
@@ -169,146 +170,176 @@ def confidence(prompt: Prompt, quoted: Sequence[_Sentence], asked: frozenset[str
     return round(0.2 + 0.75 * (0.5 * coverage + 0.3 * relevance + 0.2 * support), 2)
 
 
-def _pool(prompt: Prompt) -> _Pool:
-    found: dict[str, _Sentence] = {}
-    for text in prompt.findings:
-        _add(found, " ".join(text.split()), -1, 1.25)
-    for at, one in enumerate(prompt.evidence):
-        for text in sentences(one.text):
-            _add(found, text, at, 0.75 + 0.5 * min(1.0, max(0.0, one.score)))
-    held = tuple(found.values())[:POOL_MAX]
-    documents = Counter(word for one in held for word in one.words)
-    rarity = {word: math.log(1 + (len(held) - count + 0.5) / (count + 0.5)) for word, count in documents.items()}
-    return _Pool(held, rarity, sum(one.length for one in held) / len(held) if held else 1.0)
+class _Choosing:
+    """Shares the sentences out among the sections; `left` are those that may still be used."""
 
+    def __init__(self, pool: Pool, prompt: Prompt, asked: frozenset[str]) -> None:
+        self._pool = pool
+        self._prompt = prompt
+        self._asked = asked
+        self._parts = _parts(prompt.question)
+        self._whole = sum(pool.rare(word) for word in asked) or 1.0
+        best = max((one.score for one in prompt.evidence), default=0.0)
+        self._close_from = max(CLOSE_FROM, CLOSE_SHARE * best)
+        known = any(self._known(one) for one in pool.sentences)
+        self.left = {at for at, one in enumerate(pool.sentences) if known and self._usable(one)}
 
-def _add(found: dict[str, _Sentence], text: str, origin: int, weight: float) -> None:
-    if text in found or len(text.split()) < SENTENCE_WORDS_MIN or (origin >= 0 and text.endswith((":", "?"))):
-        return
-    listed = words(text)
-    if listed:
-        found[text] = _Sentence(
-            text, frozenset(listed), tuple(sorted(Counter(listed).items())), len(listed), origin, weight
+    def _met(self, one: Sentence) -> float:
+        """How much of what the question says the sentence has, by the rarity of the words; 0 to 1."""
+        return sum(self._pool.rare(word) for word in one.words & self._asked) / self._whole
+
+    def _score(self, one: Sentence) -> float:
+        return 1.0 if one.origin < 0 else self._prompt.evidence[one.origin].score
+
+    def _known(self, one: Sentence) -> bool:
+        """Whether it shows that there is anything to say at all."""
+        return self._met(one) >= KNOWN_MIN or (one.origin >= 0 and self._score(one) >= EVIDENCE_SCORE_MIN)
+
+    def _usable(self, one: Sentence) -> bool:
+        """What tools computed for this question, what meets it, and what stands in evidence that is close to it."""
+        close_from = self._close_from * (TOLD if one.told else 1)
+        return one.origin < 0 or self._met(one) >= MET_MIN or self._score(one) >= close_from
+
+    def sections(self) -> dict[str, list[Sentence]]:
+        """The sentences of each section, best first. Sections take turns, summaries first, so that none takes what all need."""
+        chosen: dict[str, list[Sentence]] = {section.name: [] for section in self._prompt.sections}
+        prose = [section for section in self._prompt.sections if _is_prose(section)]
+        for section in prose:
+            chosen[section.name] = self._summary(section)
+        others = [section for section in self._prompt.sections if section not in prose]
+        scores = {section.name: self._scores(section, self._asked) for section in others}
+        for _ in range(SENTENCES_A_SECTION):
+            for section in others:
+                held = chosen[section.name]
+                picked = self._pick(scores[section.name], held)
+                if picked is not None:
+                    held.append(picked)
+        return chosen
+
+    def _summary(self, section: Section) -> list[Sentence]:
+        """What was computed to the point, then the best for each part of the question, then for the words not yet met."""
+        held: list[Sentence] = []
+        for at, part in enumerate(self._parts):
+            scores = self._part(section, part)
+            best = max(scores.values(), default=0.0)
+            exact = {one: score for one, score in scores.items() if self._exact(one) and score >= EXACT_FROM * best}
+            found = {one: score for one, score in scores.items() if self._pool.sentences[one].origin >= 0} or scores
+            for candidates in (exact, found) if at == 0 else (scores,):
+                if len(held) <= SENTENCES_A_SUMMARY and (picked := self._pick(candidates, held)) is not None:
+                    held.append(picked)
+        while len(held) < SENTENCES_A_SUMMARY:
+            unmet = self._asked - frozenset(word for one in held for word in one.words)
+            scores = self._scores(section, unmet)
+            meeting = {at: score for at, score in scores.items() if self._pool.sentences[at].words & unmet}
+            if (picked := self._pick(meeting, held)) is None:
+                break
+            held.append(picked)
+        return held
+
+    def _exact(self, at: int) -> bool:
+        one = self._pool.sentences[at]
+        return one.origin < 0 and self._met(one) >= MET_MIN
+
+    def _part(self, section: Section, part: str) -> dict[int, float]:
+        """Scores for one part of the question, which has cues of its own: `why` asks for reasons."""
+        scores, pattern = self._scores(section, frozenset(words(part))), _pattern_of(part)
+        return {at: score + self._cues(at, pattern) / CUES_MAX / 2 for at, score in scores.items()}
+
+    def _cues(self, at: int, pattern: re.Pattern[str] | None) -> int:
+        """How many different cues the sentence has, as far as they count."""
+        hits = pattern.findall(self._pool.sentences[at].text) if pattern else ()
+        return min(CUES_MAX, len({hit.lower() for hit in hits}))
+
+    def _scores(self, section: Section, asked: frozenset[str]) -> dict[int, float]:
+        """How well each sentence suits the section, 0 to 1: BM25 (a half), cues (a third), the weight of its source (a sixth).
+
+        The question's words count twice, the guidance's once. A section with cues takes sentences without any only when no
+        sentence has one.
+        """
+        query = Counter(dict.fromkeys(asked, 2))
+        prose = _is_prose(section)
+        pattern = None if prose else _pattern(section.name)
+        if not prose:
+            query.update(set(words(f"{section.name.replace('_', ' ')} {section.guidance}")))
+        held = self._pool.sentences
+        overlap = {at: self._bm25(held[at], query) for at in sorted(self.left)}
+        most = max(overlap.values(), default=0.0) or 1.0
+        cues = {at: self._cues(at, pattern) for at in overlap}
+        cued = any(cues.values())
+        return {
+            at: overlap[at] / most / 2 + cues[at] / CUES_MAX / 3 + held[at].weight / WEIGHT_MAX / 6
+            for at in overlap
+            if cues[at] or not cued
+        }
+
+    def _bm25(self, one: Sentence, query: Counter[str]) -> float:
+        norm = K1 * (1 - B + B * one.length / self._pool.mean_length)
+        return math.fsum(
+            query[word] * self._pool.rarity[word] ** RARITY * count * (K1 + 1) / (count + norm)
+            for word, count in one.counts
+            if word in query
         )
 
-
-def _relevant(one: _Sentence, asked: frozenset[str]) -> bool:
-    """Whether a sentence may be used at all: it shares a word with the question, or its source was found close to it."""
-    return one.origin < 0 or bool(one.words & asked) or one.weight >= 0.75 + 0.5 * EVIDENCE_SCORE_MIN
-
-
-def _share_out(pool: _Pool, usable: Sequence[int], prompt: Prompt) -> dict[str, list[int]]:
-    """The sentences of each section, best first. Sections take turns, summaries first, so that none takes what all need."""
-    asked = frozenset(words(prompt.question))
-    scores = {section.name: _scores(pool, usable, section, asked) for section in prompt.sections}
-    chosen: dict[str, list[int]] = {section.name: [] for section in prompt.sections}
-    used: set[int] = set()
-    turns = sorted(prompt.sections, key=lambda section: not _is_prose(section))
-    for turn in range(SENTENCES_A_SECTION):
-        for section in turns:
-            held, candidates = chosen[section.name], scores[section.name]
-            if _is_prose(section):
-                if turn >= SENTENCES_A_SUMMARY:
-                    continue
-                # A summary answers the whole question: each further sentence is for the words not yet met.
-                covered = frozenset(word for at in held for word in pool.sentences[at].words)
-                open_words = (asked - covered) or asked
-                candidates = _scores(pool, _exact(pool, usable, asked) if turn == 0 else usable, section, open_words)
-            picked = _pick(pool, candidates, held, used)
-            if picked is not None:
-                used.add(picked)
-                held.append(picked)
-    return chosen
+    def _pick(self, scores: dict[int, float], held: Sequence[Sentence]) -> Sentence | None:
+        """The next sentence by maximal marginal relevance; None when what is left is weak. What says the same is used up, too."""
+        top = max(scores.values(), default=0.0)
+        best: tuple[float, int] | None = None
+        for at, score in scores.items():
+            if at not in self.left or (held and score < SHARE_OF_BEST_MIN * top):
+                continue
+            same = max((self._pool.sentences[at].shared(other) for other in held), default=0.0)
+            value = (1 - DIVERSITY) * score / (top or 1.0) - DIVERSITY * same
+            if best is None or value > best[0]:
+                best = (value, at)
+        if best is None:
+            return None
+        picked = self._pool.sentences[best[1]]
+        self.left -= {at for at in self.left if self._pool.sentences[at].says_again(picked, SAME_FROM)}
+        return picked
 
 
-def _exact(pool: _Pool, usable: Sequence[int], asked: frozenset[str]) -> Sequence[int]:
-    """The findings that meet the question: where tools computed something to the point, an answer begins with it."""
-    return [at for at in usable if pool.sentences[at].origin < 0 and pool.sentences[at].words & asked] or usable
+def _parts(question: str) -> list[str]:
+    """What is asked, one thing each."""
+    parts = [part for part in _PARTS.split(question) if len(words(part)) >= 2]
+    return parts[:PARTS_MAX] or [question]
 
 
 def _is_prose(section: Section) -> bool:
     return any(name in section.name.lower() for name in _PROSE)
 
 
-def _pattern(section: Section) -> re.Pattern[str] | None:
-    name = section.name.lower()
-    for names, pattern in _CUES:
-        if any(one in name for one in names):
-            return re.compile(pattern, re.IGNORECASE)
-    return None
+def _pattern(name: str) -> re.Pattern[str] | None:
+    """The cues that go with a section's name."""
+    lowered = name.lower()
+    return next((pattern for names, pattern in _CUES if any(one in lowered for one in names)), None)
 
 
-def _scores(pool: _Pool, usable: Sequence[int], section: Section, asked: frozenset[str]) -> dict[int, float]:
-    """How well each sentence suits the section, 0 to 1: BM25 (a half), cues (a third) and the weight of its source (a sixth).
-
-    The question's words count twice, the guidance's once. A section with cues takes sentences without any only when no
-    sentence has one.
-    """
-    query = Counter(dict.fromkeys(asked, 2))
-    prose = _is_prose(section)
-    pattern = None if prose else _pattern(section)
-    if not prose:
-        query.update(set(words(f"{section.name.replace('_', ' ')} {section.guidance}")))
-    overlap = {at: _bm25(pool, pool.sentences[at], query) for at in usable}
-    most = max(overlap.values(), default=0.0) or 1.0
-    cues = {
-        at: len({hit.lower() for hit in pattern.findall(pool.sentences[at].text)}) if pattern else 0 for at in usable
-    }
-    cued = any(cues.values())
-    return {
-        at: overlap[at] / most / 2 + min(3, cues[at]) / 9 + pool.sentences[at].weight / WEIGHT_MAX / 6
-        for at in usable
-        if cues[at] or not cued
-    }
+def _pattern_of(part: str) -> re.Pattern[str] | None:
+    """The cues that go with part of a question: why asks for reasons, whatever else it speaks of."""
+    if _WHY.search(part):
+        return _pattern("why")
+    return _pattern(part)
 
 
-def _bm25(pool: _Pool, one: _Sentence, query: Counter[str]) -> float:
-    norm = K1 * (1 - B + B * one.length / pool.mean_length)
-    return sum(
-        query[word] * pool.rarity[word] * count * (K1 + 1) / (count + norm)
-        for word, count in one.counts
-        if word in query
-    )
-
-
-def _pick(pool: _Pool, scores: dict[int, float], chosen: Sequence[int], used: set[int]) -> int | None:
-    """The next sentence by maximal marginal relevance, or None when what is left is weak or says the same."""
-    top = max(scores.values(), default=0.0)
-    best: tuple[float, int] | None = None
-    for at, score in scores.items():
-        if at in used or (chosen and score < SHARE_OF_BEST_MIN * top):
+def _written(section: Section, chosen: Iterable[Sentence], prompt: Prompt) -> tuple[str, list[Citation]]:
+    """The section's text and its citations; a sentence that has no room is left out, never cut."""
+    text, citations = "", list[Citation]()
+    for one in chosen:
+        lead = (" " if text else "") if _is_prose(section) else ("\n- " if text else "- ")
+        ended = "" if one.text.endswith((".", "!", "?", "…")) or not _is_prose(section) else "."
+        mark = "" if one.origin < 0 else f" [{one.origin + 1}]"
+        start = len(text) + len(lead)
+        if start + len(one.text) + len(ended) + len(mark) > SECTION_CHARS_MAX:
             continue
-        same = max((_overlap(pool.sentences[at], pool.sentences[other]) for other in chosen), default=0.0)
-        value = (1 - DIVERSITY) * score / (top or 1.0) - DIVERSITY * same
-        if same <= SAME_FROM and (best is None or value > best[0]):
-            best = (value, at)
-    return best[1] if best else None
-
-
-def _overlap(one: _Sentence, other: _Sentence) -> float:
-    """The words two sentences share over all their words (Jaccard)."""
-    return len(one.words & other.words) / len(one.words | other.words)
-
-
-def _text(section: Section, chosen: Sequence[_Sentence], prompt: Prompt, *, known: bool) -> str:
-    if not known:
-        return NOTHING_KNOWN
-    if not chosen:
-        return f"The material at hand says nothing more on {section.name.replace('_', ' ')}."
-    lines = [_cited(one) for one in chosen]
-    if _is_prose(section):
-        return clip(f"{_basis(prompt)} {' '.join(lines)}".strip(), SECTION_CHARS_MAX)
-    return clip("\n".join(f"- {line}" for line in lines), SECTION_CHARS_MAX)
-
-
-def _cited(one: _Sentence) -> str:
-    text = one.text if one.text.endswith((".", "!", "?", "…")) else f"{one.text}."
-    return text if one.origin < 0 else f"{text} [{one.origin + 1}]"
-
-
-def _basis(prompt: Prompt) -> str:
-    computed = f"{len(prompt.findings)} computed findings" if prompt.findings else ""
-    sources = (
-        f"{len(prompt.evidence)} {'source' if len(prompt.evidence) == 1 else 'sources'}" if prompt.evidence else ""
-    )
-    return f"From {' and '.join(filter(None, (computed, sources)))}:"
+        text += f"{lead}{one.text}{ended}{mark}"
+        if one.origin >= 0:
+            citations.append(
+                Citation(
+                    section=section.name,
+                    sentence=Span(start, start + len(one.text)),
+                    number=one.origin + 1,
+                    evidence=prompt.evidence[one.origin].id,
+                    quote=one.quote,
+                )
+            )
+    return text or f"{NOTHING_MORE} {section.name.replace('_', ' ')}.", citations

@@ -3,10 +3,10 @@
 The same messages give the same answer. It says what it is, calls no tool, and answers nothing where nothing meets the question.
 """
 
-from adapters.extractive import NAME, NOTHING_KNOWN, afford, compose
+from adapters.extractive import NAME, afford, compose
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
 from contracts.domains import Clearance
-from contracts.model import Allowance, Evidence, Prompt, Section, Usage
+from contracts.model import NOTHING_KNOWN, Allowance, Evidence, Prompt, Section, Usage
 from runtime.errors import OutcomeError
 from runtime.ports import OnDelta
 

@@ -11,6 +11,7 @@ import re
 import msgspec
 from msgspec import Raw
 
+from adapters.citing import citations, without_unknown
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, ResponseFormat
 from contracts.model import SECTION_CHARS_MAX, Prompt, Reply
 from runtime.errors import OutcomeError
@@ -45,7 +46,7 @@ def reply_to(prompt: Prompt, answered: ChatReply, provider: str) -> Reply:
         answer = _read(answered)
         sections: dict[str, str] = {}
         for section in prompt.sections:
-            text = answer.sections.get(section.name, "").strip()
+            text = without_unknown(answer.sections.get(section.name, ""), prompt.evidence).strip()
             if not text:
                 raise OutcomeError(f"left the section {section.name!r} out")
             sections[section.name] = clip(text, SECTION_CHARS_MAX)
@@ -53,9 +54,12 @@ def reply_to(prompt: Prompt, answered: ChatReply, provider: str) -> Reply:
             raise OutcomeError("gave no usable confidence")
     except OutcomeError as error:
         raise OutcomeError(f"{provider} {error}", answered.usage) from error
+    marked = tuple(one for name, text in sections.items() for one in citations(name, text, prompt.evidence))
+    listed = _cited(prompt, answer.cited)
     return Reply(
         sections=sections,
-        cited=_cited(prompt, answer.cited),
+        cited=tuple(dict.fromkeys((*listed, *(one.evidence for one in marked)))),
+        citations=marked,
         confidence=min(1.0, max(0.0, answer.confidence)),
         model=answered.model,
         usage=answered.usage,

@@ -9,6 +9,15 @@ from contracts.domains import Clearance, Partition
 SECTION_CHARS_MAX = 4_000
 
 
+NOTHING_KNOWN = "Nothing relevant to this question is known at the reader's clearance."
+NOTHING_MORE = "The material at hand says nothing more on"
+
+
+def abstains(text: str) -> bool:
+    """Whether a section's text, or a sentence of it, says only that there is nothing to say."""
+    return text.startswith((NOTHING_KNOWN, NOTHING_MORE))
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """One thing an answer rests on. `id` is stable (a knowledge item, a signal, a tool's finding); `score` 0 to 1."""
 

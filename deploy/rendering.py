@@ -15,12 +15,13 @@ from rich.text import Text
 
 from contracts.catalogue import tag
 from contracts.conversation import Contribution
-from contracts.http import EventView, Turn
+from contracts.http import AnswerReply, EventView, Turn
 from contracts.ids import derived_id
 from contracts.kernel import EffectRecorded
-from contracts.model import Evidence
+from contracts.model import Evidence, Span
 
 TITLE_CHARS_MAX = 60
+QUOTE_CHARS_MAX = 240
 EFFECTS_MAX = 1_000  # of one reaction
 EFFECT = tag(EffectRecorded)
 DOMAIN_STYLES = {"sophia": "magenta", "artemis": "cyan", "ceo": "yellow", "embedding": "blue", "system": "white"}
@@ -42,6 +43,8 @@ def answer(turn: Turn) -> RenderableType:
         parts += [Text(), contributions(reply.contributions)]
     if reply.evidence:
         parts += [Text(), evidence(reply.evidence)]
+    if quoted := quotations(reply):
+        parts += [Text(), quoted]
     facts = (
         ("confidence", f"{reply.confidence:.2f}"),
         ("team", reply.team),
@@ -86,6 +89,28 @@ def evidence(items: Sequence[Evidence]) -> Table:
             Text(clean(origin)),
         )  # Not as str: it may look like markup.
         shown.add_row(*texts, label(item.label.value), f"{item.score:.2f}")
+    return shown
+
+
+def quotations(reply: AnswerReply) -> RenderableType | None:
+    """What the answer quotes word for word, by the evidence's number, each place once; None: nothing."""
+    held = {item.id: item for item in reply.evidence}
+    places = sorted(
+        {
+            (one.number, one.quote.start, one.quote.end, one.evidence)
+            for one in reply.citations
+            if one.quote is not None and one.evidence in held
+        }
+    )
+    if not places:
+        return None
+    shown = table("Quoted")
+    shown.add_column("#", justify="right")
+    shown.add_column("Word for word", ratio=1)
+    shown.add_column("At", justify="right", no_wrap=True)
+    for number, start, end, identity in places:
+        said = shortened(Span(start, end).of(held[identity].text), QUOTE_CHARS_MAX)
+        shown.add_row(Text(str(number)), Text(said), Text(f"{start}–{end}"))
     return shown
 
 

@@ -34,7 +34,7 @@ def sentences(text: str) -> list[str]:
     """
     found: list[str] = []
     for block in _blocks(text):
-        found.extend(sentence for sentence in _split(_plain(block)) if sentence)
+        found.extend(sentence for sentence in _split(plain(block)) if sentence)
     return found
 
 
@@ -101,7 +101,8 @@ def _blocks(text: str) -> Iterator[str]:
         yield " ".join(current)
 
 
-def _plain(block: str) -> str:
+def plain(block: str) -> str:
+    """The text without Markdown's marks, white space single."""
     block = _EMPHASIS.sub(r"\2", _LINK.sub(r"\1", block.lstrip("> ")))
     return " ".join(block.split())
 

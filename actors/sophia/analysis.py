@@ -168,6 +168,7 @@ async def _chat(
         evidence=evidence,
         model=reply.model,
         label=effects.label,
+        citations=reply.citations,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters.extractive import NAME
 from contracts.domains import Clearance
 from tests.stack import Stack, ok
 
@@ -67,7 +68,7 @@ def test_the_answer_has_evidence_and_confidence_from_all_sides(answered: tuple[s
     answer = turn["answer"]
     assert answer["team"] == "client_analysis"
     assert 0 < answer["confidence"] <= 1
-    assert answer["model"] == "extractive-v1"
+    assert answer["model"] == NAME
     assert {"artemis", "ceo"} == set(answer["collaborators"])
     assert {(part["domain"], part["status"]) for part in answer["contributions"]} == {
         ("artemis", "completed"),

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from adapters.extractive import ExtractiveModel
+from adapters.extractive import NAME, ExtractiveModel
 from adapters.extractive_chat import ExtractiveChat
 from adapters.openai_chat import Endpoint, OpenAiChat
 from adapters.openai_prompt import messages
@@ -93,7 +93,7 @@ def test_every_model_answers_whole(kind: str, server: ModelServer) -> None:
     assert all(reply.sections.values())
     assert set(reply.cited) <= {"k-1", "k-2"}
     assert 0 <= reply.confidence <= 1
-    assert reply.model == ("extractive-v1" if kind == "extractive" else "test-model")
+    assert reply.model == (NAME if kind == "extractive" else "test-model")
     assert reply.usage.input_tokens > 0
 
 
@@ -258,7 +258,7 @@ def test_the_chain_says_why_none_answered() -> None:
     assert caught.value.retry_after_s == 7
     with pytest.raises(OutcomeError, match="nonsense"):
         ask(ProviderChain([[Scripted("a", bad)]]))
-    assert ask(ProviderChain([[Scripted("a", bad)], [Spare()]])).model == "extractive-v1"
+    assert ask(ProviderChain([[Scripted("a", bad)], [Spare()]])).model == NAME
 
 
 ASKED = ChatRequest(model="test-model", messages=(ChatMessage(role="user", content="How is churn? It was 33.17 %."),))

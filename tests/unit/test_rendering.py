@@ -11,7 +11,7 @@ from contracts.conversation import Contribution
 from contracts.domains import Clearance, Domain
 from contracts.http import AnswerReply, EventView, Turn
 from contracts.ids import derived_id, new_id
-from contracts.model import Evidence
+from contracts.model import Citation, Evidence, Span
 from deploy import rendering
 from deploy.rendering import EFFECT, Node, forest
 
@@ -115,8 +115,8 @@ def test_the_tree_is_printed_with_labels_and_times_in_100_columns() -> None:
     assert max(map(len, lines)) <= 100
 
 
-def turn(title: str, content: str) -> Turn:
-    item = Evidence(id="1", title=title, text="t", label=Clearance.RESTRICTED, score=0.5, source="a.md")
+def turn(title: str, content: str, text: str = "t") -> Turn:
+    item = Evidence(id="1", title=title, text=text, label=Clearance.RESTRICTED, score=0.5, source="a.md")
     added = Contribution(
         domain=Domain.CEO, request_type="strategic_alignment", status="failed", summary=title, confidence=0
     )
@@ -130,6 +130,12 @@ def turn(title: str, content: str) -> Turn:
         contributions=(added,),
         model="extractive-v1",
         label=Clearance.RESTRICTED,
+        citations=(
+            Citation(section="summary", sentence=Span(0, 1), number=1, evidence="1", quote=Span(0, len(text))),
+            Citation(section="risks", sentence=Span(0, 1), number=1, evidence="1", quote=Span(0, len(text))),
+            Citation(section="risks", sentence=Span(0, 1), number=2, evidence="unseen", quote=Span(0, 1)),
+            Citation(section="risks", sentence=Span(0, 1), number=1, evidence="1"),
+        ),
     )
     return Turn(id="1", session="s", question="?", by="dana", status="answered", asked=START, answer=reply)
 
@@ -143,9 +149,17 @@ def test_an_answer_shows_text_contributions_evidence_and_confidence() -> None:
     assert "confidence 0.88 · team sales_intelligence · model extractive-v1 · confidentiality restricted" in text
 
 
+def test_what_is_quoted_is_shown_once_with_its_number_and_place() -> None:
+    text = printed(rendering.answer(turn("Plan", "We lose. [1]", "We lose\nsince May.")))
+    assert text.count("We lose since May.") == 1
+    (line,) = (line for line in text.splitlines() if "We lose since May." in line)
+    assert line.split()[0] == "1"
+    assert line.split()[-1] == "0–18"
+
+
 @given(st.text(max_size=80), st.text(max_size=200))
 def test_no_document_can_steer_the_terminal_or_break_the_page(title: str, content: str) -> None:
-    text = printed(rendering.answer(turn(title + "\x1b[31m\x07", content + "\x1b]0;x\x07")))
+    text = printed(rendering.answer(turn(title + "\x1b[31m\x07", content + "\x1b]0;x\x07", content + "\x1b]0;x\x07")))
     assert all(character == "\n" or character.isprintable() for character in text)
 
 
