@@ -12,8 +12,9 @@ from adapters.openai_chat import Endpoint, OpenAiChat
 from adapters.provider_chain import NamedModels, ProviderChain
 from contracts import subjects
 from contracts.chat import ChatMessage, ChatRequest, Written
+from contracts.domains import Clearance
 from contracts.kernel import EffectRecorded
-from contracts.model import Allowance, Prompt, Section
+from contracts.model import Allowance, Evidence, Prompt, Section
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
@@ -21,7 +22,8 @@ from runtime.run import DEADLINE_PASSED
 from tests.kernel_world import COUNTER, Add, Added, Note, Sum, World, decide, evolve
 from tests.model_server import Fault, ModelServer, Options
 
-PROMPT = Prompt(role="r", question="Why?", sections=(Section("answer", "any"),))
+NOTE = Evidence(id="k", title="t", text="Because.", label=Clearance.PUBLIC, score=0.5)
+PROMPT = Prompt(role="r", question="Why?", sections=(Section("answer", "any"),), evidence=(NOTE,))
 REQUEST = ChatRequest(model="m", messages=(ChatMessage(role="user", content="Say something, please."),))
 
 
