@@ -1,0 +1,200 @@
+"""Kill -9 in the middle of an import and of a rebuild: nothing is lost or doubled, and the index agrees with the logs."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_rpc import NatsRpc
+from adapters.vector_admin import RemoteVectors
+from contracts.catalogue import tag
+from contracts.domains import Clearance, Domain
+from contracts.kernel import EffectRecorded
+from contracts.knowledge import KnowledgeAdded
+from deploy.embedded.supervisor import Supervisor, standard_roles
+from deploy.settings import load
+from deploy.stack import broker, prepared, url_of
+from runtime.errors import UnavailableError
+from runtime.rebuild import between
+from tests.data import shared_data
+from tests.faults.test_supervisor import Watcher
+from tests.stack import MODELS, ROOT, UNCOUNTED, Stack, ok
+
+DOCUMENTS = 160
+KILLED_AT = (8, 40, 90)
+"""After so many documents were indexed."""
+
+
+class Killing:
+    """A running stack of the standard roles, one of which is killed now and then."""
+
+    def __init__(self, supervisor: Supervisor, watcher: Watcher, role: str) -> None:
+        self.supervisor = supervisor
+        self._watcher = watcher
+        self._role = role
+        self._deaths = 0
+
+    async def kill(self) -> None:
+        """Kill -9, and return when the role is ready again."""
+        pid = self.supervisor.pid(self._role)
+        assert pid is not None
+        self._deaths += 1
+        os.kill(pid, signal.SIGKILL)
+        await self._watcher.times(self._role, "ready", self._deaths + 1)
+
+
+@asynccontextmanager
+async def killing(folder: Path, role: str) -> AsyncIterator[Killing]:
+    watcher = Watcher()
+    settings = load(environment={"DIARCHY_MODELS": str(MODELS), **UNCOUNTED}, data=str(folder))
+    supervisor = Supervisor(prepared(settings, 0), standard_roles(), on_state=watcher, healthy_s=0)
+    await supervisor.start()
+    try:
+        yield Killing(supervisor, watcher, role)
+    finally:
+        await supervisor.stop()
+
+
+async def diarchy(folder: Path, *words: str) -> Any:
+    """What a command prints as JSON; it has to succeed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy", *words, "--data", str(folder), "--json"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, errors = await process.communicate()
+    assert process.returncode == 0, f"{' '.join(words)}: {errors.decode()[-2_000:]}{said.decode()[-2_000:]}"
+    return json.loads(said)
+
+
+def some_documents(folder: Path) -> Path:
+    """The beginning of CISI; the copy is what is imported."""
+    path = folder / "documents.jsonl"
+    lines = shared_data("cisi-documents.jsonl").read_text().splitlines()[:DOCUMENTS]
+    path.write_text("\n".join(lines))
+    return path
+
+
+async def indexed(log: JetStreamLog) -> AsyncGenerator[int, None]:
+    """How many documents were indexed, told whenever there are more."""
+    number = 0
+    async with aclosing(log.follow(Domain.CEO, ("run",), after=0)) as batches:
+        async for batch in batches:
+            effects = [msgspec.json.decode(one.record.body, type=EffectRecorded).name for one in batch]
+            number += effects.count("index")
+            yield number
+
+
+async def added(log: JetStreamLog) -> Counter[str]:
+    """How often each document was added, by its title, as the log has it."""
+    found: Counter[str] = Counter()
+    async with aclosing(between(log, Domain.CEO, 0, await log.last(Domain.CEO))) as batches:
+        async for batch in batches:
+            for one in batch:
+                if one.record.envelope.type == tag(KnowledgeAdded):
+                    event = msgspec.json.decode(one.record.body, type=KnowledgeAdded)
+                    found[f"{event.knowledge.source} {event.knowledge.title}"] += 1
+    return found
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 240))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("role", ["embedding", "ceo"])
+def test_an_import_survives_kill_9(role: str, data_folder: Path, tmp_path: Path) -> None:
+    documents = some_documents(tmp_path)
+
+    async def scenario() -> None:
+        async with killing(data_folder, role) as stack, broker(stack.supervisor.settings) as connection:
+            log = JetStreamLog(connection)
+            importing = asyncio.create_task(
+                diarchy(data_folder, "import", str(documents), "--partition", "research_data")
+            )
+            kills = list(KILLED_AT)
+            async with aclosing(indexed(log)) as numbers:
+                async for number in numbers:
+                    if number >= kills[0]:
+                        await stack.kill()
+                        kills.pop(0)
+                    if not kills:
+                        break
+            imported = await importing
+            assert (imported["documents"], imported["failed"]) == (DOCUMENTS, 0)
+            times = await added(log)
+            assert set(times.values()) == {1}
+            assert len(times) == DOCUMENTS
+            checked = await diarchy(data_folder, "vectors", "check")
+            assert checked["differences"] == []
+            assert checked["entries"] == DOCUMENTS
+            assert (await diarchy(data_folder, "vectors", "status"))["counts"]["research_data"] == DOCUMENTS
+            again = await diarchy(data_folder, "import", str(documents), "--partition", "research_data")
+            assert again["documents"] == 0  # Nothing is left to be done, and nothing is done twice.
+            assert len(await added(log)) == DOCUMENTS
+
+    run(scenario)
+
+
+@pytest.mark.timeout(300)
+def test_a_rebuild_survives_kill_9_and_searches_go_on(data_folder: Path, tmp_path: Path) -> None:
+    """Begun with the vectors of a version without generations, which are replaced; killed while it embeds, twice."""
+    documents = some_documents(tmp_path)
+    (data_folder / "vectors" / "research_data").mkdir(parents=True)
+
+    async def scenario() -> None:
+        async with killing(data_folder, "embedding") as stack, broker(stack.supervisor.settings) as connection:
+            assert not (data_folder / "vectors" / "research_data").exists()
+            await diarchy(data_folder, "import", str(documents), "--partition", "research_data")
+            owner = RemoteVectors(NatsRpc(connection))
+            first = (await owner.status()).generations[-1].name
+            second = await owner.rebuild()
+            await until_embedding(owner)
+            with client(stack.supervisor) as http:
+                for _ in range(2):
+                    await stack.kill()
+                    search = {"query": "libraries", "partitions": ["research_data"], "limit": 10}
+                    found = ok(await asyncio.to_thread(http.post, "/v1/knowledge/search", json=search))
+                    assert len(found["hits"]) == 10
+            await until_serving(owner, second)
+            states = [(one.name, one.state) for one in (await owner.status()).generations]
+            assert states == [(first, "kept"), (second, "serving")]
+            assert (await diarchy(data_folder, "vectors", "check"))["differences"] == []
+
+    run(scenario)
+
+
+def client(supervisor: Supervisor) -> httpx.Client:
+    stack = Stack(supervisor.settings.folder)
+    token = stack.token("ann", "admin", clearance=Clearance.TOP_SECRET)
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=url_of(supervisor.settings), headers=headers, timeout=30)
+
+
+async def until_embedding(owner: RemoteVectors) -> None:
+    while True:
+        building = (await owner.status()).building
+        if building is not None and building.stage == "embedding" and building.done:
+            return
+
+
+async def until_serving(owner: RemoteVectors, generation: str) -> None:
+    while True:
+        try:
+            status = await owner.status()
+        except UnavailableError:
+            continue  # The request itself is the wait.
+        if status.building is None and status.generations[-1].name == generation:
+            return
