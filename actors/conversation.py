@@ -1,6 +1,5 @@
 """Conversation: one session with a domain; at most one turn waits for an answer."""
 
-import contextlib
 from typing import assert_never
 
 from msgspec import Struct
@@ -134,8 +133,7 @@ async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
             else:
                 await effects.tell(Answer(turn=event.turn, answer=answered))
         case Answered():
-            with contextlib.suppress(OutcomeError):  # Cancelled, or too late: the answer stands, unremembered.
-                await make_findable(recorded, effects)
+            await make_findable(recorded, effects)
         case _:
             assert_never(event)
 

@@ -35,7 +35,8 @@ T = TypeVar("T")
 class Effects:
     """What a reaction may do. Reads are made under the asker's clearance; `label` rises with everything that was read.
 
-    Every effect raises OutcomeError once the run was cancelled or its deadline has passed; `tell` still works.
+    Every effect raises OutcomeError once the run was cancelled or its deadline has passed; `tell`, `index` and `remove` still
+    work.
     """
 
     def __init__(self, run: Run) -> None:

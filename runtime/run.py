@@ -34,6 +34,8 @@ from runtime.waiting import Wait, Waiting
 T = TypeVar("T")
 WAITS = frozenset({"ask", "sleep"})
 """Effects whose result comes from elsewhere, as a `Resolve`."""
+UNSTOPPED = frozenset({"index", "remove"})
+"""Effects that make the vector index follow the log: what a cancelled or late run has recorded stands there all the same."""
 DEADLINE_PASSED = "the deadline of the request has passed"
 
 _logger = logging.getLogger(__name__)
@@ -128,7 +130,8 @@ class Run:
         ):
             try:
                 async with AsyncExitStack() as around:
-                    await around.enter_async_context(self._limited())
+                    if name not in UNSTOPPED:
+                        await around.enter_async_context(self._limited())
                     if guard:
                         await around.enter_async_context(self.outside.guards.call(guard))
                     result = await do(f"{self.cause.id}:{number}")

@@ -1,18 +1,21 @@
 """Findable: every event that puts something into the vector store or takes it out, over all that was ever recorded."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from actors.ceo.knowledge_item import knowledge_item
 from actors.findable import changes
+from actors.signal import signal
 from adapters.memory_vectors import MemoryVectors
 from adapters.retrieval import LocalRetrieval
 from contracts import subjects
 from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, from_headers
+from contracts.facts import MarketResearch
 from contracts.knowledge import AddKnowledge, DeleteKnowledge, Knowledge, UpdateKnowledge
 from contracts.retrieval import Put, Query, Remove
 from contracts.subjects import ActorRef
@@ -91,5 +94,24 @@ def test_reactions_do_what_the_log_says() -> None:
                         now=last.record.envelope.time,
                     )
                     assert (await retrieval.search(query))[0].entry.updated == last.record.envelope.time
+
+    asyncio.run(asyncio.wait_for(body(), 20))
+
+
+def test_what_is_recorded_is_found_however_late_its_run_is() -> None:
+    """The log says that it is there; a search that did not find it would be at odds with that for ever."""
+
+    async def body() -> None:
+        store = MemoryVectors(WordEmbedder.dimensions)
+        retrieval = LocalRetrieval(WordEmbedder(), store, NoTelemetry())
+        async with World(signal, retrieval=retrieval) as world:
+            actor = ActorRef(Domain.SOPHIA, "signal", "late")
+            fact = MarketResearch(title="Late?", text="x", origin="crm")
+            await world.send(fact, actor, deadline=datetime(2026, 1, 1, tzinfo=UTC))
+            (recorded,) = await world.events(actor, at_least=1)
+            assert recorded.record.envelope.deadline is not None
+            journal = subjects.run(actor, recorded.record.envelope.id)
+            assert await world.log.wait(journal, after=0, timeout_s=5)
+            assert await store.count("sophia_business") == 1
 
     asyncio.run(asyncio.wait_for(body(), 20))
