@@ -1,5 +1,6 @@
 """The exits: every way in which somebody can be told something, and what he may be told there."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, get_args
 
@@ -17,7 +18,7 @@ HOMES: dict[str, Partition] = {"sophia": "sophia_business", "artemis": "artemis_
 
 def told(story: Story, response: Response, allowed: Iterable[bytes], expected: Iterable[bytes] = ()) -> None:
     """Note a leak for every marker that is not allowed; of the expected ones, how many were there."""
-    seen, may = markers(response.body), set(allowed)
+    seen, may = markers(response.body + pieced(response.body)), set(allowed)
     for marker in sorted(seen - may):
         story.findings.append(f"leak: {marker.decode()} in {response.body[:2_000]!r}")
     wanted = set(expected)
@@ -43,9 +44,21 @@ def streamed(body: bytes) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for block in body.replace(b"\r\n", b"\n").split(b"\n\n"):
         fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line and line[:1] != b":")
-        if b"data" in fields:
+        if b"data" in fields and b"event" in fields:
             found.append((fields[b"event"].decode(), msgspec.json.decode(fields[b"data"])))
     return found
+
+
+def pieced(body: bytes) -> bytes:
+    """What the pieces of a chat's stream say together."""
+    chunks = unnamed(body) if b"chat.completion.chunk" in body else []
+    return "".join(one["delta"].get("content", "") for chunk in chunks for one in chunk.get("choices", ())).encode()
+
+
+def unnamed(body: bytes) -> list[Any]:
+    """The data of a stream in OpenAI's form, without the mark of its end."""
+    texts = [line[6:] for line in body.replace(b"\r\n", b"\n").split(b"\n") if line.startswith(b"data: ")]
+    return [msgspec.json.decode(text) for text in texts if text != b"[DONE]"]
 
 
 def _of(records: Iterable[Known]) -> set[bytes]:
@@ -151,8 +164,8 @@ async def _answered(story: Story, reader: Reader, headers: dict[str, str], **mor
         reader = msgspec.structs.replace(reader, role="cross_domain_user")
     path, body, _ = asked(story, reader)
     if story.random.random() < 0.5:
-        mine = {**body, "question": str(body["question"]).replace("zq", "warmed ")}
-        await story.ask(ROOT, "POST", "/v1/sophia/ask", {**mine, "confidentiality": "top_secret"})
+        same = re.sub("zq[0-9a-f]+z ", "", str(body["question"]))
+        await story.ask(ROOT, "POST", "/v1/sophia/ask", {"question": same})
     response = await story.ask(reader, "POST", path, {**body, **more}, headers=headers)
     now = story.world.clock()
     told(story, response, story.oracle.tellable(reader, now))
@@ -200,6 +213,66 @@ async def _repeated(story: Story, reader: Reader, headers: dict[str, str]) -> No
     allowed = story.oracle.visible(reader, own=True)
     told(story, response, _of(allowed) | markers(msgspec.json.encode(first.body)))
     shown_records(story, response, [data for name, data in streamed(response.body) if name == "progress"], allowed)
+
+
+async def chat(story: Story, reader: Reader) -> None:
+    await _chatted(story, reader, stream=False)
+
+
+async def chat_stream(story: Story, reader: Reader) -> None:
+    await _chatted(story, reader, stream=True)
+
+
+async def _chatted(story: Story, reader: Reader, *, stream: bool) -> None:
+    """In OpenAI's form: a question of a session, or a model as it is."""
+    if reader.role == "read_only":
+        reader = msgspec.structs.replace(reader, role="cross_domain_user")
+    path, question, _ = asked(story, reader)
+    parts = path.split("/")
+    metadata = {key: value for key, value in question.items() if key == "confidentiality"}
+    model = parts[2] if parts[3] == "ask" else parts[3].partition("-")[0]
+    if parts[2] == "sessions":
+        metadata["session"] = parts[3]
+    elif story.random.random() < 0.2:
+        model = "echo"
+    body: dict[str, object] = {
+        "model": model,
+        "messages": [{"role": "user", "content": question["question"]}],
+        "stream": stream,
+        "metadata": metadata,
+    }
+    key = f"k{story.random.getrandbits(40):x}"
+    path = "/v1/chat/completions"
+    response = await story.ask(reader, "POST", path, body, headers={"idempotency-key": key})
+    if response.status != 200:
+        told(story, response, story.oracle.tellable(reader, story.world.clock()))
+        if response.status == 403:
+            story.findings.append(f"leak: a fresh answer is withheld: {response.body!r}")
+        return
+    chunks = unnamed(response.body) if stream else [response.json()]
+    told(story, response, story.oracle.tellable(reader, story.world.clock()))
+    label = Clearance(chunks[-1]["diarchy"]["label"])
+    needed = story.oracle.join(markers(response.body + pieced(response.body)), reader.name, story.world.clock())
+    if label < needed:
+        story.findings.append(f"label: a chat is {label.value} and tells what is {needed.value}")
+    live = {one.marker for one in story.oracle.items_for(reader, story.world.clock())}
+    if model == "echo" or len(live) > 4:
+        story.shown += bool((live | set(story.oracle.askers)) & markers(response.body + pieced(response.body)))
+        story.showable += model != "echo" or bool(markers(str(question).encode()))
+    first = Question(reader.name, reader.role, path, body, key)
+    story.questions.append(first)
+    story.completions[chunks[-1]["id"]] = first
+    if "session" in chunks[-1]["diarchy"]:
+        story.sessions[chunks[-1]["diarchy"]["session"]] = reader.name
+
+
+async def completion(story: Story, reader: Reader) -> None:
+    """An answer in OpenAI's form once more, for who asked for it, cleared otherwise since, and for others."""
+    for identity, first in story.completions.items():
+        name = first.by if story.random.random() < 0.7 else reader.name
+        asker = Reader(name, first.role if name == first.by else reader.role, reader.clearance)
+        response = await story.ask(asker, "GET", f"/v1/chat/completions/{identity}")
+        told(story, response, _of(story.oracle.visible(asker, own=True)))
 
 
 # What was recorded ---------------------------------------------------------------------------------------------------
@@ -307,6 +380,9 @@ EXITS: dict[str, Exit] = {
         collaboration,
         repeat,
         repeat_stream,
+        chat,
+        chat_stream,
+        completion,
         events,
         journals,
         live,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from actors import conversation, findable, memory
 from actors.ceo import knowledge_item
-from adapters import vector_payload
+from adapters import similar_searches, vector_payload
 from contracts.conversation import Asked
 from contracts.curating import KnowledgeVersion
 from contracts.domains import Clearance
@@ -21,6 +21,7 @@ from gateway.commands import CURATE
 from gateway.execution import Execution
 from gateway.rows import Answers, Does, Route
 from projections.runs import RUNS, RunRecord
+from runtime import effects
 from runtime.effects import Effects
 from runtime.run import Run
 from tests.folded_reads import FoldedReads
@@ -158,6 +159,21 @@ def _lowering(changed: Any) -> Any:
     return lowered
 
 
+def _reviving(imported: Any) -> Any:
+    def revived(state: Any, message: Any) -> Any:
+        return imported(msgspec.structs.replace(state, ended=Clearance.PUBLIC), message)
+
+    return revived
+
+
+def _unlabelled_pieces(written: Any) -> Any:
+    return lambda **fields: written(**{**fields, "label": Clearance.PUBLIC})
+
+
+def _shared_by_all(key: Any) -> Any:
+    return lambda query: key(msgspec.structs.replace(query, clearance=Clearance.PUBLIC))
+
+
 def _foreign_session(head: Any) -> Any:
     async def found(services: Any, principal: Any, session: str) -> Any:
         return await head(services, msgspec.structs.replace(principal, clearance=TOP), session)
@@ -197,6 +213,12 @@ MUTANTS: dict[str, Planted] = {
     "a page of events": Planted(_rows("answer", "/v1/events"), ("events",)),
     "a page of journals": Planted(_rows("answer", "/v1/events"), ("journals",)),
     "events as they come": Planted(_rows("live", "/v1/events"), ("live",)),
+    "a chat, asked for again": Planted(_rows("answer", "/v1/chat/completions/{completion}"), ("chat", "completion")),
+    "a chat's stream, asked for again": Planted(
+        _rows("chunks", "/v1/chat/completions", method="POST"), ("chat_stream", "repeat")
+    ),
+    "what is written of an answer": Planted(_around(effects, "Written", _unlabelled_pieces), ("chat_stream",)),
+    "a cache of searches": Planted(_around(similar_searches, "_key", _shared_by_all), _ASKING),
     "a run": Planted(_rows("answer", "/v1/runs/{correlation}"), ("run",)),
     "a trace": Planted(_rows("answer", "/v1/traces/{correlation}"), ("trace",)),
     "a session's turns": Planted(_rows("answer", "/v1/sessions/{session}/messages"), ("sessions",)),
@@ -209,6 +231,7 @@ MUTANTS: dict[str, Planted] = {
     "a summary that somebody else asked for": Planted(_around(summarising, "Key", _whoever_asked), ("summary",)),
     "the change of an item": Planted(_rows("build", "/v1/knowledge/{item}", method="PUT"), ("change",)),
     "an update that lowers": Planted(_around(knowledge_item, "_changed", _lowering), ("lowering",)),
+    "an import that brings an item back": Planted(_around(knowledge_item, "_imported", _reviving), ("item",)),
     "who may lower": Planted(_open_to_curators, ("lowering",)),
     "the filter of the engine": Planted(_around(vector_payload, "conditions", _filter(rank_max=TOP.rank)), _ASKING),
     "what has expired, in search": Planted(_around(vector_payload, "conditions", _filter(now_epoch_s=0.0)), _ASKING),

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from adapters.memory import MemoryBroker
 from contracts import subjects
+from contracts.chat import Written
 from contracts.domains import Clearance, Domain, Partition
 from tests.taint.world import Reader
 
@@ -124,6 +126,18 @@ class Oracle:
                     label=envelope.label,
                 )
             self._read[domain] = len(stream.messages)
+
+    def heard(self, written: list[bytes], now: datetime) -> Iterator[str]:
+        """Take in what was announced while models wrote, and say which of it is labelled below what it tells."""
+        said: dict[str, str] = {}
+        for body in written:
+            one = msgspec.json.decode(body, type=Written)
+            said[one.attempt] = said.get(one.attempt, "") + one.delta.text
+            principal = next(record.principal for record in self.records.values() if record.correlation == one.run)
+            level = self.join(markers(said[one.attempt].encode()), principal, now)
+            if one.label < level:
+                yield f"what is written of {one.run} is labelled {one.label.value} and tells what is {level.value}"
+        written.clear()
 
     def need(self, record: Known) -> Clearance:
         """Which clearance it takes to see the record now."""

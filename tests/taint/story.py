@@ -53,6 +53,8 @@ class Story:
         self.questions: list[Question] = []
         self.sessions: dict[str, str] = {}
         self.analyses: dict[str, str] = {}
+        self.completions: dict[str, Question] = {}
+        self.imported: dict[str, Item] = {}
         self.shown = 0
         self.showable = 0
 
@@ -79,7 +81,9 @@ class Story:
         return response
 
     def observe(self) -> None:
-        self.findings += self.oracle.observe(self.world.broker, self.world.clock())
+        now = self.world.clock()
+        self.findings += self.oracle.observe(self.world.broker, now)
+        self.findings += self.oracle.heard(self.world.written, now)
 
     async def done(self, reader: Reader, method: str, path: str, body: object = None, **named: object) -> Response:
         """A request that must succeed, and whose outcome the oracle is told of before anything is observed."""
@@ -88,26 +92,28 @@ class Story:
         return response
 
 
-async def add(story: Story) -> str:
+def _fresh(story: Story) -> Item:
     random, now = story.random, story.world.clock()
-    marker = story.marker()
-    expires = now + timedelta(minutes=random.randint(1, 40)) if random.random() < 0.3 else None
-    item = Item(
+    return Item(
         id="",
-        marker=marker.encode(),
+        marker=story.marker().encode(),
         level=story.level(),
         partition=random.choice(PARTITIONS),
         priority=random.randint(1, 10),
         category=random.choice(CATEGORIES),
-        expires=expires,
+        expires=now + timedelta(minutes=random.randint(1, 40)) if random.random() < 0.3 else None,
         versions=[],
     )
+
+
+async def add(story: Story) -> str:
+    item = _fresh(story)
     response = await story.done(ROOT, "POST", "/v1/knowledge", content(item))
     item.id = response.json()["id"]
     item.versions.append((item.marker, item.level, item.partition))
     story.oracle.put(item)
     story.observe()
-    return f"{marker} is added to {item.partition} as {item.level.value}, until {expires}"
+    return f"{item.marker.decode()} is added to {item.partition} as {item.level.value}, until {item.expires}"
 
 
 async def update(story: Story) -> str:
@@ -137,6 +143,24 @@ async def _replaced(story: Story, item: Item) -> str:
     story.oracle.put(item)
     story.observe()
     return f"{item.id} says {item.marker.decode()} as {item.level.value} in {item.partition}"
+
+
+async def follow(story: Story) -> str:
+    """An item is what its source is now, but never lower than it was; also one that had ended."""
+    key = f"{story.random.randrange(3)}.md"
+    before = story.imported.get(key)
+    said = _fresh(story)
+    response = await story.done(
+        ROOT, "POST", "/v1/knowledge/imports", {"collection": "handbook", "key": key, "knowledge": content(said)}
+    )
+    if before is not None:
+        said.level, said.versions = max(said.level, before.level), before.versions
+    said.id = response.json()["id"]
+    said.versions.append((said.marker, said.level, said.partition))
+    story.imported[key] = said
+    story.oracle.put(said)
+    story.observe()
+    return f"{said.id} follows its source: {said.marker.decode()} as {said.level.value}, until {said.expires}"
 
 
 async def declassify(story: Story) -> str:
@@ -212,15 +236,18 @@ async def analysis(story: Story) -> str:
 def asked(story: Story, reader: Reader) -> tuple[str, dict[str, object], Clearance]:
     """Path, body and label of a question; the oracle knows of it. A question in a session is at least as the asker says."""
     random = story.random
-    marker, topic = story.marker(), random.choice(TOPICS)
-    body: dict[str, object] = {"question": f"How is the {topic} programme {marker} doing?"}
+    marker, topic = f"{story.marker()} ", random.choice(TOPICS)
+    if random.random() < 0.4:
+        marker = ""  # What others have asked in the same words may be answered from a cache.
+    body: dict[str, object] = {"question": f"How is the {topic} programme {marker}doing?"}
     if random.random() < 0.4:
         body["question"] = f"{body['question']}{TECHNICAL}"
     level = reader.clearance
     if random.random() < 0.6:
         level = story.level(at_most=reader.clearance)
         body["confidentiality"] = level.value
-    story.oracle.asked(marker.encode(), reader.name, level)
+    if marker:
+        story.oracle.asked(marker.strip().encode(), reader.name, level)
     domain = "artemis" if reader.role == "artemis_user" or random.random() < 0.3 else "sophia"
     if reader.role == "sophia_user":
         domain = "sophia"
@@ -250,6 +277,7 @@ ACTS: tuple[tuple[Act, int], ...] = (
     (add, 6),
     (update, 4),
     (lift, 5),
+    (follow, 3),
     (declassify, 4),
     (delete, 2),
     (wait, 3),

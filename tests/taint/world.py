@@ -14,9 +14,11 @@ from msgspec import Struct
 from actors.roster import TOOLS
 from adapters.extractive import ExtractiveModel
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
+from adapters.memory_cache import MemoryCache
 from adapters.memory_timers import MemoryTimers
 from adapters.memory_vectors import MemoryVectors
 from adapters.retrieval import LocalRetrieval
+from adapters.similar_searches import SimilarSearches
 from adapters.span_store import MemorySpanStore
 from contracts.domains import Clearance, Domain
 from contracts.users import Role
@@ -26,12 +28,15 @@ from gateway.identity import Passwords, Principal
 from gateway.services import Services
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
+from runtime.cached_embedder import CachedEmbedder
+from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.limits import Limits
 from runtime.outside import Outside
 from runtime.telemetry import NoTelemetry
 from tests.embedders import WordHashes, hashed
 from tests.folded_reads import FoldedReads
+from tests.gateway_agents import Scripted
 from tests.gateway_world import HASHER, SETTINGS, TOKENS
 from tests.taint.pump import Pump
 
@@ -87,7 +92,8 @@ class World:
         self._queue = MemoryQueue(self.broker)
         self._timers = MemoryTimers(self.broker, clock=self.clock)
         self.vectors = MemoryVectors(WordHashes().dimensions)
-        self.retrieval = LocalRetrieval(WordHashes(), self.vectors, NoTelemetry())
+        embedder = CachedEmbedder(WordHashes(), Cache(NoTelemetry(), MemoryCache()))
+        self.retrieval = LocalRetrieval(embedder, self.vectors, NoTelemetry(), SimilarSearches(NoTelemetry()))
         self.reads = FoldedReads(self.broker)
         self.written: list[bytes] = []
         self._tokens: dict[Reader, str] = {}
@@ -109,6 +115,7 @@ class World:
             written=WrittenWatch(rpc),
             clock=self.clock,
             settings=SETTINGS,
+            chat_models=Scripted.models,
         )
         self.gateway = Gateway(self.services, routes.ROUTES)
         self._pump.start(self._outside)
@@ -120,6 +127,7 @@ class World:
             timers=self._timers,
             retrieval=self.retrieval,
             model=ExtractiveModel(),
+            chats=Scripted(),
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=self.clock,
