@@ -9,7 +9,6 @@ from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta, ToolCall,
 from contracts.conversation import Answer, Answered, Ask, Asked, EndSession, Fail, StartSession
 from contracts.domains import Clearance, Domain
 from contracts.model import Evidence, Prompt, Section, Usage
-from gateway.written import WAITING_MAX
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
@@ -40,12 +39,9 @@ class Scripted:
         begun, rest = text[: len(text) // 2], text[len(text) // 2 :]
         if said.content.startswith("refuse"):
             raise OutcomeError("it would not")
-        if said.content.startswith("flood"):
-            for _number in range(WAITING_MAX + 1):
-                tell(Delta(tool_call=ToolCallPart(index=0, arguments="x")))
         tell(Delta(text=begun))
         self.half.set()
-        if said.content.startswith(("wait", "flood")):
+        if said.content.startswith("wait"):
             await self.release.wait()
         if said.content.startswith(("again", "otherwise")) and len(self.asked) == 1:
             await self.release.wait()

@@ -2,7 +2,7 @@
 
     python -m tests.faults.dying_stack DATA MARKERS
 
-Prints the gateway's URL once it serves, then whatever is the process id of `sophia` for each line it reads.
+Prints the gateway's URL once it serves, then for each line it reads whatever is the process id of the role that it names.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ async def main(data: str, markers: str) -> None:
     await supervisor.start()
     print(url_of(supervisor.settings), flush=True)
     try:
-        while await asyncio.to_thread(sys.stdin.readline):
-            print(supervisor.pid("sophia"), flush=True)
+        while role := await asyncio.to_thread(sys.stdin.readline):
+            print(supervisor.pid(role.strip()), flush=True)
     finally:
         await supervisor.stop()
 

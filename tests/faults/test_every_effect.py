@@ -46,11 +46,11 @@ class DyingStack(Stack):
         if self.process is not None:
             self.process.communicate(timeout=30)
 
-    def sophia(self) -> int:
+    def pid(self, role: str) -> int:
         assert self.process is not None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{role}\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -127,7 +127,7 @@ def test_killed_in_the_middle_of_a_call_only_that_call_repeats_with_its_key(data
         ok(client.post("/v1/analyses", json=ANALYSIS, headers=headers), 202)
         while len(recorded(record)) < 2:
             ok(client.get("/health"))  # The model server holds the second call now.
-        kill(stack.sophia(), signal.SIGKILL)
+        kill(stack.pid("sophia"), signal.SIGKILL)
         release.touch()
         headers["Prefer"] = f"wait={WAIT_S}"
         response = client.post("/v1/analyses", json=ANALYSIS, headers=headers, timeout=WAIT_S + 10)
