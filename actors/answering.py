@@ -96,6 +96,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
         contributions=contributions,
         model=reply.model,
         label=effects.label,
+        usage=effects.spent,
         citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
 

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Allowance, Citation, Evidence
+from contracts.model import Allowance, Citation, Evidence, Usage
 
 EXCHANGES_MAX = 3
 EXCHANGE_CHARS_MAX = 600
@@ -112,7 +112,8 @@ class Contribution(Struct, frozen=True, kw_only=True):
 class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1"):
     """An answer: content, confidence 0 to 1, the evidence it rests on, what other domains contributed, and the model.
 
-    `label` is the highest label of everything it rests on. `citations` are places in `content`.
+    `label` is the highest label of everything it rests on. `citations` are places in `content`, `usage` is what
+    models have cost to answer, in all domains.
     """
 
     turn: str
@@ -127,6 +128,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     model: str
     label: Clearance
     citations: tuple[Citation, ...] = ()
+    usage: Usage | None = None
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="conversation.failed.v1"):

@@ -3,14 +3,18 @@
 from contracts.chat import ChatReply, ChatRequest
 from contracts.domains import Clearance
 from contracts.envelope import Event, Message
+from contracts.model import Allowance
 
 CHAT = "chat"
 """The kind of actor; its id follows from the run."""
 
 
 class AskChat(Message, frozen=True, kw_only=True, tag="chat.ask.v1"):
+    """`budget` is what may be spent on the model."""
+
     by: str
     request: ChatRequest
+    budget: Allowance | None = None
 
 
 class AnswerChat(Message, frozen=True, kw_only=True, tag="chat.answer.v1"):
@@ -26,6 +30,7 @@ class FailChat(Message, frozen=True, kw_only=True, tag="chat.fail.v1"):
 class ChatAsked(Event, frozen=True, kw_only=True, tag="chat.asked.v1"):
     by: str
     request: ChatRequest
+    budget: Allowance | None = None
 
 
 class ChatAnswered(Event, frozen=True, kw_only=True, tag="chat.answered.v1"):

@@ -27,7 +27,7 @@ from contracts.openai_chat import (
 from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatFailed
 from contracts.subjects import ActorRef
 from gateway import chat_requests, conversing
-from gateway.commands import SESSION_HEADER, Incoming, event_of, label_of, new_actor
+from gateway.commands import SESSION_HEADER, Incoming, allowance, event_of, label_of, new_actor
 from gateway.execution import Command, Ended
 from gateway.models import AGENTS, chat_model
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
@@ -74,7 +74,11 @@ async def complete(incoming: Request) -> Command:
             )
         command = Command(
             actor=fresh[-1],
-            message=AskChat(by=incoming.principal.username, request=chat_requests.for_model(body)),
+            message=AskChat(
+                by=incoming.principal.username,
+                request=chat_requests.for_model(body),
+                budget=allowance(None, incoming.services.settings.budget),
+            ),
             label=label,
             status_path=f"/v1/chat/completions/{completion_id(incoming.id)}",
         )
@@ -178,7 +182,7 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
                 message=ChatMessage(role="assistant", content=event.content),
                 finish_reason="stop",
                 model=actor.domain.value,
-                usage=None,
+                usage=event.usage,
                 provenance=_provenance(incoming.id, actor.id, event, label),
                 at=at,
             )

@@ -21,7 +21,7 @@ class State(Struct, frozen=True):
 def decide(state: State, message: AskChat | AnswerChat | FailChat) -> list[Recordable]:
     match message:
         case AskChat():
-            return [] if state.asked else [ChatAsked(by=message.by, request=message.request)]
+            return [] if state.asked else [ChatAsked(by=message.by, request=message.request, budget=message.budget)]
         case AnswerChat():
             return [message.answer] if _waits(state) else []
         case FailChat():
@@ -47,6 +47,7 @@ def evolve(state: State, event: Recordable) -> State:
 
 
 async def react(recorded: Recorded[ChatAsked], effects: Effects) -> None:
+    effects.allow(recorded.event.budget)
     try:
         reply = await effects.converse(recorded.event.request)
     except OutcomeError as error:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from os import kill
 from pathlib import Path
@@ -26,6 +27,7 @@ class DyingStack(Stack):
     def __init__(self, folder: Path, model: ModelServer) -> None:
         provider = f'[{{"name": "counting", "base_url": "{model.url}", "model": "counting", "timeout_s": 60}}]'
         super().__init__(folder / "data", DIARCHY_CHAT=provider, DIARCHY_LIMITS_ACK_WAIT_S="1")
+        self.model = model
         self.markers = folder / "markers"
         self.markers.mkdir()
 
@@ -120,19 +122,47 @@ def test_killed_after_each_effect_the_answer_is_the_same_and_each_call_was_made_
 
 
 @pytest.mark.timeout(180)
-def test_killed_in_the_middle_of_a_call_only_that_call_repeats_with_its_key(data_folder: Path) -> None:
+@pytest.mark.parametrize("held_after", [0, 12], ids=["before its answer", "in the middle of its answer"])
+def test_killed_in_a_call_only_that_call_repeats_with_its_key(data_folder: Path, held_after: int) -> None:
     release = data_folder / "release"
-    with running(data_folder, hold=2, release=release) as (stack, client, record):
+    with running(data_folder, hold=2, held_after=held_after, release=release) as (stack, client, record):
         headers = {"Prefer": "respond-async", "Idempotency-Key": "one"}
         ok(client.post("/v1/analyses", json=ANALYSIS, headers=headers), 202)
-        while len(recorded(record)) < 2:
-            ok(client.get("/health"))  # The model server holds the second call now.
+        assert stack.model.hanging.wait(WAIT_S)
         kill(stack.pid("sophia"), signal.SIGKILL)
         release.touch()
         headers["Prefer"] = f"wait={WAIT_S}"
         response = client.post("/v1/analyses", json=ANALYSIS, headers=headers, timeout=WAIT_S + 10)
         assert ok(response)["status"] == "completed"
-        counts = calls_per_key(record)
-        held = recorded(record)[1]["key"]
-        assert counts.pop(held) in (1, 2)
-        assert set(counts.values()) == {1}
+        _repeated_one(record, recorded(record)[1]["key"])
+
+
+@pytest.mark.timeout(180)
+def test_a_chat_killed_in_the_middle_of_its_answer_is_asked_for_again_with_its_key(data_folder: Path) -> None:
+    release = data_folder / "release"
+    with running(data_folder, hold=1, held_after=4, release=release) as (stack, client, record):
+        chat = {
+            "model": "counting",
+            "messages": [{"role": "user", "content": "Say something about the portal, please."}],
+        }
+        headers = {"Idempotency-Key": "one"}
+        with ThreadPoolExecutor(1) as asking:
+            answer = asking.submit(client.post, "/v1/chat/completions", json=chat, headers=headers, timeout=WAIT_S)
+            assert stack.model.hanging.wait(WAIT_S)
+            kill(stack.pid("system"), signal.SIGKILL)
+            release.touch()
+            content = ok(answer.result())["choices"][0]["message"]["content"]
+        _repeated_one(record, recorded(record)[0]["key"])
+        again = ok(client.post("/v1/chat/completions", json=chat, headers=headers, timeout=WAIT_S))
+        assert again["choices"][0]["message"]["content"] == content
+        assert "Say something about the portal" in content
+        assert len(recorded(record)) == 2
+
+
+def _repeated_one(record: Path, held: str) -> None:
+    """Only the call that was held when its worker died was made twice, with the same idempotency key."""
+    counts = calls_per_key(record)
+    assert counts.pop(held) == 2
+    assert set(counts.values()) <= {1}
+    bodies = {call["sha256"] for call in recorded(record) if call["key"] == held}
+    assert len(bodies) == 1

@@ -45,7 +45,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
 )
 from contracts.model import Allowance, Citation, Evidence, Span, Usage
-from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, FailChat
+from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, FailChat
 from contracts.users import CreateUser
 from runtime.actor import AnyActor
 
@@ -308,6 +308,8 @@ EVENTS: dict[str, Event | bytes] = {
     ),
     "conversation.asked.v1.budget": Asked(turn="t1", by="Zoë", text="Why?", budget=BUDGET),
     "conversation.answered.v1.cited": msgspec.structs.replace(answer("t1").answer, citations=CITATIONS),
+    "conversation.answered.v1.paid": msgspec.structs.replace(answer("t1").answer, usage=USAGE),
+    "chat.asked.v1.budget": ChatAsked(by="Zoë", request=CHAT, budget=BUDGET),
     "collaboration.requested.v1.budget": Requested(asker=Domain.SOPHIA, request=REQUEST, budget=BUDGET),
     "collaboration.concluded.v1.paid": Concluded(outcome=msgspec.structs.replace(OUTCOME, usage=USAGE)),
     "analysis.started.v1.budget": AnalysisStarted(by="Zoë", subject="Portal", question="Shall we?", budget=BUDGET),
