@@ -5,10 +5,11 @@ The reactions do it as it happens, a rebuild folds the same function over the lo
 
 from typing import assert_never
 
+from actors.subscriptions import announcement
 from contracts.conversation import Answered
 from contracts.domains import Domain, Partition
 from contracts.envelope import Envelope, Event
-from contracts.facts import SignalRecorded, StrategicAlert
+from contracts.facts import KnowledgeUpdate, SignalRecorded, StrategicAlert
 from contracts.knowledge import (
     Knowledge,
     KnowledgeAdded,
@@ -92,14 +93,23 @@ def _signal(recorded: Recorded[Event], event: SignalRecorded) -> tuple[Change, .
     if partition is None:
         return ()
     fact = event.fact
+    told = announcement(recorded.actor, fact.item) if isinstance(fact, KnowledgeUpdate) else None
+    if told is not None and isinstance(fact, KnowledgeUpdate) and fact.operation == "delete":
+        return (Remove(partition, told),)
+    priority, expires = 5, None
+    if isinstance(fact, StrategicAlert):
+        priority = fact.alert_priority
+    elif isinstance(fact, KnowledgeUpdate):
+        priority, expires = fact.strategic_priority, fact.expires
     entry = Entry(
-        id=recorded.envelope.id,
+        id=told or recorded.envelope.id,
         title=fact.title,
         text=fact.text,
         label=recorded.envelope.label,
-        priority=fact.alert_priority if isinstance(fact, StrategicAlert) else 5,
+        priority=priority,
         source=fact.origin,
         tags=(recorded.actor.id,),
+        expires=expires,
         updated=recorded.envelope.time,
     )
     return (Put(partition, entry),)

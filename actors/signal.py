@@ -1,4 +1,7 @@
-"""Signal: one fact from outside; once recorded, the domain's teams can find it."""
+"""Signal: one fact from outside; once recorded, the domain's teams can find it.
+
+A strategic alert goes on from the CEO's domain to those that subscribe to it.
+"""
 
 from typing import assert_never
 
@@ -6,7 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.findable import make_findable
-from contracts.facts import SIGNAL, AnyFact, SignalRecorded, StrategicAlert
+from actors.subscriptions import told_of_alert
+from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded, StrategicAlert
+from contracts.subjects import ActorRef
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 
@@ -34,6 +39,10 @@ def evolve(state: State, event: SignalRecorded) -> State:
 
 async def react(recorded: Recorded[SignalRecorded], effects: Effects) -> None:
     await make_findable(recorded, effects)
+    fact, actor = recorded.event.fact, recorded.actor
+    if isinstance(fact, StrategicAlert) and actor.domain is FACT_DOMAINS[StrategicAlert]:
+        for domain in sorted(told_of_alert(recorded.envelope.label)):
+            await effects.tell(fact, to=ActorRef(domain, SIGNAL, actor.id))
 
 
 signal = Actor(SIGNAL, State(), decide, evolve, react)

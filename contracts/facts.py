@@ -3,6 +3,7 @@
 Each is one JSON object with its `type`. These types, and no others, are taken from outside.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -72,9 +73,16 @@ class StrategicAlert(Fact, frozen=True, kw_only=True, tag="strategic_alert.v1"):
     alert_priority: Annotated[int, Meta(ge=1, le=10)]
 
 
+Operation = Literal["create", "update", "delete"]
+
+
 class KnowledgeUpdate(Fact, frozen=True, kw_only=True, tag="knowledge_update.v1"):
-    operation: Literal["create", "update", "delete"]
+    """What became of a knowledge item; after `expires` it says nothing any more."""
+
+    operation: Operation
     item: Name
+    strategic_priority: Annotated[int, Meta(ge=1, le=10)] = 5
+    expires: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 AnyFact = (
@@ -115,7 +123,7 @@ FACT_DOMAINS: dict[type[Fact], Domain] = {
     OrchestratorStop: Domain.SYSTEM,
     HealthCheck: Domain.SYSTEM,
 }
-"""Which domain each fact is meant for; published elsewhere it is refused."""
+"""Which domain each fact is meant for: published elsewhere it is refused. That domain's own agents may pass it on."""
 
 
 class SignalRecorded(Event, frozen=True, kw_only=True, tag="signal.recorded.v1"):

@@ -189,7 +189,7 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
             message = decoder.decode(delivery.body) if decoder else actor.decode_message(delivery.body)
     except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedError(str(error)) from error
-    if isinstance(message, Fact) and FACT_DOMAINS[type(message)] != address.actor.domain:
+    if isinstance(message, Fact) and FACT_DOMAINS[type(message)] not in (address.actor.domain, envelope.source):
         raise MalformedError(
             f"{tag(type(message))} is for {FACT_DOMAINS[type(message)].value}, not {address.actor.domain.value}"
         )

@@ -9,6 +9,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.ceo.announcing import announce
 from actors.findable import make_findable
 from contracts.domains import Clearance
 from contracts.knowledge import (
@@ -145,6 +146,7 @@ def evolve(state: State, event: Recordable) -> State:
 async def react(recorded: Recorded[Recordable], effects: Effects) -> None:
     await make_findable(recorded, effects)
     await _keep_time(recorded, effects)
+    await announce(recorded, effects)
 
 
 async def _keep_time(recorded: Recorded[Recordable], effects: Effects) -> None:

@@ -214,6 +214,22 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         [ALERT, KnowledgeUpdate(title="t", text="x", origin="o", operation="update", item="k1")],
     ),
     "signal.3": (signal, Domain.ARTEMIS, [SecurityAlert(title="t", text="x", origin="o")]),
+    "signal.announcement": (
+        signal,
+        Domain.SOPHIA,
+        [
+            KnowledgeUpdate(
+                title=ODD,
+                text="x",
+                origin="o",
+                operation="create",
+                item="k1",
+                strategic_priority=9,
+                expires=datetime(2027, 1, 1, tzinfo=UTC),
+            ),
+            KnowledgeUpdate(title="gone", text="x", origin="o", operation="delete", item="k1"),
+        ],
+    ),
     "knowledge_item.1": (
         knowledge_item,
         Domain.CEO,

@@ -227,7 +227,7 @@ def test_search_takes_twenty_candidates_and_the_best_by_priority_then_score() ->
                 content = "alpha " * (number + 1) + ("beta" if number in (1, 2) else "")
                 item = {**KNOWLEDGE, "title": str(number), "content": content, "strategic_priority": priority}
                 assert (await ann.post("/v1/knowledge", json=item)).status_code == 201
-            await _until(world, lambda: len(world.words.entries) == 4)
+            await _until(world, lambda: sum(place == "ceo_knowledge" for place, _ in world.words.entries) == 4)
             found = await ann.post("/v1/knowledge/search", json={"query": "alpha beta", "limit": 3})
             assert [hit["knowledge"]["title"] for hit in found.json()["hits"]] == ["1", "3", "2"]
             best = await ann.post("/v1/knowledge/search", json={"query": "alpha beta", "priority_min": 6})
