@@ -59,6 +59,17 @@ class RemoteVectors:
         return (await self._rpc.call(ROLL_BACK, b"", timeout_s=TIMEOUT_S)).decode()
 
 
+def described(status: VectorsStatus) -> str:
+    """One line for people: what is served, and what is being built."""
+    entries = sum(status.counts.values())
+    models = sorted({one.spec.model for one in status.generations if one.state == "serving"})
+    said = f"{entries:,} entries with {' and '.join(models)}" if status.counts else "nothing is served"
+    if (building := status.building) is not None:
+        done = f"{building.stage} {building.done:,} of {building.total:,}"
+        said += f"; generation {building.generation} is being built with {building.spec.model}: {done}"
+    return f"{said}; {status.trouble}" if status.trouble else said
+
+
 async def serve_vectors(rpc: Rpc, owner: Generations) -> None:
     """Answer what `RemoteVectors` asks, until the connection closes."""
 

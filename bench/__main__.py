@@ -39,6 +39,7 @@ BENCHMARKS = {
     "projections": Benchmark("read models, beside a bare COPY", 75),
     "actors": Benchmark("loading, waking and keeping actors", 30),
     "rest": Benchmark("the stack at rest, beside its servers alone", 105),
+    "index": Benchmark("what was deleted or changed is gone; an index rebuilt", 60),
     "retrieval": Benchmark("search over HTTP", 75),
 }
 

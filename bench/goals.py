@@ -60,6 +60,9 @@ GOALS = {
     "ask.p50_ms": Goal("crossing", "cross-domain request and reply without a model call, p50", 15, MS),
     "ask.p99_ms": Goal("crossing", "the same, p99", 60, MS),
     "failover.s": Goal("failover", "a killed worker's partitions served by another, the slowest", 3, "{:,.2f} s"),
+    "index.gone_ms": Goal(
+        "index", "deleted, updated or raised above a reader: gone from every search, the slowest", 1_000, MS
+    ),
     "rest.cpu": Goal("rest", "the embedded stack at rest: processor, of one core", 0.05, SHARE),
     "rest.memory_mb": Goal("rest", "the same: memory of all processes", 700, MEGABYTES),
     "rest.start_s": Goal("rest", "the same: cold start to ready on an existing folder", 6, SECONDS),

@@ -11,6 +11,7 @@ from adapters.embedding_rpc import RemoteEmbeddings
 from adapters.postgres import Patience, Postgres, PostgresDb
 from adapters.prometheus import gather
 from adapters.retrieval import RemoteRetrieval
+from adapters.vector_admin import RemoteVectors, described
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
@@ -140,9 +141,17 @@ def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: li
         "broker": broker,
         "database": database,
         "search": search,
+        "vectors": _vectors(plant),
         **{name: role(name) for name in others},
         **{f"model provider {one.name}": provider(one.name) for one in plant.settings.chat},
     }
+
+
+def _vectors(plant: Plant) -> CheckFunction:
+    async def check() -> str:
+        return described(await RemoteVectors(plant.untraced).status())
+
+    return check
 
 
 class _One(msgspec.Struct):

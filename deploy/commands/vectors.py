@@ -13,7 +13,7 @@ from deploy.commands import options
 
 if TYPE_CHECKING:
     from adapters.vector_admin import RemoteVectors
-    from contracts.vectors import Building, Built, Difference, VectorsStatus
+    from contracts.vectors import Built, Difference, VectorsStatus
     from deploy.progress import Steps
     from deploy.settings import Settings
     from runtime.index_build import IndexBuild
@@ -253,6 +253,7 @@ async def _owner(settings: "Settings") -> "AsyncIterator[tuple[RemoteVectors, Rp
 
 
 def _show(status: "VectorsStatus") -> None:
+    from adapters.vector_admin import described
     from deploy.progress import err, show
     from deploy.rendering import table
 
@@ -270,12 +271,4 @@ def _show(status: "VectorsStatus") -> None:
         number = status.counts.get(partition)
         counts.add_row(partition, "not served" if number is None else f"{number:,}")
     show(generations, counts)
-    if status.building is not None:
-        err(_progress(status.building))
-    if status.trouble:
-        err(status.trouble)
-
-
-def _progress(building: "Building") -> str:
-    done = f"{building.stage} {building.done:,} of {building.total:,}"
-    return f"generation {building.generation} is being built with {building.spec.model}: {done}"
+    err(described(status))
