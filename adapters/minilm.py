@@ -115,7 +115,7 @@ class _Loaded:
     def __init__(self, folder: Path, precision: Precision) -> None:
         import onnxruntime
 
-        source = _package_folder()
+        source = package_folder()
         file = model_file(folder, precision)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -184,7 +184,7 @@ def _build(file: Path, precision: Precision) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from safetensors.numpy import load
 
-    content = (_package_folder() / "model.safetensors").read_bytes()
+    content = (package_folder() / "model.safetensors").read_bytes()
     if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
         raise UnavailableError("all-minilm", f"the weights of {PACKAGE} do not have the SHA-256 {WEIGHTS_SHA256}")
     model = minilm_graph.build(load(content))
@@ -209,7 +209,7 @@ def _build(file: Path, precision: Precision) -> None:
         logging.disable(talkative)
 
 
-def _package_folder() -> Path:
+def package_folder() -> Path:
     found = importlib.util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise UnavailableError(

@@ -40,6 +40,7 @@ BENCHMARKS = {
     "actors": Benchmark("loading, waking and keeping actors", 30),
     "rest": Benchmark("the stack at rest, beside its servers alone", 105),
     "index": Benchmark("what was deleted or changed is gone; an index rebuilt", 60),
+    "embeddings": Benchmark("embedding through the port and over HTTP, beside a bare onnxruntime loop", 75),
     "retrieval": Benchmark("search over HTTP", 75),
 }
 

@@ -66,6 +66,14 @@ GOALS = {
     "rest.cpu": Goal("rest", "the embedded stack at rest: processor, of one core", 0.05, SHARE),
     "rest.memory_mb": Goal("rest", "the same: memory of all processes", 700, MEGABYTES),
     "rest.start_s": Goal("rest", "the same: cold start to ready on an existing folder", 6, SECONDS),
+    "embed.rate": Goal(
+        "embeddings", "short texts embedded through the port, one worker: new texts", 450, PER_S, at_least=True
+    ),
+    "embed.hits": Goal("embeddings", "the same, texts in its cache", 10_000, PER_S, at_least=True),
+    "embed.http_ms": Goal("embeddings", "embeddings over HTTP, 32 clients, single new texts, p50", 100, MS),
+    "embed.http_share": Goal(
+        "embeddings", "the same: texts, of a bare onnxruntime batch loop", 0.8, SHARE, at_least=True
+    ),
 }
 decoder = msgspec.json.Decoder(dict[str, Figure])
 

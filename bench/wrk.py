@@ -28,7 +28,10 @@ _SOCKETS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), t
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """What to send: POST `{url}/k<1…keys>{tail}` from `connections` at once for `seconds`."""
+    """What to send: POST `{url}/k<1…keys>{tail}` from `connections` at once for `seconds`.
+
+    `script`: other Lua to make the requests, with `{headers}`, `{seed}` and `{path}` to be filled in.
+    """
 
     url: str
     tail: str = ""
@@ -36,6 +39,7 @@ class Load(Struct, frozen=True, kw_only=True):
     connections: int = 64
     seconds: int = 8
     headers: dict[str, str] = {}
+    script: str = SCRIPT
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -64,7 +68,7 @@ class Wrk:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = "/" + load.url.split("://", 1)[1].partition("/")[2]
         headers = ", ".join(f'["{name}"] = "{value}"' for name, value in load.headers.items())
-        script.write_text(SCRIPT.format(headers=headers, seed=seed, path=path, keys=load.keys, tail=load.tail))
+        script.write_text(load.script.format(headers=headers, seed=seed, path=path, keys=load.keys, tail=load.tail))
         script.chmod(0o600)
         process = await asyncio.create_subprocess_exec(
             self._program,
