@@ -9,6 +9,7 @@ from contracts.domains import Clearance
 from contracts.http import Body, Cursor, Limit
 from contracts.knowledge import Category, Knowledge
 
+RUNS_MAX = 1_000
 Collection = Annotated[
     str, Meta(min_length=1, max_length=1_000, pattern=r"\S", description="Names what is imported together: one's own.")
 ]
@@ -45,6 +46,18 @@ class ImportedItems(Struct, frozen=True, kw_only=True):
 
     items: tuple[ImportedItem, ...]
     next: str | None = None
+
+
+class SearchableQuery(Body, frozen=True, kw_only=True):
+    """Correlation ids of your imports."""
+
+    runs: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=RUNS_MAX)]
+
+
+class SearchableRuns(Struct, frozen=True, kw_only=True):
+    """Those of them whose item can be found by searching, as the journals say."""
+
+    runs: list[str]
 
 
 class VersionsQuery(Body, frozen=True, kw_only=True):

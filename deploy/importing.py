@@ -16,22 +16,16 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from contracts.catalogue import tag
-from contracts.curating import ImportedItem, ImportedItems, ImportItem
-from contracts.http import Run
-from contracts.kernel import Unchanged
+from contracts.curating import RUNS_MAX, ImportedItem, ImportedItems, ImportItem, SearchableQuery, SearchableRuns
 from contracts.knowledge import digest
 from deploy.client import Gateway, GatewayError, OnWait, Reply, patiently
 from deploy.items import PART, Failure, Item
 
 PATIENCE_S = 120.0  # of one item, over all its retries
 STALL_S_MAX = 60.0  # without one more item becoming searchable
-FIND_CONCURRENCY = 8
-FIND_PAUSE_S_MIN = 0.1
-FIND_PAUSE_S_MAX = 0.8
+LOOK_S_MIN = 0.1
+LOOK_S_MAX = 2.0
 PAGE = 200
-_INDEX = "index"
-_UNCHANGED = tag(Unchanged)
 
 
 class Imported(Struct, kw_only=True):
@@ -210,42 +204,34 @@ class _Posting:
 async def until_searchable(gateway: Gateway, runs: Sequence[str], on_count: OnCount = lambda _: None) -> int:
     """Wait until each run's item is in the vector index, as its journal says; how many are not after a minute of standstill.
 
-    One that the run did not change was indexed by an earlier one.
-
-    Items are indexed about in the order they were posted, so only the first ones that are missing are asked for.
+    One that the run did not change was indexed by an earlier one. Items are indexed about in the order they were posted, so
+    only the first ones that are missing are asked for, and about four times in the time that all of them still need.
     """
     waiting = list(dict.fromkeys(runs))
     total = len(waiting)
-    moved, pause_s = time.monotonic(), FIND_PAUSE_S_MIN
+    began = moved = time.monotonic()
     while waiting and time.monotonic() - moved < STALL_S_MAX:
-        late = await _not_indexed(gateway, waiting[:FIND_CONCURRENCY])
-        if len(late) < min(FIND_CONCURRENCY, len(waiting)):
-            moved, pause_s = time.monotonic(), FIND_PAUSE_S_MIN
-        waiting = late + waiting[FIND_CONCURRENCY:]
+        late = await _not_searchable(gateway, waiting[:RUNS_MAX])
+        found = min(RUNS_MAX, len(waiting)) - len(late)
+        waiting = late + waiting[RUNS_MAX:]
         on_count(total - len(waiting))
+        if found:
+            moved = time.monotonic()
         if late:
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, FIND_PAUSE_S_MAX)
+            needed_s = (moved - began) * len(waiting) / max(total - len(waiting), 1)
+            await asyncio.sleep(min(max(needed_s / 4, LOOK_S_MIN), LOOK_S_MAX))
     missing = 0
     while waiting:  # The first ones may be lost for good: what of the others is there counts.
-        missing += len(await _not_indexed(gateway, waiting[:FIND_CONCURRENCY]))
-        waiting = waiting[FIND_CONCURRENCY:]
+        missing += len(await _not_searchable(gateway, waiting[:RUNS_MAX]))
+        waiting = waiting[RUNS_MAX:]
     return missing
 
 
-async def _not_indexed(gateway: Gateway, runs: Sequence[str]) -> list[str]:
-    found = await asyncio.gather(*(_is_indexed(gateway, run) for run in runs))
-    return [run for run, is_there in zip(runs, found, strict=True) if not is_there]
+async def _not_searchable(gateway: Gateway, runs: Sequence[str]) -> list[str]:
+    query = SearchableQuery(runs=list(runs))
 
+    async def once() -> SearchableRuns:
+        return await gateway.post("/v1/knowledge/imports/searchable", query, SearchableRuns)
 
-async def _is_indexed(gateway: Gateway, run: str) -> bool:
-    async def once() -> Run:
-        return await gateway.get(f"/v1/runs/{run}", Run)
-
-    try:
-        found = await patiently(once, patience_s=STALL_S_MAX)
-    except GatewayError as error:
-        if error.status == 404:  # Recorded, but not in the read model yet.
-            return False
-        raise
-    return any(event.effect == _INDEX or event.type == _UNCHANGED for event in found.events)
+    found = frozenset((await patiently(once, patience_s=STALL_S_MAX)).runs)
+    return [run for run in runs if run not in found]

@@ -1,6 +1,6 @@
 """Knowledge that follows its source: what stands at a place of somebody's collection is one item, however often it is sent."""
 
-from contracts.curating import ImportedItems, ImportItem, ImportsQuery
+from contracts.curating import ImportedItems, ImportItem, ImportsQuery, SearchableQuery, SearchableRuns
 from contracts.domains import Domain
 from contracts.ids import keyed_id
 from contracts.knowledge import Imported, ImportKnowledge, digest
@@ -30,6 +30,15 @@ async def import_item(incoming: Incoming[ImportItem]) -> Command:
         label=label_of(principal, knowledge.confidentiality),
         status_path=f"/v1/knowledge/{item}",
     )
+
+
+async def searchable(incoming: Incoming[SearchableQuery]) -> SearchableRuns:
+    """Which of the asker's imports have ended in the index."""
+    principal = incoming.principal
+    found = await incoming.services.reads.searchable(
+        incoming.body.runs, by=principal.username, clearance=principal.clearance
+    )
+    return SearchableRuns(runs=found)
 
 
 async def imports(incoming: Incoming[ImportsQuery]) -> ImportedItems:

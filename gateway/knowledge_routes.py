@@ -63,6 +63,17 @@ KNOWLEDGE: tuple[Route, ...] = (
         permissions=CURATE,
     ),
     Route(
+        method="POST",
+        path="/v1/knowledge/imports/searchable",
+        summary="Which of your imports can be found by searching",
+        action=Answers(importing.searchable),
+        limit="cross_domain",
+        request=curated.SearchableQuery,
+        reply=curated.SearchableRuns,
+        permissions=CURATE,
+        example=curated.SearchableQuery(runs=["0199f0a0-0000-7000-8000-000000000000"]),
+    ),
+    Route(
         method="GET",
         path="/v1/knowledge/summary",
         summary="What matters to the business, technically or in the market: priorities, insights, risks, opportunities, advice",

@@ -87,6 +87,9 @@ class PostgresReads:
         rows = await knowledge.get_items(self._db, list(ids), clearance=clearance, now=now)
         return list(map(item_view, rows))
 
+    async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
+        return await runs.indexed(self._db, among, by=by, clearance=clearance)
+
     async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
         with _cursor_is_after():
             page = await knowledge.list_imports(

@@ -101,6 +101,10 @@ class Reads(Protocol):
         """The items that exist, have not expired at `now` and may be read; in any order."""
         ...
 
+    async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
+        """Those of somebody's runs that have put their item into the index, or found it there unchanged."""
+        ...
+
     async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
         """What somebody imported into a collection and is there now, by id."""
         ...

@@ -6,7 +6,7 @@ made anew says the same.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -38,6 +38,7 @@ CREATE INDEX ON runs (correlation, time);
 CREATE INDEX ON runs (domain, kind, actor, sequence)
 """
 KNOWLEDGE_ITEM = "knowledge_item"
+INDEX_EFFECT = "index"
 MODEL_EFFECTS = ("chat", "converse")
 _EFFECT = tag(EffectRecorded)
 _USER_CREATED = tag(UserCreated)
@@ -290,6 +291,21 @@ async def get_run(
         records=records,
         truncated=len(rows) > limit,
     )
+
+
+class _Indexed(Struct, frozen=True):
+    correlation: str
+
+
+async def indexed(db: Db, correlations: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
+    """Those of somebody's runs that have put a knowledge item into the index, or changed nothing of it."""
+    rows = await db.rows(
+        _Indexed,
+        "SELECT DISTINCT correlation FROM read.runs WHERE correlation = ANY($1::text[]) AND principal = $2"  # noqa: S608
+        f" AND kind = '{KNOWLEDGE_ITEM}' AND (effect = '{INDEX_EFFECT}' OR type = '{tag(Unchanged)}'){_visible('$3')}",
+        *(list(correlations), by, clearance.value),
+    )
+    return [row.correlation for row in rows]
 
 
 class Spent(Struct, frozen=True):

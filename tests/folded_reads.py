@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.memory import MemoryBroker
+from contracts.catalogue import tag
 from contracts.curating import ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Stored
@@ -25,6 +26,7 @@ from contracts.http import (
     SessionsQuery,
     Turns,
 )
+from contracts.kernel import Unchanged
 from gateway import reads
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
@@ -101,6 +103,16 @@ class FoldedReads:
             for row in self._fold(knowledge.KNOWLEDGE)
             if row.id in ids and row.label <= clearance and (row.expires is None or row.expires > now)
         ]
+
+    async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
+        found = {
+            row.correlation
+            for row in self._labelled()
+            if (row.principal, row.kind) == (by, runs.KNOWLEDGE_ITEM)
+            and (row.effect == runs.INDEX_EFFECT or row.type == tag(Unchanged))
+            and row.label <= clearance
+        }
+        return [run for run in among if run in found]
 
     async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
         found = [

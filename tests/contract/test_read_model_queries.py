@@ -12,10 +12,12 @@ from msgspec import structs
 
 from adapters.postgres import PostgresDb
 from adapters.postgres_read_models import PostgresReadModels
+from contracts.catalogue import tag
 from contracts.conversation import Asked, SessionStarted
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event
 from contracts.ids import keyed_id
+from contracts.kernel import Unchanged
 from contracts.knowledge import (
     Imported,
     Knowledge,
@@ -89,6 +91,15 @@ async def everything(db: Db, clearance: Clearance) -> list[tuple[str, Clearance]
     present = await present_labels(db)
     found = await runs.list_events(db, runs.EventFilter(), clearance=clearance, limit=1_000)
     told += [(f"event {one.domain}/{one.sequence}", effective(one, present)) for one in found.records]
+    correlations = [record.correlation for record in found.records]
+    for by in {record.principal for record in found.records}:
+        indexed = {
+            one.correlation
+            for one in found.records
+            if (one.principal, one.kind) == (by, runs.KNOWLEDGE_ITEM)
+            and (one.effect == runs.INDEX_EFFECT or one.type == tag(Unchanged))
+        }
+        assert set(await runs.indexed(db, correlations, by=by, clearance=clearance)) == indexed
     for record in found.records:
         run = await runs.get_run(db, record.correlation, clearance=clearance)
         joined = await runs.label_of_run(db, record.correlation)

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from contracts.domains import Clearance, Domain
+from contracts.ids import new_id
 from tests.gateway_world import World, run
 
 JSON = dict[str, Any]
@@ -59,6 +60,27 @@ def test_a_correction_by_hand_stays_and_what_was_deleted_comes_back_with_its_fil
             assert await imported(ann) == []
             assert (await send(ann))["knowledge"]["content"] == "first"
             assert (await ann.get(path)).json()["knowledge"]["content"] == "first"
+
+    run(body)
+
+
+def test_which_imports_can_be_found_is_told_to_who_made_them() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann, world.client("admin", name="eve") as eve:
+            body = {"collection": "c", "key": "k", "knowledge": SAID}
+            made = await ann.post("/v1/knowledge/imports", json=body)
+            assert made.status_code == 201, made.text
+            async for batch in world.log.follow(Domain.CEO, ["run"], after=0):
+                if any(b'"index"' in stored.record.body for stored in batch):
+                    break
+            again = await ann.post("/v1/knowledge/imports", json=body)
+            asked = {
+                "runs": [made.headers["Diarchy-Correlation-Id"], again.headers["Diarchy-Correlation-Id"], new_id()]
+            }
+            path = "/v1/knowledge/imports/searchable"
+            assert (await ann.post(path, json=asked)).json()["runs"] == asked["runs"][:2]
+            assert (await eve.post(path, json=asked)).json()["runs"] == []
+            assert (await ann.post(path, json={"runs": []})).status_code == 422
 
     run(body)
 
