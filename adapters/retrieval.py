@@ -1,8 +1,7 @@
 """Retrieval: the embedder and the vector store behind one door, in the process that owns them or over request and reply."""
 
-import asyncio
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from adapters.passages import passages
 from adapters.similar_searches import SimilarSearches
+from adapters.vector_writes import Change, VectorWrites
 from contracts import subjects
 from contracts.domains import Domain, Partition
 from contracts.retrieval import Entry, Hit, Query
@@ -73,7 +73,7 @@ class LocalRetrieval:
         self._store = store
         self._telemetry = telemetry
         self._versions: OrderedDict[tuple[Partition, str], int] = OrderedDict()
-        self._changing: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._writes = VectorWrites(store, self._begins, self._changed)
 
     async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:
         if version:
@@ -83,12 +83,7 @@ class LocalRetrieval:
         if not entries:
             return
         with self._telemetry.span(SPAN_INDEX, attributes={"partition": partition, "entries": len(entries)}):
-            items = await self._items(entries)
-            async with self._changing[partition]:
-                newest = [item for item in items if self._begins(partition, item.entry.id, item.entry.version)]
-                if newest:
-                    with self._changed(partition):
-                        await self._store.upsert(partition, newest)
+            await self._writes.do(partition, Change(put=await self._items(entries)))
 
     async def _items(self, entries: Sequence[Entry]) -> list[Item]:
         spans = [passages(entry.title, entry.text) for entry in entries]
@@ -107,11 +102,7 @@ class LocalRetrieval:
         ids = [id_ for id_ in ids if self._begins(partition, id_, version)]
         if not ids:
             return
-        async with self._changing[partition]:
-            newest = [id_ for id_ in ids if self._begins(partition, id_, version)]
-            if newest:
-                with self._changed(partition):
-                    await self._store.remove(partition, newest)
+        await self._writes.do(partition, Change(gone=[(id_, version) for id_ in ids]))
 
     async def _recall(self, partition: Partition, ids: Sequence[str]) -> None:
         """Know the stored versions of these ids."""
