@@ -1,0 +1,77 @@
+"""What is shown of an answer in sections while it is written is the beginning of what is recorded, whatever the model writes."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.openai_prompt import reply_to
+from adapters.section_stream import SectionStream
+from contracts.chat import ChatMessage, ChatReply, Delta
+from contracts.domains import Clearance
+from contracts.model import SECTION_CHARS_MAX, Evidence, Prompt, Section
+from runtime.errors import OutcomeError
+from runtime.text import titled
+
+PROMPT = Prompt(
+    role="r",
+    question="q",
+    sections=(Section("summary", "What."), Section("next_steps", "How."), Section("risks", "Why not.")),
+    evidence=(Evidence(id="e", title="t", text="x", label=Clearance.PUBLIC, score=0.5),),
+)
+WRITTEN = st.lists(
+    st.sampled_from(
+        ["Fine.", " ", "\n", "[1]", "[9]", " [12]", "[", "]", "7", "ü", "\U0001f701", '"', "\\", "long " * 300]
+    ),
+    max_size=12,
+).map("".join)
+
+
+def shown(whole: str, cuts: int) -> str:
+    deltas: list[Delta] = []
+    stream = SectionStream(PROMPT, deltas.append)
+    for at in range(0, len(whole), cuts):
+        stream(Delta(text=whole[at : at + cuts]))
+    assert all(delta.text for delta in deltas)
+    return "".join(delta.text for delta in deltas)
+
+
+def recorded(whole: str) -> str | None:
+    message = ChatMessage(role="assistant", content=whole)
+    try:
+        reply = reply_to(PROMPT, ChatReply(message=message, finish_reason="stop", model="m"), "p")
+    except OutcomeError:
+        return None
+    return "\n\n".join(f"{titled(name)}\n{text}" for name, text in reply.sections.items())
+
+
+def answer(sections: dict[str, str]) -> str:
+    return json.dumps({"sections": sections, "cited": [], "confidence": 0.5})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.permutations(["summary", "next_steps", "risks"]), st.tuples(WRITTEN, WRITTEN, WRITTEN), st.integers(1, 40))
+def test_it_is_always_the_beginning(order: list[str], texts: tuple[str, str, str], cuts: int) -> None:
+    whole = answer(dict(zip(order, texts, strict=True)))
+    kept = recorded(whole)
+    if kept is not None:
+        assert kept.startswith(shown(whole, cuts))
+
+
+def test_all_of_it_is_shown_where_nothing_is_in_doubt() -> None:
+    whole = answer({"summary": " Fine. [1] So [9] be it in 2024 ", "next_steps": "a [1]", "risks": "none\n"})
+    assert (
+        shown(whole, 3)
+        == recorded(whole)
+        == ("## Summary\nFine. [1] So be it in 2024\n\n## Next steps\na [1]\n\n## Risks\nnone")
+    )
+
+
+def test_behind_a_text_that_is_cut_nothing_more_is_shown() -> None:
+    whole = answer({"summary": "word " * SECTION_CHARS_MAX, "next_steps": "a", "risks": "b"})
+    kept = recorded(whole)
+    assert kept is not None
+    seen = shown(whole, 100)
+    assert kept.startswith(seen)
+    assert "Next steps" not in seen
+    assert len(seen) > SECTION_CHARS_MAX / 2
