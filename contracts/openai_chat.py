@@ -11,6 +11,7 @@ from contracts.chat import MESSAGES_MAX, TOOLS_MAX, FinishReason, ResponseFormat
 from contracts.conversation import Contribution, Team
 from contracts.domains import Clearance, Partition
 from contracts.http import Body
+from contracts.model import Citation
 
 PARTS_MAX = 256
 STOPS_MAX = 4
@@ -119,7 +120,7 @@ class CreateChatCompletion(Body, frozen=True, kw_only=True):
     function_call: Raw | UnsetType = UNSET
 
 
-class Citation(Struct, frozen=True, kw_only=True):
+class Source(Struct, frozen=True, kw_only=True):
     """One thing an answer rests on."""
 
     id: str
@@ -133,7 +134,8 @@ class Citation(Struct, frozen=True, kw_only=True):
 class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What OpenAI's API has no place for. `run` is the correlation id; `model` the one that really wrote.
 
-    Of Sophia and Artemis also the session, how sure they are (0 to 1), what the answer rests on and who contributed.
+    Of Sophia and Artemis also the session, how sure they are (0 to 1), what the answer rests on (a mark such as `[1]` means the
+    first of `evidence`), which sentence rests on what, and who contributed.
     """
 
     run: str
@@ -142,6 +144,7 @@ class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str = ""
     team: Team | None = None
     confidence: float | None = None
+    evidence: tuple[Source, ...] = ()
     citations: tuple[Citation, ...] = ()
     contributions: tuple[Contribution, ...] = ()
 

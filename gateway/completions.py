@@ -16,12 +16,12 @@ from contracts.model import Usage
 from contracts.openai_chat import (
     ChatCompletion,
     Choice,
-    Citation,
     CompletionUsage,
     CreateChatCompletion,
     FunctionCall,
     Provenance,
     ReplyMessage,
+    Source,
     ToolCallBody,
 )
 from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatFailed
@@ -200,8 +200,8 @@ def _provenance(run: str, session: str, answered: Answered, label: Clearance) ->
         model=answered.model,
         team=answered.team,
         confidence=answered.confidence,
-        citations=tuple(
-            Citation(
+        evidence=tuple(
+            Source(
                 id=item.id,
                 title=item.title,
                 label=item.label,
@@ -211,6 +211,7 @@ def _provenance(run: str, session: str, answered: Answered, label: Clearance) ->
             )
             for item in answered.evidence
         ),
+        citations=answered.citations,
         contributions=answered.contributions,
     )
 

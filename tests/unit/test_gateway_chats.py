@@ -55,7 +55,7 @@ def test_a_chat_with_sophia_is_a_session() -> None:
             assert ours["session"] == answer.headers["Diarchy-Session"]
             assert ours["label"] == answer.headers["Diarchy-Label"] == "confidential"
             assert (ours["confidence"], ours["model"], ours["team"]) == (0.5, "echo", "business_insight")
-            assert [one["id"] for one in ours["citations"]] == ["e"]
+            assert [one["id"] for one in ours["evidence"]] == ["e"]
             turns = (await ann.get(f"/v1/sessions/{ours['session']}/messages")).json()["turns"]
             assert [turn["question"] for turn in turns] == ["why?"]
 
