@@ -8,12 +8,18 @@ from pathlib import Path
 
 from adapters.memory_vectors import MemoryVectors
 from adapters.retrieval import LocalRetrieval
+from adapters.vector_admin import STATUS
+from contracts.domains import Domain
+from contracts.subjects import ActorRef
 from contracts.vectors import Generation
 from runtime.errors import InvalidError, UnavailableError
+from runtime.ports import Rpc, Snapshots
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import Embedder, Shelved, VectorStore
 
+INDEX = "vector index"
 LOCK = "owner.lock"
+OWNER_ANSWERS_S = 2.0
 
 Open = Callable[[Generation], Awaitable[Shelved]]
 Drop = Callable[[str | None], Awaitable[None]]
@@ -32,13 +38,11 @@ class OpenGeneration:
         await self._close()
 
 
-class FolderShelf:
-    """A Shelf with its notes and its lock in a folder; `open_` and `drop` know where the vectors are."""
+class FolderNotes:
+    """Notes and the lock as files of a folder: for vectors that stand there, too."""
 
-    def __init__(self, folder: Path, open_: Open, drop: Drop) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._open = open_
-        self._drop = drop
         self._lock: int | None = None
 
     async def take(self) -> None:
@@ -48,7 +52,7 @@ class FolderShelf:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise UnavailableError("vector index", f"another process owns {self._folder}") from None
+            raise UnavailableError(INDEX, f"another process owns {self._folder}") from None
         self._lock = lock
 
     async def release(self) -> None:
@@ -62,6 +66,54 @@ class FolderShelf:
 
     async def save(self, note: str, content: bytes) -> None:
         await asyncio.to_thread(_replace, self._folder / f"{note}.json", content)
+
+
+class BrokerNotes:
+    """Notes in the broker, where the owner has no folder that outlives it: for vectors in a server.
+
+    There is no lock: two owners that start in the same moment do not see each other.
+    """
+
+    def __init__(self, snapshots: Snapshots, rpc: Rpc) -> None:
+        self._snapshots = snapshots
+        self._rpc = rpc
+
+    async def take(self) -> None:
+        try:
+            await self._rpc.call(STATUS, b"", timeout_s=OWNER_ANSWERS_S)
+        except UnavailableError:
+            return  # Nobody is there.
+        raise UnavailableError(INDEX, "another process owns it")
+
+    async def release(self) -> None:
+        """Nothing is held."""
+
+    async def load(self, note: str) -> bytes | None:
+        return await self._snapshots.load(_place(note))
+
+    async def save(self, note: str, content: bytes) -> None:
+        await self._snapshots.save(_place(note), content)
+
+
+class NotedShelf:
+    """A Shelf of these notes; `open_` and `drop` know where the vectors are."""
+
+    def __init__(self, notes: FolderNotes | BrokerNotes, open_: Open, drop: Drop) -> None:
+        self._notes = notes
+        self._open = open_
+        self._drop = drop
+
+    async def take(self) -> None:
+        await self._notes.take()
+
+    async def release(self) -> None:
+        await self._notes.release()
+
+    async def load(self, note: str) -> bytes | None:
+        return await self._notes.load(note)
+
+    async def save(self, note: str, content: bytes) -> None:
+        await self._notes.save(note, content)
 
     async def open(self, generation: Generation) -> Shelved:
         return await self._open(generation)
@@ -85,7 +137,7 @@ class MemoryShelf:
 
     async def take(self) -> None:
         if self.taken:
-            raise UnavailableError("vector index", "another process owns it")
+            raise UnavailableError(INDEX, "another process owns it")
         self.taken = True
 
     async def release(self) -> None:
@@ -112,6 +164,11 @@ class MemoryShelf:
 
     async def drop_unnamed(self) -> None:
         """There are none."""
+
+
+def _place(note: str) -> ActorRef:
+    """Where the broker keeps a note."""
+    return ActorRef(Domain.EMBEDDING, "vector_index", note)
 
 
 def _replace(path: Path, content: bytes) -> None:

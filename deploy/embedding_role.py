@@ -3,11 +3,12 @@
 from actors.findable import changes
 from adapters.embedding_rpc import serve_embeddings
 from adapters.jetstream_cache import JetStreamCache
+from adapters.jetstream_snapshots import JetStreamSnapshots
 from adapters.retrieval import serve_retrieval
 from adapters.similar_searches import SimilarSearches
 from adapters.vector_admin import serve_vectors
 from adapters.vector_payload import PARTITIONS
-from adapters.vector_shelf import FolderShelf
+from adapters.vector_shelf import BrokerNotes, FolderNotes, NotedShelf
 from deploy.clock import now
 from deploy.embedding_models import embedding_sources
 from deploy.plant import Plant
@@ -43,7 +44,7 @@ async def wire_embedding(plant: Plant) -> None:
     generations = Generations(
         plant.log,
         changes,
-        FolderShelf(settings.vectors_folder, opener.open, opener.drop),
+        NotedShelf(_notes(plant), opener.open, opener.drop),
         opener.wanted,
         PARTITIONS,
         telemetry=plant.telemetry,
@@ -52,6 +53,13 @@ async def wire_embedding(plant: Plant) -> None:
     embeddings = EmbeddingWorkers(sources, plant.telemetry)
     plant.parts += [*parts, generations, embeddings, Service(plant, generations, embeddings)]
     plant.watched.append(generations.wait)
+
+
+def _notes(plant: Plant) -> FolderNotes | BrokerNotes:
+    """Beside the vectors; those of a server may be searched from a container without a disk."""
+    if plant.settings.qdrant.url:
+        return BrokerNotes(JetStreamSnapshots(plant.broker), plant.untraced)
+    return FolderNotes(plant.settings.vectors_folder)
 
 
 def _vectors(plant: Plant) -> Cache | None:

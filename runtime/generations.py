@@ -167,11 +167,12 @@ class Generations:
             if opened is None:
                 raise UnavailableError("vector index", self._why(), self._ready_in_s())
             asked.setdefault(opened, []).append(partition)
+        if len(asked) == 1:
+            (opened,) = asked
+            return self._hearing.heard.current(await _search(opened, query))
         found = await asyncio.gather(
             *(_search(opened, msgspec.structs.replace(query, partitions=tuple(some))) for opened, some in asked.items())
         )
-        if len(found) == 1:
-            return self._hearing.heard.current(found[0])
         hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.place, reverse=True)
         return self._hearing.heard.current(hits)[: query.limit]
 
@@ -238,26 +239,35 @@ class Generations:
         wait_s = RETRY_S_MIN
         while True:
             due = self._due()
-            if due is None:
-                self._complete.set()
-                await self._drop_old()
-                await self._idle()
-                continue
             try:
+                if due is None:
+                    self._complete.set()
+                    await self._drop_old()
+                    await self._idle()
+                    continue
                 await self._build(due)
                 self._trouble, wait_s = "", RETRY_S_MIN
             except (UnavailableError, InvalidError) as error:
-                self._trouble = f"the build of {due.name} goes on in {wait_s:g} s: {error}"
+                what = f"the build of {due.name} goes on" if due else "old generations are dropped"
+                self._trouble = f"{what} in {wait_s:g} s: {error}"
                 _log.warning("%s", self._trouble)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RETRY_S_MAX)
             except UnequalIndexError as error:
-                _log.error("generation %s was not swapped in: %s", due.name, error)
-                self._last = Built(generation=due.name, trouble=str(error))
-                await self._forget(due)
-                await asyncio.sleep(RETRY_S_MAX if self._due() else 0)
+                await self._failed(error)
             finally:
                 self._building = None
+
+    async def _failed(self, error: UnequalIndexError) -> None:
+        """What was built is wrong: it is dropped, and what is needed all the same is begun anew a little later."""
+        built = [one for one in self._manifest.generations if one.state == "building"]
+        for one in built:
+            _log.error("generation %s was not swapped in: %s", one.name, error)
+            self._last = Built(generation=one.name, trouble=str(error))
+            with suppress(UnavailableError):
+                await self._forget(one)
+        if self._due() is not None:
+            await asyncio.sleep(RETRY_S_MAX)
 
     def _due(self) -> Generation | None:
         """What is to be built next: what somebody asked for, or what the serving generations lack."""
@@ -328,11 +338,20 @@ class Generations:
                 after.append(msgspec.structs.replace(one, partitions=left))
             else:
                 after.append(msgspec.structs.replace(one, state="kept", replaced=self._clock()))
-        await self._write(after)
+        await self._written(after)
         opened = _Open(generation, shelved)
         before = set(self._serving.values())
         self._serving.update(dict.fromkeys(generation.partitions, opened))
         return list(before - set(self._serving.values()))
+
+    async def _written(self, generations: Sequence[Generation]) -> None:
+        """Once it is certain: what is stored now must not go on with the generation before."""
+        while True:
+            try:
+                return await self._write(generations)
+            except UnavailableError as error:
+                _log.warning("the swap waits: %s", error)
+                await asyncio.sleep(RETRY_S_MIN)
 
     def _progress(self, stage: Stage, done: int, total: int) -> None:
         if self._building is not None:
@@ -366,8 +385,9 @@ class Generations:
         await self._write([one for one in self._manifest.generations if one.name != generation.name])
 
     async def _write(self, generations: Sequence[Generation]) -> None:
-        self._manifest = Manifest(tuple(generations))
-        await self._shelf.save(MANIFEST, msgspec.json.encode(self._manifest))
+        manifest = Manifest(tuple(generations))
+        await self._shelf.save(MANIFEST, msgspec.json.encode(manifest))
+        self._manifest = manifest
 
 
 async def _search(opened: _Open, query: Query) -> list[Hit]:

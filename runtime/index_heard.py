@@ -13,7 +13,7 @@ from msgspec import Struct
 from contracts.domains import Domain, Partition
 from contracts.envelope import Stored
 from contracts.retrieval import Change, Hit, Put
-from runtime.errors import UnavailableError
+from runtime.errors import InvalidError, UnavailableError
 from runtime.index_fold import DOMAINS, Changes, Place, changes_of
 from runtime.ports import EventLog
 from runtime.read_models import following
@@ -23,7 +23,7 @@ from runtime.vector_ports import Shelf
 PUTS_MAX = 100_000
 """Entries whose newest version is remembered, about 300 bytes each; the versions of others stand in the store."""
 
-REMOVED_MAX = 200_000
+REMOVED_MAX = 50_000
 """Entries remembered as removed. A call for one of more than so many removals ago would bring it back; the check tells."""
 
 
@@ -113,7 +113,7 @@ class Hearing:
             caught_up = asyncio.Event()
             self._caught_up.append(caught_up)
             self.tasks.append(asyncio.create_task(self._hear(domain, caught_up), name=f"hear {domain.value}"))
-        self.tasks.append(asyncio.create_task(self._save(), name="save what was heard"))
+        self.tasks.append(asyncio.create_task(self._save_often(), name="save what was heard"))
 
     async def stop(self) -> None:
         tasks, self.tasks = self.tasks, []
@@ -121,7 +121,7 @@ class Hearing:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if tasks:
-            await self._shelf.save(NOTE, self.heard.pack())
+            await self._save()
 
     async def caught_up(self) -> None:
         """Return when everything was heard that was recorded before the start."""
@@ -152,10 +152,17 @@ class Hearing:
         self.heard.hear(changes_of(batch, self._changes))
         self.heard.positions[domain] = batch[-1].sequence
 
-    async def _save(self) -> None:
+    async def _save_often(self) -> None:
         saved = dict(self.heard.positions)
         while True:
             await asyncio.sleep(SAVE_EVERY_S)
             if saved != self.heard.positions:
                 saved = dict(self.heard.positions)
-                await self._shelf.save(NOTE, self.heard.pack())
+                await self._save()
+
+    async def _save(self) -> None:
+        """What is not saved is heard again."""
+        try:
+            await self._shelf.save(NOTE, self.heard.pack())
+        except (UnavailableError, InvalidError) as error:
+            _log.warning("what was heard of the logs was not saved: %s", error)

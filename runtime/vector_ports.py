@@ -120,7 +120,7 @@ class Shelf(Protocol):
         ...
 
     async def save(self, note: str, content: bytes) -> None:
-        """Durable when this returns."""
+        """Durable when this returns. Raises UnavailableError, InvalidError when it is too large."""
         ...
 
     async def open(self, generation: Generation) -> Shelved:

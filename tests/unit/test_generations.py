@@ -1,17 +1,20 @@
 """Generations of the vector index: built of the logs beside the serving one, swapped at once, and never worse after a crash."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
 
+from adapters.memory_vectors import MemoryVectors
 from adapters.vector_shelf import MemoryShelf
+from contracts.domains import Partition
 from contracts.knowledge import KnowledgeAdded
-from contracts.vectors import Manifest, Spec
+from contracts.vectors import Generation, Manifest, Spec
 from runtime import generations as module
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.generations import MANIFEST, Generations
+from runtime.vector_ports import Item, Shelved
 from tests.indexing import Counting, Logs, built, generations, knowledge, running, spec, titles, until
 
 
@@ -319,5 +322,76 @@ def test_what_no_store_takes_is_left_out() -> None:
         await logs.record(KnowledgeAdded(by="ann", knowledge=knowledge("odd")), "no-uuid")
         async with running(generations(logs, MemoryShelf(Counting("one")))) as owner:
             assert await titles(owner) == set()
+
+    play(scenario)
+
+
+class Hiccups(MemoryShelf):
+    """Its next saves of the manifest fail."""
+
+    fails = 0
+
+    async def save(self, note: str, content: bytes) -> None:
+        if note == MANIFEST and self.fails:
+            self.fails -= 1
+            raise UnavailableError("broker", "hiccup")
+        await super().save(note, content)
+
+
+def test_changes_wait_until_it_is_certain_which_generation_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_S_MIN", 0.0)
+
+    async def scenario(logs: Logs) -> None:
+        embedder = Counting("one")
+        shelf = Hiccups(embedder)
+        await logs.add("there")
+        async with running(generations(logs, shelf)) as owner:
+            embedder.begun.clear()
+            embedder.go_on.clear()
+            second = await owner.rebuild()
+            await embedder.begun.wait()
+            shelf.fails = 3  # The notes of the swap.
+            embedder.go_on.set()
+            await built(owner, second)
+            assert shelf.fails == 0
+            assert await titles(owner) == {"there"}
+            assert [(one.name, one.state) for one in (await owner.status()).generations][-1] == (second, "serving")
+
+    play(scenario)
+
+
+class Losing(MemoryVectors):
+    """An engine that says it has stored what it has not."""
+
+    async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
+        """Nothing."""
+
+
+class Forgetful(MemoryShelf):
+    """New stores forget what they are given."""
+
+    forgets = False
+
+    async def open(self, generation: Generation) -> Shelved:
+        if self.forgets:
+            self.stores[generation.name] = Losing(Counting.dimensions)
+        return await super().open(generation)
+
+
+def test_what_is_not_as_the_logs_say_is_not_swapped_in() -> None:
+    async def scenario(logs: Logs) -> None:
+        ids = await three(logs)
+        shelf = Forgetful(Counting("one"))
+        async with running(generations(logs, shelf)) as owner:
+            first = (await owner.status()).generations[0].name
+            shelf.forgets = True
+            second = await owner.rebuild()
+            await built(owner, second)
+            last = (await owner.status()).last
+            assert last is not None
+            assert f"2 entries are not as the logs say: {ids[0]} in ceo_knowledge is missing" in last.trouble
+            assert await titles(owner) == {"as it was", "after"}
+            assert [one.name for one in (await owner.status()).generations] == [first]
+            assert set(shelf.stores) == {first}
 
     play(scenario)
