@@ -22,6 +22,7 @@ COMMANDS = {
     "up": "up:up",
     "ask": "ask:ask",
     "import": "knowledge_import:import_",
+    "knowledge": "knowledge:knowledge",
     "events": "events:events",
     "runs": "runs:runs",
     "cancel": "cancel:cancel",
