@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from contracts.chat import ChatReply, ChatRequest, Delta
 from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply
 from runtime import breaker
-from runtime.breaker import Breaker, Mode, Policy
+from runtime.breaker import Breaker, Policy
 from runtime.errors import FullError, OutcomeError, UnavailableError
 from runtime.ports import ANEW, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
@@ -113,10 +113,6 @@ class ProviderChain:
     def members(self) -> list[Member]:
         """All, in their order."""
         return [member for group in self._groups for member in group]
-
-    def modes(self) -> dict[str, Mode]:
-        """Each provider's breaker by name, for health reports."""
-        return {member.provider.name: member.breaker.mode for member in self.members}
 
     async def complete(
         self,

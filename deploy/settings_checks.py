@@ -39,6 +39,7 @@ NOT_ABOVE = (
 )
 """Pairs of limits of which the first must not exceed the second."""
 
+OUR_MODELS = ("sophia", "artemis", "extractive")  # as chat completions name them
 HTTP = ("http://", "https://")
 NATS = ("nats://", "tls://")  # its client needs a further package for web sockets
 POSTGRES = ("postgresql://", "postgres://")
@@ -57,6 +58,12 @@ def problems(settings: "Settings") -> Iterator[Problem]:
     names = [provider.name for provider in settings.chat]
     if len(set(names)) != len(names):
         yield "chat", "two providers have the same name; give each its own"
+    for number, provider in enumerate(settings.chat):
+        if provider.model in OUR_MODELS:
+            yield (
+                f"chat[{number}].model",
+                f"{provider.model} is the name of a model of ours; give the server's another name",
+            )
     yield from _of_urls(settings)
 
 

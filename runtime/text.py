@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 SENTENCE_CHARS_MAX = 600
 
@@ -47,6 +48,7 @@ def words(text: str) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=16_384)  # the same words come again and again, and their endings are most of the work of `words`
 def stem(word: str) -> str:
     """A word without its commonest English endings: enough to match `customers` and `customer`, `losing` and `lose`."""
     word = word.replace("’", "'").removesuffix("'s")

@@ -17,7 +17,11 @@ from contracts.domains import Clearance
 from tests.model_server import ModelServer, Options, calls_per_key, recorded
 from tests.stack import ROOT, Stack, ok
 
-ANALYSIS = {"subject": "Portal", "question": "Can we build a self-service portal for the customers we lose?"}
+ANALYSIS = {
+    "subject": "Portal",
+    "question": "Can we build a self-service portal for the customers we lose?",
+    "budget": {"tokens_max": 1_000_000, "cost_max": 100},
+}
 WAIT_S = 110
 
 
@@ -25,7 +29,7 @@ class DyingStack(Stack):
     """A stack of `tests.faults.dying_stack`, answered by a counting model server."""
 
     def __init__(self, folder: Path, model: ModelServer) -> None:
-        provider = f'[{{"name": "counting", "base_url": "{model.url}", "model": "counting", "timeout_s": 60}}]'
+        provider = f'[{{"name": "counting", "base_url": "{model.url}", "model": "counting", "timeout_s": 60, "input_price": 2}}]'
         super().__init__(folder / "data", DIARCHY_CHAT=provider, DIARCHY_LIMITS_ACK_WAIT_S="1")
         self.model = model
         self.markers = folder / "markers"
@@ -117,6 +121,10 @@ def test_killed_after_each_effect_the_answer_is_the_same_and_each_call_was_made_
             "ceo",
         }
         assert comparable(disturbed) == comparable(undisturbed)
+        spent = [_usage(client, one["correlation_id"]) for one in (undisturbed, disturbed)]
+        assert spent[0] == spent[1]
+        assert spent[0]["total"]["calls"] == calls
+        assert spent[0]["total"]["cost"] > 0
         assert len(recorded(record)) == 2 * calls
         assert set(calls_per_key(record).values()) == {1}
 
@@ -157,6 +165,16 @@ def test_a_chat_killed_in_the_middle_of_its_answer_is_asked_for_again_with_its_k
         assert again["choices"][0]["message"]["content"] == content
         assert "Say something about the portal" in content
         assert len(recorded(record)) == 2
+        checks = {check["name"]: check for check in ok(client.get("/health/detailed"))["checks"]}
+        assert checks["model provider counting"]["detail"] == "healthy, circuit closed"
+        metrics = client.get("/metrics").text
+        for domain in ("system", "sophia"):
+            assert f'diarchy_provider_healthy{{provider="counting",role="{domain}"}} 1.0' in metrics
+
+
+def _usage(client: httpx.Client, run: str) -> dict[str, Any]:
+    usage: dict[str, Any] = ok(client.get(f"/v1/runs/{run}/usage"))
+    return {name: value for name, value in usage.items() if name != "correlation_id"}
 
 
 def _repeated_one(record: Path, held: str) -> None:

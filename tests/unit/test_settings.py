@@ -53,6 +53,11 @@ def test_lists_are_given_as_json() -> None:
         ("NATS_URL", "localhost:4222", r"nats\.url: must begin with nats://"),
         ("POSTGRES_DSN", "mysql://x", r"postgres\.dsn: must begin with postgresql://"),
         ("EMBEDDING_PROVIDER", "openai", r"embedding\.url: is needed with provider openai"),
+        (
+            "CHAT",
+            '[{"name": "a", "base_url": "http://a/v1", "model": "sophia"}]',
+            r"chat\[0\].model: sophia is the name of a model of ours",
+        ),
         ("CHAT", '[{"name": "a"}]', r"chat\[0\]: object missing required field `base_url` \(from DIARCHY_CHAT\)"),
         ("CONFIG", "/no/such/file.toml", "cannot read the configuration /no/such/file.toml: No such file"),
     ],
