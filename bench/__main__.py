@@ -41,6 +41,8 @@ BENCHMARKS = {
     "rest": Benchmark("the stack at rest, beside its servers alone", 105),
     "index": Benchmark("what was deleted or changed is gone; an index rebuilt", 60),
     "embeddings": Benchmark("embedding through the port and over HTTP, beside a bare onnxruntime loop", 75),
+    "importing": Benchmark("an import until all is searchable, beside a bare embedding loop", 100),
+    "precision": Benchmark("the built-in model in 8 bits beside its fp32 weights", 60),
     "retrieval": Benchmark("search over HTTP", 75),
 }
 

@@ -66,6 +66,16 @@ GOALS = {
     "rest.cpu": Goal("rest", "the embedded stack at rest: processor, of one core", 0.05, SHARE),
     "rest.memory_mb": Goal("rest", "the same: memory of all processes", 700, MEGABYTES),
     "rest.start_s": Goal("rest", "the same: cold start to ready on an existing folder", 6, SECONDS),
+    "int8.share": Goal(
+        "precision", "built-in model in 8 bits: nDCG@10 on CISI by vectors alone, of fp32's", 0.99, SHARE, at_least=True
+    ),
+    "import.share": Goal(
+        "importing",
+        "import of CISI until all is searchable, of a bare onnxruntime batch loop",
+        0.8,
+        SHARE,
+        at_least=True,
+    ),
     "embed.rate": Goal(
         "embeddings", "short texts embedded through the port, one worker: new texts", 450, PER_S, at_least=True
     ),
