@@ -175,12 +175,13 @@ class _Places(Struct, frozen=True, array_like=True):
     sequences: tuple[Place, ...]
 
 
-_START = _Places(tuple(0 for _ in Domain))
+START = _Places(tuple(0 for _ in Domain))
+"""Before all events."""
 
 
 def _places(cursor: str | None) -> dict[Domain, int]:
-    sequences = (from_cursor(_Places, cursor) if cursor else _START).sequences
-    return dict(zip(Domain, (*sequences, *_START.sequences)[: len(Domain)], strict=True))
+    sequences = (from_cursor(_Places, cursor) if cursor else START).sequences
+    return dict(zip(Domain, (*sequences, *START.sequences)[: len(Domain)], strict=True))
 
 
 async def end_of_events(db: Db) -> str:

@@ -6,11 +6,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from adapters.memory import MemoryLog
-from adapters.postgres import Postgres
+from adapters.postgres import Postgres, PostgresDb
+from adapters.postgres_read_models import PostgresReadModels
 from contracts.domains import Domain
 from contracts.envelope import Record, Stored
 from contracts.subjects import Lane
+from projections.catalogue import PROJECTIONS
 from runtime.ports import EventLog, Watch
+from runtime.projector import ExactlyOnceProjector
 from tests.postgres import fresh_database
 
 
@@ -86,6 +89,21 @@ class DealtLog:
             place = end
             await asyncio.sleep(0)
         await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def read_models(log: EventLog) -> AsyncIterator[tuple[PostgresDb, Reached]]:
+    """All read models in an empty database, following the log; they have all that is in it now."""
+    reached = Reached()
+    async with database() as postgres:
+        models = PostgresReadModels(postgres)
+        projector = ExactlyOnceProjector(log, models, PROJECTIONS, announce=reached.announce)
+        await projector.start()
+        try:
+            await reached.all_of(log)
+            yield PostgresDb(postgres), reached
+        finally:
+            await projector.stop()
 
 
 @asynccontextmanager

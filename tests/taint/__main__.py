@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 import click
@@ -16,18 +17,19 @@ from tests.taint.play import CASES, Result, play, shrunk
 @click.argument("cases", default=10_000)
 @click.option("--from", "first", default=0, help="The first seed.")
 @click.option("--seed", type=int, help="Only this one, with what happened in it.")
+@click.option("--stored", is_flag=True, help="With the read models in PostgreSQL.")
 @click.option("--jobs", default=os.cpu_count() or 1, help="Processes.")
-def main(cases: int, first: int, seed: int | None, jobs: int) -> None:
+def main(cases: int, first: int, seed: int | None, jobs: int, *, stored: bool) -> None:
     """Play CASES cases, 25 a seed, and end with 1 if one of them finds something; each prints how to play it again."""
     if seed is not None:
-        result = play(seed)
+        result = play(seed, stored=stored)
         print(shrunk(result).report() if result.findings else f"seed {seed} is sound: {result.cases} cases")
         sys.exit(bool(result.findings))
     started = time.perf_counter()
     seeds = range(first, first + -(-cases // CASES))
     print(f"seeds {seeds.start} to {seeds.stop - 1}", flush=True)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        results = list(pool.map(play, seeds, chunksize=4))
+        results = list(pool.map(partial(play, stored=stored), seeds, chunksize=4))
     for result in [one for one in results if one.findings][:3]:
         print(result.report())
     sys.exit(_summary(results, time.perf_counter() - started))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
@@ -13,6 +13,13 @@ from tests.taint.story import PARTITIONS, ROOT, TOPICS, Question, Story, asked, 
 from tests.taint.world import STREAM, Reader, Response
 
 LIVE = {"accept": STREAM}
+SUMMARISED: dict[SummaryDomain, set[str]] = {
+    "business": {"strategic_planning", "risk_management"},
+    "technical": {"strategic_planning", "risk_management"},
+    "market": {"market_intelligence"},
+}
+"""Which of the story's categories matter to whom."""
+
 HOMES: dict[str, Partition] = {"sophia": "sophia_business", "artemis": "artemis_technical"}
 
 
@@ -101,11 +108,17 @@ async def versions(story: Story, reader: Reader) -> None:
 
 async def summary(story: Story, reader: Reader) -> None:
     """What matters strategically, labelled as what it quotes, also if somebody else asked for it before."""
-    path = f"/v1/knowledge/summary?domain={story.random.choice(get_args(SummaryDomain))}&horizon=year"
+    domain = story.random.choice(list(SUMMARISED))
+    path = f"/v1/knowledge/summary?domain={domain}&horizon=year"
     await _warm(story, "GET", path, None)
     response = await story.ask(reader, "GET", path)
-    levels = {item.marker: item.level for item in story.oracle.items_for(reader, story.world.clock())}
+    items = story.oracle.items_for(reader, story.world.clock())
+    levels = {item.marker: item.level for item in items}
     told(story, response, levels)
+    wanted = SUMMARISED[domain]
+    relevant = {one.marker for one in items if one.category in wanted}
+    story.shown += bool(relevant & markers(response.body))
+    story.showable += bool(relevant)
     quoted = [levels[marker] for marker in markers(response.body) if marker in levels]
     if quoted and Clearance(msgspec.json.decode(response.body)["label"]) < max(quoted):
         story.findings.append(f"label: {response.body!r} quotes what is {max(quoted).value}")
@@ -288,7 +301,7 @@ async def journals(story: Story, reader: Reader) -> None:
 
 async def _events(story: Story, reader: Reader, lane: str) -> None:
     allowed = [record for record in story.oracle.visible(reader) if record.lane == lane]
-    after: str | None = "0"
+    after: str | None = story.world.beginning
     seen: set[bytes] = set()
     while after is not None:
         response = await story.ask(reader, "GET", "/v1/events", limit="200", lane=lane, after=after)
@@ -301,7 +314,7 @@ async def _events(story: Story, reader: Reader, lane: str) -> None:
 
 
 async def live(story: Story, reader: Reader) -> None:
-    response = await story.ask(reader, "GET", "/v1/events", headers=LIVE, limit="200", after="0")
+    response = await story.ask(reader, "GET", "/v1/events", headers=LIVE, limit="200", after=story.world.beginning)
     allowed = [record for record in story.oracle.visible(reader) if record.lane == "log"]
     told(story, response, _of(allowed), _of(allowed))
     shown_records(story, response, [data for _, data in streamed(response.body)], allowed)

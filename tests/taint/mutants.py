@@ -20,6 +20,7 @@ from gateway import conversing, routes, summarising, versions
 from gateway.commands import CURATE
 from gateway.execution import Execution
 from gateway.rows import Answers, Does, Route
+from projections import knowledge, runs
 from projections.runs import RUNS, RunRecord
 from runtime import effects
 from runtime.effects import Effects
@@ -152,6 +153,23 @@ def _own_labels(_labelled: Any) -> Any:
     return rows
 
 
+@contextmanager
+def _own_labels_in_sql() -> Iterator[None]:
+    """The database does not look at what an item is now."""
+    with (
+        mock.patch.object(runs, "_COLUMNS", ", ".join(name for name in RunRecord.__struct_fields__ if name != "body")),
+        mock.patch.object(runs, "_visible", lambda reader: f" AND label <= {reader}::text::diarchy.clearance"),
+    ):
+        yield
+
+
+def _for_everybody(read: Any) -> Any:
+    def items(db: Any, ids: list[str], *, clearance: Clearance, now: datetime) -> Any:  # noqa: ARG001 - the query's
+        return read(db, ids, clearance=TOP, now=now)
+
+    return items
+
+
 def _lowering(changed: Any) -> Any:
     def lowered(by: str, held: Any, said: Any, imported: Any) -> Any:
         return changed(by, msgspec.structs.replace(held, confidentiality=Clearance.PUBLIC), said, imported)
@@ -244,3 +262,9 @@ MUTANTS: dict[str, Planted] = {
     "the label of a memory": Planted(_around(findable, "_memory", _unlabelled_memory), _ASKING),
     "whose memory it is": Planted(_around(memory, "whose", _everybodys), _ASKING),
 }
+
+STORED: dict[str, Planted] = {
+    "a raised item's events, in the database": Planted(_own_labels_in_sql, ("events", "journals")),
+    "an item, in the database": Planted(_around(knowledge, "get_items", _for_everybody), ("item",)),
+}
+"""Leaks of the queries themselves."""

@@ -35,14 +35,16 @@ class Result(Struct):
         return "\n".join([*self.history[-40:], *self.findings[:5], f"just taint --seed {self.seed}"])
 
 
-def play(seed: int, *, exits: tuple[str, ...] = tuple(EXITS), steps: frozenset[int] | None = None) -> Result:
-    """Play the episode of a seed until it is over or something is found; `steps`: only these of it."""
-    return asyncio.run(_play(seed, exits, steps))
+def play(
+    seed: int, *, exits: tuple[str, ...] = tuple(EXITS), steps: frozenset[int] | None = None, stored: bool = False
+) -> Result:
+    """Play the episode of a seed until it is over or something is found; `steps`: only these of it; `stored`: on PostgreSQL."""
+    return asyncio.run(_play(seed, exits, steps, stored=stored))
 
 
-async def _play(seed: int, exits: tuple[str, ...], steps: frozenset[int] | None) -> Result:
+async def _play(seed: int, exits: tuple[str, ...], steps: frozenset[int] | None, *, stored: bool) -> Result:
     result = Result(seed)
-    async with World() as world:
+    async with World(stored=stored) as world:
         story = Story(world)
         result.findings, result.history = story.findings, story.history
         for step, kind in enumerate(_plan(seed)):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -25,9 +26,12 @@ from contracts.users import Role
 from gateway import routes
 from gateway.app import Gateway
 from gateway.identity import Passwords, Principal
-from gateway.services import Services
+from gateway.reads import PostgresReads
+from gateway.services import Reads, Services
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
+from projections import runs
+from projections.paging import to_cursor
 from runtime.cached_embedder import CachedEmbedder
 from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
@@ -38,6 +42,7 @@ from tests.embedders import WordHashes, hashed
 from tests.folded_reads import FoldedReads
 from tests.gateway_agents import Scripted
 from tests.gateway_world import HASHER, SETTINGS, TOKENS
+from tests.projecting import Reached, read_models
 from tests.taint.pump import Pump
 
 START = datetime.now(UTC).replace(microsecond=0)
@@ -47,13 +52,20 @@ STREAM = "text/event-stream"
 
 
 class Fresh(ProjectionWatch):
-    """Read models that are folded when they are asked are always there. `idle` says that somebody waits for more."""
+    """Knows how far the projector has come; without one read models are folded when they are asked, and always there.
+
+    `idle` says that somebody waits for more.
+    """
 
     def __init__(self, rpc: MemoryRpc) -> None:
         super().__init__(rpc)
         self.idle = asyncio.Event()
+        self.projected: Reached | None = None
 
     async def reached(self, domain: Domain, sequence: int, *, timeout_s: float) -> bool:  # noqa: ARG002 - the watch's
+        projected = self.projected
+        if projected is not None:
+            await projected.until(lambda: projected.positions[domain] >= sequence)
         return True
 
     async def advance(self, *, timeout_s: float) -> None:
@@ -82,9 +94,13 @@ class Response(Struct, frozen=True):
 
 
 class World:
-    """A system in memory. What is written is heard as `written`, everything that models announce."""
+    """A system in memory. What is written is heard as `written`, everything that models announce.
 
-    def __init__(self) -> None:
+    `stored`: its read models are PostgreSQL's, else the same folds in memory. `beginning` is the cursor before all events.
+    """
+
+    def __init__(self, *, stored: bool = False) -> None:
+        self._stored = stored
         self.passed = timedelta()
         self.broker = MemoryBroker()
         self._pump = Pump(self.broker)
@@ -94,31 +110,33 @@ class World:
         self.vectors = MemoryVectors(WordHashes().dimensions)
         embedder = CachedEmbedder(WordHashes(), Cache(NoTelemetry(), MemoryCache()))
         self.retrieval = LocalRetrieval(embedder, self.vectors, NoTelemetry(), SimilarSearches(NoTelemetry()))
-        self.reads = FoldedReads(self.broker)
+        self.beginning = to_cursor(runs.START) if stored else "0"
         self.written: list[bytes] = []
         self._tokens: dict[Reader, str] = {}
-        self._rpc = rpc = MemoryRpc(self.broker)
-        self.watch = Fresh(rpc)
-        self.services = Services(
+        self._rpc = MemoryRpc(self.broker)
+        self.watch = Fresh(self._rpc)
+        self._around = AsyncExitStack()
+        self._pump.start(self._outside)
+
+    def _services(self, reads: Reads) -> Services:
+        return Services(
             log=self.log,
             queue=self._queue,
             letters=self.broker.letters,
             retrieval=self.retrieval,
             embeddings=EmbeddingWorkers([hashed("all-minilm")], NoTelemetry()),
             blobs=MemoryBlobs(self.broker),
-            reads=self.reads,
+            reads=reads,
             spans=MemorySpanStore(),
             telemetry=NoTelemetry(),
             tokens=TOKENS,
             passwords=Passwords(HASHER),
             watch=self.watch,
-            written=WrittenWatch(rpc),
+            written=WrittenWatch(self._rpc),
             clock=self.clock,
             settings=SETTINGS,
             chat_models=Scripted.models,
         )
-        self.gateway = Gateway(self.services, routes.ROUTES)
-        self._pump.start(self._outside)
 
     def _outside(self, domain: Domain) -> Outside:
         return Outside(
@@ -141,13 +159,20 @@ class World:
         await self._rpc.announce(subject, body)
 
     async def __aenter__(self) -> Self:
-        await self.services.written.start()
+        reads: Reads = FoldedReads(self.broker)
+        if self._stored:
+            db, self.watch.projected = await self._around.enter_async_context(read_models(self.log))
+            reads = PostgresReads(db)
+        services = self._services(reads)
+        await services.written.start()
+        self._gateway = Gateway(services, routes.ROUTES)
+        self._around.callback(self._gateway.streams.stop)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.gateway.streams.stop()
+        await self._around.aclose()
 
     def clock(self) -> datetime:
         return START + self.passed
@@ -157,7 +182,12 @@ class World:
         self.passed += by
         if fire:
             self._timers.fire()
+        await self._settle()
+
+    async def _settle(self) -> None:
         await self._pump.settle()
+        if self.watch.projected is not None:
+            await self.watch.projected.all_of(self.log)
 
     async def ask(
         self,
@@ -176,7 +206,7 @@ class World:
             sent["content-type"] = "application/json"
         exchange = _Exchange(method, path, query, sent, content)
         self.watch.idle.clear()
-        app: Any = self.gateway.app
+        app: Any = self._gateway.app
         answering = asyncio.ensure_future(app(exchange.scope, exchange.receive, exchange.send))
         caught_up = asyncio.ensure_future(self.watch.idle.wait())
         try:
@@ -188,7 +218,7 @@ class World:
                 await answering
         finally:
             caught_up.cancel()
-        await self._pump.settle()
+        await self._settle()
         return Response(exchange.status, b"".join(exchange.parts))
 
     def _token(self, reader: Reader) -> str:
