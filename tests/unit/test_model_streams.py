@@ -9,16 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.citing import without_unknown
 from adapters.openai_wire import Answer, events
 from adapters.section_stream import SectionStream
 from contracts.chat import Delta
-from contracts.model import Prompt, Section
+from contracts.domains import Clearance
+from contracts.model import Evidence, Prompt, Section
 from runtime.errors import OutcomeError
 from runtime.text import titled
 
 NAMES = ("summary", "risks")
-PROMPT = Prompt(role="r", question="?", sections=tuple(Section(name, "any") for name in NAMES))
-TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+NOTE = Evidence(id="k", title="t", text="x", label=Clearance.PUBLIC, score=0.5)
+PROMPT = Prompt(role="r", question="?", sections=tuple(Section(name, "any") for name in NAMES), evidence=(NOTE,))
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("ab [1]2. \n", max_size=40)
 
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
@@ -43,12 +46,13 @@ def test_the_text_of_the_sections_is_shown_as_it_comes(
 ) -> None:
     answer = {
         "cited": [other, "1"],
-        "sections": {"risks": first, "unasked": other, "summary": second},
+        "sections": {"summary": first, "unasked": other, "risks": second},
         "note": {"sections": {"summary": other}},
         "confidence": 0.5,
     }
     text = json.dumps(answer, ensure_ascii=ascii_only, indent=indent)
-    expected = f"{titled('risks')}\n{first}\n\n{titled('summary')}\n{second}"
+    first, second = (without_unknown(said, PROMPT.evidence).strip() for said in (first, second))
+    expected = f"{titled('summary')}\n{first}\n\n{titled('risks')}\n{second}"
     assert shown(f"```json\n{text}\n```", cuts) == expected
 
 
