@@ -1,6 +1,12 @@
-"""One partition in the embedded engine: a point an entry, with a vector a passage and one of its words. Every call blocks."""
+"""One partition in the embedded engine: a point an entry, with a vector a passage and one of its words. Every call blocks.
+
+Up to some thousand entries are compared with every query exactly. Beyond that the engine wants a graph (HNSW, over vectors of 8
+bits a number, what it finds compared exactly again). Building one takes a minute for 100,000 entries and would stop every thread
+for as long, so it is built on a copy, by another process (adapters/edge_graph.py), and put in place with what changed meanwhile.
+"""
 
 import ctypes
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +26,22 @@ from runtime.vector_ports import Item, Vector
 PASSAGES, WORDS = "passages", "words"
 THREADS = 2
 SCROLL_POINTS = 2_000
-INDEXING_THRESHOLD_KB = 1 << 30  # Never reached: no graph is built, search stays exact.
+NEVER_KB = 1 << 30
+"""The size from which the engine would build a graph when it is told to optimise: here it must not."""
+
+GRAPH_FROM = 10_000
+GRAPH_SHARE = 0.25
+"""A graph is built anew when so many entries are in none: 10,000, or a quarter of all if that is more."""
+
+GRAPH_M, GRAPH_EF_BUILT, GRAPH_EF = 16, 100, 300
+"""Links of a point, candidates when it is linked, candidates of a search: docs/adr/0025."""
+
+OVERSAMPLING = 2.0
+SCANNED_KB = 10_000
+"""Where so few vectors (6,500) pass a filter, they are all compared instead."""
+
+WHOLE = "whole"
+"""The file that marks a folder as complete."""
 
 MADV_DONTNEED = 4
 _libc = ctypes.CDLL(None)
@@ -43,22 +64,33 @@ class Sought(Struct, frozen=True):
 
 
 class EdgeShard:
-    """A partition's points in the folder `place`, and how often each word stands in them.
+    """A partition's points, in the newest whole folder in `folder`, and how often each word stands in them.
 
-    `lock` is held by whoever reads and by each change, so that a search over several calls sees one state.
+    `lock` is held by whoever reads and by each change, so that a search over several calls sees one state. The caller lets
+    changes, `copied`, `abandon` and `swap` come one after another.
     """
 
-    def __init__(self, partition: Partition, place: Path, dimensions: int) -> None:
+    def __init__(self, partition: Partition, folder: Path, dimensions: int) -> None:
         self.lock = Lock()
         self.partition = partition
         self.counts = words.Counts()
-        self._shard = _opened(place, _config(dimensions))
+        self._dimensions = dimensions
+        self._folder = folder
+        self._number, self._shard = _opened(folder, config(dimensions))
+        self._fresh: engine.EdgeShard | None = None
+        self._behind: set[str] | None = None
+        if not self._graphed():
+            self._shard.optimize()
         for record in self._all():
             self._count(record, 1)
-        _unload(place)
+        self._loose = self.count() - self._graphed()
+        _unload(folder)
 
     def change(self, changes: Sequence[Change]) -> None:
         for change in changes:
+            if self._behind is not None:
+                self._behind.update(vector_payload.point_id(item.entry.id) for item in change.put)
+                self._behind.update(change.gone)
             for part in vector_payload.chunks(change.put, vector_payload.UPSERT_ENTRIES_MAX):
                 self._put(part)
             if change.gone:
@@ -66,6 +98,57 @@ class EdgeShard:
                     self._forget(change.gone)
                     self._shard.update(engine.UpdateOperation.delete_points(list(change.gone)))
         self._shard.flush()
+        self._loose += sum(len(change.put) for change in changes)
+
+    def wants_graph(self) -> bool:
+        return self._loose >= max(GRAPH_FROM, GRAPH_SHARE * self.counts.entries(words.RANK_MAX))
+
+    def copied(self) -> Path:
+        """A copy; from now on the ids of what changes are kept."""
+        draft = self._folder / str(self._number + 1)
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(self._folder / str(self._number), draft, ignore=shutil.ignore_patterns(WHOLE))
+        self._behind = set()
+        return draft
+
+    def abandon(self) -> None:
+        """Forget the copy; the next is made when there is as much again that is in no graph."""
+        if self._fresh is not None:
+            self._fresh.close()
+        self._fresh, self._behind, self._loose = None, None, 0
+        shutil.rmtree(self._folder / str(self._number + 1), ignore_errors=True)
+
+    def catch_up(self) -> bool:
+        """Bring some of what changed meanwhile to the copy, which has a graph by now; whether only little is left."""
+        if self._fresh is None:
+            self._fresh = engine.EdgeShard.load(str(self._folder / str(self._number + 1)), config(self._dimensions))
+        behind = self._behind or set()
+        ids = [behind.pop() for _ in range(min(len(behind), vector_payload.UPSERT_ENTRIES_MAX))]
+        if ids:
+            with self.lock:
+                records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
+            points = [engine.Point(record.id, record.vector or {}, record.payload) for record in records]
+            self._fresh.update(engine.UpdateOperation.delete_points(list(ids)))
+            self._fresh.update(engine.UpdateOperation.upsert_points(points))
+        return len(behind) <= vector_payload.UPSERT_ENTRIES_MAX
+
+    def swap(self) -> None:
+        """Put the copy in the place of what it was made of; nothing changes meanwhile."""
+        while self._behind:
+            self.catch_up()
+        if self._fresh is None:
+            raise RuntimeError("there is no copy that has caught up")
+        self._fresh.flush()
+        _mark(self._folder / str(self._number + 1))
+        with self.lock:
+            old, self._shard = self._shard, self._fresh
+        old.close()
+        shutil.rmtree(self._folder / str(self._number), ignore_errors=True)
+        self._number, self._fresh, self._behind = self._number + 1, None, None
+        self._loose = self.count() - self._graphed()
+
+    def _graphed(self) -> int:
+        return self._shard.info().indexed_vectors_count
 
     def candidates(self, sought: Sought) -> list[Candidate]:
         """The nearest by meaning and by words, all with both."""
@@ -112,18 +195,14 @@ class EdgeShard:
         return int(self._shard.count(engine.CountRequest(exact=True)))
 
     def close(self) -> None:
+        if self._fresh is not None:
+            self._fresh.close()
         self._shard.close()
 
     def _put(self, items: Sequence[Item]) -> None:
         latest = {vector_payload.point_id(item.entry.id): item for item in items}
-        points, sparse = [], {}
-        for key, item in latest.items():
-            sparse[key] = words.of_entry(item.entry)
-            vectors: dict[str, list[float] | list[list[float]] | engine.SparseVector] = {
-                PASSAGES: [list(vector) for vector in item.vectors],
-                WORDS: engine.SparseVector(sparse[key].words, sparse[key].weights),
-            }
-            points.append(engine.Point(key, vectors, vector_payload.payload(item)))
+        sparse = {key: words.of_entry(item.entry) for key, item in latest.items()}
+        points = [_point(item, sparse[key]) for key, item in latest.items()]
         with self.lock:
             self._forget(list(latest))
             self._shard.update(engine.UpdateOperation.upsert_points(points))
@@ -155,50 +234,77 @@ def _vectors(record: engine.Record) -> dict[str, Any]:
     return record.vector if isinstance(record.vector, dict) else {}
 
 
+_PARAMS = engine.SearchParams(
+    hnsw_ef=GRAPH_EF, quantization=engine.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+)
+
+
 def _request(query: engine.Query, allowed: engine.Filter, limit: int) -> engine.QueryRequest:
     return engine.QueryRequest(
         limit=limit,
         query=query,
         filter=allowed,
         with_payload=vector_payload.PLACING,
-        params=engine.SearchParams(exact=True),
+        params=_PARAMS,
     )
 
 
-def _opened(place: Path, config: engine.EdgeConfig) -> engine.EdgeShard:
-    """Load a shard; a new one is made beside its place and renamed, so a crash leaves none half made."""
-    if not place.exists():
-        draft = place.with_name(f".{place.name}.draft")
-        if draft.exists():
-            shutil.rmtree(draft)
-        shard = engine.EdgeShard.create(str(draft), config)
+def _point(item: Item, sparse: words.Sparse) -> engine.Point:
+    vectors: dict[str, list[float] | list[list[float]] | engine.SparseVector] = {
+        PASSAGES: [list(vector) for vector in item.vectors],
+        WORDS: engine.SparseVector(sparse.words, sparse.weights),
+    }
+    return engine.Point(vector_payload.point_id(item.entry.id), vectors, vector_payload.payload(item))
+
+
+def _opened(folder: Path, wanted: engine.EdgeConfig) -> tuple[int, engine.EdgeShard]:
+    """The newest whole shard and its number; a first one where there is none. What a crash left half made goes."""
+    whole = sorted(int(place.parent.name) for place in folder.glob(f"*/{WHOLE}"))
+    number = whole[-1] if whole else 1
+    place = folder / str(number)
+    for other in folder.iterdir() if folder.exists() else ():
+        if not whole or other != place:
+            shutil.rmtree(other)
+    if not whole:
+        shard = engine.EdgeShard.create(str(place), wanted)
         for field, kind in INDEXES.items():
             shard.update(engine.UpdateOperation.create_field_index(field, kind))
         shard.flush()
-        shard.close()
-        draft.rename(place)
+        _mark(place)
+        return number, shard
     try:
-        shard = engine.EdgeShard.load(str(place), config)
+        return number, engine.EdgeShard.load(str(place), wanted)
     except Exception as error:
         if "ncompatible" not in str(error):
             raise
         raise InvalidError(
             f"{place} holds vectors of another size or kind: use another folder or index anew ({error})"
         ) from error
-    shard.optimize()
-    return shard
 
 
-def _config(dimensions: int) -> engine.EdgeConfig:
-    several = engine.MultiVectorConfig(engine.MultiVectorComparator.MaxSim)
+def _mark(place: Path) -> None:
+    (place / WHOLE).touch()
+    folder = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def config(dimensions: int, graph_from_kb: int = NEVER_KB) -> engine.EdgeConfig:
+    passages = engine.EdgeVectorParams(
+        size=dimensions,
+        distance=engine.Distance.Cosine,
+        multivector_config=engine.MultiVectorConfig(engine.MultiVectorComparator.MaxSim),
+        quantization_config=engine.ScalarQuantizationConfig(engine.ScalarType.Int8, memory=engine.Memory.Pinned),
+    )
     return engine.EdgeConfig(
-        vectors={
-            PASSAGES: engine.EdgeVectorParams(
-                size=dimensions, distance=engine.Distance.Cosine, multivector_config=several
-            )
-        },
+        vectors={PASSAGES: passages},
         sparse_vectors={WORDS: engine.EdgeSparseVectorParams()},
-        optimizers=engine.EdgeOptimizersConfig(indexing_threshold=INDEXING_THRESHOLD_KB),
+        hnsw_config=engine.HnswIndexConfig(
+            m=GRAPH_M, ef_construct=GRAPH_EF_BUILT, full_scan_threshold=SCANNED_KB, max_indexing_threads=THREADS
+        ),
+        optimizers=engine.EdgeOptimizersConfig(indexing_threshold=graph_from_kb, default_segment_number=1),
         max_search_threads=THREADS,
     )
 

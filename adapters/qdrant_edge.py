@@ -1,11 +1,11 @@
 """The embedded vector engine: Qdrant's own segment code in this process, one shard a partition under a data folder.
 
 The engine keeps Python's lock while it works, so the threads here keep calls apart but do not make the loop free, and the engine
-belongs in a process of its own role. `optimize()` is called at start only, to drop what was deleted. A change costs a flush:
-10 ms in a small partition, 119 ms at 200,000 entries.
+belongs in a process of its own role. A change costs a flush: 10 ms in a small partition, 119 ms at 200,000 entries.
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from adapters import edge_shard, highlights, ranking, vector_payload, words
+from adapters import edge_graph, edge_shard, highlights, ranking, vector_payload, words
 from adapters.edge_shard import Change, EdgeShard, Sought
 from contracts.domains import Partition
 from contracts.retrieval import Hit, Kept, Query
@@ -22,6 +22,7 @@ from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import Item, Vector
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 _Waiting = tuple[Change, "asyncio.Future[None]"]
 
 
@@ -39,6 +40,7 @@ class EdgeVectors:
         self._threads: ThreadPoolExecutor | None = None
         self._locks: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[Partition, list[_Waiting]] = defaultdict(list)
+        self._building: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open every partition, creating the missing ones. Raises InvalidError when they hold vectors of another size."""
@@ -50,6 +52,7 @@ class EdgeVectors:
         except (InvalidError, UnavailableError):
             await self.close()
             raise
+        self._consider()
 
     async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
         vector_payload.check(items, self._dimensions)
@@ -79,7 +82,11 @@ class EdgeVectors:
         return vector_payload.versions(asked, await self._run(partial(shard.versions, list(asked))))
 
     async def close(self) -> None:
-        """Finish what runs, flush and release the folder. Idempotent."""
+        """Finish what runs but for a graph, flush and release the folder. Idempotent."""
+        building, self._building = self._building, None
+        if building is not None:
+            building.cancel()
+            await asyncio.wait([building])
         threads, self._threads = self._threads, None
         shards, self._shards = list(self._shards.values()), {}
         if threads is not None:
@@ -94,7 +101,8 @@ class EdgeVectors:
         self._waiting[partition].append((change, done))
         async with self._locks[partition]:
             if done.done():
-                return done.result()
+                done.result()
+                return
             batch, self._waiting[partition] = self._waiting[partition], []
 
             problem: BaseException | None = None
@@ -109,6 +117,37 @@ class EdgeVectors:
                         waiter.set_result(None)
                     elif waiter is not done and not waiter.done():
                         waiter.set_exception(UnavailableError("qdrant-edge", str(problem) or "interrupted"))
+        self._consider()
+
+    async def graphed(self) -> None:
+        """Wait until every partition that wants a graph has one, or was refused it."""
+        if self._building is not None:
+            await asyncio.wait([self._building])
+
+    def _consider(self) -> None:
+        """Have graphs built where they are wanted; one partition at a time."""
+        if self._building is None or self._building.done():
+            wanting = [partition for partition, shard in self._shards.items() if shard.wants_graph()]
+            if wanting:
+                self._building = asyncio.create_task(self._build(wanting), name="graphs of vectors")
+
+    async def _build(self, wanting: list[Partition]) -> None:
+        """Meanwhile they are searched and changed as before."""
+        while wanting:
+            shard, lock = self._shard(wanting[0]), self._locks[wanting[0]]
+            try:
+                async with lock:
+                    copy = await self._run(shard.copied)
+                await edge_graph.build(copy, self._dimensions)
+                while not await self._run(shard.catch_up):
+                    pass
+                async with lock:
+                    await self._run(shard.swap)
+            except UnavailableError:
+                logger.warning("partition %s is searched without a graph, which is slower", wanting[0], exc_info=True)
+                async with lock:
+                    await self._run(shard.abandon)
+            wanting = [partition for partition, one in self._shards.items() if one.wants_graph()]
 
     def _shard(self, partition: Partition) -> EdgeShard:
         if self._threads is None:

@@ -24,6 +24,7 @@ AVERAGE_WORDS = 100.0
 
 _model = engine.Bm25(engine.Bm25Config(k=K, b=B, avg_len=AVERAGE_WORDS, language="english"))
 _RANKS = len(Clearance)
+RANK_MAX = _RANKS - 1
 
 
 class Sparse(Struct, frozen=True):

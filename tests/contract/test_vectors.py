@@ -17,18 +17,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qdrant_client import AsyncQdrantClient
 
+from adapters import edge_shard
 from adapters.memory_vectors import MemoryVectors
 from adapters.qdrant_edge import EdgeVectors
 from adapters.qdrant_server import ServerVectors
 from adapters.vector_payload import PARTITIONS
 from contracts.domains import Clearance, Partition
-from contracts.retrieval import Entry, Kept, Query, digest
+from contracts.retrieval import Entry, Kept, Query, Ranking, Span, digest
 from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import Item, Vector, VectorStore
 
@@ -96,8 +98,8 @@ def items(entries: Sequence[Entry], vectors: Sequence[Vector]) -> list[Item]:
 
 
 def query(*partitions: Partition, **fields: object) -> Query:
-    values = {"clearance": Clearance.TOP_SECRET, "now": NOW, **fields}
-    return Query(partitions=partitions or ("ceo_knowledge",), text="", **values)  # type: ignore[arg-type]
+    values = {"text": "", "clearance": Clearance.TOP_SECRET, "now": NOW, **fields}
+    return Query(partitions=partitions or ("ceo_knowledge",), **values)  # type: ignore[arg-type]
 
 
 def test_an_entry_comes_back_as_it_was_stored(opener: Opener) -> None:
@@ -234,6 +236,92 @@ def test_the_versions_of_what_is_kept_are_told_by_the_ids_asked_for(opener: Open
     exercise(opener, test)
 
 
+def test_a_long_entry_is_found_once_by_its_nearest_passage(opener: Opener) -> None:
+    text = "First one thing. Then another."
+    spans = Span(0, 16), Span(17, 30)
+    long = Item(entry(1, text=text), [vector(1), vector(2)], spans)
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", [long, Item(entry(2), [vector(3)])])
+        assert await store.count("ceo_knowledge") == 2
+        for number, span in ((1, spans[0]), (2, spans[1])):
+            best = (await store.search(query(), vector(number)))[0]
+            assert (best.entry, best.passage) == (long.entry, span)
+            assert best.score == pytest.approx(1, abs=1e-5)
+        await store.upsert("ceo_knowledge", items([entry(1, text="Short.")], [vector(4)]))
+        hits = await store.search(query(), vector(2))
+        assert {hit.entry.text: hit.passage for hit in hits} == {"Short.": None, "text 2": None}
+        assert all(hit.score < 0.99 for hit in hits)
+        with pytest.raises(InvalidError, match="1 vectors for 2 passages"):
+            await store.upsert("ceo_knowledge", [Item(entry(1, text=text), [vector(1)], spans)])
+
+    exercise(opener, test)
+
+
+def test_words_find_what_the_vector_does_not_and_say_where(opener: Opener) -> None:
+    """An error code is met by its word, stems meet, and stop words say nothing."""
+    stored = [entry(number, title=f"note {number}", text="Nothing of interest.") for number in range(2, 30)]
+    code = entry(1, title="Borrowing", text="It is so. The compiler reports E0382 for moved values. That is all.")
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("code_knowledge", items([code, *stored], [vector(5)] * 29))
+        hits = await store.search(query("code_knowledge", text="the value moves: e0382", limit=3), vector(5))
+        assert hits[0].entry == code
+        assert hits[0].relevance > hits[0].score + 0.3
+        marked = [code.text[span.start : span.end] for span in hits[0].highlights]
+        assert marked == ["The compiler reports E0382 for moved values.", "E0382", "moved", "values"]
+        assert all(hit.relevance == hit.score and hit.highlights == () for hit in hits[1:])
+
+    exercise(opener, test)
+
+
+def test_what_is_above_the_clearance_moves_no_score(opener: Opener) -> None:
+    """Neither whether a word is rare nor how many entries there are, whatever comes and goes there."""
+    low = [entry(1, text="merger plans"), entry(2, text="holiday plans")]
+    high = [entry(number, Clearance.RESTRICTED, text="merger merger talks") for number in range(10, 30)]
+    asked = query(text="merger of holiday plans", clearance=Clearance.INTERNAL)
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", items(low, [vector(1), vector(2)]))
+        before = await store.search(asked, vector(3))
+        await store.upsert("ceo_knowledge", items(high, [vector(number) for number in range(10, 30)]))
+        assert await store.search(asked, vector(3)) == before
+        cleared = msgspec.structs.replace(asked, clearance=Clearance.RESTRICTED, limit=30)
+        assert {hit.entry.id: hit.relevance for hit in await store.search(cleared, vector(3))}[low[0].id] != next(
+            hit.relevance for hit in before if hit.entry.id == low[0].id
+        )
+        await store.upsert("ceo_knowledge", items(high[:5], [vector(0)] * 5))
+        await store.remove("ceo_knowledge", [item.id for item in high[5:]])
+        assert await store.search(asked, vector(3)) == before
+
+    exercise(opener, test)
+
+
+def test_priority_and_recency_decide_among_equals_within_bounds(opener: Opener) -> None:
+    old, new = NOW - timedelta(days=720), NOW
+    stored = [
+        entry(1, priority=1, updated=old, text=""),
+        entry(2, priority=10, updated=old, text=""),
+        entry(3, priority=1, updated=new, text=""),
+    ]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", items(stored, [vector(1)] * 3))
+
+        async def order(**fields: object) -> list[tuple[int, float]]:
+            ranking = Ranking(**fields)  # type: ignore[arg-type]
+            hits = await store.search(query(ranking=ranking), vector(1))
+            return [(UUID(hit.entry.id).int, round(hit.place - hit.relevance, 3)) for hit in hits]
+
+        assert await order(priority=0, recency=0) == [(1, 0), (2, 0), (3, 0)]
+        assert await order(priority=0.1, recency=0) == [(2, 0.1), (1, 0), (3, 0)]
+        assert await order(priority=0, recency=0.1, half_life_days=720) == [(3, 0.1), (1, 0.05), (2, 0.05)]
+        assert await order(priority=9, recency=-1) == [(2, 0.2), (1, 0), (3, 0)]
+        assert [number for number, _ in await order()] == [2, 3, 1]
+
+    exercise(opener, test)
+
+
 def test_wrong_input_is_the_askers(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
         with pytest.raises(InvalidError, match="UUID"):
@@ -344,6 +432,56 @@ def test_edge_is_refused_before_start_after_close_and_to_a_second_owner(tmp_path
             await store.search(query(), vector(1))
         with pytest.raises(InvalidError, match="another size"):
             await EdgeVectors(tmp_path, DIMENSIONS + 1).start()
+
+    asyncio.run(run())
+
+
+def test_edge_builds_a_graph_beside_and_misses_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_shard, "GRAPH_FROM", 300)
+
+    async def found(store: EdgeVectors) -> dict[str, str]:
+        hits = await store.search(query(limit=1_000), vector(1))
+        return {hit.entry.id: hit.entry.text for hit in hits}
+
+    async def run() -> None:
+        store = EdgeVectors(tmp_path, DIMENSIONS)
+        await store.start()
+        stored = [entry(number) for number in range(400)]
+        await store.upsert("ceo_knowledge", items(stored, [vector(number) for number in range(400)]))
+        expected = {item.id: item.text for item in stored}
+        for number in range(20):  # The graph is being built meanwhile, or in place already.
+            changed = entry(number, text=f"changed {number}")
+            await store.upsert("ceo_knowledge", items([changed], [vector(number)]))
+            await store.remove("ceo_knowledge", [entry(100 + number).id])
+            expected[changed.id] = changed.text
+            del expected[entry(100 + number).id]
+            assert await found(store) == expected
+        await store.graphed()
+        assert await found(store) == expected
+        assert [place.name for place in (tmp_path / "ceo_knowledge").iterdir()] == ["2"]
+        await store.close()
+        (tmp_path / "ceo_knowledge" / "3").mkdir()  # As a crash during a build leaves it.
+        await store.start()
+        assert await found(store) == expected
+        assert [place.name for place in (tmp_path / "ceo_knowledge").iterdir()] == ["2"]
+        await store.close()
+
+    asyncio.run(run())
+
+
+def test_edge_searches_without_a_graph_that_could_not_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_shard, "GRAPH_FROM", 3)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    async def run() -> None:
+        store = EdgeVectors(tmp_path, DIMENSIONS)
+        await store.start()
+        await store.upsert("ceo_knowledge", items([entry(n) for n in range(5)], [vector(n) for n in range(5)]))
+        await store.graphed()
+        await store.upsert("ceo_knowledge", items([entry(5)], [vector(5)]))
+        assert len(await store.search(query(), vector(1))) == 6
+        assert [place.name for place in (tmp_path / "ceo_knowledge").iterdir()] == ["1"]
+        await store.close()
 
     asyncio.run(run())
 
