@@ -29,7 +29,7 @@ def fuzzed() -> Iterator[Stack]:
             stack.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @schema.parametrize()
 @settings(max_examples=EXAMPLES_MAX, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_route_of_the_stack_faults(case: Any, fuzzed: Stack) -> None:

@@ -1,0 +1,24 @@
+"""The gateway names the models that the workers can be asked for, without connecting to any."""
+
+import asyncio
+
+from deploy.providers import chat_models, chat_names
+from deploy.settings import ChatProvider, Settings
+from runtime.telemetry import NoTelemetry
+
+
+def test_the_names_are_those_that_the_workers_know() -> None:
+    providers = tuple(
+        ChatProvider(name=name, base_url="http://127.0.0.1:1/v1", model=model)
+        for name, model in (("a", "one"), ("b", "two"), ("c", "one"))
+    )
+    for settings in (Settings(), Settings(chat=providers)):
+
+        async def known(settings: Settings) -> tuple[str, ...]:
+            chats = chat_models(settings, NoTelemetry())
+            for part in chats.parts:
+                await part.stop()
+            return chats.completions.models
+
+        assert asyncio.run(known(settings)) == chat_names(settings)
+    assert chat_names(Settings(chat=providers)) == ("one", "two", "extractive")
