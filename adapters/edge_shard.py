@@ -334,4 +334,6 @@ def allowed(wanted: vector_payload.Conditions) -> engine.Filter:
     expired = engine.FieldCondition(vector_payload.EXPIRES, range=engine.RangeFloat(lte=wanted.now_epoch_s))
     matches = [engine.FieldCondition(field, match=engine.MatchValue(value)) for field, value in wanted.matches]
     priority = engine.FieldCondition(vector_payload.PRIORITY, range=engine.RangeFloat(gte=wanted.priority_min))
-    return engine.Filter(must=[rank, priority, *matches], must_not=[expired])
+    between = engine.RangeFloat(gte=wanted.updated_from_s, lte=wanted.updated_to_s)
+    dates = [engine.FieldCondition(vector_payload.UPDATED, range=between)] if wanted.dated else []
+    return engine.Filter(must=[rank, priority, *matches, *dates], must_not=[expired])

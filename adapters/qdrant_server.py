@@ -248,7 +248,9 @@ def _filter(wanted: vector_payload.Conditions) -> models.Filter:
         models.FieldCondition(key=field, match=models.MatchValue(value=value)) for field, value in wanted.matches
     ]
     priority = models.FieldCondition(key=vector_payload.PRIORITY, range=models.Range(gte=wanted.priority_min))
-    return models.Filter(must=[rank, priority, *matches], must_not=[expired])
+    between = models.Range(gte=wanted.updated_from_s, lte=wanted.updated_to_s)
+    dates = [models.FieldCondition(key=vector_payload.UPDATED, range=between)] if wanted.dated else []
+    return models.Filter(must=[rank, priority, *matches, *dates], must_not=[expired])
 
 
 def _vectors(record: models.Record) -> dict[str, Any]:

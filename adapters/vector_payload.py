@@ -32,24 +32,46 @@ PASSAGES = "passages"
 PLACING = [PRIORITY, UPDATED]
 """What an entry's place among hits depends on besides its text."""
 
+TAGS = "tags"
 KEYWORDS = ("category", "source", "media_type")
-"""The text fields a query may filter on; engines index them."""
+"""The text fields a query may filter on; engines index them, and the tags."""
 
 
 class Conditions(Struct, frozen=True):
-    """An entry may be returned if its rank is at most `rank_max`, it does not expire at or before `now_epoch_s`, and each of
-    the `matches` (a field of KEYWORDS, its value) holds exactly, and its priority is at least `priority_min`."""
+    """An entry may be returned if its rank is at most `rank_max`, it does not expire at or before `now_epoch_s`, each of the
+    `matches` (a field of KEYWORDS and its value, or TAGS and one of its tags) holds exactly, its priority is at least
+    `priority_min`, and where they are set its last change is not before `updated_from_s` nor after `updated_to_s`."""
 
     rank_max: int
     now_epoch_s: float
     matches: tuple[tuple[str, str], ...]
     priority_min: int = 1
+    updated_from_s: float | None = None
+    updated_to_s: float | None = None
+
+    @property
+    def dated(self) -> bool:
+        return self.updated_from_s is not None or self.updated_to_s is not None
+
+    def includes(self, updated_s: float | None) -> bool:
+        """Whether something that last changed then is meant; what does not say when it did is not."""
+        if updated_s is None:
+            return False
+        since, until = self.updated_from_s, self.updated_to_s
+        return (since is None or updated_s >= since) and (until is None or updated_s <= until)
 
 
 def conditions(query: Query) -> Conditions:
     wanted = zip(KEYWORDS, (query.category, query.source, query.media_type), strict=True)
     matches = tuple((field, value) for field, value in wanted if value is not None)
-    return Conditions(query.clearance.rank, query.now.timestamp(), matches, query.priority_min)
+    return Conditions(
+        query.clearance.rank,
+        query.now.timestamp(),
+        matches + tuple((TAGS, tag) for tag in query.tags or ()),
+        query.priority_min,
+        query.updated_from.timestamp() if query.updated_from else None,
+        query.updated_to.timestamp() if query.updated_to else None,
+    )
 
 
 def payload(item: Item) -> dict[str, Any]:
@@ -88,7 +110,9 @@ def allowed(values: dict[str, Any], wanted: Conditions) -> bool:
         return False
     if values[PRIORITY] < wanted.priority_min:
         return False
-    return all(values[field] == value for field, value in wanted.matches)
+    if wanted.dated and not wanted.includes(values.get(UPDATED)):
+        return False
+    return all(value in values[TAGS] if field == TAGS else values[field] == value for field, value in wanted.matches)
 
 
 def point_id(text: str) -> str:

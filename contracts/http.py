@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 from contracts.analysis import PhaseResult
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
-from contracts.knowledge import Category, Knowledge, Reason
+from contracts.knowledge import Category, Knowledge, Reason, Tags
 from contracts.model import Citation, Evidence
 from contracts.retrieval import Span
 from contracts.trace import SpanRecord
@@ -100,6 +100,10 @@ class SearchKnowledge(Body, frozen=True, kw_only=True):
     )
     category: Category | None = None
     priority_min: Annotated[int, Meta(ge=1, le=10)] = 1
+    confidentiality_max: Annotated[Clearance | None, Meta(description="Nothing more confidential than this.")] = None
+    tags: Annotated[Tags, Meta(description="Only what has all of these.")] = ()
+    updated_from: Annotated[datetime, Meta(tz=True)] | None = None
+    updated_to: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Declassify(Body, frozen=True, kw_only=True):

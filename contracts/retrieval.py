@@ -78,6 +78,7 @@ class Ranking(Struct, frozen=True, kw_only=True):
 class Query(Struct, frozen=True, kw_only=True):
     """A search over one or several partitions; entries above `clearance` or expired at `now` are never returned.
 
+    Found is what has all of the `tags` and last changed between `updated_from` and `updated_to`, both included.
     What may be left out is left out of the encoding too: a query is part of what a journal is compared by.
     """
 
@@ -91,6 +92,9 @@ class Query(Struct, frozen=True, kw_only=True):
     media_type: str | None = None
     priority_min: int = 1
     ranking: "Ranking | UnsetType" = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    updated_from: datetime | UnsetType = UNSET
+    updated_to: datetime | UnsetType = UNSET
 
 
 class Hit(Struct, frozen=True, kw_only=True):

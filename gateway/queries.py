@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from contracts import subjects
 from contracts.catalogue import tag
@@ -144,7 +145,8 @@ async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
 
 async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits:
     """Twenty candidates by meaning, the best of them by strategic priority, then relevance (mission C2)."""
-    wanted, clearance, now = incoming.body, incoming.principal.clearance, incoming.services.clock()
+    wanted, now = incoming.body, incoming.services.clock()
+    clearance = min(incoming.principal.clearance, wanted.confidentiality_max or incoming.principal.clearance)
     for partition in wanted.partitions:
         require_partition(incoming.principal, partition)
     hits = await incoming.services.retrieval.search(
@@ -156,6 +158,9 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
             limit=max(CANDIDATES_MAX, wanted.limit),
             category=wanted.category,
             priority_min=wanted.priority_min,
+            tags=wanted.tags or UNSET,
+            updated_from=wanted.updated_from or UNSET,
+            updated_to=wanted.updated_to or UNSET,
         )
     )
     best = {hit.entry.id: hit for hit in sorted(hits, key=lambda hit: hit.relevance)}
@@ -163,12 +168,24 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
     found = [
         _hit(item, best[item.id])
         for item in items
-        if item.knowledge.strategic_priority >= wanted.priority_min
+        if _is_wanted(item, wanted)
         and item.knowledge.confidentiality <= clearance
         and may_read(incoming.principal, item.knowledge.partition)
     ]
     found.sort(key=lambda hit: (best_first(hit.knowledge.strategic_priority, hit.relevance), hit.id))
     return KnowledgeHits(hits=tuple(found[: wanted.limit]))
+
+
+def _is_wanted(item: KnowledgeItem, wanted: SearchKnowledge) -> bool:
+    """Whether the filters hold for the item as it is now: the index may be a moment behind."""
+    said = item.knowledge
+    return (
+        said.strategic_priority >= wanted.priority_min
+        and wanted.category in (None, said.category)
+        and set(wanted.tags) <= set(said.tags)
+        and (wanted.updated_from is None or item.updated >= wanted.updated_from)
+        and (wanted.updated_to is None or item.updated <= wanted.updated_to)
+    )
 
 
 def _hit(item: KnowledgeItem, hit: Hit) -> KnowledgeHit:

@@ -172,8 +172,10 @@ def test_a_replacement_without_expiry_never_expires(opener: Opener) -> None:
 
 def test_filters_hold_together(opener: Opener) -> None:
     stored = [
-        entry(1, category="a", source="x", media_type="text/csv"),
-        entry(2, category="a", source="y"),
+        entry(
+            1, category="a", source="x", media_type="text/csv", tags=("tall", "red"), updated=NOW - timedelta(days=1)
+        ),
+        entry(2, category="a", source="y", tags=("red",), updated=NOW),
         entry(3, category="b", source="x", media_type="text/csv"),
     ]
 
@@ -193,6 +195,14 @@ def test_filters_hold_together(opener: Opener) -> None:
         assert await found(priority_min=6) == set()
         assert len(await found(limit=2)) == 2
         assert await found(limit=0) == set()
+        assert await found(tags=()) == {1, 2, 3}
+        assert await found(tags=("red",)) == {1, 2}
+        assert await found(tags=("red", "tall")) == {1}
+        assert await found(tags=("tall",), category="a") == {1}
+        assert await found(tags=("re",)) == set()
+        assert await found(updated_from=NOW) == {2}
+        assert await found(updated_to=NOW - timedelta(days=1)) == {1}
+        assert await found(updated_from=NOW - timedelta(days=1), updated_to=NOW, tags=("red",)) == {1, 2}
 
     exercise(opener, test)
 

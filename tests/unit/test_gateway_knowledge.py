@@ -188,3 +188,35 @@ def test_versions_of_a_partition_that_one_may_not_read_do_not_exist() -> None:
             assert [number for number, _, _ in await told(sue, path)] == [2]
 
     run(body)
+
+
+def test_a_search_holds_all_of_its_filters() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            for title, changes in (
+                ("plain", {}),
+                ("tagged", {"tags": ["red", "tall"]}),
+                ("secret", {"tags": ["red"], "confidentiality": "confidential"}),
+                ("other", {"category": "risk_management", "strategic_priority": 9}),
+            ):
+                made = await ann.post("/v1/knowledge", json={**SAID, "title": title, "content": "alpha", **changes})
+                assert made.status_code == 201, made.text
+            while len(world.words.entries) < 4:
+                await world.broker.logs[Domain.CEO].change(0.05)
+            between = made.json()["updated"]
+
+            async def found(**filters: object) -> set[str]:
+                answer = await ann.post("/v1/knowledge/search", json={"query": "alpha", **filters})
+                assert answer.status_code == 200, answer.text
+                return {hit["knowledge"]["title"] for hit in answer.json()["hits"]}
+
+            assert await found() == {"plain", "tagged", "secret", "other"}
+            assert await found(tags=["red"]) == {"tagged", "secret"}
+            assert await found(tags=["red", "tall"]) == {"tagged"}
+            assert await found(confidentiality_max="internal") == {"plain", "tagged", "other"}
+            assert await found(confidentiality_max="top_secret") == {"plain", "tagged", "secret", "other"}
+            assert await found(category="risk_management", priority_min=9) == {"other"}
+            assert await found(updated_from=between) == {"other"}
+            assert "other" not in await found(updated_to="2020-01-01T00:00:00Z")
+
+    run(body)
