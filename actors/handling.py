@@ -37,10 +37,13 @@ async def synthesise(
         findings=(*findings, *contextual(request)),
     )
     reply = await effects.chat(prompt)
+    own = _own(evidence, hits)
+    known = {item.id for item in own}
     return Outcome(
         status="completed",
         sections=reply.sections,
-        evidence=_own(evidence, hits),
+        evidence=own,
+        citations=tuple(one for one in reply.citations if one.evidence in known),
         confidence=reply.confidence,
         model=reply.model,
         label=effects.label,

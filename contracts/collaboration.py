@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Allowance, Evidence, Usage
+from contracts.model import Allowance, Citation, Evidence, Usage
 
 COLLABORATION = "collaboration"
 """The kind of the actors that other domains' reactions wait for."""
@@ -33,7 +33,7 @@ class Request(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True, kw_only=True):
     """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`.
 
-    `usage` is what was spent on models, however it ended.
+    `usage` is what was spent on models, however it ended; `citations` are places in the sections that rest on its `evidence`.
     """
 
     status: Status
@@ -44,6 +44,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     label: Clearance = Clearance.PUBLIC
     reason: str = ""
     usage: Usage = Usage()
+    citations: tuple[Citation, ...] = ()
 
 
 class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):

@@ -86,7 +86,7 @@ async def wire_gateway(plant: Plant) -> None:
             domain_quota=Quota(limits.requests_per_minute_max, limits.requests_per_hour_max),
             cross_quota=Quota(limits.cross_requests_per_minute_max, limits.cross_requests_per_hour_max),
             streams_max=limits.streams_max,
-            budget=_budget(settings),
+            budget=budget_of(settings),
         ),
     )
     plant.parts.append(Opened(close=postgres.close))
@@ -98,7 +98,7 @@ async def wire_gateway(plant: Plant) -> None:
     )
 
 
-def _budget(settings: Settings) -> Allowance | None:
+def budget_of(settings: Settings) -> Allowance | None:
     """That of a run whose request names none."""
     given = settings.budget
     cost = math.ceil(given.cost_max * 1_000_000)

@@ -182,6 +182,7 @@ def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome, label: Clearan
         model=outcome.model,
         label=max(outcome.label, label),
         status=outcome.status,
+        citations=outcome.citations,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.extractive import NAME
 from contracts.domains import Clearance
+from runtime.text import plain
 from tests.stack import Stack, ok
 
 QUESTION = "Why do we lose small-business customers, and is a self-service portal feasible?"
@@ -75,6 +76,25 @@ def test_the_answer_has_evidence_and_confidence_from_all_sides(answered: tuple[s
         ("ceo", "completed"),
     }
     assert {title for title, _, _ in LEARNED} <= {item["title"] for item in answer["evidence"]}
+
+
+@pytest.mark.usefixtures("learned")
+def test_every_citation_is_a_place_in_the_answer_and_in_its_evidence(answered: tuple[str, dict[str, Any]]) -> None:
+    answer = answered[1]["answer"]
+    assert answer["citations"]
+    for one in answer["citations"]:
+        sentence = answer["content"][one["sentence"]["start"] : one["sentence"]["end"]]
+        evidence = answer["evidence"][one["number"] - 1]
+        assert evidence["id"] == one["evidence"]
+        assert plain(evidence["text"][one["quote"]["start"] : one["quote"]["end"]]) == sentence
+        assert answer["content"][one["sentence"]["end"] :].removeprefix(".").startswith(f" [{one['number']}]")
+
+
+def test_what_an_answer_cost_is_told(admin: httpx.Client, answered: tuple[str, dict[str, Any]]) -> None:
+    usage = ok(admin.get(f"/v1/runs/{answered[0]}/usage"))
+    assert set(usage["by_domain"]) == {"sophia", "artemis", "ceo"}
+    assert usage["total"]["calls"] == 3
+    assert usage["total"]["cost"] == 0
 
 
 def test_one_correlation_id_in_every_domain_and_read_model(
