@@ -273,17 +273,17 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
             deny_purge=True,
         )
     )
-    found.append(_cache(sizes))
+    found.append(_cache(replicas, sizes))
     return found
 
 
-def _cache(sizes: Sizes) -> Stream:
-    """In memory and on one node, since it may be lost; each message has a time to live of its own."""
+def _cache(replicas: int, sizes: Sizes) -> Stream:
+    """In memory, since it may be lost, but not with one node of several; each message has a time to live of its own."""
     return Stream(
         name=subjects.CACHE_STREAM,
         subjects=[subjects.CACHE_FILTER],
         storage="memory",
-        num_replicas=1,
+        num_replicas=replicas,
         max_bytes=sizes.cache_bytes_max,
         max_msgs_per_subject=1,
         allow_direct=True,

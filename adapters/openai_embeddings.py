@@ -14,6 +14,7 @@ from runtime.vector_ports import ENTRY, Purpose, Use, Vector
 REQUEST_TIMEOUT_S = 30.0
 RETRIES_MAX = 2
 REQUEST_TEXTS_MAX = 256
+NO_KEY = "none"  # The library wants one where a server of one's own has none.
 NO_PREFIXES: Mapping[Use, str] = MappingProxyType({})
 RETRYABLE_STATUS = frozenset({408, 409, 429})
 
@@ -49,7 +50,12 @@ class OpenAiEmbedder:
         timeout_s: float = REQUEST_TIMEOUT_S,
         prefixes: Mapping[Use, str] = NO_PREFIXES,
     ) -> None:
-        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s, max_retries=RETRIES_MAX)
+        self._client = AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or NO_KEY,
+            timeout=timeout_s,
+            max_retries=RETRIES_MAX,
+        )
         self._model = model
         self._dimensions = dimensions
         self._prefixes = prefixes

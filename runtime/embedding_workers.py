@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import math
+import time
 from array import array
 from collections.abc import Callable, Sequence
 
 from contracts.embeddings import Embedded, EmbeddingModel, EmbedTexts, ServedModel, packed
 from runtime.embedding_catalogue import route, tokens_about
 from runtime.errors import DiarchyError, OutcomeError, UnavailableError
-from runtime.telemetry import SPAN_EMBED, Attributes, Telemetry
+from runtime.telemetry import EMBED_SECONDS, EMBEDDINGS_TOTAL, SPAN_EMBED, Attributes, Telemetry
 from runtime.vector_ports import Embedder, Purpose, Vector
 
 PROBE_EVERY_S = 30.0
@@ -106,12 +107,16 @@ class EmbeddingWorkers:
         problem: UnavailableError | None = None
         for source in [source for model in models for source in self._of(model.name)]:
             attributes: Attributes = {"model": source.model.name, "server": source.server, "texts": len(request.texts)}
+            began = time.perf_counter()
             try:
                 with self._telemetry.span(SPAN_EMBED, attributes=attributes):
                     vectors = await source.embed(request.texts, purpose)
             except UnavailableError as error:
                 problem = error
                 continue
+            labels = {"model": source.model.name, "kind": purpose.use}
+            self._telemetry.observe(EMBED_SECONDS, time.perf_counter() - began, **labels)
+            self._telemetry.count(EMBEDDINGS_TOTAL, len(request.texts), **labels)
             return _embedded(source, request, vectors)
         raise problem or UnavailableError(models[0].name, "no server of it answers")
 
