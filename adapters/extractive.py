@@ -32,7 +32,7 @@ from contracts.model import (
     Usage,
 )
 from runtime.errors import AllowanceError
-from runtime.ports import OnDelta
+from runtime.model_ports import OnDelta
 from runtime.text import titled, words
 
 NAME = "extractive-v2"

@@ -8,7 +8,7 @@ from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
 from contracts.domains import Clearance
 from contracts.model import NOTHING_KNOWN, Allowance, Evidence, Prompt, Section, Usage
 from runtime.errors import OutcomeError
-from runtime.ports import OnDelta
+from runtime.model_ports import OnDelta
 
 MODEL = "extractive"
 ABOUT = (

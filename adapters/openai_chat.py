@@ -15,7 +15,7 @@ from adapters.section_stream import SectionStream
 from contracts.chat import ChatReply, ChatRequest
 from contracts.model import Allowance, Prompt, Reply, Usage
 from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
-from runtime.ports import OnDelta
+from runtime.model_ports import OnDelta
 from runtime.text import clip
 
 RETRY_AFTER_S_DEFAULT = 5

@@ -22,7 +22,7 @@ from contracts.chat import (
 )
 from contracts.model import Usage
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import OnDelta
+from runtime.model_ports import OnDelta
 from runtime.text import clip
 
 LINE_BYTES_MAX = 1 << 20

@@ -14,7 +14,7 @@ from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Rep
 from runtime import breaker
 from runtime.breaker import Breaker, Policy
 from runtime.errors import FullError, OutcomeError, UnavailableError
-from runtime.ports import ANEW, ChatCompletions, ChatModel, OnDelta
+from runtime.model_ports import ANEW, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
 UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left

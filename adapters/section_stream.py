@@ -10,7 +10,7 @@ import re
 from adapters.citing import without_unknown
 from contracts.chat import Delta
 from contracts.model import SECTION_CHARS_MAX, Prompt
-from runtime.ports import OnDelta
+from runtime.model_ports import OnDelta
 from runtime.text import titled
 
 SURE_CHARS_MAX = SECTION_CHARS_MAX - 200

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from deploy.embedded.supervisor import Role
-from deploy.settings import Gateway, Limits, Log, Postgres, Secret, Settings
+from deploy.secret import Secret
+from deploy.settings import Gateway, Limits, Log, Postgres, Settings
 
 NO_DATABASE = Secret("postgresql://nobody@127.0.0.1:1/none")
 """Nothing listens there, and nothing that is measured reads it."""

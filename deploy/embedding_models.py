@@ -2,8 +2,9 @@
 
 from adapters.batching_embedder import BatchingEmbedder, Bounds
 from contracts.embeddings import EmbeddingModel
+from deploy.model_settings import Embedding, EmbeddingServer, OfferedModel
 from deploy.plant import Opened
-from deploy.settings import Embedding, EmbeddingServer, OfferedModel, Settings
+from deploy.settings import Settings
 from runtime.cached_embedder import CachedEmbedder
 from runtime.caching import Cache
 from runtime.embedding_catalogue import MINILM, known

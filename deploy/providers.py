@@ -6,9 +6,11 @@ from msgspec import Struct
 
 from adapters.extractive import ExtractiveModel
 from adapters.extractive_chat import ExtractiveChat
+from deploy.model_settings import ChatProvider
 from deploy.plant import Opened
-from deploy.settings import ChatProvider, Settings
-from runtime.ports import ChatCompletions, ChatModel, Runnable
+from deploy.settings import Settings
+from runtime.model_ports import ChatCompletions, ChatModel
+from runtime.ports import Runnable
 from runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:

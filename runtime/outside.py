@@ -12,7 +12,8 @@ from runtime.breaker import Policy
 from runtime.errors import OutcomeError
 from runtime.guards import Guards
 from runtime.limits import Limits
-from runtime.ports import Blobs, ChatCompletions, ChatModel, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
+from runtime.model_ports import ChatCompletions, ChatModel
+from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
 from runtime.telemetry import Telemetry
 from runtime.tool_threads import ToolThreads
 

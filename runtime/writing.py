@@ -11,8 +11,8 @@ from contracts import subjects
 from contracts.chat import Delta, Written
 from contracts.domains import Domain
 from contracts.ids import new_id
+from runtime.model_ports import ANEW
 from runtime.outside import Announce
-from runtime.ports import ANEW
 
 MERGED_CHARS_MAX = 16_384  # of text that piled up, in one announcement
 FLUSH_S_MAX = 1.0  # what the end of an answer waits for its last announcements

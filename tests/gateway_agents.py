@@ -12,7 +12,7 @@ from contracts.model import Evidence, Prompt, Section, Usage
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import OnDelta
+from runtime.model_ports import OnDelta
 
 
 class Scripted:

@@ -41,8 +41,8 @@ from runtime.actor import Actor, AnyActor
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import AllowanceError, UnavailableError
 from runtime.limits import Limits
+from runtime.model_ports import OnDelta
 from runtime.outside import Outside
-from runtime.ports import OnDelta
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.embedders import hashed

@@ -21,7 +21,8 @@ from deploy.importing import post_items, until_searchable
 from deploy.items import Defaults, Item, source_item
 from deploy.progress import Starting, Steps
 from deploy.rendering import EFFECT, progress_line
-from deploy.settings import Nats, Postgres, Qdrant, Secret, Settings
+from deploy.secret import Secret
+from deploy.settings import Nats, Postgres, Qdrant, Settings
 from deploy.stack import PARTS, started, url_of
 from gateway.identity import Principal
 from runtime.errors import DiarchyError

@@ -19,7 +19,8 @@ from msgspec import Struct
 from deploy.embedded.child import Child, Command, LogFile, StartError, explain
 from deploy.embedded.nats_server import NatsServer
 from deploy.embedded.postgres_server import PostgresServer
-from deploy.settings import Nats, Postgres, Secret, Settings, child_environment, write
+from deploy.secret import Secret
+from deploy.settings import Nats, Postgres, Settings, child_environment, write
 
 RESTART_S_MIN = 0.2
 RESTART_S_MAX = 5.0

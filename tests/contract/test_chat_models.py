@@ -20,7 +20,7 @@ from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta, ToolSpec
 from contracts.domains import Clearance
 from contracts.model import Evidence, Prompt, Reply, Section
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import ANEW, ChatCompletions, ChatModel
+from runtime.model_ports import ANEW, ChatCompletions, ChatModel
 from runtime.text import titled
 from tests.model_answers import chunks
 from tests.model_server import ModelServer, Options, calls_per_key, recorded

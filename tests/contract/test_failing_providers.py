@@ -19,7 +19,7 @@ from contracts.domains import Clearance
 from contracts.model import Allowance, Evidence, Prompt, ProviderStatus, Section, Usage
 from runtime.breaker import Mode
 from runtime.errors import AllowanceError, OutcomeError, UnavailableError
-from runtime.ports import ANEW
+from runtime.model_ports import ANEW
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
 from tests.model_server import DRIP_S, Fault, ModelServer, Options
 

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from deploy.model_settings import ChatProvider
 from deploy.providers import chat_models, chat_names
-from deploy.settings import ChatProvider, Settings
+from deploy.settings import Settings
 from runtime.telemetry import NoTelemetry
 
 

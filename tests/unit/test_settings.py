@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.settings import Secret, Settings, SettingsError, child_environment, load, write
+from deploy.secret import Secret
+from deploy.settings import Settings, SettingsError, child_environment, load, write
 
 PASSWORD = "hunter2-correct-horse"
 

@@ -13,7 +13,7 @@ from contracts.ids import new_id
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import ANEW, OnDelta
+from runtime.model_ports import ANEW, OnDelta
 from runtime.writing import MERGED_CHARS_MAX, Writing
 from tests.kernel_world import COUNTER, Add, Added, Note, Noted, Sum, World, decide, evolve
 
