@@ -7,7 +7,7 @@ the item it learns the title and where to find it, never the content.
 from msgspec import Struct
 
 from contracts.domains import Clearance, Domain, Partition
-from contracts.facts import SIGNAL
+from contracts.facts import ANNOUNCED, SIGNAL
 from contracts.ids import keyed_id
 from contracts.knowledge import KEY_INSIGHT_FROM, Category, Outline
 from contracts.subjects import ActorRef
@@ -73,7 +73,7 @@ def told_of_alert(label: Clearance) -> frozenset[Domain]:
 
 def announced_to(domain: Domain, item: str) -> ActorRef:
     """The signal that holds what a domain was told of an item: one, so that the last thing told counts."""
-    return ActorRef(domain, SIGNAL, f"knowledge-{item}")
+    return ActorRef(domain, SIGNAL, f"{ANNOUNCED}{item}")
 
 
 def announcement(actor: ActorRef, item: str) -> str | None:

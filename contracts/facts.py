@@ -106,6 +106,9 @@ AnyFact = (
 SIGNAL = "signal"
 """The actor kind that takes facts, in every domain that has one."""
 
+ANNOUNCED = "knowledge-"
+"""With this begins the id of the signal that holds what a domain was told of a knowledge item; the item's id follows."""
+
 FACT_DOMAINS: dict[type[Fact], Domain] = {
     BusinessInsight: Domain.SOPHIA,
     ClientAnalysis: Domain.SOPHIA,

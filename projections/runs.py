@@ -1,8 +1,8 @@
 """Runs: one row for every record of every log and effect journal, known by its headers alone.
 
-Serves the stream of events and the history of one run. A record is as confidential as its envelope says; one that tells of a
-knowledge item also as that item is now. So an item that was raised takes everything that was recorded of it along, and a build
-made anew says the same.
+Serves the stream of events and the history of one run. A record is as confidential as its envelope says; one of a knowledge
+item, or of what a domain was told of it, also as that item is now. So an item that was raised takes everything that was
+recorded of it along, and a build made anew says the same.
 """
 
 import heapq
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
+from contracts.facts import ANNOUNCED, SIGNAL
 from contracts.kernel import EffectRecorded, Refused, Unchanged
 from contracts.model import NOTHING_USED, Usage
 from contracts.users import UserCreated
@@ -129,15 +130,17 @@ RUNS = Projection(
     appends=True,
 )
 
-_LATER = "SELECT later.label FROM read.runs later WHERE later.domain = runs.domain AND later.kind = runs.kind"
+_ANNOUNCES = f"(runs.kind = '{SIGNAL}' AND starts_with(runs.actor, '{ANNOUNCED}'))"
+_OF_ITEM = f"(runs.kind = '{KNOWLEDGE_ITEM}' OR {_ANNOUNCES})"
+_LATER = f"SELECT later.label FROM read.runs later WHERE later.domain = 'ceo' AND later.kind = '{KNOWLEDGE_ITEM}'"  # noqa: S608 - our own names
 _NOW = (
-    f"COALESCE(({_LATER} AND later.actor = runs.actor AND later.lane = 'log'"
-    f" AND later.type NOT IN ('{tag(Refused)}', '{tag(Unchanged)}')"
-    " ORDER BY later.sequence DESC LIMIT 1), 'top_secret')"
+    f"COALESCE(({_LATER} AND later.actor = CASE WHEN {_ANNOUNCES} THEN substr(runs.actor, {len(ANNOUNCED) + 1})"
+    f" ELSE runs.actor END AND later.lane = 'log' AND later.type NOT IN ('{tag(Refused)}', '{tag(Unchanged)}')"
+    f" ORDER BY later.sequence DESC LIMIT 1), CASE WHEN {_ANNOUNCES} THEN label ELSE 'top_secret' END)"
 )
 """SQL: how confidential the item that a record tells of is now; what never was one is only shown at the top."""
 
-_LABEL = f"CASE WHEN kind = '{KNOWLEDGE_ITEM}' THEN GREATEST(label, {_NOW}) ELSE label END"
+_LABEL = f"CASE WHEN {_OF_ITEM} THEN GREATEST(label, {_NOW}) ELSE label END"
 _COLUMNS = ", ".join(
     f"{_LABEL} AS label" if name == "label" else name for name in RunRecord.__struct_fields__ if name != "body"
 )
@@ -146,7 +149,7 @@ _COLUMNS = ", ".join(
 def _visible(reader: str) -> str:
     """SQL: the record is not above the reader's clearance, nor is the knowledge item it tells of as that stands now."""
     level = f"{reader}::text::diarchy.clearance"
-    return f" AND label <= {level} AND (kind <> '{KNOWLEDGE_ITEM}' OR {_NOW} <= {level})"
+    return f" AND label <= {level} AND (NOT {_OF_ITEM} OR {_NOW} <= {level})"
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from contracts.catalogue import tag
 from contracts.curating import ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Stored
+from contracts.facts import ANNOUNCED, SIGNAL
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -155,12 +156,7 @@ class FoldedReads:
             for row in rows
             if row.kind == runs.KNOWLEDGE_ITEM and row.lane == "log" and row.type not in KERNEL_TYPES
         }
-        return [
-            msgspec.structs.replace(row, label=max(row.label, present.get(row.actor, Clearance.TOP_SECRET)))
-            if row.kind == runs.KNOWLEDGE_ITEM
-            else row
-            for row in rows
-        ]
+        return [msgspec.structs.replace(row, label=max(row.label, _now(row, present))) for row in rows]
 
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
@@ -194,3 +190,11 @@ class FoldedReads:
 
     async def end_of_events(self) -> str:
         return str(len(self._all({})))
+
+
+def _now(row: runs.RunRecord, present: dict[str, Clearance]) -> Clearance:
+    """How confidential the knowledge item is that the record tells of, if it tells of one."""
+    if row.kind == runs.KNOWLEDGE_ITEM:
+        return present.get(row.actor, Clearance.TOP_SECRET)
+    announces = row.kind == SIGNAL and row.actor.startswith(ANNOUNCED)
+    return present.get(row.actor.removeprefix(ANNOUNCED), row.label) if announces else row.label

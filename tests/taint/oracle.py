@@ -2,7 +2,7 @@
 
 Every text that anybody writes carries a marker, a word that occurs nowhere else. A marker is as confidential as what it stands
 in: a knowledge item as it is now, a fact, a question. A record that somebody's run leaves is as confidential as what it tells
-was when it was told; one of a knowledge item at least as the item is now.
+was when it was told; one of a knowledge item, or of what a domain was told of it, at least as the item is now.
 """
 
 import re
@@ -141,7 +141,7 @@ class Oracle:
 
     def need(self, record: Known) -> Clearance:
         """Which clearance it takes to see the record now."""
-        item = self.items.get(record.actor) if record.kind == ITEM else None
+        item = self.items.get(record.actor if record.kind == ITEM else record.actor.removeprefix("knowledge-"))
         return max(record.level, record.label, item.level if item else record.level)
 
     def visible(self, reader: Reader, *, own: bool = False) -> list[Known]:
