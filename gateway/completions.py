@@ -12,6 +12,7 @@ from contracts.chat import ChatMessage, FinishReason
 from contracts.conversation import Answered, Failed
 from contracts.domains import Clearance, Domain
 from contracts.http import AskQuestion
+from contracts.kernel import Refused
 from contracts.model import Usage
 from contracts.openai_chat import (
     ChatCompletion,
@@ -30,7 +31,7 @@ from gateway import chat_requests, conversing
 from gateway.commands import SESSION_HEADER, Incoming, allowance, event_of, label_of, new_actor
 from gateway.execution import Command, Ended
 from gateway.models import AGENTS, chat_model
-from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, refused
 
 LABEL_HEADER = "Diarchy-Label"
 ID_PREFIX = "chatcmpl-"
@@ -38,8 +39,6 @@ KINDS = (CHAT, conversing.CONVERSATION)
 ENDS = (Answered, Failed, ChatAnswered, ChatFailed)
 SESSION = "session"
 CONFIDENTIALITY = "confidentiality"
-FINAL = {"x-should-retry": "false"}
-"""OpenAI's clients repeat what failed on our side, unless they are told that it will fail again."""
 
 Request = Incoming[CreateChatCompletion]
 
@@ -139,6 +138,7 @@ async def recorded(incoming: Incoming[None]) -> ChatCompletion:
     stored = await services.log.read(subjects.log(actor), after=seen[0].sequence - 1)
     records = [one for one in stored if one.record.envelope.correlation == run]
     ending = next((one for one in records if isinstance(event_of(one), ENDS)), None)
+    ending = ending or next((one for one in records if isinstance(event_of(one), Refused)), None)
     if ending is None:
         raise ProblemError(409, "pending", "there is no answer yet; it is worked on")
     return _whole(completed(dataclasses.replace(incoming, id=run), actor, Ended(ending=ending, records=records)))
@@ -186,10 +186,12 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
                 provenance=_provenance(incoming.id, actor.id, event, label),
                 at=at,
             )
+        case Refused(code=code, reason=reason):
+            raise refused(code, reason)
         case ChatFailed(reason=reason) | Failed(reason=reason):
-            raise ProblemError(502, "failed", f"there is no answer: {reason}", headers=FINAL)
+            raise ProblemError(502, "failed", f"there is no answer: {reason}")
         case _:
-            raise ProblemError(409, "unchanged", "this was asked before", headers=FINAL)
+            raise ProblemError(409, "unchanged", "this was asked before")
 
 
 def _provenance(run: str, session: str, answered: Answered, label: Clearance) -> Provenance:

@@ -259,11 +259,12 @@ async def refuse(
         response.status_code = openai_errors.status_of(problem)
         response.content_type = openai_errors.MEDIA_ERROR
         response.data = openai_errors.document(problem)
+        _set(response, openai_errors.headers_of(problem))
     else:
         response.status_code = problem.status
         response.content_type = MEDIA_PROBLEM
         response.data = document(problem, instance=request.path, correlation=correlation)
-    _set(response, problem.headers)
+        _set(response, problem.headers)
 
 
 def _set(response: Response, headers: Mapping[str, str]) -> None:

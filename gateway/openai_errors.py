@@ -11,6 +11,8 @@ from gateway.problems import ProblemError
 
 MEDIA_ERROR = "application/json"
 
+_RETRY = "x-should-retry"
+_FOR_GOOD = {_RETRY: "false"}
 _TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -34,12 +36,17 @@ def as_error(problem: ProblemError) -> OpenAiError:
     return OpenAiError(error=detail)
 
 
+def headers_of(problem: ProblemError) -> dict[str, str]:
+    """Its clients repeat by themselves what failed on our side, unless they are told that it failed for good."""
+    return {**(_FOR_GOOD if problem.slug == "failed" else {}), **problem.headers}
+
+
 def unfinished(status_path: str, *, repeatable: bool) -> ProblemError:
     """No answer in time. Its clients then ask again by themselves: `repeatable` says whether that would be no second run."""
     detail = f"the answer is not there yet, but is worked on; see {status_path}"
     if not repeatable:
         detail += ", stream it, or send an Idempotency-Key, with which the request can be repeated"
-    return ProblemError(504, "pending", detail, headers={"x-should-retry": str(repeatable).lower()})
+    return ProblemError(504, "pending", detail, headers={_RETRY: str(repeatable).lower()})
 
 
 def event(problem: ProblemError) -> SSEvent:

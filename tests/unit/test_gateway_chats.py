@@ -197,10 +197,16 @@ def test_what_rests_on_more_than_the_reader_may_see_is_not_told() -> None:
 def test_a_failure_for_good_is_not_to_be_repeated() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
-            for chat, why in ((said("refuse", model="echo"), "it would not"), (said("fail"), "the model refused")):
+            for chat, status, why in (
+                (said("refuse", model="echo"), 502, "it would not"),
+                (said("fail"), 502, "the model refused"),
+                (said("poison"), 500, "dead letter"),
+            ):
                 answer = await ann.post(PATH, json=chat)
-                assert why in error(answer, 502)["message"]
-                assert answer.headers["x-should-retry"] == "false"
+                run_ = answer.headers["Diarchy-Correlation-Id"]
+                for told in (answer, await ann.get(f"{PATH}/chatcmpl-{run_}")):
+                    assert why in error(told, status)["message"]
+                    assert told.headers["x-should-retry"] == "false"
 
     run(body)
 
