@@ -186,6 +186,10 @@ def _tell_failures(done: _Done) -> None:
 
 
 def _confirmed(gone: "list[ImportedItem]") -> bool:
+    """Whether somebody says so; where nobody can be asked, no."""
+    if not options.terminal():
+        click.echo("there is no terminal to ask at; --yes deletes without asking", err=True)
+        return False
     shown = "\n".join(f"  {item.key}" for item in gone[:GONE_SHOWN_MAX])
     more = f"\n  … and {len(gone) - GONE_SHOWN_MAX:,} more" if len(gone) > GONE_SHOWN_MAX else ""
     return click.confirm(f"{shown}{more}\nDelete these {len(gone):,} items, whose files are gone?", err=True)
