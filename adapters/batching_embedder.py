@@ -87,8 +87,12 @@ class BatchingEmbedder:
             ]
 
     async def stop(self) -> None:
-        """Embed what waits already, then end. Idempotent."""
+        """Embed what waits already, entries left out (who indexes tries again), then end. Idempotent."""
         workers, self._workers = self._workers, []
+        while self._entries:
+            call = self._entries.popleft()
+            if not call.vectors.done():
+                call.vectors.set_exception(UnavailableError(self.model, "the embedder is stopped"))
         self._changed.set()
         await asyncio.gather(*workers)
 

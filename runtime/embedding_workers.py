@@ -16,6 +16,7 @@ from runtime.vector_ports import Embedder, Purpose, Vector
 PROBE_EVERY_S = 30.0
 PROBE_S_MAX = 5.0
 PROBE = Purpose("plain")
+COUNTED_CHARS_MAX = 10_000  # about 2 ms of counting
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class EmbeddingWorkers:
             labels = {"model": source.model.name, "kind": purpose.use}
             self._telemetry.observe(EMBED_SECONDS, time.perf_counter() - began, **labels)
             self._telemetry.count(EMBEDDINGS_TOTAL, len(request.texts), **labels)
-            return _embedded(source, request, vectors)
+            return _embedded(source, request, vectors, await _counted(source, request.texts))
         raise problem or UnavailableError(models[0].name, "no server of it answers")
 
     def _of(self, name: str) -> list[Source]:
@@ -129,10 +130,18 @@ class EmbeddingWorkers:
             await asyncio.sleep(self._probe_s)
 
 
-def _embedded(source: Source, request: EmbedTexts, vectors: Sequence[Vector]) -> Embedded:
+async def _counted(source: Source, texts: Sequence[str]) -> int:
+    """The tokens of the texts; long ones are counted in a thread, so that others need not wait."""
+
+    def count() -> int:
+        return sum(map(source.tokens, texts))
+
+    return count() if sum(map(len, texts)) < COUNTED_CHARS_MAX else await asyncio.to_thread(count)
+
+
+def _embedded(source: Source, request: EmbedTexts, vectors: Sequence[Vector], tokens: int) -> Embedded:
     dimensions = request.dimensions or source.model.dimensions
     content = b"".join(packed(array("f", _cut(vector, dimensions))) for vector in vectors)
-    tokens = sum(map(source.tokens, request.texts))
     return Embedded(model=source.model.name, dimensions=dimensions, vectors=content, tokens=tokens)
 
 

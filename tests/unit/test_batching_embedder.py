@@ -193,7 +193,7 @@ def test_a_cancelled_call_is_left_out() -> None:
     asyncio.run(run())
 
 
-def test_a_full_queue_refuses_and_stop_finishes_what_waits() -> None:
+def test_a_full_queue_refuses_and_stop_finishes_the_queries_that_wait() -> None:
     async def run() -> None:
         inner = Counting()
         inner.gate.clear()
@@ -203,14 +203,17 @@ def test_a_full_queue_refuses_and_stop_finishes_what_waits() -> None:
         await embedder.start()
         first = asyncio.create_task(embedder.embed(["1"]))
         await inner.entered.wait()
-        waiting = [asyncio.create_task(embedder.embed(["2"])) for _ in range(CALLS_WAITING_MAX)]
+        waiting = [asyncio.create_task(embedder.embed(["2"], QUERY)) for _ in range(CALLS_WAITING_MAX)]
+        entry = asyncio.create_task(embedder.embed(["5"]))
         await asyncio.sleep(0)
         with pytest.raises(UnavailableError, match="waiting"):
-            await embedder.embed(["3"])
+            await embedder.embed(["3"], QUERY)
         stopping = asyncio.create_task(embedder.stop())
         await asyncio.sleep(0)
         with pytest.raises(UnavailableError, match="stopped"):
             await embedder.embed(["4"])
+        with pytest.raises(UnavailableError, match="stopped"):
+            await entry
         inner.gate.set()
         await stopping
         assert first.done()
