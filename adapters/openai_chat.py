@@ -143,14 +143,16 @@ class OpenAiChat:
                     answer.take(data)
                     limit.taken()
             reply = answer.reply()
-        except OutcomeError as error:
+        except (OutcomeError, UnavailableError) as error:
             error.usage = self.endpoint.priced(error.usage)
             raise
         except httpx.PoolTimeout as error:
             raise FullError(self.name, f"its {self.endpoint.connections_max} connections are all in use", 1) from error
         except httpx.HTTPError as error:
             what = "its answer broke off" if answer.begun else "cannot be reached"
-            raise UnavailableError(self.name, f"{what} ({str(error) or type(error).__name__})") from error
+            raise UnavailableError(
+                self.name, f"{what} ({str(error) or type(error).__name__})", usage=self.endpoint.priced(answer.paid)
+            ) from error
         return replace(reply, usage=self.endpoint.priced(reply.usage))
 
     def _tokens_max(self, request: ChatRequest, asked_chars: int, allowance: Allowance | None) -> int | None:
@@ -190,7 +192,7 @@ class OpenAiChat:
                 yield limit
         except TimeoutError as error:
             what = "no further piece of an answer" if answer.begun else "no answer"
-            raise UnavailableError(self.name, f"{what} within {limit.what}") from error
+            raise UnavailableError(self.name, f"{what} within {limit.what}", usage=answer.paid) from error
 
     @asynccontextmanager
     async def _posted(self, content: bytes, key: str) -> AsyncIterator[httpx.Response]:

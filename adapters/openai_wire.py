@@ -241,7 +241,7 @@ class Answer:
     def reply(self) -> ChatReply:
         """All of it. Raises UnavailableError when it broke off, OutcomeError when it is empty or makes no sense."""
         if self._finish is None:
-            raise UnavailableError(self._provider, "its answer broke off without a reason to end")
+            raise UnavailableError(self._provider, "its answer broke off without a reason to end", usage=self.paid)
         text = "".join(self._texts)
         calls = tuple(call.whole(at) for at, call in sorted(self._calls.items()))
         if not all(call.name for call in calls):
@@ -266,10 +266,14 @@ class Answer:
             estimated=read is None or written is None,
         )
 
+    @property
+    def paid(self) -> Usage:
+        """What was read and written so far, which is paid for even where the answer is of no use."""
+        return self.usage if self._used or self._chars else Usage()
+
     def unusable(self, why: str) -> OutcomeError:
-        """The error to raise; what was read and written so far is paid for all the same."""
-        paid = self.usage if self._used or self._chars else Usage()
-        return OutcomeError(f"{self._provider} {why}", paid)
+        """The error to raise."""
+        return OutcomeError(f"{self._provider} {why}", self.paid)
 
 
 class _Called(Struct):

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -10,13 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.chat import ChatReply, ChatRequest, Delta
-from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply
+from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply, Usage
 from runtime import breaker
 from runtime.breaker import Breaker, Policy
 from runtime.errors import FullError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
+BREAKS_MAX = 5  # answers to one call that were begun and not finished: each costs
+BROKEN_CALLS_MAX = 10_000  # of which that is remembered
 UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left
 Answered = TypeVar("Answered", Reply, ChatReply)
 
@@ -82,7 +85,8 @@ class ProviderChain:
 
     An unavailable provider and one that answers unusably both hand on to the next; only unavailability counts against its
     breaker. One that answers 429 rests for as long as it said, which counts for nothing. When none answers: `Tried.error`.
-    What unusable answers have cost is in the usage of the answer that was taken, or in the error.
+    What unusable answers have cost, and those that broke off, is in the usage of the answer that was taken, or in the error. A
+    call whose answers break off again and again has failed for good: OutcomeError.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class ProviderChain:
         self._clock = clock
         self._telemetry = telemetry or NoTelemetry()
         self._turns = [0 for _ in groups]
+        self._broken: OrderedDict[str, tuple[int, Usage]] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -125,7 +130,7 @@ class ProviderChain:
         def call(provider: Provider, told: OnDelta | None) -> Awaitable[Reply]:
             return provider.complete(prompt, idempotency_key=idempotency_key, on_delta=told, allowance=allowance)
 
-        return await self._first(None, call, on_delta)
+        return await self._first(None, idempotency_key, call, on_delta)
 
     async def chat(
         self,
@@ -138,7 +143,7 @@ class ProviderChain:
         def call(provider: Provider, told: OnDelta | None) -> Awaitable[ChatReply]:
             return provider.chat(request, idempotency_key=idempotency_key, on_delta=told, allowance=allowance)
 
-        return await self._first(request.model, call, on_delta)
+        return await self._first(request.model, idempotency_key, call, on_delta)
 
     def _in_turn(self, model: str | None) -> Iterator[Member]:
         """Those that serve the model, group by group; of a group another one comes first with each call."""
@@ -148,8 +153,9 @@ class ProviderChain:
                 start, self._turns[at] = self._turns[at] % len(able), self._turns[at] + 1
                 yield from able[start:] + able[:start]
 
-    async def _first(self, model: str | None, call: "Call[Answered]", on_delta: OnDelta | None) -> Answered:
-        tried, paid, told = Tried(), NOTHING_USED, _Told(on_delta)
+    async def _first(self, model: str | None, key: str, call: "Call[Answered]", on_delta: OnDelta | None) -> Answered:
+        tried, told = Tried(), _Told(on_delta)
+        breaks, paid = self._broken.pop(key, (0, NOTHING_USED))
         for member in self._in_turn(model):
             name = member.provider.name
             outcome = "answered"
@@ -163,16 +169,31 @@ class ProviderChain:
             except UnavailableError as error:
                 outcome = "full" if isinstance(error, FullError) else "unavailable"
                 tried.later(name, str(error), error.retry_after_s)
+                breaks, paid = breaks + (error.usage != NOTHING_USED), paid + error.usage
             except OutcomeError as error:
                 outcome = "unusable"
-                paid = error.usage = paid + error.usage
+                paid += error.usage
                 tried.reasons.append(f"{name}: {error}")
                 tried.unusable = error
             else:
                 return replace(answer, usage=paid + answer.usage)
             finally:
                 self._telemetry.count(PROVIDER_CALLS_TOTAL, provider=name, outcome=outcome)
-        raise tried.error()
+        raise self._given_up(tried, key, breaks, paid)
+
+    def _given_up(self, tried: Tried, key: str, breaks: int, paid: Usage) -> UnavailableError | OutcomeError:
+        """The error of a call that nobody answered. What began and broke off was paid for: not without end, and it is counted."""
+        error = tried.error()
+        if isinstance(error, OutcomeError):
+            error.usage = paid
+            return error
+        if breaks >= BREAKS_MAX:
+            return OutcomeError(f"answers were begun and broke off {breaks} times: {error}", paid)
+        if breaks:
+            self._broken[key] = breaks, paid
+            if len(self._broken) > BROKEN_CALLS_MAX:
+                self._broken.popitem(last=False)
+        return error
 
     async def _watched(self, member: Member, answering: Awaitable[Answered]) -> Answered:
         """The member's answer; its breaker is told how it went."""

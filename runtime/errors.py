@@ -38,12 +38,13 @@ class ConflictError(DiarchyError):
 
 
 class UnavailableError(DiarchyError):
-    """`dependency` cannot be reached now; `retry_after_s` is a guess at when it may be."""
+    """`dependency` cannot be reached now; `retry_after_s` is a guess at when it may be. `usage`: what it cost all the same."""
 
-    def __init__(self, dependency: str, reason: str, retry_after_s: int = 5) -> None:
+    def __init__(self, dependency: str, reason: str, retry_after_s: int = 5, *, usage: Usage = NOTHING_USED) -> None:
         super().__init__(f"{dependency} is unavailable: {reason}")
         self.dependency = dependency
         self.retry_after_s = retry_after_s
+        self.usage = usage
 
 
 class OpenCircuitError(UnavailableError):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from adapters.openai_chat import Endpoint, OpenAiChat
 from adapters.openai_prompt import messages
 from adapters.openai_wire import LINE_BYTES_MAX
-from adapters.provider_chain import ProviderChain
+from adapters.provider_chain import BREAKS_MAX, ProviderChain
 from adapters.provider_health import HealthChecks
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
 from contracts.domains import Clearance
@@ -175,7 +175,8 @@ def test_half_an_answer_in_sections_is_never_taken(servers: list[ModelServer]) -
         whole = await alone.complete(PROMPT, idempotency_key="k")
         for _ in range(4):
             deltas: list[Delta] = []
-            assert await chain.complete(PROMPT, idempotency_key="k", on_delta=deltas.append) == whole
+            reply = await chain.complete(PROMPT, idempotency_key="k", on_delta=deltas.append)
+            assert replace(reply, usage=whole.usage) == whole
         servers[2].options.faults = [Fault("end", after=5)]
         with pytest.raises(UnavailableError, match="broke off"):
             await alone.complete(PROMPT, idempotency_key="k")
@@ -352,6 +353,31 @@ def test_a_call_is_priced_and_what_unusable_answers_cost_is_counted_in(servers: 
         assert both.tokens > alone.tokens
         assert both.cost_micros > alone.cost_micros
         assert (alone.estimated, both.estimated) == (False, True)
+
+    run(servers, body)
+
+
+def test_answers_that_break_off_are_paid_for_and_not_asked_for_without_end(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("reset", after=9), Fault("end", after=9), *[Fault("end", after=9)] * BREAKS_MAX]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", **PRICED)
+        alone = (await ask(setting.chain("b", **PRICED))).usage
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="broke off"):
+                await ask(chain)
+        servers[0].options.faults, later = [], servers[0].options.faults
+        both = (await ask(chain)).usage
+        assert both.cost_micros > 2 * alone.cost_micros
+        assert (await ask(chain)).usage == alone  # What was lost is counted once.
+        servers[0].options.faults = later
+        for _ in range(BREAKS_MAX - 1):
+            setting.now += 60
+            with pytest.raises(UnavailableError):
+                await ask(chain, idempotency_key="other")
+        with pytest.raises(OutcomeError, match=f"broke off {BREAKS_MAX} times") as caught:
+            await ask(chain, idempotency_key="other")
+        assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
 
     run(servers, body)
 
