@@ -2,41 +2,37 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
+from actors.findable import changes
 from adapters.jetstream import Broker
 from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_rpc import NatsRpc
 from adapters.postgres import Postgres
 from adapters.postgres_read_models import PostgresReadModels
 from adapters.retrieval import RemoteRetrieval
-from chaos.history import Finding, History, event_of
+from adapters.vector_admin import RemoteVectors
+from adapters.vector_payload import PARTITIONS
+from chaos.history import Finding, History
 from chaos.model import Timed
 from chaos.strikes import Struck
-from contracts.domains import Clearance, Domain, Partition
+from contracts.domains import Domain
 from contracts.envelope import Stored
-from contracts.facts import SignalRecorded
 from contracts.kernel import EffectRecorded
-from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
-from contracts.retrieval import Hit, Query
 from deploy.settings import Settings
 from projections.catalogue import PROJECTIONS
 from runtime.errors import ConflictError
+from runtime.index_build import IndexBuild
 from runtime.read_models import AnyProjection, UnequalError
 from runtime.rebuild import rebuild
 from runtime.telemetry import NoTelemetry
 
-HITS = 10
+SETTLE_S = 10.0
+"""How long what the index lacks may be under way."""
+
 WOKEN_S = 1.5
 """How long after a pause a worker may finish what it was about to do, not knowing that it had been away."""
-
-SIGNALS: dict[Domain, Partition] = {
-    Domain.SOPHIA: "sophia_business",
-    Domain.ARTEMIS: "artemis_technical",
-    Domain.CEO: "ceo_knowledge",
-}
 
 
 def check_calls(history: History, calls: Sequence[Timed], struck: Sequence[Struck]) -> Iterator[Finding]:
@@ -84,52 +80,14 @@ def repeats(calls: Sequence[Timed]) -> int:
     return len(calls) - len({call.key for call in calls})
 
 
-async def check_search(broker: Broker, history: History) -> AsyncIterator[Finding]:
-    """What exists is found as it is now; what was deleted is not found, also not by the bare index."""
-    retrieval = RemoteRetrieval(NatsRpc(broker), NoTelemetry())
-
-    async def hits(partition: Partition, title: str, text: str) -> dict[str, Hit]:
-        query = Query(
-            partitions=(partition,),
-            text=f"{title}. {text}",
-            clearance=Clearance.TOP_SECRET,
-            now=datetime.now(UTC),
-            limit=HITS,
-        )
-        return {hit.entry.id: hit for hit in await retrieval.search(query)}
-
-    for address, records in history.of_kind("knowledge_item"):
-        said, deleted = _knowledge(records)
-        if said is None:
-            continue
-        hit = (await hits(said.partition, said.title, said.content)).get(address.actor.id)
-        if deleted and hit is not None:
-            yield Finding("search", f"deleted item {address.actor.id} is still found")
-        elif not deleted and (hit is None or hit.entry.text != said.content):
-            yield Finding("search", f"item {address.actor.id} is {'not found' if hit is None else 'found as it was'}")
-    for stored in history.records:
-        if stored.record.envelope.type != "signal.recorded.v1":
-            continue
-        event, partition = event_of(stored), SIGNALS.get(Domain(stored.subject.partition(".")[0]))
-        if isinstance(event, SignalRecorded) and partition is not None:
-            found = await hits(partition, event.fact.title, event.fact.text)
-            if stored.record.envelope.id not in found:
-                yield Finding("search", f"fact {stored.record.envelope.id} of {stored.subject} is not found")
-
-
-def _knowledge(records: Sequence[Stored]) -> tuple[Knowledge | None, bool]:
-    """What the item said last, and whether it is deleted."""
-    said: Knowledge | None = None
-    deleted = False
-    for stored in records:
-        match event_of(stored):
-            case KnowledgeAdded() | KnowledgeUpdated() | KnowledgeDeclassified() as event:
-                said = event.knowledge
-            case KnowledgeDeleted():
-                deleted = True
-            case _:
-                pass
-    return said, deleted
+async def check_index(broker: Broker) -> AsyncIterator[Finding]:
+    """The vector index has exactly what the logs say: nothing missing, as it was, too much or twice."""
+    rpc = NatsRpc(broker)
+    retrieval = RemoteRetrieval(rpc, NoTelemetry())
+    check = IndexBuild(JetStreamLog(broker), changes, retrieval, RemoteVectors(rpc), PARTITIONS, lambda *_: None)
+    for one in await check.check(settle_s=SETTLE_S):
+        said = f"log {one.version}, index {one.kept}"
+        yield Finding("index equals logs", f"{one.id} in {one.partition} is {one.problem} ({said})")
 
 
 async def check_read_models(

@@ -150,7 +150,7 @@ async def _check(
     async with broker(settings) as connection:
         findings, history, letters = await verdict(connection, settings, journal, settle_s_max=chaos.settle_s_max)
         findings += checks_outside.check_calls(history, model.timed, struck)
-        findings += [finding async for finding in checks_outside.check_search(connection, history)]
+        findings += [finding async for finding in checks_outside.check_index(connection)]
         findings += [finding async for finding in checks_outside.check_read_models(connection, settings, history, rows)]
     return findings, len(history.records), len(history.runs), len(letters)
 

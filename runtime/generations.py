@@ -17,7 +17,7 @@ import msgspec
 from contracts.domains import Partition
 from contracts.retrieval import Entry, Hit, Kept, Query
 from contracts.vectors import Building, Built, Generation, Manifest, Spec, VectorsStatus
-from runtime.errors import InvalidError, OutcomeError, UnavailableError
+from runtime.errors import DiarchyError, InvalidError, OutcomeError, UnavailableError
 from runtime.gate import Gate
 from runtime.index_build import IndexBuild, Stage, UnequalIndexError
 from runtime.index_fold import Changes
@@ -247,14 +247,14 @@ class Generations:
                     continue
                 await self._build(due)
                 self._trouble, wait_s = "", RETRY_S_MIN
-            except (UnavailableError, InvalidError) as error:
-                what = f"the build of {due.name} goes on" if due else "old generations are dropped"
-                self._trouble = f"{what} in {wait_s:g} s: {error}"
-                _log.warning("%s", self._trouble)
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, RETRY_S_MAX)
             except UnequalIndexError as error:
                 await self._failed(error)
+            except Exception as error:  # noqa: BLE001 - reported whole, tried again; what serves goes on serving
+                what = f"the build of {due.name} goes on" if due else "old generations are dropped"
+                self._trouble = f"{what} in {wait_s:g} s: {error}"
+                _log.warning("%s", self._trouble, exc_info=not isinstance(error, DiarchyError))
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, RETRY_S_MAX)
             finally:
                 self._building = None
 

@@ -38,6 +38,7 @@ class Counting:
         self.entries: list[str] = []
         self.queries: list[str] = []
         self.entries_max = 1_000_000
+        self.error: Exception = UnavailableError("model", "it is away")
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.begun = asyncio.Event()
@@ -49,7 +50,7 @@ class Counting:
             self.begun.set()
             await self.go_on.wait()
             if len(self.entries) >= self.entries_max:
-                raise UnavailableError("model", "it is away")
+                raise self.error
             self.entries.extend(texts)
         vectors: list[Vector] = []
         for text in texts:

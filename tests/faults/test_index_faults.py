@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from runtime.errors import UnavailableError
 from runtime.rebuild import between
 from tests.data import shared_data
 from tests.faults.test_supervisor import Watcher
+from tests.model_server import ModelServer, Options
 from tests.stack import MODELS, ROOT, UNCOUNTED, Stack, ok
 
 DOCUMENTS = 160
@@ -174,6 +175,73 @@ def test_a_rebuild_survives_kill_9_and_searches_go_on(data_folder: Path, tmp_pat
             assert (await diarchy(data_folder, "vectors", "check"))["differences"] == []
 
     run(scenario)
+
+
+@pytest.mark.timeout(300)
+def test_another_model_is_taken_up_while_the_old_one_answers_and_given_up_again(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    """The built-in model, then one of a server, then the built-in one again, whose generation is still there."""
+    documents, go_on = some_documents(tmp_path), tmp_path / "go on"
+
+    async def indexed_with(stack: Stack, model: str, times: int) -> None:
+        """Until so many generations of the model serve or are kept; then the index is whole."""
+        async with broker(stack.settings) as connection:
+            await until_model(RemoteVectors(NatsRpc(connection)), model)
+        assert found(stack) == 10
+        assert (await diarchy(data_folder, "vectors", "check"))["differences"] == []
+        status = await diarchy(data_folder, "vectors", "status")
+        assert status["counts"]["research_data"] == DOCUMENTS
+        assert [one["spec"]["model"] for one in status["generations"]].count(model) == times
+
+    with running(data_folder) as stack:
+        asyncio.run(diarchy(data_folder, "import", str(documents), "--partition", "research_data"))
+        asyncio.run(indexed_with(stack, "all-minilm", 1))
+    with ModelServer(Options(hold=2, release=go_on)) as server:
+        other = {
+            "DIARCHY_EMBEDDING_PROVIDER": "openai",
+            "DIARCHY_EMBEDDING_URL": server.url,
+            "DIARCHY_EMBEDDING_MODEL": "words",
+            "DIARCHY_EMBEDDING_DIMENSIONS": "384",
+        }
+        with running(data_folder, **other) as stack:
+            assert server.hanging.wait(60)
+            assert found(stack) == 10  # By the old model: the new one is held up.
+            with stack.client() as http:
+                health = ok(http.get("/health/detailed"))["checks"]
+            (said,) = [one["detail"] for one in health if one["name"] == "vectors"]
+            assert f"{DOCUMENTS} entries with all-minilm; generation" in said
+            assert "is being built with words" in said
+            go_on.touch()
+            asyncio.run(indexed_with(stack, "words", 1))
+    with running(data_folder) as stack:
+        asyncio.run(indexed_with(stack, "all-minilm", 1))
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[Stack]:
+    stack = Stack(folder, **environment)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def found(stack: Stack) -> int:
+    """How many hits a search has."""
+    with stack.client() as http:
+        search = {"query": "the catalogue of a library", "partitions": ["research_data"], "limit": 10}
+        return len(ok(http.post("/v1/knowledge/search", json=search))["hits"])
+
+
+async def until_model(owner: RemoteVectors, model: str) -> None:
+    """Wait until all that serves was embedded with the model."""
+    while True:
+        status = await owner.status()
+        serving = {one.spec.model for one in status.generations if one.state == "serving"}
+        if serving == {model} and status.building is None:
+            return
 
 
 def client(supervisor: Supervisor) -> httpx.Client:

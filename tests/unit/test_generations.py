@@ -115,7 +115,8 @@ def test_without_the_old_model_or_layout_a_search_says_what_it_waits_for(wanted:
     play(scenario)
 
 
-def test_a_build_that_was_killed_goes_on_where_it_was() -> None:
+@pytest.mark.parametrize("error", [UnavailableError("model", "away"), OutcomeError("wrong"), OSError("disk full")])
+def test_a_build_that_failed_or_was_killed_goes_on_where_it_was(error: Exception) -> None:
     async def scenario(logs: Logs) -> None:
         for number in range(150):
             await logs.add(f"item {number}")
@@ -123,7 +124,7 @@ def test_a_build_that_was_killed_goes_on_where_it_was() -> None:
         shelf = MemoryShelf(old, new)
         async with running(generations(logs, shelf)):
             pass
-        new.entries_max = 64
+        new.entries_max, new.error = 64, error
         async with running(generations(logs, shelf, spec("two"))) as owner:
 
             async def stopped() -> bool:
