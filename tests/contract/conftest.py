@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +21,7 @@ from contracts.domains import Domain
 from runtime.limits import Limits
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Rpc, Timers
 from runtime.telemetry import Telemetry
+from tests.model_server import ModelServer, Options
 from tests.servers import NatsServer, connected
 
 SCENARIO_S_MAX = 60
@@ -112,3 +113,9 @@ async def _renew(broker: Broker) -> None:
             if error.code != STORE_NOT_CREATED or attempt == 9:
                 raise
     return
+
+
+@pytest.fixture
+def servers() -> Iterator[list[ModelServer]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(ModelServer(Options())) for _ in range(3)]

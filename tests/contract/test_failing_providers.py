@@ -2,107 +2,23 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from adapters.openai_chat import Endpoint, OpenAiChat
-from adapters.openai_prompt import messages
 from adapters.openai_wire import LINE_BYTES_MAX
-from adapters.provider_chain import BREAKS_MAX, ProviderChain
 from adapters.provider_health import HealthChecks
-from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
-from contracts.domains import Clearance
-from contracts.model import Allowance, Evidence, Prompt, ProviderStatus, Section, Usage
-from runtime.breaker import Mode
-from runtime.errors import AllowanceError, OutcomeError, UnavailableError
+from contracts.chat import Delta
+from contracts.model import ProviderStatus
+from runtime.errors import OutcomeError, UnavailableError
 from runtime.model_ports import ANEW
-from runtime.telemetry import PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
-from tests.model_server import DRIP_S, Fault, ModelServer, Options
+from tests.model_server import DRIP_S, Fault, ModelServer
+from tests.providers import PROMPT, Setting, ask, modes, run
 
-ASKED = ChatRequest(model="m", messages=(ChatMessage(role="user", content="How is churn? It was 33.17 % in May."),))
-PROMPT = Prompt(
-    role="the team",
-    question="How is churn?",
-    sections=(Section("summary", "The answer."), Section("risks", "What could go wrong.")),
-    evidence=(Evidence(id="k", title="t", text="Churn is 33.17 %.", label=Clearance.PUBLIC, score=0.5),),
-)
 STREAM = {"Content-Type": "text/event-stream"}
 NO_MESSAGE = b'{"choices": [{"delta": {"content": 7}}]}'
-
-
-class Counted(NoTelemetry):
-    """Remembers what was counted of providers' calls, and how healthy they were told to be."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str]] = []
-        self.healthy: dict[str, float] = {}
-
-    def count(self, metric: str, amount: float = 1, **labels: str) -> None:  # noqa: ARG002 - the port's
-        if metric == PROVIDER_CALLS_TOTAL:
-            self.calls.append((labels["provider"], labels["outcome"]))
-
-    def gauge(self, metric: str, value: float, **labels: str) -> None:
-        if metric == PROVIDER_HEALTHY:
-            self.healthy[labels["provider"]] = value
-
-
-class Setting:
-    """Servers, a chain over them, and a clock that stands still unless told."""
-
-    def __init__(self, servers: list[ModelServer]) -> None:
-        self.servers = servers
-        self.now = 1_000.0
-        self.telemetry = Counted()
-        self.models: list[OpenAiChat] = []
-
-    def chain(self, *groups: str, **endpoint: Any) -> ProviderChain:
-        """Each group names its servers by letter: `ab` are equals."""
-        grouped = [[self._model(letter, endpoint) for letter in group] for group in groups]
-        return ProviderChain(grouped, clock=lambda: self.now, telemetry=self.telemetry)
-
-    def _model(self, letter: str, endpoint: dict[str, Any]) -> OpenAiChat:
-        server = self.servers["abc".index(letter)]
-        # Only the one that fails is hurried: the others may take their time on a busy machine.
-        wanted = {name: value for name, value in endpoint.items() if letter == "a" or not name.endswith("_s")}
-        given = {"name": letter, "base_url": server.url, "model": "m", **wanted}
-        self.models.append(OpenAiChat(Endpoint(**given)))
-        return self.models[-1]
-
-    def asked(self) -> list[int]:
-        return [len(server.calls) for server in self.servers]
-
-
-@pytest.fixture
-def servers() -> Iterator[list[ModelServer]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(ModelServer(Options())) for _ in range(3)]
-
-
-def run(servers: list[ModelServer], body: Callable[[Setting], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30), AsyncExitStack() as stack:
-            setting = Setting(servers)
-
-            async def close() -> None:
-                for model in setting.models:
-                    await model.close()
-
-            stack.push_async_callback(close)
-            await body(setting)
-
-    asyncio.run(bounded())
-
-
-def modes(chain: ProviderChain) -> dict[str, Mode]:
-    return {member.provider.name: member.breaker.mode for member in chain.members}
-
-
-async def ask(chain: ProviderChain, **more: Any) -> ChatReply:
-    return await chain.chat(ASKED, **{"idempotency_key": "key", **more})
 
 
 @pytest.mark.parametrize(
@@ -336,84 +252,5 @@ def test_health_is_asked_for_again_and_again_with_jitter(servers: list[ModelServ
             assert await asyncio.to_thread(servers[0].asked_for_models.acquire, timeout=10)
         await health.stop()
         assert set(waits) == {(0.8, 1.2)}
-
-    run(servers, body)
-
-
-PRICED = {"input_price": 2.0, "output_price": 10.0}
-
-
-def test_a_call_is_priced_and_what_unusable_answers_cost_is_counted_in(servers: list[ModelServer]) -> None:
-    servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")]
-
-    async def body(setting: Setting) -> None:
-        alone = (await ask(setting.chain("c", **PRICED))).usage
-        assert alone.cost_micros == alone.input_tokens * 2 + alone.output_tokens * 10 > 0
-        both = (await ask(setting.chain("a", "b", **PRICED))).usage
-        assert both.tokens > alone.tokens
-        assert both.cost_micros > alone.cost_micros
-        assert (alone.estimated, both.estimated) == (False, True)
-
-    run(servers, body)
-
-
-def test_answers_that_break_off_are_paid_for_and_not_asked_for_without_end(servers: list[ModelServer]) -> None:
-    servers[0].options.faults = [Fault("reset", after=9), Fault("end", after=9), *[Fault("end", after=9)] * BREAKS_MAX]
-
-    async def body(setting: Setting) -> None:
-        chain = setting.chain("a", **PRICED)
-        alone = (await ask(setting.chain("b", **PRICED))).usage
-        for _ in range(2):
-            with pytest.raises(UnavailableError, match="broke off"):
-                await ask(chain)
-        servers[0].options.faults, later = [], servers[0].options.faults
-        both = (await ask(chain)).usage
-        assert both.cost_micros > 2 * alone.cost_micros
-        assert (await ask(chain)).usage == alone  # What was lost is counted once.
-        servers[0].options.faults = later
-        for _ in range(BREAKS_MAX - 1):
-            setting.now += 60
-            with pytest.raises(UnavailableError):
-                await ask(chain, idempotency_key="other")
-        with pytest.raises(OutcomeError, match=f"broke off {BREAKS_MAX} times") as caught:
-            await ask(chain, idempotency_key="other")
-        assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
-
-    run(servers, body)
-
-
-def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelServer]) -> None:
-    async def body(setting: Setting) -> None:
-        chain = setting.chain("a", **PRICED)
-        asked = -(-len(ASKED.messages[0].content) // 4)
-        for allowance, tokens_max in (
-            (Allowance(tokens=100), 100 - asked),
-            (Allowance(cost_micros=asked * 2 + 505), 50),
-            (Allowance(tokens=100, cost_micros=asked * 2 + 205), 20),
-        ):
-            await ask(chain, allowance=allowance)
-            assert servers[0].bodies[-1]["max_tokens"] == tokens_max
-        with pytest.raises(AllowanceError, match="does not do for a"):
-            await ask(chain, allowance=Allowance(tokens=asked + 5))
-        assert setting.asked()[0] == 3
-        needed = -(-sum(len(message.content) for message in messages(PROMPT)) // 4)
-        with pytest.raises(AllowanceError, match="could not finish"):
-            await chain.complete(PROMPT, idempotency_key="k", allowance=Allowance(tokens=needed + 20))
-        short = setting.chain("b", context_tokens_max=asked + 2)
-        with pytest.raises(OutcomeError, match="tokens at once"):
-            await ask(short)
-
-    run(servers, body)
-
-
-def test_a_cheaper_provider_is_asked_where_the_dearer_one_does_not_fit(servers: list[ModelServer]) -> None:
-    async def body(setting: Setting) -> None:
-        dear = setting.chain("a", input_price=1_000.0).members[0].provider
-        cheap = setting.chain("b", input_price=1.0).members[0].provider
-        chain = ProviderChain([[dear], [cheap]])
-        reply = await ask(chain, allowance=Allowance(cost_micros=500))
-        assert reply.usage == replace(reply.usage, cost_micros=reply.usage.input_tokens)
-        assert setting.asked()[:2] == [0, 1]
-        assert reply.usage != Usage()
 
     run(servers, body)

@@ -1,0 +1,89 @@
+"""What a chain of providers charges, and how it keeps to what may be spent: over real HTTP."""
+
+import pytest
+from msgspec.structs import replace
+
+from adapters.openai_prompt import messages
+from adapters.provider_chain import BREAKS_MAX, ProviderChain
+from contracts.model import Allowance, Usage
+from runtime.errors import AllowanceError, OutcomeError, UnavailableError
+from tests.model_server import Fault, ModelServer
+from tests.providers import ASKED, PROMPT, Setting, ask, run
+
+PRICED = {"input_price": 2.0, "output_price": 10.0}
+
+
+def test_a_call_is_priced_and_what_unusable_answers_cost_is_counted_in(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")]
+
+    async def body(setting: Setting) -> None:
+        alone = (await ask(setting.chain("c", **PRICED))).usage
+        assert alone.cost_micros == alone.input_tokens * 2 + alone.output_tokens * 10 > 0
+        both = (await ask(setting.chain("a", "b", **PRICED))).usage
+        assert both.tokens > alone.tokens
+        assert both.cost_micros > alone.cost_micros
+        assert (alone.estimated, both.estimated) == (False, True)
+
+    run(servers, body)
+
+
+def test_answers_that_break_off_are_paid_for_and_not_asked_for_without_end(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("reset", after=9), Fault("end", after=9), *[Fault("end", after=9)] * BREAKS_MAX]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", **PRICED)
+        alone = (await ask(setting.chain("b", **PRICED))).usage
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="broke off"):
+                await ask(chain)
+        servers[0].options.faults, later = [], servers[0].options.faults
+        both = (await ask(chain)).usage
+        assert both.cost_micros > 2 * alone.cost_micros
+        assert (await ask(chain)).usage == alone  # What was lost is counted once.
+        servers[0].options.faults = later
+        for _ in range(BREAKS_MAX - 1):
+            setting.now += 60
+            with pytest.raises(UnavailableError):
+                await ask(chain, idempotency_key="other")
+        with pytest.raises(OutcomeError, match=f"broke off {BREAKS_MAX} times") as caught:
+            await ask(chain, idempotency_key="other")
+        assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
+
+    run(servers, body)
+
+
+def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", **PRICED)
+        asked = -(-len(ASKED.messages[0].content) // 4)
+        for allowance, tokens_max in (
+            (Allowance(tokens=100), 100 - asked),
+            (Allowance(cost_micros=asked * 2 + 505), 50),
+            (Allowance(tokens=100, cost_micros=asked * 2 + 205), 20),
+        ):
+            await ask(chain, allowance=allowance)
+            assert servers[0].bodies[-1]["max_tokens"] == tokens_max
+        with pytest.raises(AllowanceError, match="does not do for a"):
+            await ask(chain, allowance=Allowance(tokens=asked + 5))
+        assert setting.asked()[0] == 3
+        needed = -(-sum(len(message.content) for message in messages(PROMPT)) // 4)
+        with pytest.raises(AllowanceError, match="could not finish"):
+            await chain.complete(PROMPT, idempotency_key="k", allowance=Allowance(tokens=needed + 20))
+        short = setting.chain("b", context_tokens_max=asked + 2)
+        with pytest.raises(OutcomeError, match="tokens at once"):
+            await ask(short)
+
+    run(servers, body)
+
+
+def test_a_cheaper_provider_is_asked_where_the_dearer_one_does_not_fit(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        dear = setting.chain("a", input_price=1_000.0).members[0].provider
+        cheap = setting.chain("b", input_price=1.0).members[0].provider
+        chain = ProviderChain([[dear], [cheap]])
+        reply = await ask(chain, allowance=Allowance(cost_micros=500))
+        assert reply.usage == replace(reply.usage, cost_micros=reply.usage.input_tokens)
+        assert setting.asked()[:2] == [0, 1]
+        assert reply.usage != Usage()
+
+    run(servers, body)
