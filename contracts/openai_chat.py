@@ -81,7 +81,8 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
 
 class CreateChatCompletion(Body, frozen=True, kw_only=True):
     """`model` is `sophia`, `artemis` or a configured model. `metadata.session` continues a session of Sophia's or Artemis's,
-    `metadata.confidentiality` says how confidential what you write is (at most, and by default, your clearance)."""
+    `metadata.confidentiality` says how confidential what you write is (at most, and by default, your clearance),
+    `metadata.tokens_max` and `metadata.cost_max` what the run may spend on models."""
 
     model: ModelName
     messages: Annotated[tuple[MessageParam, ...], Meta(min_length=1, max_length=MESSAGES_MAX)]

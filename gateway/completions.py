@@ -11,7 +11,7 @@ from contracts import subjects
 from contracts.chat import ChatMessage, FinishReason
 from contracts.conversation import Answered, Failed
 from contracts.domains import Clearance, Domain
-from contracts.http import AskQuestion
+from contracts.http import AskQuestion, Budget
 from contracts.kernel import Refused
 from contracts.model import Usage
 from contracts.openai_chat import (
@@ -76,7 +76,7 @@ async def complete(incoming: Request) -> Command:
             message=AskChat(
                 by=incoming.principal.username,
                 request=chat_requests.for_model(body),
-                budget=allowance(None, incoming.services.settings.budget),
+                budget=allowance(_budget(incoming), incoming.services.settings.budget),
             ),
             label=label,
             status_path=f"/v1/chat/completions/{completion_id(incoming.id)}",
@@ -88,7 +88,7 @@ async def complete(incoming: Request) -> Command:
 async def _ask(incoming: Request, domain: Domain, label: Clearance) -> Command:
     """In a session that is named only the last message counts: it knows the others. A new one is told of them."""
     question, history = chat_requests.for_agent(incoming.body)
-    body = AskQuestion(question=question, confidentiality=label)
+    body = AskQuestion(question=question, confidentiality=label, budget=_budget(incoming))
     session = _session(incoming)
     if session is None:
         actor = new_actor(domain, conversing.CONVERSATION, incoming.id)
@@ -116,6 +116,17 @@ def _label(incoming: Request) -> Clearance:
     except ValueError as error:
         known = ", ".join(level.value for level in Clearance)
         raise ValidationProblemError("$.metadata.confidentiality", f"is none of {known}", status=400) from error
+
+
+def _budget(incoming: Request) -> Budget | None:
+    """What the chat may cost, as the metadata says in texts. Raises ValidationProblemError."""
+    metadata = incoming.body.metadata or {}
+    given = {name: metadata[name] for name in Budget.__struct_fields__ if name in metadata}
+    try:
+        return msgspec.convert(given, Budget, strict=False) if given else None
+    except msgspec.ValidationError as error:
+        field = next((name for name in given if f"`$.{name}`" in str(error)), next(iter(given)))
+        raise ValidationProblemError(f"$.metadata.{field}", str(error).partition(" - at")[0], status=400) from error
 
 
 async def completion(incoming: Request, command: Command, ended: Ended) -> ChatCompletion:

@@ -7,6 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 STACKS = (
     "tests/acceptance/",
+    "tests/faults/test_chat_stream.py",
     "tests/faults/test_chaos_small.py",
     "tests/faults/test_every_effect.py",
 )

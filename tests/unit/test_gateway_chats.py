@@ -194,6 +194,21 @@ def test_what_rests_on_more_than_the_reader_may_see_is_not_told() -> None:
     run(body)
 
 
+def test_a_chat_has_the_budget_that_it_names() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            for name in ("sophia", "echo"):
+                named = {"tokens_max": "5000", "cost_max": "0.25"}
+                answer = await ann.post(PATH, json=said("q", model=name, metadata=named))
+                question = await asked(ann, answer.headers["Diarchy-Correlation-Id"])
+                assert question["budget"] == {"tokens": 5_000, "cost_micros": 250_000}
+                for field, value in (("tokens_max", "0"), ("cost_max", "much")):
+                    wrong = await ann.post(PATH, json=said("q", model=name, metadata={**named, field: value}))
+                    assert error(wrong, 400)["param"] == f"metadata.{field}"
+
+    run(body)
+
+
 def test_a_failure_for_good_is_not_to_be_repeated() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
