@@ -23,7 +23,9 @@ def main(cases: int, first: int, seed: int | None, jobs: int, *, stored: bool) -
     """Play CASES cases, 25 a seed, and end with 1 if one of them finds something; each prints how to play it again."""
     if seed is not None:
         result = play(seed, stored=stored)
-        print(shrunk(result).report() if result.findings else f"seed {seed} is sound: {result.cases} cases")
+        print(
+            shrunk(result, stored=stored).report() if result.findings else f"seed {seed} is sound: {result.cases} cases"
+        )
         sys.exit(bool(result.findings))
     started = time.perf_counter()
     seeds = range(first, first + -(-cases // CASES))

@@ -226,6 +226,9 @@ async def _repeated(story: Story, reader: Reader, headers: dict[str, str]) -> No
     allowed = story.oracle.visible(reader, own=True)
     told(story, response, _of(allowed) | markers(msgspec.json.encode(first.body)))
     shown_records(story, response, [data for name, data in streamed(response.body) if name == "progress"], allowed)
+    if reader.clearance is Clearance.TOP_SECRET:
+        story.shown += response.status == 200
+        story.showable += 1
 
 
 async def chat(story: Story, reader: Reader) -> None:
@@ -286,6 +289,9 @@ async def completion(story: Story, reader: Reader) -> None:
         asker = Reader(name, first.role if name == first.by else reader.role, reader.clearance)
         response = await story.ask(asker, "GET", f"/v1/chat/completions/{identity}")
         told(story, response, _of(story.oracle.visible(asker, own=True)))
+        if name == first.by and asker.clearance is Clearance.TOP_SECRET:
+            story.shown += response.status == 200
+            story.showable += 1
 
 
 # What was recorded ---------------------------------------------------------------------------------------------------

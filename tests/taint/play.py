@@ -81,11 +81,11 @@ def _plan(seed: int) -> list[str]:
     return plan
 
 
-def shrunk(result: Result, *, exits: tuple[str, ...] = tuple(EXITS)) -> Result:
+def shrunk(result: Result, *, exits: tuple[str, ...] = tuple(EXITS), stored: bool = False) -> Result:
     """The same finding with as few steps as leaving out one after the other gives."""
     steps = frozenset(range(result.last + 1))
     for step in sorted(steps, reverse=True):
-        fewer = play(result.seed, exits=exits, steps=steps - {step})
+        fewer = play(result.seed, exits=exits, steps=steps - {step}, stored=stored)
         if fewer.findings:
             steps, result = steps - {step}, fewer
     return result
