@@ -18,7 +18,7 @@ from runtime.errors import FullError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
-BREAKS_MAX = 5  # answers to one call that were begun and not finished: each costs
+BREAKS_MAX = 5  # answers to one call that broke off or are of no use: each costs
 BROKEN_CALLS_MAX = 10_000  # of which that is remembered
 UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left
 Answered = TypeVar("Answered", Reply, ChatReply)
@@ -80,13 +80,34 @@ class Tried(Struct):
         return UnavailableError("every model", "; ".join(self.reasons) or "none is configured", wait_s)
 
 
+Call = Callable[[Provider, OnDelta | None], Awaitable[Answered]]
+
+
+class _Told:
+    """An OnDelta that knows whether it was told anything, and takes it back before another provider begins."""
+
+    def __init__(self, on_delta: OnDelta | None) -> None:
+        self._on_delta = on_delta
+        self._begun = False
+
+    def __call__(self, delta: Delta) -> None:
+        if self._on_delta is not None:
+            self._begun = True
+            self._on_delta(delta)
+
+    def begin(self) -> None:
+        if self._begun:
+            self(ANEW)
+            self._begun = False
+
+
 class ProviderChain:
     """Ordered fallback over groups, round robin within one, a circuit breaker a provider; itself a ChatModel and ChatCompletions.
 
     An unavailable provider and one that answers unusably both hand on to the next; only unavailability counts against its
     breaker. One that answers 429 rests for as long as it said, which counts for nothing. When none answers: `Tried.error`.
     What unusable answers have cost, and those that broke off, is in the usage of the answer that was taken, or in the error. A
-    call whose answers break off again and again has failed for good: OutcomeError.
+    call whose answers break off or are of no use again and again has failed for good: OutcomeError.
     """
 
     def __init__(
@@ -153,7 +174,7 @@ class ProviderChain:
                 start, self._turns[at] = self._turns[at] % len(able), self._turns[at] + 1
                 yield from able[start:] + able[:start]
 
-    async def _first(self, model: str | None, key: str, call: "Call[Answered]", on_delta: OnDelta | None) -> Answered:
+    async def _first(self, model: str | None, key: str, call: Call[Answered], on_delta: OnDelta | None) -> Answered:
         tried, told = Tried(), _Told(on_delta)
         breaks, paid = self._broken.pop(key, (0, NOTHING_USED))
         for member in self._in_turn(model):
@@ -172,7 +193,7 @@ class ProviderChain:
                 breaks, paid = breaks + (error.usage != NOTHING_USED), paid + error.usage
             except OutcomeError as error:
                 outcome = "unusable"
-                paid += error.usage
+                breaks, paid = breaks + (error.usage != NOTHING_USED), paid + error.usage
                 tried.reasons.append(f"{name}: {error}")
                 tried.unusable = error
             else:
@@ -182,13 +203,13 @@ class ProviderChain:
         raise self._given_up(tried, key, breaks, paid)
 
     def _given_up(self, tried: Tried, key: str, breaks: int, paid: Usage) -> UnavailableError | OutcomeError:
-        """The error of a call that nobody answered. What began and broke off was paid for: not without end, and it is counted."""
+        """The error of a call that nobody answered. What was of no use was paid for: not without end, and it is counted."""
         error = tried.error()
         if isinstance(error, OutcomeError):
             error.usage = paid
             return error
         if breaks >= BREAKS_MAX:
-            return OutcomeError(f"answers were begun and broke off {breaks} times: {error}", paid)
+            return OutcomeError(f"{breaks} answers were paid for and none is of use: {error}", paid)
         if breaks:
             self._broken[key] = breaks, paid
             if len(self._broken) > BROKEN_CALLS_MAX:
@@ -214,27 +235,6 @@ class ProviderChain:
             raise
         member.breaker = breaker.succeeded(member.breaker, self._policy)
         return answer
-
-
-Call = Callable[[Provider, OnDelta | None], Awaitable[Answered]]
-
-
-class _Told:
-    """An OnDelta that knows whether it was told anything, and takes it back before another provider begins."""
-
-    def __init__(self, on_delta: OnDelta | None) -> None:
-        self._on_delta = on_delta
-        self._begun = False
-
-    def __call__(self, delta: Delta) -> None:
-        if self._on_delta is not None:
-            self._begun = True
-            self._on_delta(delta)
-
-    def begin(self) -> None:
-        if self._begun:
-            self(ANEW)
-            self._begun = False
 
 
 class NamedModels:

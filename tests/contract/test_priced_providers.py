@@ -45,9 +45,24 @@ def test_answers_that_break_off_are_paid_for_and_not_asked_for_without_end(serve
             setting.now += 60
             with pytest.raises(UnavailableError):
                 await ask(chain, idempotency_key="other")
-        with pytest.raises(OutcomeError, match=f"broke off {BREAKS_MAX} times") as caught:
+        with pytest.raises(OutcomeError, match=f"{BREAKS_MAX} answers were paid for") as caught:
             await ask(chain, idempotency_key="other")
         assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
+
+    run(servers, body)
+
+
+def test_nonsense_from_one_is_not_paid_for_without_end_while_the_other_is_away(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")] * BREAKS_MAX
+    servers[1].options.failures = [(503, {}, "")] * BREAKS_MAX
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b", **PRICED)
+        for _ in range(BREAKS_MAX - 1):
+            with pytest.raises(UnavailableError):
+                await ask(chain)
+        with pytest.raises(OutcomeError, match=f"{BREAKS_MAX} answers were paid for"):
+            await ask(chain)
 
     run(servers, body)
 
