@@ -8,6 +8,7 @@ import msgspec
 from argon2 import PasswordHasher
 
 from adapters.embedding_rpc import RemoteEmbeddings
+from adapters.jetstream_cache import JetStreamCache
 from adapters.postgres import Patience, Postgres, PostgresDb
 from adapters.prometheus import gather
 from adapters.retrieval import RemoteRetrieval
@@ -64,6 +65,7 @@ async def wire_gateway(plant: Plant) -> None:
         retrieval=retrieval,
         embeddings=RemoteEmbeddings(plant.rpc, embed_s_max=limits.embed_s_max),
         blobs=plant.blobs,
+        shared_cache=JetStreamCache(plant.broker) if settings.caches.shared else None,
         reads=PostgresReads(db),
         spans=plant.spans,
         telemetry=plant.telemetry,

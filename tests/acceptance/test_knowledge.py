@@ -44,6 +44,10 @@ def test_an_item_from_its_first_word_to_its_end(stack: Stack, tmp_path: Path) ->
     assert (changed["knowledge"]["strategic_priority"], changed["knowledge"]["tags"]) == (9, ["harbour", "plan"])
     summary = told(stack, "knowledge", "summary", "--domain", "technical", "--horizon", "week")
     assert [item] in [one["items"] for one in summary["key_insights"]]
+    while (again := told(stack, "knowledge", "summary", "--domain", "technical", "--horizon", "week")) != summary:
+        summary = again  # Reactions to the changes are still being recorded: then it is made anew.
+    with stack.client() as client:
+        assert 'diarchy_cache_lookups_total{outcome="l1",role="gateway",space="summary"}' in client.get("/metrics").text
     assert "We should buy a pontoon." in diarchy(stack, "knowledge", "summary", "--domain", "technical")
     assert "Two pontoons" in diarchy(stack, "knowledge", "show", item)
     diarchy(stack, "knowledge", "delete", item, "--yes")
