@@ -91,9 +91,6 @@ def client(provided: Stack) -> openai.OpenAI:
     return client_of(provided)
 
 
-# Chats ---------------------------------------------------------------------------------------------------------------
-
-
 def test_a_chat_with_a_configured_model(client: openai.OpenAI, model: ModelServer, provided: Stack) -> None:
     answer = client.chat.completions.create(
         model=MODEL,
@@ -162,9 +159,6 @@ def test_a_tool_is_called_and_its_result_answered(client: openai.OpenAI, model: 
     assert model.bodies[-1]["messages"][1]["tool_calls"][0]["id"] == call.id
 
 
-# Streams -------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("name", "pieces_given"), [(MODEL, 6), ("sophia", 20), ("artemis", 20)])
 def test_the_chunks_come_while_it_is_written_and_are_the_recorded_answer(
     provided: Stack, model: ModelServer, name: str, pieces_given: int
@@ -224,9 +218,6 @@ def test_the_asynchronous_client_streams_many_at_once(provided: Stack, client: o
         assert client.chat.completions.retrieve(identity).choices[0].message.content == text
 
 
-# Embeddings and models -----------------------------------------------------------------------------------------------
-
-
 def test_embeddings_as_floats_as_base64_and_of_a_list(client: openai.OpenAI) -> None:
     texts = ["Customers leave.", "Kunden gehen.", "The weather is fine."]
     floats = client.embeddings.create(model="auto", input=texts, encoding_format="float")
@@ -250,9 +241,6 @@ def test_the_models_are_listed_and_found(client: openai.OpenAI, provided: Stack)
     mine = [one.id for one in client_of(provided, "sophia_user").models.list()]
     assert "sophia" in mine
     assert "artemis" not in mine
-
-
-# Errors --------------------------------------------------------------------------------------------------------------
 
 
 def told(error: openai.APIStatusError) -> tuple[str | None, str | None, str | None]:
@@ -347,9 +335,6 @@ def test_too_many_requests_are_told_when_to_come_again() -> None:
     assert int(refused.value.response.headers["retry-after"]) > 0
 
 
-# Repeats and time ----------------------------------------------------------------------------------------------------
-
-
 def test_a_repeat_under_its_key_is_paid_for_once(client: openai.OpenAI, model: ModelServer) -> None:
     key = {"Idempotency-Key": "paid-once"}
     before = len(model.calls)
@@ -389,9 +374,6 @@ def test_a_chat_stops_at_its_budget(client: openai.OpenAI, model: ModelServer, n
         ask(client, "Which customers leave us, and why?", name, metadata={"tokens_max": "1"})
     assert stopped.value.response.headers["x-should-retry"] == "false"
     assert len(model.calls) == before
-
-
-# Without a provider --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["sophia", "artemis", "extractive"])
