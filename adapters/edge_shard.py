@@ -8,7 +8,7 @@ for as long, so it is built on a copy, by another process (adapters/edge_graph.p
 import ctypes
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -76,7 +76,7 @@ class EdgeShard:
         self.counts = words.Counts()
         self._dimensions = dimensions
         self._folder = folder
-        self._number, self._shard = _opened(folder, config(dimensions))
+        self._number, self._shard = _opened(folder, config(dimensions), vector_payload.kinds(partition))
         self._fresh: engine.EdgeShard | None = None
         self._behind: set[str] | None = None
         if not self._graphed():
@@ -257,7 +257,7 @@ def _point(item: Item, sparse: words.Sparse) -> engine.Point:
     return engine.Point(vector_payload.point_id(item.entry.id), vectors, vector_payload.payload(item))
 
 
-def _opened(folder: Path, wanted: engine.EdgeConfig) -> tuple[int, engine.EdgeShard]:
+def _opened(folder: Path, wanted: engine.EdgeConfig, fields: Mapping[str, type]) -> tuple[int, engine.EdgeShard]:
     """The newest whole shard and its number; a first one where there is none. What a crash left half made goes."""
     whole = sorted(int(place.parent.name) for place in folder.glob(f"*/{WHOLE}"))
     number = whole[-1] if whole else 1
@@ -267,7 +267,7 @@ def _opened(folder: Path, wanted: engine.EdgeConfig) -> tuple[int, engine.EdgeSh
             shutil.rmtree(other)
     if not whole:
         shard = engine.EdgeShard.create(str(place), wanted)
-        for field, kind in INDEXES.items():
+        for field, kind in {**INDEXES, **{path: KINDS[kind] for path, kind in fields.items()}}.items():
             shard.update(engine.UpdateOperation.create_field_index(field, kind))
         shard.flush()
         _mark(place)
@@ -322,6 +322,11 @@ def _unload(place: Path) -> None:
             _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)
 
 
+KINDS = {
+    str: engine.PayloadSchemaType.Keyword,
+    int: engine.PayloadSchemaType.Integer,
+    bool: engine.PayloadSchemaType.Bool,
+}
 INDEXES = {
     vector_payload.RANK: engine.PayloadSchemaType.Integer,
     vector_payload.EXPIRES: engine.PayloadSchemaType.Float,

@@ -29,7 +29,7 @@ class MemoryVectors:
         self._counts = {partition: words.Counts() for partition in vector_payload.PARTITIONS}
 
     async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
-        vector_payload.check(items, self._dimensions)
+        vector_payload.check(partition, items, self._dimensions)
         keys = [vector_payload.point_id(item.entry.id) for item in items]
         for key, item in zip(keys, items, strict=True):
             self._forget(partition, key)

@@ -15,7 +15,7 @@ each on 2 cores of an EPYC with AVX-512 VNNI shared with other work (so compare 
 
 Seven bits cost little here and are meant for processors without VNNI, whose 16-bit sums saturate with eight (not tried: none
 at hand). That int8 ranks above fp32 is chance: nDCG differences of 0.01 mean nothing with 76 queries.
-bench/retrieval_quality.py measures fp32 and the chosen row again.
+bench/precision.py measures fp32 and the chosen row again.
 
 Activations are quantised by the range of their batch, so a text's vector depends a little on the texts embedded with it:
 cosine of batched to alone 0.995 on average, 0.986 at the least, over 384 texts in batches of 32.

@@ -55,7 +55,7 @@ class EdgeVectors:
         self._consider()
 
     async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
-        vector_payload.check(items, self._dimensions)
+        vector_payload.check(partition, items, self._dimensions)
         for item in items:
             vector_payload.point_id(item.entry.id)
         await self._change(partition, Change(put=items))

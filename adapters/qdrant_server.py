@@ -48,11 +48,11 @@ class ServerVectors:
         """Create the missing collections and indexes, and count the words. Raises InvalidError when a collection holds vectors of
         another size or kind."""
         for partition in vector_payload.PARTITIONS:
-            await _answer(self._ensure(self._prefix + partition))
+            await _answer(self._ensure(self._prefix + partition, vector_payload.kinds(partition)))
             self._counts[partition] = await self._counted(partition)
 
     async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
-        vector_payload.check(items, self._dimensions)
+        vector_payload.check(partition, items, self._dimensions)
         latest = {vector_payload.point_id(item.entry.id): item for item in items}
         for part in vector_payload.chunks(list(latest.items()), vector_payload.UPSERT_ENTRIES_MAX):
             sparse = {key: words.of_entry(item.entry) for key, item in part}
@@ -211,7 +211,7 @@ class ServerVectors:
                 (record.payload or {})[vector_payload.RANK], _vectors(record)[WORDS].indices, change
             )
 
-    async def _ensure(self, name: str) -> None:
+    async def _ensure(self, name: str, fields: Mapping[str, type]) -> None:
         if not await self._client.collection_exists(name):
             several = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
             passages = models.VectorParams(
@@ -226,7 +226,7 @@ class ServerVectors:
             except UnexpectedResponse as error:
                 if error.status_code != 409:  # Another worker created it in between: as good.
                     raise
-            for field, kind in _INDEXES.items():
+            for field, kind in {**_INDEXES, **{path: _KINDS[one] for path, one in fields.items()}}.items():
                 await self._client.create_payload_index(name, field, kind, wait=True)
         vectors = (await self._client.get_collection(name)).config.params.vectors
         kept = vectors.get(PASSAGES) if isinstance(vectors, dict) else None
@@ -234,6 +234,11 @@ class ServerVectors:
             raise InvalidError(f"collection {name} does not hold vectors of {self._dimensions} numbers: index anew")
 
 
+_KINDS = {
+    str: models.PayloadSchemaType.KEYWORD,
+    int: models.PayloadSchemaType.INTEGER,
+    bool: models.PayloadSchemaType.BOOL,
+}
 _INDEXES = {
     vector_payload.RANK: models.PayloadSchemaType.INTEGER,
     vector_payload.EXPIRES: models.PayloadSchemaType.FLOAT,

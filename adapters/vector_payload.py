@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from adapters.ranking import Candidate
+from contracts import partitions as partitions_
 from contracts.domains import Partition
+from contracts.partitions import FieldValue
 from contracts.retrieval import Entry, Kept, Query, Span, digest
 from runtime.errors import InvalidError
 from runtime.vector_ports import Item
@@ -26,6 +28,7 @@ LISTED_MAX = 1_000
 RANK = "label_rank"
 PRIORITY = "priority"
 EXPIRES = "expires_epoch_s"
+FIELDS = "fields"
 VERSION = "version"
 UPDATED = "updated_epoch_s"
 PASSAGES = "passages"
@@ -44,7 +47,7 @@ class Conditions(Struct, frozen=True):
 
     rank_max: int
     now_epoch_s: float
-    matches: tuple[tuple[str, str], ...]
+    matches: tuple[tuple[str, FieldValue], ...]
     priority_min: int = 1
     updated_from_s: float | None = None
     updated_to_s: float | None = None
@@ -62,16 +65,43 @@ class Conditions(Struct, frozen=True):
 
 
 def conditions(query: Query) -> Conditions:
+    """Raises InvalidError for a field that a partition does not have, or whose values are of another type."""
     wanted = zip(KEYWORDS, (query.category, query.source, query.media_type), strict=True)
-    matches = tuple((field, value) for field, value in wanted if value is not None)
+    matches: list[tuple[str, FieldValue]] = [(field, value) for field, value in wanted if value is not None]
+    matches += [(TAGS, tag) for tag in query.tags or ()]
+    if query.fields:
+        for partition in query.partitions:
+            _check_fields(partition, query.fields, "the query")
+        matches += [(f"{FIELDS}.{name}", value) for name, value in query.fields.items()]
     return Conditions(
         query.clearance.rank,
         query.now.timestamp(),
-        matches + tuple((TAGS, tag) for tag in query.tags or ()),
+        tuple(matches),
         query.priority_min,
         query.updated_from.timestamp() if query.updated_from else None,
         query.updated_to.timestamp() if query.updated_to else None,
     )
+
+
+def kinds(partition: Partition) -> dict[str, type[FieldValue]]:
+    """The type of each field of a partition, by the path it is stored under."""
+    types = msgspec.inspect.type_info(partitions_.FIELDS[partition])
+    assert isinstance(types, msgspec.inspect.StructType)  # noqa: S101 - all of them are Structs
+    return {f"{FIELDS}.{field.name}": _kind(field.type) for field in types.fields}
+
+
+def _kind(of: msgspec.inspect.Type) -> type[FieldValue]:
+    options = of.types if isinstance(of, msgspec.inspect.UnionType) else (of,)
+    if any(isinstance(option, msgspec.inspect.BoolType) for option in options):
+        return bool
+    return int if any(isinstance(option, msgspec.inspect.IntType) for option in options) else str
+
+
+def _check_fields(partition: Partition, fields: dict[str, FieldValue], whose: str) -> None:
+    try:
+        msgspec.convert(fields, partitions_.FIELDS[partition])
+    except msgspec.ValidationError as error:
+        raise InvalidError(f"the fields of {whose} do not fit partition {partition}: {error}", f"$.{FIELDS}") from error
 
 
 def payload(item: Item) -> dict[str, Any]:
@@ -112,7 +142,12 @@ def allowed(values: dict[str, Any], wanted: Conditions) -> bool:
         return False
     if wanted.dated and not wanted.includes(values.get(UPDATED)):
         return False
-    return all(value in values[TAGS] if field == TAGS else values[field] == value for field, value in wanted.matches)
+    return all(value in values[TAGS] if path == TAGS else _at(values, path) == value for path, value in wanted.matches)
+
+
+def _at(values: dict[str, Any], path: str) -> Any:
+    whole, _, name = path.partition(".")
+    return values.get(whole, {}).get(name) if name else values[whole]
 
 
 def point_id(text: str) -> str:
@@ -153,9 +188,11 @@ def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def check(items: Sequence[Item], dimensions: int) -> None:
-    """Raises InvalidError unless each entry has a vector a passage and each is of the store's size."""
+def check(partition: Partition, items: Sequence[Item], dimensions: int) -> None:
+    """Raises InvalidError unless each entry has its partition's fields, and a vector of the store's size a passage."""
     for item in items:
+        if item.entry.fields:
+            _check_fields(partition, item.entry.fields, f"entry {item.entry.id}")
         if len(item.vectors) != max(1, len(item.passages)):
             raise InvalidError(
                 f"entry {item.entry.id} came with {len(item.vectors)} vectors for {max(1, len(item.passages))} passages"

@@ -66,6 +66,19 @@ GOALS = {
     "rest.cpu": Goal("rest", "the embedded stack at rest: processor, of one core", 0.05, SHARE),
     "rest.memory_mb": Goal("rest", "the same: memory of all processes", 700, MEGABYTES),
     "rest.start_s": Goal("rest", "the same: cold start to ready on an existing folder", 6, SECONDS),
+    "quality.cisi": Goal(
+        "quality",
+        "CISI nDCG@10, all 1,460 documents and 76 queries, built-in model",
+        0.445,
+        "{:.3f}",
+        at_least=True,
+    ),
+    "quality.margin": Goal(
+        "quality", "nDCG@10 above the better of vectors and words alone, on the worst set", 0, "{:+.3f}", at_least=True
+    ),
+    "search.p50_ms": Goal("search", "search of 100,000 vectors of 384, filtered, in the keeper, p50", 5, MS),
+    "search.p99_ms": Goal("search", "the same, p99", 15, MS),
+    "search.recall": Goal("search", "the same: recall@10 against exact search", 0.98, SHARE, at_least=True),
     "int8.share": Goal(
         "precision", "built-in model in 8 bits: nDCG@10 on CISI by vectors alone, of fp32's", 0.99, SHARE, at_least=True
     ),

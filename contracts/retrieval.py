@@ -7,13 +7,14 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from contracts.domains import Clearance, Partition
+from contracts.partitions import FieldValue
 
 
 class Entry(Struct, frozen=True, kw_only=True):
     """A text to be found again. `id` is a UUID; `priority` 1 to 10; `expires` None means never.
 
     `attachment` is the digest of a stored file (a table, an archive) that the entry describes. `version` is the log sequence of
-    the event that says so, `updated` that event's time.
+    the event that says so, `updated` that event's time. `fields` are those of its partition (contracts/partitions.py).
     """
 
     id: str
@@ -29,6 +30,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     media_type: str | None = None
     version: int = 0
     updated: datetime | None = None
+    fields: dict[str, FieldValue] | UnsetType = UNSET
 
 
 class Put(Struct, frozen=True):
@@ -79,6 +81,8 @@ class Query(Struct, frozen=True, kw_only=True):
     """A search over one or several partitions; entries above `clearance` or expired at `now` are never returned.
 
     Found is what has all of the `tags` and last changed between `updated_from` and `updated_to`, both included.
+    `fields` are matched exactly; each has to be a field of every partition that is named.
+
     What may be left out is left out of the encoding too: a query is part of what a journal is compared by.
     """
 
@@ -95,6 +99,7 @@ class Query(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] | UnsetType = UNSET
     updated_from: datetime | UnsetType = UNSET
     updated_to: datetime | UnsetType = UNSET
+    fields: dict[str, FieldValue] | UnsetType = UNSET
 
 
 class Hit(Struct, frozen=True, kw_only=True):

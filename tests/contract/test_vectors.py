@@ -332,6 +332,40 @@ def test_priority_and_recency_decide_among_equals_within_bounds(opener: Opener) 
     exercise(opener, test)
 
 
+def test_each_partition_has_fields_of_its_own_which_a_search_may_match(opener: Opener) -> None:
+    stored = [
+        entry(1, fields={"language": "python", "path": "a.py"}),
+        entry(2, fields={"language": "rust"}),
+        entry(3),
+    ]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("code_knowledge", items(stored, [vector(number) for number in range(3)]))
+        await store.upsert("research_data", items([entry(4, fields={"published_year": 1999})], [vector(4)]))
+
+        async def found(*partitions: Partition, **fields: object) -> list[Entry]:
+            return [hit.entry for hit in await store.search(query(*partitions, fields=fields), vector(1))]
+
+        assert await found("code_knowledge", language="python") == [stored[0]]
+        assert await found("code_knowledge", language="python", path="b.py") == []
+        assert await found("code_knowledge", path="a.py") == [stored[0]]
+        assert len(await found("code_knowledge")) == 3
+        assert [item.id for item in await found("research_data", published_year=1999)] == [entry(4).id]
+        assert await found("research_data", published_year=2000) == []
+        with pytest.raises(InvalidError, match="unknown field `language`"):
+            await found("code_knowledge", "research_data", language="python")
+        with pytest.raises(InvalidError, match="published_year"):
+            await found("research_data", published_year="1999")
+        for wrong in ({"published_year": "new"}, {"languages": "python"}):
+            with pytest.raises(InvalidError, match=next(iter(wrong))):
+                await store.upsert("research_data", items([entry(5, fields=wrong)], [vector(5)]))
+        with pytest.raises(InvalidError, match="kind"):
+            await store.upsert("agent_memories", items([entry(5, fields={"kind": "vague"})], [vector(5)]))
+        assert await store.count("research_data") == 1
+
+    exercise(opener, test)
+
+
 def test_wrong_input_is_the_askers(opener: Opener) -> None:
     async def test(store: VectorStore) -> None:
         with pytest.raises(InvalidError, match="UUID"):
@@ -351,11 +385,12 @@ def test_wrong_input_is_the_askers(opener: Opener) -> None:
 
 _moments = st.one_of(st.none(), st.integers(-3, 3).map(lambda microseconds: NOW + timedelta(microseconds=microseconds)))
 _entries = st.builds(
-    lambda number, label, expires, category: entry(number, label, expires=expires, category=category),
+    lambda number, label, expires, category, text: entry(number, label, expires=expires, category=category, text=text),
     st.integers(0, 15),
     st.sampled_from(Clearance),
     _moments,
     st.sampled_from(["", "a", "b"]),
+    st.lists(st.sampled_from(["merger", "plans", "Plan B", "E0382", "the"]), max_size=4).map(" ".join),
 )
 _changes = st.lists(st.one_of(st.lists(_entries, min_size=1, max_size=6), st.integers(0, 15)), max_size=12)
 _queries = st.builds(
