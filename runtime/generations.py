@@ -198,7 +198,7 @@ class Generations:
             wanted=self._wanted,
             generations=self._manifest.generations,
             counts=counts,
-            building=self._building,
+            building=self._building or (_begun(self._asked) if self._asked else None),
             last=self._last,
             trouble=self._trouble,
         )
@@ -301,7 +301,7 @@ class Generations:
         await self._write([one for one in self._manifest.generations if one.name != generation.name] + [generation])
         self._asked = None
         self._build_began = time.monotonic()
-        self._building = Building(generation=generation.name, spec=generation.spec, partitions=generation.partitions)
+        self._building = _begun(generation)
         shelved = await self._shelf.open(generation)
         try:
             build = IndexBuild(
@@ -393,3 +393,8 @@ class Generations:
 async def _search(opened: _Open, query: Query) -> list[Hit]:
     with opened.gate.inside():
         return await opened.shelved.retrieval.search(query)
+
+
+def _begun(generation: Generation) -> Building:
+    """What is told of a build from the moment it is asked for: its name is in the manifest only a flush later."""
+    return Building(generation=generation.name, spec=generation.spec, partitions=generation.partitions)

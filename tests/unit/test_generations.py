@@ -281,6 +281,9 @@ def test_searches_go_on_through_every_swap() -> None:
                 embedder.begun.clear()
                 embedder.go_on.clear()
                 name = await owner.rebuild()
+                status = await owner.status()
+                assert status.building is not None
+                assert status.building.generation == name  # from the first moment on
                 await embedder.begun.wait()
                 assert len(await titles(owner)) == 20
                 embedder.go_on.set()
