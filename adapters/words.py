@@ -22,7 +22,7 @@ K, B = 1.2, 0.75
 AVERAGE_WORDS = 100.0
 """Stop words left out; a constant, so that a vector does not depend on what else is stored."""
 
-TITLE_TIMES = 3
+TITLE_TIMES = 2
 
 _model = engine.Bm25(engine.Bm25Config(k=K, b=B, avg_len=AVERAGE_WORDS, language="english"))
 _RANKS = len(Clearance)
@@ -40,7 +40,7 @@ class Sparse(Struct, frozen=True):
 
 
 def of_entry(entry: Entry) -> Sparse:
-    """The title counts three times: what something is called says more than a word in passing."""
+    """The title counts twice: what something is called says more than a word in passing."""
     vector = _model.embed_document("\n".join((*[entry.title] * TITLE_TIMES, entry.text)))
     return Sparse(vector.indices, vector.values)
 

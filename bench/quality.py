@@ -38,7 +38,7 @@ from tests.stack import MODELS
 
 DEPTH = 10
 DOCUMENTS = 500
-SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
 
 class Task(Struct, frozen=True):
