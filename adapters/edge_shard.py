@@ -329,8 +329,10 @@ KINDS = {
 }
 INDEXES = {
     vector_payload.RANK: engine.PayloadSchemaType.Integer,
+    vector_payload.PRIORITY: engine.PayloadSchemaType.Integer,
     vector_payload.EXPIRES: engine.PayloadSchemaType.Float,
-    **dict.fromkeys(vector_payload.KEYWORDS, engine.PayloadSchemaType.Keyword),
+    vector_payload.UPDATED: engine.PayloadSchemaType.Float,
+    **dict.fromkeys((*vector_payload.KEYWORDS, vector_payload.TAGS), engine.PayloadSchemaType.Keyword),
 }
 
 

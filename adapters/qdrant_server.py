@@ -241,8 +241,10 @@ _KINDS = {
 }
 _INDEXES = {
     vector_payload.RANK: models.PayloadSchemaType.INTEGER,
+    vector_payload.PRIORITY: models.PayloadSchemaType.INTEGER,
     vector_payload.EXPIRES: models.PayloadSchemaType.FLOAT,
-    **dict.fromkeys(vector_payload.KEYWORDS, models.PayloadSchemaType.KEYWORD),
+    vector_payload.UPDATED: models.PayloadSchemaType.FLOAT,
+    **dict.fromkeys((*vector_payload.KEYWORDS, vector_payload.TAGS), models.PayloadSchemaType.KEYWORD),
 }
 
 

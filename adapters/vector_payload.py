@@ -17,7 +17,7 @@ from runtime.vector_ports import Item
 
 T = TypeVar("T")
 
-SCHEMA = 2
+SCHEMA = 3
 """Of payloads and vectors as they are stored; what was stored under another number is indexed anew."""
 
 PARTITIONS: tuple[Partition, ...] = get_args(Partition)
