@@ -46,7 +46,7 @@ class MemoryVectors:
         vector_payload.check_size(vector, self._dimensions)
         wanted = vector_payload.conditions(query)
         counts = [self._counts[partition] for partition in vector_payload.partitions(query)]
-        sought = words.weighted(words.of_query(query.text), wanted.rank_max, counts).pairs()
+        sought = words.weighted(query.text, wanted.rank_max, counts).pairs()
         near = np.asarray(vector, np.float32)
 
         def candidates() -> Iterator[Candidate]:

@@ -171,9 +171,7 @@ def _search(shards: Mapping[Partition, EdgeShard], query: Query, vector: list[fl
     with ExitStack() as held:
         for partition in sorted(shards):
             held.enter_context(shards[partition].lock)
-        sought = words.weighted(
-            words.of_query(query.text), wanted.rank_max, [shard.counts for shard in shards.values()]
-        )
+        sought = words.weighted(query.text, wanted.rank_max, [shard.counts for shard in shards.values()])
         asked = Sought(vector, sought, edge_shard.allowed(wanted), ranking.candidates(limit))
         found = [candidate for shard in shards.values() for candidate in shard.candidates(asked)]
         placed = ranking.best(found, query, limit)

@@ -90,7 +90,7 @@ class ServerVectors:
             return []
         asked = list(vector_payload.partitions(query))
         counts = [self._counts[partition] for partition in asked]
-        sought = words.weighted(words.of_query(query.text), wanted.rank_max, counts)
+        sought = words.weighted(query.text, wanted.rank_max, counts)
         queries: dict[str, list[list[float]] | models.SparseVector] = {PASSAGES: [list(vector)]}
         if sought.words:
             queries[WORDS] = models.SparseVector(indices=sought.words, values=sought.weights)

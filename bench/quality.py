@@ -153,7 +153,7 @@ async def _alone(task: Task, embedder: Remembering) -> tuple[NDArray[np.float32]
         counts.add(0, one)
     matching = np.zeros_like(cosines)
     for row, (text, _) in enumerate(task.queries):
-        sought = words.weighted(words.of_query(text), 0, [counts]).pairs()
+        sought = words.weighted(text, 0, [counts]).pairs()
         matching[row] = [sum(weight * one.get(word, 0.0) for word, weight in sought.items()) for one in sparse]
     return cosines, matching
 

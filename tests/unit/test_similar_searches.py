@@ -257,5 +257,17 @@ def test_it_never_says_anything_that_a_search_would_not(
     run(body)
 
 
+def test_a_search_for_a_later_moment_says_nothing_about_an_earlier_one() -> None:
+    async def body(world: World) -> None:
+        await world.retrieval.index(PARTITIONS[0], [replace(entry(), expires=NOW + timedelta(hours=1))])
+        later = Query(
+            partitions=PARTITIONS[:1], text=entry().text, clearance=Clearance.TOP_SECRET, now=NOW + timedelta(hours=2)
+        )
+        assert await world.retrieval.search(later) == []
+        assert await world.retrieval.search(replace(later, now=NOW)) != []
+
+    run(body)
+
+
 def said(hits: list[Hit]) -> list[tuple[Partition, str, str]]:
     return sorted((hit.partition, hit.entry.id, hit.entry.text) for hit in hits)
