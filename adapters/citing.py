@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contracts.model import Citation, Evidence, Span
 from runtime.quotes import find
 
-_MARK = re.compile(r"[ \t]*\[(\d{1,6})\]")
+_MARK = re.compile(r"(?<![ \t])[ \t]*+\[(\d{1,6})\]")  # looks at each character of a long gap once
 _BOUNDARY = re.compile(
     r"\n\s*(?:[-*+•]\s+|\d{1,3}[.)]\s+)?|[.!?…][\"'”’)]{0,4}(?:[ \t]*\[\d{1,6}\])*\s+|(?:[ \t]*\[\d{1,6}\])+"
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,6 +26,7 @@ ERROR_BYTES_MAX = 65_536
 OUTPUT_TOKENS_MIN = 16  # of an answer that is worth asking for
 _FORM_REFUSED = (400, 415, 422)
 _LATER = (408, 409, 425)
+_MAX_TOKENS = re.compile(r"\bmax_tokens\b")
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -71,6 +73,7 @@ class OpenAiChat:
             headers={"Authorization": f"Bearer {endpoint.api_key or 'none'}", "Content-Type": "application/json"},
         )
         self._takes_schema = True
+        self._takes_max_tokens = True
 
     @property
     def name(self) -> str:
@@ -133,10 +136,26 @@ class OpenAiChat:
         allowance: Allowance | None = None,
     ) -> ChatReply:
         asked_chars = _chars(request)
-        content = body(request, self.endpoint.model, self._tokens_max(request, asked_chars, allowance))
+        tokens_max = self._tokens_max(request, asked_chars, allowance)
+
+        async def ask(key: str, *, older: bool) -> ChatReply:
+            content = body(request, self.endpoint.model, tokens_max, older=older)
+            return await self._answer(content, asked_chars, key, on_delta)
+
+        if self._takes_max_tokens:
+            try:
+                return await ask(idempotency_key, older=True)
+            except _BoundRefusedError:
+                if tokens_max is None:
+                    raise
+        reply = await ask(f"{idempotency_key}-bound", older=False)  # Another body, so another key, as in `complete`.
+        self._takes_max_tokens = False
+        return reply
+
+    async def _answer(self, content: bytes, asked_chars: int, key: str, on_delta: OnDelta | None) -> ChatReply:
         answer = Answer(self.name, self.endpoint.model, asked_chars, on_delta)
         try:
-            async with self._in_time(answer) as limit, self._posted(content, idempotency_key) as response:
+            async with self._in_time(answer) as limit, self._posted(content, key) as response:
                 if response.status_code != 200:
                     raise await self._error(response)
                 async for data in self._pieces(response):
@@ -209,27 +228,41 @@ class OpenAiChat:
             yield await self._all(response, ANSWER_CHARS_MAX + LINE_BYTES_MAX)
 
     async def _all(self, response: httpx.Response, bytes_max: int) -> bytes:
-        held = b""
-        async for more in response.aiter_bytes():
-            held += more
-            if len(held) > bytes_max:
-                raise OutcomeError(f"{self.name} answered more than {bytes_max} bytes")
+        held = await _beginning(response, bytes_max + 1)
+        if len(held) > bytes_max:
+            raise OutcomeError(f"{self.name} answered more than {bytes_max} bytes")
         return held
 
     async def _error(self, response: httpx.Response) -> UnavailableError | OutcomeError:
         status = response.status_code
-        said = (await self._all(response, ERROR_BYTES_MAX)).decode(errors="replace")
+        said = (await _beginning(response, ERROR_BYTES_MAX)).decode(errors="replace")
         text = f"HTTP {status}: {clip(' '.join(said.split()), 300)}"
         if status == 429:
             return FullError(self.name, text, _retry_after_s(response))
         if status >= 500 or status in _LATER:
             return UnavailableError(self.name, text, _retry_after_s(response))
-        kind = _FormRefusedError if status in _FORM_REFUSED else OutcomeError
-        return kind(f"{self.name} refused the request: {text}")
+        why = f"{self.name} refused the request: {text}"
+        if status == 400 and _MAX_TOKENS.search(said):
+            return _BoundRefusedError(why)
+        return _FormRefusedError(why) if status in _FORM_REFUSED else OutcomeError(why)
+
+
+async def _beginning(response: httpx.Response, bytes_max: int) -> bytes:
+    """The body, or so much of it."""
+    held = bytearray()
+    async for more in response.aiter_bytes():
+        held += more
+        if len(held) >= bytes_max:
+            break
+    return bytes(held[:bytes_max])
 
 
 class _FormRefusedError(OutcomeError):
     """The server refused the request as it was written, before it answered."""
+
+
+class _BoundRefusedError(_FormRefusedError):
+    """It named `max_tokens`: some models know the bound of an answer by its newer name only."""
 
 
 class _Limit:

@@ -83,6 +83,7 @@ class _Sent(Struct, omit_defaults=True):
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    max_completion_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
     response_format: ResponseFormat | None = None
@@ -133,8 +134,8 @@ class _Chunk(Struct):
 _chunks = msgspec.json.Decoder(_Chunk)
 
 
-def body(request: ChatRequest, model: str, tokens_max: int | None) -> bytes:
-    """The request as it is sent, its answer wanted piece by piece."""
+def body(request: ChatRequest, model: str, tokens_max: int | None, *, older: bool) -> bytes:
+    """The request as it is sent, its answer wanted piece by piece. Its bound goes by its `older` name or its newer."""
     return msgspec.json.encode(
         _Sent(
             model=model,
@@ -143,7 +144,8 @@ def body(request: ChatRequest, model: str, tokens_max: int | None) -> bytes:
             tool_choice=_choice(request.tool_choice) if request.tools else None,
             temperature=request.temperature,
             top_p=request.top_p,
-            max_tokens=tokens_max,
+            max_tokens=tokens_max if older else None,
+            max_completion_tokens=None if older else tokens_max,
             stop=request.stop,
             seed=request.seed,
             response_format=request.response_format,

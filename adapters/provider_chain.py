@@ -20,6 +20,7 @@ from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
 BREAKS_MAX = 5  # answers to one call that broke off or are of no use: each costs
 BROKEN_CALLS_MAX = 10_000  # of which that is remembered
+_NONE_LOST = 0, NOTHING_USED
 UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left
 Answered = TypeVar("Answered", Reply, ChatReply)
 
@@ -176,7 +177,9 @@ class ProviderChain:
 
     async def _first(self, model: str | None, key: str, call: Call[Answered], on_delta: OnDelta | None) -> Answered:
         tried, told = Tried(), _Told(on_delta)
-        breaks, paid = self._broken.pop(key, (0, NOTHING_USED))
+        if self._broken.get(key, _NONE_LOST)[0] >= BREAKS_MAX:  # And then whoever asked gave up waiting.
+            tried.unusable = OutcomeError(f"{BREAKS_MAX} answers were paid for and none is of use")
+            raise self._given_up(tried, key)
         for member in self._in_turn(model):
             name = member.provider.name
             outcome = "answered"
@@ -190,30 +193,37 @@ class ProviderChain:
             except UnavailableError as error:
                 outcome = "full" if isinstance(error, FullError) else "unavailable"
                 tried.later(name, str(error), error.retry_after_s)
-                breaks, paid = breaks + (error.usage != NOTHING_USED), paid + error.usage
+                self._lost(key, error.usage)
             except OutcomeError as error:
                 outcome = "unusable"
-                breaks, paid = breaks + (error.usage != NOTHING_USED), paid + error.usage
+                self._lost(key, error.usage)
                 tried.reasons.append(f"{name}: {error}")
                 tried.unusable = error
             else:
+                _, paid = self._broken.pop(key, _NONE_LOST)
                 return replace(answer, usage=paid + answer.usage)
             finally:
                 self._telemetry.count(PROVIDER_CALLS_TOTAL, provider=name, outcome=outcome)
-        raise self._given_up(tried, key, breaks, paid)
+        raise self._given_up(tried, key)
 
-    def _given_up(self, tried: Tried, key: str, breaks: int, paid: Usage) -> UnavailableError | OutcomeError:
-        """The error of a call that nobody answered. What was of no use was paid for: not without end, and it is counted."""
-        error = tried.error()
-        if isinstance(error, OutcomeError):
-            error.usage = paid
-            return error
-        if breaks >= BREAKS_MAX:
-            return OutcomeError(f"{breaks} answers were paid for and none is of use: {error}", paid)
-        if breaks:
-            self._broken[key] = breaks, paid
+    def _lost(self, key: str, usage: Usage) -> None:
+        """Something was paid for an answer of no use. Kept at once: whoever asks may give up waiting and ask again."""
+        if usage != NOTHING_USED:
+            breaks, paid = self._broken.pop(key, _NONE_LOST)
+            self._broken[key] = breaks + 1, paid + usage
             if len(self._broken) > BROKEN_CALLS_MAX:
                 self._broken.popitem(last=False)
+
+    def _given_up(self, tried: Tried, key: str) -> UnavailableError | OutcomeError:
+        """The error of a call that nobody answered. What was of no use was paid for: not without end, and it is counted."""
+        breaks, paid = self._broken.get(key, _NONE_LOST)
+        error = tried.error()
+        if isinstance(error, UnavailableError):
+            if breaks < BREAKS_MAX:
+                return error
+            error = OutcomeError(f"{breaks} answers were paid for and none is of use: {error}")
+        self._broken.pop(key, None)
+        error.usage = paid
         return error
 
     async def _watched(self, member: Member, answering: Awaitable[Answered]) -> Answered:

@@ -6,20 +6,76 @@ whether the JSON is any good is decided when all of it is there, so what is not 
 """
 
 import re
+from collections.abc import Sequence
 
 from adapters.citing import without_unknown
 from contracts.chat import Delta
-from contracts.model import SECTION_CHARS_MAX, Prompt
+from contracts.model import SECTION_CHARS_MAX, Evidence, Prompt
 from runtime.model_ports import OnDelta
 from runtime.text import titled
 
-SURE_CHARS_MAX = SECTION_CHARS_MAX - 200
-"""Of a section: a longer text than SECTION_CHARS_MAX is cut at a word before that."""
-
-_UNSURE = re.compile(r"\s*\[?\d*$")  # what may become a mark
+_OPEN_MARK = re.compile(r"\[\d{0,6}\Z")
+_LOOSE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + ",;:"  # what may be taken from an end
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PLAIN = re.compile(r'[^"\\]+')
 _BETWEEN = re.compile(r'[^"{}\[\],:]+')
+
+
+def sure_chars(text: str, whole_from: int, chars_max: int) -> int:
+    """How many characters of the text stay whatever follows: `clip` cuts a longer one at the last space behind `whole_from`."""
+    space = text.rfind(" ", whole_from, chars_max)
+    return len(text[: space if space >= 0 else chars_max].rstrip(_LOOSE))
+
+
+class _SectionText:
+    """The text of one section as far as it is sure. What was shown or settled is not looked at again, so this costs the same
+    for each piece however long the section is; `cut` says that it is too long, and nothing more of it is sure."""
+
+    def __init__(self, evidence: Sequence[Evidence]) -> None:
+        self._evidence = evidence
+        self._open: list[str] = []  # the end, which may become a mark, or white space before one
+        self._held: list[str] = []  # marks are dealt with; may yet be cut
+        self._chars = 0  # shown and held
+        self._shown = 0
+        self._by_word = False  # a space stands where a cut would be, so it would be at a space
+        self.cut = False
+
+    def more(self, piece: str) -> str:
+        """What is sure now and was not before."""
+        self._open.append(piece)
+        if piece.isspace():
+            return ""
+        text = "".join(self._open)
+        mark = _OPEN_MARK.search(text)
+        end = len(text[: mark.start() if mark else len(text)].rstrip())
+        self._open = [text[end:]]
+        piece = self._settle(text[:end])
+        if not self.cut and (not piece.strip(_LOOSE) or (self._by_word and " " not in piece)):
+            return ""
+        return self._sure()
+
+    def rest(self) -> str:
+        """At its end: all that was not shown."""
+        self._settle("".join(self._open))
+        return self._sure() if self.cut else "".join(self._held).rstrip()
+
+    def _settle(self, text: str) -> str:
+        text = without_unknown(text, self._evidence)
+        if not self._chars:
+            text = text.lstrip()
+        self._held.append(text)
+        self._chars += len(text)
+        self.cut = self._chars > SECTION_CHARS_MAX
+        return text
+
+    def _sure(self) -> str:
+        held = "".join(self._held)
+        whole_from = max(0, SECTION_CHARS_MAX // 2 - self._shown)
+        self._by_word = " " in held[whole_from:]
+        end = sure_chars(held, whole_from, SECTION_CHARS_MAX - 1 - self._shown)
+        self._held = [held[end:]]
+        self._shown += end
+        return held[:end]
 
 
 class SectionStream:
@@ -35,13 +91,14 @@ class SectionStream:
         self._held = ""  # the beginning of an escape
         self._high = ""  # the first half of a surrogate pair
         self._begun = 0  # sections
-        self._text = ""  # of the section at this place, as it is written
-        self._shown = ""  # of it
+        self._text = _SectionText(prompt.evidence)  # of the section at this place
 
     def __call__(self, delta: Delta) -> None:
+        if self._text.cut:
+            return  # Behind a cut nothing is sure.
         text, at, out = self._held + delta.text, 0, list[str]()
         self._held = ""
-        while at < len(text):
+        while at < len(text) and not self._text.cut:
             at = self._between(text, at, out) if self._string is None else self._within(text, at, out)
         if shown := "".join(out):
             self._on_delta(Delta(text=shown))
@@ -64,12 +121,12 @@ class SectionStream:
                 self._string = []
                 if self._next:
                     out.append(f"{chr(10) * 2 if self._begun else ''}{titled(self._key or '')}\n")
-                    self._begun, self._text, self._shown = self._begun + 1, "", ""
+                    self._begun, self._text = self._begun + 1, _SectionText(self._evidence)
             case "{" | "[":
                 self._path.append(self._key or "")
                 self._key = None
             case "}" | "]":
-                self._path = self._path[:-1]
+                del self._path[-1:]
                 self._key = None
             case ",":
                 self._key = None
@@ -81,7 +138,7 @@ class SectionStream:
             return match.end()
         if text[at] == '"':
             if self._wanted:
-                self._show(without_unknown(self._text, self._evidence).strip(), out)
+                out.append(self._text.rest())
             elif self._key is None:
                 self._key = "".join(self._string or ())
             self._string = None
@@ -108,15 +165,6 @@ class SectionStream:
 
     def _put(self, text: str, out: list[str]) -> None:
         if self._wanted:
-            self._text += text
-            self._show(without_unknown(_UNSURE.sub("", self._text), self._evidence).strip(), out)
+            out.append(self._text.more(text))
         elif self._key is None and self._string is not None and len(self._string) < 64:
             self._string.append(text)
-
-    def _show(self, text: str, out: list[str]) -> None:
-        """What is new of the section's text, as far as that is sure not to be cut; behind a cut nothing is sure."""
-        sure = text[:SURE_CHARS_MAX]
-        if sure != text:
-            self._names = self._names[: self._begun]
-        out.append(sure[len(self._shown) :])
-        self._shown = sure

@@ -64,6 +64,13 @@ def problems(settings: "Settings") -> Iterator[Problem]:
                 f"chat[{number}].model",
                 f"{provider.model} is the name of a model of ours; give the server's another name",
             )
+    chats_s, call_s = sum(provider.timeout_s for provider in settings.chat), settings.limits.model_s_max
+    if chats_s >= call_s:
+        together = f"timeout_s of all [[chat]] together ({_shown(chats_s)})"
+        yield (
+            "limits.model_s_max",
+            f"is {_shown(call_s)}; must be above {together}, else a call ends before the last is asked",
+        )
     yield from _of_urls(settings)
 
 

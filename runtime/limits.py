@@ -30,7 +30,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     reply_recheck_s: float = 5.0  # a waiting effect looks again after this, should a wake-up have been lost
     ask_s_max: float = 86_400.0  # another domain's answer without a deadline of its own is expired after this
     tool_s_max: float = 120.0
-    model_s_max: float = 120.0
+    model_s_max: float = 600.0  # above the time-outs of all providers together, so that each ends by itself
     idle_s: float = 60.0  # an actor not used for so long is packed
     idle_actors_bytes_max: int = 256 << 20  # packed actors in memory; `live_actors_max` bounds the others
     snapshot_events: int = 200  # of an actor since its last snapshot, before the next one is written

@@ -29,6 +29,8 @@ class _Options(Struct, frozen=True):
     confidentiality: str | None
     wait: int | None
     stream: bool
+    budget_tokens: int | None
+    budget_cost: float | None
 
 
 @click.command(short_help="Ask Sophia or Artemis a question")
@@ -49,6 +51,18 @@ class _Options(Struct, frozen=True):
 )
 @click.option("--wait", type=click.IntRange(min=0), metavar="SECONDS", help="Stop waiting then; the question goes on.")
 @click.option("--stream/--no-stream", default=True, show_default=True, help="Show progress as it happens.")
+@click.option(
+    "--budget-tokens",
+    type=click.IntRange(min=1),
+    metavar="TOKENS",
+    help="What the run may spend on models, read and written.  [default: the operator's]",
+)
+@click.option(
+    "--budget-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="AMOUNT",
+    help="The same in the currency of the models' prices.",
+)
 @options.target_options
 @options.json_option
 def ask(question: str, *, target: options.Target, as_json: bool, **given: object) -> None:
@@ -156,11 +170,16 @@ def _told(steps: "Steps") -> "OnWait":
 def _question(text: str, wanted: _Options) -> "AskQuestion":
     from contracts.http import AskQuestion
 
-    body = {"question": text, "team": wanted.team, "confidentiality": wanted.confidentiality}
+    budget = _given(tokens_max=wanted.budget_tokens, cost_max=wanted.budget_cost)
+    body = _given(question=text, team=wanted.team, confidentiality=wanted.confidentiality, budget=budget or None)
     try:
-        return msgspec.convert({name: value for name, value in body.items() if value is not None}, AskQuestion)
+        return msgspec.convert(body, AskQuestion)
     except msgspec.ValidationError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _given(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 async def _provide(path: Path, gateway: "Gateway", steps: "Steps") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from adapters.openai_chat import ERROR_BYTES_MAX
 from adapters.openai_wire import LINE_BYTES_MAX
 from adapters.provider_health import HealthChecks
 from contracts.chat import Delta
@@ -25,6 +26,8 @@ NO_MESSAGE = b'{"choices": [{"delta": {"content": 7}}]}'
     ("fault", "outcome", "told"),
     [
         ((500, {}, "oops"), "unavailable", False),
+        ((503, {}, "x" * 2 * ERROR_BYTES_MAX), "unavailable", False),
+        ((429, {"Retry-After": "9"}, "x" * 2 * ERROR_BYTES_MAX), "full", False),
         ((429, {"Retry-After": "9"}, "{}"), "full", False),
         ((401, {}, "no such key"), "unusable", False),
         ((200, STREAM, "data: [DONE]\n\n"), "unavailable", False),
@@ -41,7 +44,7 @@ NO_MESSAGE = b'{"choices": [{"delta": {"content": 7}}]}'
         (Fault("text", after=3, text='data: {"choices": [{"finish_reason": "tired"}]}\n\n'), "unusable", True),
         (Fault("flood", after=3, text="x" * 100_000), "unusable", True),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_whatever_is_wrong_with_one_the_next_one_answers_whole(
     servers: list[ModelServer], fault: Any, outcome: str, told: bool

@@ -1,5 +1,7 @@
 """What a chain of providers charges, and how it keeps to what may be spent: over real HTTP."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -100,5 +102,45 @@ def test_a_cheaper_provider_is_asked_where_the_dearer_one_does_not_fit(servers: 
         assert reply.usage == replace(reply.usage, cost_micros=reply.usage.input_tokens)
         assert setting.asked()[:2] == [0, 1]
         assert reply.usage != Usage()
+
+    run(servers, body)
+
+
+def test_what_was_paid_is_remembered_of_a_call_that_is_given_up(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")] * BREAKS_MAX
+    servers[1].options.faults = [Fault("hang")] * BREAKS_MAX
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b", **PRICED)
+        for _ in range(BREAKS_MAX):
+            servers[1].hanging.clear()
+            call = asyncio.create_task(ask(chain))
+            assert await asyncio.to_thread(servers[1].hanging.wait, 10)
+            call.cancel()
+            await asyncio.wait([call])
+        with pytest.raises(OutcomeError, match=f"{BREAKS_MAX} answers were paid for") as caught:
+            await ask(chain)
+        assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
+        assert setting.asked()[:2] == [BREAKS_MAX, BREAKS_MAX]
+
+    run(servers, body)
+
+
+@pytest.mark.parametrize(
+    "refused", ["'max_tokens' is not supported; use 'max_completion_tokens'", "max_tokens is unknown"]
+)
+def test_the_newer_name_of_the_bound_is_taken_and_remembered(servers: list[ModelServer], refused: str) -> None:
+    servers[0].options.failures = [(400, {}, refused)]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a")
+        for _ in range(2):
+            await ask(chain, allowance=Allowance(tokens=100))
+        names = [sorted(name for name in body if name.startswith("max_")) for body in servers[0].bodies]
+        assert names == [["max_tokens"], ["max_completion_tokens"], ["max_completion_tokens"]]
+        assert [call.key for call in servers[0].calls] == ["key", "key-bound", "key-bound"]
+        servers[1].options.failures = [(400, {}, refused)]
+        with pytest.raises(OutcomeError, match="max_tokens"):  # No bound was sent: there is nothing to name otherwise.
+            await ask(setting.chain("b"))
 
     run(servers, body)

@@ -108,8 +108,10 @@ class _Slow(BaseHTTPRequestHandler):
     asked = threading.Event()
     over = threading.Event()
     keys: ClassVar[list[str | None]] = []
+    budgets: ClassVar[list[dict[str, float | None]]] = []
 
     def do_POST(self) -> None:
+        self.budgets.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))).get("budget") or {})
         self.keys.append(self.headers["Idempotency-Key"])
         if self.headers.get("Prefer") == "wait=0":
             body = json.dumps({"correlation_id": RUN, "status_url": "/v1/x"}).encode()
@@ -135,6 +137,7 @@ def slow_gateway() -> Iterator[str]:
     for event in (_Slow.asked, _Slow.over):
         event.clear()
     _Slow.keys.clear()
+    _Slow.budgets.clear()
 
 
 @pytest.mark.parametrize("more", [(), ("--no-stream",)], ids=["stream", "no stream"])
@@ -150,6 +153,23 @@ def test_an_interrupted_question_goes_on_and_its_asker_is_told_where(
     wanted = f"question {RUN} goes on, its answer is shown by: diarchy runs {RUN} --url {slow_gateway}"
     assert told.splitlines()[-1] == f"interrupted; {wanted}"
     assert len(set(_Slow.keys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ((), {}),
+        (("--budget-tokens", "500"), {"tokens_max": 500}),
+        (("--budget-tokens", "500", "--budget-cost", "0.5"), {"tokens_max": 500, "cost_max": 0.5}),
+    ],
+)
+def test_a_question_says_what_it_may_cost(
+    given: tuple[str, ...], sent: dict[str, float], slow_gateway: str, tmp_path: Path
+) -> None:
+    target = ("--url", slow_gateway, "--token", "t")
+    ended = result_of(DIARCHY, "ask", "Why?", "--no-stream", "--wait", "0", *given, *target, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert {name: value for name, value in _Slow.budgets[0].items() if value is not None} == sent
 
 
 def test_the_commands_in_hints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:

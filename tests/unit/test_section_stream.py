@@ -1,12 +1,16 @@
 """What is shown of an answer in sections while it is written is the beginning of what is recorded, whatever the model writes."""
 
 import json
+from collections.abc import Sequence
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters import section_stream
+from adapters.citing import without_unknown
 from adapters.openai_prompt import reply_to
-from adapters.section_stream import SectionStream
+from adapters.section_stream import SectionStream, sure_chars
 from contracts.chat import ChatMessage, ChatReply, Delta
 from contracts.domains import Clearance
 from contracts.model import SECTION_CHARS_MAX, Evidence, Prompt, Section
@@ -21,7 +25,25 @@ PROMPT = Prompt(
 )
 WRITTEN = st.lists(
     st.sampled_from(
-        ["Fine.", " ", "\n", "[1]", "[9]", " [12]", "[", "]", "7", "ü", "\U0001f701", '"', "\\", "long " * 300]
+        [
+            "Fine.",
+            " ",
+            "\n",
+            "[1]",
+            "[9]",
+            " [12]",
+            "[",
+            "]",
+            "7",
+            "ü",
+            "\U0001f701",
+            '"',
+            "\\",
+            "long " * 300,
+            "x" * 2_100,
+            ",;: " * 70,
+            " " * 900,
+        ]
     ),
     max_size=12,
 ).map("".join)
@@ -71,7 +93,40 @@ def test_behind_a_text_that_is_cut_nothing_more_is_shown() -> None:
     whole = answer({"summary": "word " * SECTION_CHARS_MAX, "next_steps": "a", "risks": "b"})
     kept = recorded(whole)
     assert kept is not None
-    seen = shown(whole, 100)
-    assert kept.startswith(seen)
-    assert "Next steps" not in seen
-    assert len(seen) > SECTION_CHARS_MAX / 2
+    for cuts in (1, 100, len(whole)):
+        seen = shown(whole, cuts)
+        assert kept.startswith(seen)
+        assert "Next steps" not in seen
+        assert len(seen) > SECTION_CHARS_MAX - 20
+
+
+LONG = st.lists(
+    st.sampled_from(
+        ["word " * 400, "x" * 3_000, " " * 3_000, "\n" * 500, "[" * 500, "7" * 900, " [9]" * 300, ",;: " * 500, "é"]
+    ),
+    min_size=1,
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(LONG, st.booleans(), st.sampled_from([1, 2, 7, 400, 50_000]))
+def test_each_character_is_looked_at_a_few_times_however_long_the_text(text: str, escaped: bool, cuts: int) -> None:
+    scanned: list[int] = []
+
+    def unknown(text: str, evidence: Sequence[Evidence]) -> str:
+        scanned.append(len(text))
+        return without_unknown(text, evidence)
+
+    def sure(text: str, whole_from: int, chars_max: int) -> int:
+        scanned.append(len(text))
+        return sure_chars(text, whole_from, chars_max)
+
+    whole = json.dumps(
+        {"sections": {"summary": text, "next_steps": "a", "risks": "b"}, "confidence": 0.5}, ensure_ascii=escaped
+    )
+    with patch.object(section_stream, "without_unknown", unknown), patch.object(section_stream, "sure_chars", sure):
+        seen = shown(whole, cuts)
+    kept = recorded(whole)
+    assert kept is None or kept.startswith(seen)
+    assert sum(scanned) <= 4 * len(text) + 40

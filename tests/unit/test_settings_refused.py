@@ -1,5 +1,6 @@
 """Settings that are refused by name: variables that are no setting, limits that cannot be, servers that cannot be reached."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,11 @@ def test_the_age_of_an_inbox_is_bounded_by_what_its_stream_remembers_of_repeats(
 def test_a_time_out_is_finite(value: str) -> None:
     with pytest.raises(SettingsError, match=r"embedding\.timeout_s"):
         load(environment={"DIARCHY_EMBEDDING_TIMEOUT_S": value})
+
+
+def test_a_call_of_a_model_may_take_as_long_as_all_that_are_asked() -> None:
+    providers = [{"name": name, "base_url": "http://h/v1", "model": "m", "timeout_s": 60} for name in "ab"]
+    environment = {"DIARCHY_CHAT": json.dumps(providers), "DIARCHY_LIMITS_MODEL_S_MAX": "120"}
+    with pytest.raises(SettingsError, match=r"^limits\.model_s_max: is 120; must be above .* together \(120\)"):
+        load(environment=environment)
+    assert load(environment=environment | {"DIARCHY_LIMITS_MODEL_S_MAX": "121"}).limits.model_s_max == 121
