@@ -39,6 +39,9 @@ from gateway.written import WrittenWatch
 from runtime.errors import UnavailableError
 
 ADMIN_CHECK_S = 5.0
+ASKING = tuple(domain for domain in Domain if domain != Domain.EMBEDDING)
+"""The domains whose workers ask models, each with circuits of its own."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -129,13 +132,11 @@ def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: li
 
     def provider(name: str) -> CheckFunction:
         async def check() -> str:
-            found = await plant.untraced.call(subjects.providers(Domain.SOPHIA), b"", timeout_s=2.0)
-            statuses = {one.name: one for one in msgspec.json.decode(found, type=list[ProviderStatus])}
-            if name not in statuses:
-                raise UnavailableError(name, "the workers were started without it")
-            if not statuses[name].usable:
-                raise UnavailableError(name, statuses[name].detail)
-            return statuses[name].detail
+            asked = await asyncio.gather(*(_provider(plant, name, domain) for domain in ASKING))
+            for domain, status in zip(ASKING, asked, strict=True):
+                if not status.usable:
+                    raise UnavailableError(f"{name} for {domain.value}", status.detail)
+            return asked[0].detail
 
         return check
 
@@ -147,6 +148,15 @@ def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: li
         **{name: role(name) for name in others},
         **{f"model provider {one.name}": provider(one.name) for one in plant.settings.chat},
     }
+
+
+async def _provider(plant: Plant, name: str, domain: Domain) -> ProviderStatus:
+    """How a domain's worker sees a provider. Raises UnavailableError where it does not know it, or nobody answers."""
+    found = await plant.untraced.call(subjects.providers(domain), b"", timeout_s=2.0)
+    for status in msgspec.json.decode(found, type=list[ProviderStatus]):
+        if status.name == name:
+            return status
+    raise UnavailableError(name, f"the worker of {domain.value} was started without it")
 
 
 def _vectors(plant: Plant) -> CheckFunction:

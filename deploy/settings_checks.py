@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from contracts.embeddings import ROUTINGS
-from runtime.embedding_catalogue import known
+from runtime.embedding_catalogue import CATALOGUE, known
 
 if TYPE_CHECKING:
     from deploy.settings import Limits, Settings
@@ -58,11 +58,18 @@ def problems(settings: "Settings") -> Iterator[Problem]:
     names = [provider.name for provider in settings.chat]
     if len(set(names)) != len(names):
         yield "chat", "two providers have the same name; give each its own"
+    embedding_models = {model.name for model in CATALOGUE}
+    embedding_models |= {model.name for server in settings.embeddings for model in server.models}
     for number, provider in enumerate(settings.chat):
         if provider.model in OUR_MODELS:
             yield (
                 f"chat[{number}].model",
                 f"{provider.model} is the name of a model of ours; give the server's another name",
+            )
+        if provider.model in embedding_models:
+            yield (
+                f"chat[{number}].model",
+                f"{provider.model} is the name of a model that embeds; give the server's another name",
             )
     chats_s, call_s = sum(provider.timeout_s for provider in settings.chat), settings.limits.model_s_max
     if chats_s >= call_s:

@@ -59,6 +59,11 @@ def test_lists_are_given_as_json() -> None:
             '[{"name": "a", "base_url": "http://a/v1", "model": "sophia"}]',
             r"chat\[0\].model: sophia is the name of a model of ours",
         ),
+        (
+            "CHAT",
+            '[{"name": "a", "base_url": "http://a/v1", "model": "all-minilm"}]',
+            r"chat\[0\].model: all-minilm is the name of a model that embeds",
+        ),
         ("CHAT", '[{"name": "a"}]', r"chat\[0\]: object missing required field `base_url` \(from DIARCHY_CHAT\)"),
         ("CONFIG", "/no/such/file.toml", "cannot read the configuration /no/such/file.toml: No such file"),
     ],
