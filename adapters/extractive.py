@@ -32,7 +32,7 @@ from contracts.model import (
     Usage,
 )
 from runtime.errors import AllowanceError
-from runtime.model_ports import OnDelta
+from runtime.model_ports import Call
 from runtime.text import titled, words
 
 NAME = "extractive-v2"
@@ -108,20 +108,13 @@ class ExtractiveModel:
     def name(self) -> str:
         return NAME
 
-    async def complete(
-        self,
-        prompt: Prompt,
-        *,
-        idempotency_key: str,  # noqa: ARG002 - nothing outside is called
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> Reply:
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
         """The answer. Raises AllowanceError where it has more words than tokens may be used."""
         reply = compose(prompt)
-        afford(reply.usage, allowance)
-        if on_delta is not None:
+        afford(reply.usage, call.allowance)
+        if call.on_delta is not None:
             for at, (name, text) in enumerate(reply.sections.items()):
-                on_delta(Delta(text=f"{chr(10) * 2 if at else ''}{titled(name)}\n{text}"))
+                call.on_delta(Delta(text=f"{chr(10) * 2 if at else ''}{titled(name)}\n{text}"))
         return reply
 
 

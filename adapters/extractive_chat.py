@@ -6,9 +6,9 @@ The same messages give the same answer. It says what it is, calls no tool, and a
 from adapters.extractive import NAME, afford, compose
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta
 from contracts.domains import Clearance
-from contracts.model import NOTHING_KNOWN, Allowance, Evidence, Prompt, Section, Usage
+from contracts.model import NOTHING_KNOWN, Evidence, Prompt, Section, Usage
 from runtime.errors import OutcomeError
-from runtime.model_ports import OnDelta
+from runtime.model_ports import Call
 
 MODEL = "extractive"
 ABOUT = (
@@ -23,23 +23,16 @@ class ExtractiveChat:
 
     models = (MODEL,)
 
-    async def chat(
-        self,
-        request: ChatRequest,
-        *,
-        idempotency_key: str,  # noqa: ARG002 - nothing outside is called
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> ChatReply:
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
         """The answer. Raises OutcomeError where a tool has to be called, nothing is asked, or the allowance does not do."""
         if request.tools and request.tool_choice not in (None, "auto", "none"):
             raise OutcomeError(f"the model {MODEL!r} calls no tools; ask another one, or leave `tool_choice` out")
         text = answer(request.messages)
         usage = Usage(sum(len(message.content.split()) for message in request.messages), len(text.split()))
-        afford(usage, allowance)
-        if on_delta is not None:
+        afford(usage, call.allowance)
+        if call.on_delta is not None:
             for line in text.splitlines(keepends=True):
-                on_delta(Delta(text=line))
+                call.on_delta(Delta(text=line))
         return ChatReply(
             message=ChatMessage(role="assistant", content=text),
             finish_reason="stop",

@@ -16,7 +16,7 @@ from adapters.section_stream import SectionStream
 from contracts.chat import ChatReply, ChatRequest
 from contracts.model import Allowance, Prompt, Reply, Usage
 from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
-from runtime.model_ports import OnDelta
+from runtime.model_ports import Call, OnDelta
 from runtime.text import clip
 
 RETRY_AFTER_S_DEFAULT = 5
@@ -99,56 +99,43 @@ class OpenAiChat:
         if response.status_code >= 500:
             raise UnavailableError(self.name, f"its list of models cannot be had (HTTP {response.status_code})")
 
-    async def complete(
-        self,
-        prompt: Prompt,
-        *,
-        idempotency_key: str,
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> Reply:
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
         request = request_of(prompt, self.endpoint.model)
 
         async def ask(key: str, *, schema: bool) -> Reply:
-            shown = None if on_delta is None else SectionStream(prompt, on_delta)
+            shown = None if call.on_delta is None else SectionStream(prompt, call.on_delta)
             wanted = replace(request, response_format=form(prompt, schema=schema))
-            reply = await self.chat(wanted, idempotency_key=key, on_delta=shown, allowance=allowance)
-            if reply.finish_reason == "length" and allowance is not None and self._affordable(0, allowance) is not None:
+            reply = await self.chat(wanted, replace(call, key=key, on_delta=shown))
+            bounded = call.allowance is not None and self._affordable(0, call.allowance) is not None
+            if reply.finish_reason == "length" and bounded:
                 raise AllowanceError(f"{self.name} could not finish its answer with what was left", reply.usage)
             return reply_to(prompt, reply, self.name)
 
         if self._takes_schema:
             try:
-                return await ask(idempotency_key, schema=True)
+                return await ask(call.key, schema=True)
             except _FormRefusedError:
                 pass
         # A server that knows no JSON schema refused before it answered: nothing was paid for, and the body differs now.
-        reply = await ask(f"{idempotency_key}-json", schema=False)
+        reply = await ask(f"{call.key}-json", schema=False)
         self._takes_schema = False
         return reply
 
-    async def chat(
-        self,
-        request: ChatRequest,
-        *,
-        idempotency_key: str,
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> ChatReply:
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
         asked_chars = _chars(request)
-        tokens_max = self._tokens_max(request, asked_chars, allowance)
+        tokens_max = self._tokens_max(request, asked_chars, call.allowance)
 
         async def ask(key: str, *, older: bool) -> ChatReply:
             content = body(request, self.endpoint.model, tokens_max, older=older)
-            return await self._answer(content, asked_chars, key, on_delta)
+            return await self._answer(content, asked_chars, key, call.on_delta)
 
         if self._takes_max_tokens:
             try:
-                return await ask(idempotency_key, older=True)
+                return await ask(call.key, older=True)
             except _BoundRefusedError:
                 if tokens_max is None:
                     raise
-        reply = await ask(f"{idempotency_key}-bound", older=False)  # Another body, so another key, as in `complete`.
+        reply = await ask(f"{call.key}-bound", older=False)  # Another body, so another key, as in `complete`.
         self._takes_max_tokens = False
         return reply
 

@@ -11,11 +11,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.chat import ChatReply, ChatRequest, Delta
-from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply, Usage
+from contracts.model import NOTHING_USED, Prompt, ProviderStatus, Reply, Usage
 from runtime import breaker
 from runtime.breaker import Breaker, Policy
 from runtime.errors import FullError, OutcomeError, UnavailableError
-from runtime.model_ports import ANEW, ChatCompletions, ChatModel, OnDelta
+from runtime.model_ports import ANEW, Call, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
 BREAKS_MAX = 5  # answers to one call that broke off or are of no use: each costs
@@ -81,7 +81,7 @@ class Tried(Struct):
         return UnavailableError("every model", "; ".join(self.reasons) or "none is configured", wait_s)
 
 
-Call = Callable[[Provider, OnDelta | None], Awaitable[Answered]]
+Ask = Callable[[Provider, Call], Awaitable[Answered]]
 
 
 class _Told:
@@ -141,31 +141,11 @@ class ProviderChain:
         """All, in their order."""
         return [member for group in self._groups for member in group]
 
-    async def complete(
-        self,
-        prompt: Prompt,
-        *,
-        idempotency_key: str,
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> Reply:
-        def call(provider: Provider, told: OnDelta | None) -> Awaitable[Reply]:
-            return provider.complete(prompt, idempotency_key=idempotency_key, on_delta=told, allowance=allowance)
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
+        return await self._first(None, call, lambda provider, call: provider.complete(prompt, call))
 
-        return await self._first(None, idempotency_key, call, on_delta)
-
-    async def chat(
-        self,
-        request: ChatRequest,
-        *,
-        idempotency_key: str,
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> ChatReply:
-        def call(provider: Provider, told: OnDelta | None) -> Awaitable[ChatReply]:
-            return provider.chat(request, idempotency_key=idempotency_key, on_delta=told, allowance=allowance)
-
-        return await self._first(request.model, idempotency_key, call, on_delta)
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
+        return await self._first(request.model, call, lambda provider, call: provider.chat(request, call))
 
     def _in_turn(self, model: str | None) -> Iterator[Member]:
         """Those that serve the model, group by group; of a group another one comes first with each call."""
@@ -175,8 +155,9 @@ class ProviderChain:
                 start, self._turns[at] = self._turns[at] % len(able), self._turns[at] + 1
                 yield from able[start:] + able[:start]
 
-    async def _first(self, model: str | None, key: str, call: Call[Answered], on_delta: OnDelta | None) -> Answered:
-        tried, told = Tried(), _Told(on_delta)
+    async def _first(self, model: str | None, call: Call, ask: Ask[Answered]) -> Answered:
+        key, tried, told = call.key, Tried(), _Told(call.on_delta)
+        told_call = replace(call, on_delta=told if call.on_delta else None)
         if self._broken.get(key, _NONE_LOST)[0] >= BREAKS_MAX:  # And then whoever asked gave up waiting.
             tried.unusable = OutcomeError(f"{BREAKS_MAX} answers were paid for and none is of use")
             raise self._given_up(tried, key)
@@ -189,7 +170,7 @@ class ProviderChain:
                     tried.later(name, *refusal)
                     continue
                 told.begin()
-                answer = await self._watched(member, call(member.provider, told if on_delta else None))
+                answer = await self._watched(member, ask(member.provider, told_call))
             except UnavailableError as error:
                 outcome = "full" if isinstance(error, FullError) else "unavailable"
                 tried.later(name, str(error), error.retry_after_s)
@@ -257,15 +238,8 @@ class NamedModels:
     def models(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(model for part in self._parts for model in part.models))
 
-    async def chat(
-        self,
-        request: ChatRequest,
-        *,
-        idempotency_key: str,
-        on_delta: OnDelta | None = None,
-        allowance: Allowance | None = None,
-    ) -> ChatReply:
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
         for part in self._parts:
             if request.model in part.models:
-                return await part.chat(request, idempotency_key=idempotency_key, on_delta=on_delta, allowance=allowance)
+                return await part.chat(request, call)
         raise OutcomeError(f"there is no model {request.model!r}; there are {', '.join(self.models)}")

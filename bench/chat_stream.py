@@ -15,6 +15,7 @@ import openai
 
 from adapters.openai_chat import Endpoint, OpenAiChat
 from contracts.chat import ChatMessage, ChatRequest, Delta
+from runtime.model_ports import Call
 
 ROUNDS = 3
 ANSWERS = 60  # a round
@@ -28,7 +29,7 @@ async def measured(url: str) -> None:
 
     async def with_ours() -> int:
         pieces: list[Delta] = []
-        await ours.chat(request, idempotency_key="k", on_delta=pieces.append)
+        await ours.chat(request, Call("k", on_delta=pieces.append))
         return len(pieces)
 
     async def with_theirs() -> int:

@@ -24,6 +24,7 @@ from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from runtime.errors import AllowanceError, OpenCircuitError
+from runtime.model_ports import Call
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
 from runtime.telemetry import MODEL_COST_TOTAL, MODEL_TOKENS_TOTAL, SPAN_EFFECT
@@ -136,9 +137,7 @@ class Effects:
 
         async def complete(key: str) -> Reply:
             async with self._calling("chat", prompt, begun[0], label) as writing:
-                reply = await self._outside.model.complete(
-                    prompt, idempotency_key=key, on_delta=writing, allowance=left
-                )
+                reply = await self._outside.model.complete(prompt, Call(key, writing, left))
             self._count(reply.model, reply.usage)
             return reply
 
@@ -151,7 +150,7 @@ class Effects:
 
         async def converse(key: str) -> ChatReply:
             async with self._calling("converse", request, begun[0], label) as writing:
-                reply = await self._outside.chats.chat(request, idempotency_key=key, on_delta=writing, allowance=left)
+                reply = await self._outside.chats.chat(request, Call(key, writing, left))
             self._count(reply.model, reply.usage)
             return reply
 

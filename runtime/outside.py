@@ -12,7 +12,7 @@ from runtime.breaker import Policy
 from runtime.errors import OutcomeError
 from runtime.guards import Guards
 from runtime.limits import Limits
-from runtime.model_ports import ChatCompletions, ChatModel
+from runtime.model_ports import Call, ChatCompletions, ChatModel
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
 from runtime.telemetry import Telemetry
 from runtime.tool_threads import ToolThreads
@@ -39,7 +39,7 @@ class NoModels:
 
     models: tuple[str, ...] = ()
 
-    async def chat(self, request: ChatRequest, **_: object) -> ChatReply:
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:  # noqa: ARG002 - the port's
         raise OutcomeError(f"there is no model {request.model!r}: no model is configured")
 
 

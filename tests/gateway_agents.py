@@ -12,7 +12,7 @@ from contracts.model import Evidence, Prompt, Section, Usage
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.model_ports import OnDelta
+from runtime.model_ports import Call, OnDelta
 
 
 class Scripted:
@@ -26,12 +26,10 @@ class Scripted:
         self.half = asyncio.Event()
         self.release = asyncio.Event()
 
-    async def chat(
-        self, request: ChatRequest, *, idempotency_key: str, on_delta: OnDelta | None = None, **_: object
-    ) -> ChatReply:
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
         self.asked.append(request)
-        self.keys.append(idempotency_key)
-        tell = on_delta or (lambda _delta: None)
+        self.keys.append(call.key)
+        tell = call.on_delta or (lambda _delta: None)
         said = request.messages[-1]
         if request.tools and said.role != "tool":
             return self._called(request, tell)

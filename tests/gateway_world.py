@@ -27,7 +27,7 @@ from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Envelope, Message, Record, Stored
 from contracts.ids import new_id
-from contracts.model import Allowance, Prompt, Reply, Usage
+from contracts.model import Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import CreateUser, Role
@@ -41,7 +41,7 @@ from runtime.actor import Actor, AnyActor
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import AllowanceError, UnavailableError
 from runtime.limits import Limits
-from runtime.model_ports import OnDelta
+from runtime.model_ports import Call
 from runtime.outside import Outside
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
@@ -87,15 +87,8 @@ class Costly:
     name = "costly"
     usage = Usage(90, 10, 250_000)
 
-    async def complete(
-        self,
-        prompt: Prompt,
-        *,
-        idempotency_key: str,  # noqa: ARG002 - the port's
-        on_delta: OnDelta | None = None,  # noqa: ARG002 - the port's
-        allowance: Allowance | None = None,
-    ) -> Reply:
-        if allowance is not None and allowance.less(self.usage).used_up:
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
+        if call.allowance is not None and call.allowance.less(self.usage).used_up:
             raise AllowanceError("costly needs 100 tokens and 0.25, and something to spare")
         sections = {section.name: "echo" for section in prompt.sections}
         return Reply(sections=sections, cited=(), confidence=1.0, model=self.name, usage=self.usage)

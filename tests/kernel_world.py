@@ -22,6 +22,7 @@ from contracts.subjects import ActorRef
 from runtime.actor import Actor, AnyActor
 from runtime.errors import Rejected
 from runtime.limits import Limits
+from runtime.model_ports import Call
 from runtime.outside import Outside
 from runtime.ports import Retrieval, Tool
 from runtime.telemetry import NoTelemetry
@@ -101,8 +102,8 @@ class CountingModel:
         self.keys: list[str] = []
         self.fail = fail or []
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
-        self.keys.append(idempotency_key)
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
+        self.keys.append(call.key)
         if self.fail:
             raise self.fail.pop(0)
         return Reply(

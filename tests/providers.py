@@ -11,6 +11,7 @@ from contracts.chat import ChatMessage, ChatReply, ChatRequest
 from contracts.domains import Clearance
 from contracts.model import Evidence, Prompt, Section
 from runtime.breaker import Mode
+from runtime.model_ports import Call
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
 from tests.model_server import ModelServer
 
@@ -85,4 +86,4 @@ def modes(chain: ProviderChain) -> dict[str, Mode]:
 
 
 async def ask(chain: ProviderChain, **more: Any) -> ChatReply:
-    return await chain.chat(ASKED, **{"idempotency_key": "key", **more})
+    return await chain.chat(ASKED, Call(**{"key": "key", **more}))

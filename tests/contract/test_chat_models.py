@@ -20,7 +20,7 @@ from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta, ToolSpec
 from contracts.domains import Clearance
 from contracts.model import Evidence, Prompt, Reply, Section
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.model_ports import ANEW, ChatCompletions, ChatModel
+from runtime.model_ports import ANEW, Call, ChatCompletions, ChatModel
 from runtime.text import titled
 from tests.model_answers import chunks
 from tests.model_server import ModelServer, Options, calls_per_key, recorded
@@ -57,7 +57,7 @@ class Spare(ExtractiveModel, ExtractiveChat):
 
 
 def ask(model: ChatModel, key: str = "key-1") -> Reply:
-    return asyncio.run(model.complete(PROMPT, idempotency_key=key))
+    return asyncio.run(model.complete(PROMPT, Call(key)))
 
 
 def with_chat(server: ModelServer, work: Callable[[OpenAiChat], Awaitable[Any]], timeout_s: float = 10.0) -> Any:
@@ -72,7 +72,7 @@ def with_chat(server: ModelServer, work: Callable[[OpenAiChat], Awaitable[Any]],
 
 
 def complete(model: ChatModel, key: str = "key-1") -> Awaitable[Reply]:
-    return model.complete(PROMPT, idempotency_key=key)
+    return model.complete(PROMPT, Call(key))
 
 
 @pytest.mark.parametrize("kind", ["extractive", "openai", "openai without schema", "chain"])
@@ -216,7 +216,7 @@ class Scripted:
         self.outcomes = list(outcomes)
         self.calls = 0
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:  # noqa: ARG002 - the port's shape
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:  # noqa: ARG002 - the port's shape
         self.calls += 1
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if outcome:
@@ -229,8 +229,8 @@ class Scripted:
 
     async def check(self) -> None: ...
 
-    async def chat(self, request: ChatRequest, *, idempotency_key: str, **_: object) -> ChatReply:
-        reply = await self.complete(PROMPT, idempotency_key=idempotency_key)
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
+        reply = await self.complete(PROMPT, call)
         said = ChatMessage(role="assistant", content=request.messages[-1].content)
         return ChatReply(message=said, finish_reason="stop", model=reply.model)
 
@@ -276,14 +276,14 @@ def test_every_chat_is_told_piece_by_piece_and_returned_whole(kind: str, server:
         model = NamedModels(parts.get(kind) or ProviderChain([[openai]]))
         request = replace(ASKED, model=model.models[0])
         deltas: list[Delta] = []
-        reply = await model.chat(request, idempotency_key="k", on_delta=deltas.append)
+        reply = await model.chat(request, Call("k", on_delta=deltas.append))
         assert reply.message.content == "".join(delta.text for delta in deltas) != ""
         assert len(deltas) > 1 or kind == "extractive"
         assert reply.finish_reason == "stop"
         assert reply.usage.tokens > 0
-        assert await model.chat(request, idempotency_key="k") == reply
+        assert await model.chat(request, Call("k")) == reply
         with pytest.raises(OutcomeError, match="no model 'other'"):
-            await model.chat(replace(ASKED, model="other"), idempotency_key="k")
+            await model.chat(replace(ASKED, model="other"), Call("k"))
 
     with_chat(server, chat)
 
@@ -292,14 +292,14 @@ def test_a_tool_is_called_and_its_result_given_back(server: ModelServer) -> None
     async def chat(model: OpenAiChat) -> None:
         asked = replace(ASKED, tools=(WEATHER,), tool_choice="weather")
         deltas: list[Delta] = []
-        reply = await model.chat(asked, idempotency_key="k", on_delta=deltas.append)
+        reply = await model.chat(asked, Call("k", on_delta=deltas.append))
         (call,) = reply.message.tool_calls
         assert (reply.finish_reason, call.name) == ("tool_calls", "weather")
         assert json.loads(call.arguments) == {"text": ASKED.messages[0].content}
         assert "".join(delta.tool_call.arguments for delta in deltas if delta.tool_call) == call.arguments
         result = ChatMessage(role="tool", content="22 degrees", tool_call_id=call.id)
         again = replace(asked, messages=(*asked.messages, reply.message, result), tool_choice=None)
-        assert "22 degrees" in (await model.chat(again, idempotency_key="l")).message.content
+        assert "22 degrees" in (await model.chat(again, Call("l"))).message.content
         sent = server.bodies[-1]["messages"]
         assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] == call.id
         assert server.bodies[0]["tool_choice"]["function"]["name"] == "weather"
@@ -310,7 +310,7 @@ def test_a_tool_is_called_and_its_result_given_back(server: ModelServer) -> None
 def test_the_sections_of_an_answer_are_readable_while_they_are_written(server: ModelServer) -> None:
     async def answer(model: OpenAiChat) -> None:
         deltas: list[Delta] = []
-        reply = await model.complete(PROMPT, idempotency_key="k", on_delta=deltas.append)
+        reply = await model.complete(PROMPT, Call("k", on_delta=deltas.append))
         shown = "".join(delta.text for delta in deltas)
         assert shown == "\n\n".join(f"{titled(name)}\n{text}" for name, text in reply.sections.items())
         assert len(deltas) > 5
@@ -327,7 +327,7 @@ def test_an_answer_begun_anew_takes_back_what_was_told(server: ModelServer) -> N
     async def chat(model: OpenAiChat) -> None:
         deltas: list[Delta] = []
         chain = ProviderChain([[model], [model]])
-        reply = await chain.chat(ASKED, idempotency_key="k", on_delta=deltas.append)
+        reply = await chain.chat(ASKED, Call("k", on_delta=deltas.append))
         kept = deltas[deltas.index(ANEW) + 1 :]
         assert deltas.index(ANEW) > 0
         assert "".join(delta.text for delta in kept) == reply.message.content

@@ -14,7 +14,7 @@ from adapters.provider_health import HealthChecks
 from contracts.chat import Delta
 from contracts.model import ProviderStatus
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.model_ports import ANEW
+from runtime.model_ports import ANEW, Call
 from tests.model_server import DRIP_S, Fault, ModelServer
 from tests.providers import PROMPT, Setting, ask, modes, run
 
@@ -91,14 +91,14 @@ def test_half_an_answer_in_sections_is_never_taken(servers: list[ModelServer]) -
 
     async def body(setting: Setting) -> None:
         chain, alone = setting.chain("a", "b"), setting.chain("c")
-        whole = await alone.complete(PROMPT, idempotency_key="k")
+        whole = await alone.complete(PROMPT, Call("k"))
         for _ in range(4):
             deltas: list[Delta] = []
-            reply = await chain.complete(PROMPT, idempotency_key="k", on_delta=deltas.append)
+            reply = await chain.complete(PROMPT, Call("k", on_delta=deltas.append))
             assert replace(reply, usage=whole.usage) == whole
         servers[2].options.faults = [Fault("end", after=5)]
         with pytest.raises(UnavailableError, match="broke off"):
-            await alone.complete(PROMPT, idempotency_key="k")
+            await alone.complete(PROMPT, Call("k"))
 
     run(servers, body)
 
@@ -189,7 +189,7 @@ def test_a_provider_whose_connections_are_all_in_use_hands_on_and_is_not_blamed(
 
     async def body(setting: Setting) -> None:
         chain = setting.chain("a", "b", connections_max=1, connect_s=0.2)
-        first = asyncio.create_task(ask(chain, idempotency_key="held"))
+        first = asyncio.create_task(ask(chain, key="held"))
         assert await asyncio.to_thread(servers[0].hanging.wait, 10)
         await ask(chain)
         assert setting.telemetry.calls == [("a", "full"), ("b", "answered")]

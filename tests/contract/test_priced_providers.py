@@ -9,6 +9,7 @@ from adapters.openai_prompt import messages
 from adapters.provider_chain import BREAKS_MAX, ProviderChain
 from contracts.model import Allowance, Usage
 from runtime.errors import AllowanceError, OutcomeError, UnavailableError
+from runtime.model_ports import Call
 from tests.model_server import Fault, ModelServer
 from tests.providers import ASKED, PROMPT, Setting, ask, run
 
@@ -46,9 +47,9 @@ def test_answers_that_break_off_are_paid_for_and_not_asked_for_without_end(serve
         for _ in range(BREAKS_MAX - 1):
             setting.now += 60
             with pytest.raises(UnavailableError):
-                await ask(chain, idempotency_key="other")
+                await ask(chain, key="other")
         with pytest.raises(OutcomeError, match=f"{BREAKS_MAX} answers were paid for") as caught:
-            await ask(chain, idempotency_key="other")
+            await ask(chain, key="other")
         assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
 
     run(servers, body)
@@ -85,7 +86,7 @@ def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelSer
         assert setting.asked()[0] == 3
         needed = -(-sum(len(message.content) for message in messages(PROMPT)) // 4)
         with pytest.raises(AllowanceError, match="could not finish"):
-            await chain.complete(PROMPT, idempotency_key="k", allowance=Allowance(tokens=needed + 20))
+            await chain.complete(PROMPT, Call("k", allowance=Allowance(tokens=needed + 20)))
         short = setting.chain("b", context_tokens_max=asked + 2)
         with pytest.raises(OutcomeError, match="tokens at once"):
             await ask(short)

@@ -13,6 +13,7 @@ from contracts.envelope import Envelope, Record
 from contracts.ids import new_id
 from contracts.model import Prompt, Reply
 from contracts.subjects import ActorRef
+from runtime import model_ports
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.guards import Guards
 from runtime.limits import Limits
@@ -76,27 +77,27 @@ class Service:
         self._log = log
         self._under_way: set[str] = set()
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
+    async def complete(self, prompt: Prompt, call: model_ports.Call) -> Reply:
         world = self._world
-        call = Call(
-            key=idempotency_key,
+        noted = Call(
+            key=call.key,
             answer=f"answer {len(world.calls)} to {prompt.question}",
             who=current().name,
-            known=world.journaled(idempotency_key, self._log),
-            under_way=idempotency_key in self._under_way,
+            known=world.journaled(call.key, self._log),
+            under_way=call.key in self._under_way,
         )
-        world.calls.append(call)
-        world.history.note("call", idempotency_key, call.answer)
-        self._under_way.add(idempotency_key)
+        world.calls.append(noted)
+        world.history.note("call", call.key, noted.answer)
+        self._under_way.add(call.key)
         try:
             await asyncio.sleep(world.sky.way_s() * 3)
         finally:
-            self._under_way.discard(idempotency_key)
+            self._under_way.discard(call.key)
         if prompt.role == "unusable":
-            raise OutcomeError(call.answer)
+            raise OutcomeError(noted.answer)
         if world.sky.happens(world.sky.weather.refused):
             raise UnavailableError("service", "busy")
-        return Reply(sections={"answer": call.answer}, cited=(), confidence=1.0, model="simulated")
+        return Reply(sections={"answer": noted.answer}, cited=(), confidence=1.0, model="simulated")
 
 
 class Member:

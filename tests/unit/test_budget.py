@@ -19,6 +19,7 @@ from projections.runs import ModelCall, Spent, spent
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import AllowanceError, OutcomeError, UnavailableError
+from runtime.model_ports import Call
 from tests.kernel_world import COUNTER, Add, Added, CountingModel, Note, OneHit, Sum, World, decide, evolve
 
 PROMPT = Prompt(role="r", question="q", sections=(Section("answer", "any"),))
@@ -28,10 +29,9 @@ PAID = Usage(90, 10, 3_000)
 class Metered(CountingModel):
     """Takes 100 tokens and 0.003 a call, and no call that it may not take that much for."""
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **more: object) -> Reply:
-        allowance = more["allowance"]
-        assert allowance is None or isinstance(allowance, Allowance)
-        reply = await super().complete(prompt, idempotency_key=idempotency_key)
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
+        allowance = call.allowance
+        reply = await super().complete(prompt, call)
         if allowance is not None and allowance.less(PAID) != Allowance(
             tokens=None if allowance.tokens is None else allowance.tokens - PAID.tokens,
             cost_micros=None if allowance.cost_micros is None else allowance.cost_micros - PAID.cost_micros,

@@ -6,6 +6,7 @@ from contracts.model import Prompt, Reply
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import UnavailableError
+from runtime.model_ports import Call
 from tests.kernel_world import PROMPT, Add, Added, CountingModel, Note, Sum, World, decide, evolve
 
 
@@ -17,20 +18,20 @@ class Halting(CountingModel):
         self.second = asyncio.Event()
         self.under_way: set[str] = set()
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
-        assert idempotency_key not in self.under_way
-        self.under_way.add(idempotency_key)
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
+        assert call.key not in self.under_way
+        self.under_way.add(call.key)
         try:
             if len(self.keys) == 0:
-                self.keys.append(idempotency_key)
+                self.keys.append(call.key)
                 await self.second.wait()
                 raise UnavailableError("model", "busy")
             if not self.second.is_set():
                 self.second.set()
                 await asyncio.Event().wait()
-            return await super().complete(prompt, idempotency_key=idempotency_key)
+            return await super().complete(prompt, call)
         finally:
-            self.under_way.discard(idempotency_key)
+            self.under_way.discard(call.key)
 
 
 async def react(recorded: Recorded[Added], effects: Effects) -> None:

@@ -12,6 +12,7 @@ from adapters.extractive import NAME, ExtractiveModel, compose
 from contracts.domains import Clearance
 from contracts.model import NOTHING_KNOWN, SECTION_CHARS_MAX, Evidence, Prompt, Reply, Section, abstains
 from deploy.demo.flow import COMPANY
+from runtime.model_ports import Call
 from runtime.text import plain, sentences, words
 
 SECTIONS = (
@@ -90,8 +91,8 @@ def test_more_of_the_question_met_means_more_confidence() -> None:
 
 
 def test_the_port_answers_with_the_same_bytes() -> None:
-    first = asyncio.run(ExtractiveModel().complete(prompt(), idempotency_key="a"))
-    again = asyncio.run(ExtractiveModel().complete(prompt(), idempotency_key="b"))
+    first = asyncio.run(ExtractiveModel().complete(prompt(), Call("a")))
+    again = asyncio.run(ExtractiveModel().complete(prompt(), Call("b")))
     assert msgspec.json.encode(first) == msgspec.json.encode(again)
 
 

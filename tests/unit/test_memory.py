@@ -12,6 +12,7 @@ from contracts.conversation import Ask
 from contracts.domains import Domain
 from contracts.model import Prompt, Reply
 from contracts.subjects import ActorRef
+from runtime.model_ports import Call
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import ENTRY, Purpose, Vector
 from tests.kernel_world import CountingModel, World
@@ -42,9 +43,9 @@ class ListeningModel(CountingModel):
         super().__init__()
         self.prompts: list[Prompt] = []
 
-    async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
+    async def complete(self, prompt: Prompt, call: Call) -> Reply:
         self.prompts.append(prompt)
-        return await super().complete(prompt, idempotency_key=idempotency_key)
+        return await super().complete(prompt, call)
 
 
 async def ask(world: World, session: str, by: str, turn: str) -> None:

@@ -19,6 +19,7 @@ from contracts.subjects import ActorRef
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
+from runtime.model_ports import Call
 from runtime.schedule import When
 from tests.kernel_world import LIMITS, PROMPT, Add, Added, CountingModel, Note, Sum, World, decide, evolve
 from tests.unit.test_waiting_reactions import QUICKLY_PARKED, hanging, notes, run, sleeping
@@ -117,10 +118,10 @@ def test_a_cancelled_reaction_asks_nobody_any_more() -> None:
     calling = asyncio.Event()
 
     class Hanging(CountingModel):
-        async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
+        async def complete(self, prompt: Prompt, call: Call) -> Reply:
             calling.set()
             await asyncio.Event().wait()
-            return await super().complete(prompt, idempotency_key=idempotency_key)
+            return await super().complete(prompt, call)
 
     async def react(recorded: Recorded[Added], effects: Effects) -> None:
         assert recorded.event.amount == 1

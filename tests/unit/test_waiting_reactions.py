@@ -21,6 +21,7 @@ from contracts.model import Prompt, Reply
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
+from runtime.model_ports import Call
 from tests.kernel_world import COUNTER, LIMITS, PROMPT, Add, Added, CountingModel, Note, Sum, World, decide, evolve
 
 QUICKLY_PARKED = replace(LIMITS, park_after_s=0.01)
@@ -136,10 +137,10 @@ def test_a_waiting_reaction_is_cancelled() -> None:
 
 def test_a_model_call_under_way_is_cancelled() -> None:
     class Hanging(CountingModel):
-        async def complete(self, prompt: Prompt, *, idempotency_key: str, **_: object) -> Reply:
+        async def complete(self, prompt: Prompt, call: Call) -> Reply:
             calling.set()
             await asyncio.Event().wait()
-            return await super().complete(prompt, idempotency_key=idempotency_key)
+            return await super().complete(prompt, call)
 
     calling = asyncio.Event()
 

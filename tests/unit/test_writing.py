@@ -13,7 +13,7 @@ from contracts.ids import new_id
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.model_ports import ANEW, OnDelta
+from runtime.model_ports import ANEW, Call
 from runtime.writing import MERGED_CHARS_MAX, Writing
 from tests.kernel_world import COUNTER, Add, Added, Note, Noted, Sum, World, decide, evolve
 
@@ -29,16 +29,14 @@ class Parrot:
     def __init__(self) -> None:
         self.keys: list[str] = []
 
-    async def chat(
-        self, request: ChatRequest, *, idempotency_key: str, on_delta: OnDelta | None = None, **_: object
-    ) -> ChatReply:
-        self.keys.append(idempotency_key)
-        assert on_delta is not None
-        on_delta(Delta(text="he"))
+    async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
+        self.keys.append(call.key)
+        assert call.on_delta is not None
+        call.on_delta(Delta(text="he"))
         if len(self.keys) == 1:
             raise UnavailableError("parrot", "broke off")
-        on_delta(Delta(text="l"))
-        on_delta(Delta(text="lo"))
+        call.on_delta(Delta(text="l"))
+        call.on_delta(Delta(text="lo"))
         message = ChatMessage(role="assistant", content=request.messages[-1].content)
         return ChatReply(message=message, finish_reason="stop", model="parrot")
 
