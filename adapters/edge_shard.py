@@ -8,7 +8,7 @@ for as long, so it is built on a copy, by another process (adapters/edge_graph.p
 import ctypes
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,7 +17,7 @@ from uuid import UUID
 import qdrant_edge as engine
 from msgspec import Struct
 
-from adapters import vector_payload, words
+from adapters import ranking, vector_payload, words
 from adapters.ranking import Candidate
 from contracts.domains import Partition
 from runtime.errors import InvalidError
@@ -33,10 +33,10 @@ GRAPH_FROM = 10_000
 GRAPH_SHARE = 0.25
 """A graph is built anew when so many entries are in none: 10,000, or a quarter of all if that is more."""
 
-GRAPH_M, GRAPH_EF_BUILT, GRAPH_EF = 16, 100, 300
+GRAPH_M, GRAPH_EF_BUILT, GRAPH_EF = 16, 100, 128
 """Links of a point, candidates when it is linked, candidates of a search: docs/adr/0025."""
 
-OVERSAMPLING = 2.0
+OVERSAMPLING = 1.0
 SCANNED_KB = 10_000
 """Where so few vectors (6,500) pass a filter, they are all compared instead."""
 
@@ -45,6 +45,8 @@ WHOLE = "whole"
 
 MADV_DONTNEED = 4
 _libc = ctypes.CDLL(None)
+
+PointId = int | str | UUID
 
 
 class Change(Struct, frozen=True):
@@ -61,6 +63,8 @@ class Sought(Struct, frozen=True):
     words: words.Sparse
     filter: engine.Filter
     limit: int
+    relevance_min: Callable[[Iterable[float]], float]
+    """Of the relevances of some points: what is below this cannot be a hit (`ranking.relevance_min`)."""
 
 
 class EdgeShard:
@@ -151,28 +155,38 @@ class EdgeShard:
         return self._shard.info().indexed_vectors_count
 
     def candidates(self, sought: Sought) -> list[Candidate]:
-        """The nearest by meaning and by words, all with both."""
-        queries = {
-            PASSAGES: engine.Query.Nearest(sought.vector, using=PASSAGES),
-            WORDS: engine.Query.Nearest(engine.SparseVector(sought.words.words, sought.words.weights), using=WORDS),
-        }
-        if not sought.words.words:
-            del queries[WORDS]
-        requests = [_request(query, sought.filter, sought.limit) for query in queries.values()]
-        answers = self._shard.query_batch(engine.QueryBatchRequest(requests))
-        found = {leg: {str(point.id): point for point in points} for leg, points in zip(queries, answers, strict=True)}
-        if WORDS in found:
-            for leg, other in ((PASSAGES, WORDS), (WORDS, PASSAGES)):
-                missing = found[other].keys() - found[leg].keys()
-                if missing:
-                    only = engine.Filter(must=[engine.HasIdCondition(set(missing)), sought.filter])
-                    for point in self._shard.query(_request(queries[leg], only, len(missing))):
-                        found[leg][str(point.id)] = point
-        matching = {key: point.score for key, point in found.get(WORDS, {}).items()}
-        return [
-            vector_payload.candidate(self.partition, key, point.payload or {}, point.score, matching.get(key, 0.0))
-            for key, point in found[PASSAGES].items()
+        """Of the nearest by meaning and by words those that may come to be hits; each with both."""
+        by_meaning = engine.Query.Nearest(sought.vector, using=PASSAGES)
+        sparse = engine.SparseVector(sought.words.words, sought.words.weights)
+        by_words = engine.Query.Nearest(sparse, using=WORDS)
+        requests = [
+            engine.QueryRequest(sought.limit, query=query, filter=sought.filter, params=_PARAMS)
+            for query in ((by_meaning, by_words) if sought.words.words else (by_meaning,))
         ]
+        answers = self._shard.query_batch(engine.QueryBatchRequest(requests))
+        near, matching, *_ = *({point.id: point.score for point in points} for points in answers), {}
+        near |= self._scores(by_meaning, matching.keys() - near.keys())
+
+        least = sought.relevance_min(ranking.relevance(near[key], matching.get(key, 0.0)) for key in near)
+        if len(matching) == sought.limit:  # Others match the words too, but no better than these.
+            most = min(matching.values())
+            hopeful = {key for key in near.keys() - matching.keys() if ranking.relevance(near[key], most) >= least}
+            matching |= self._scores(by_words, hopeful)
+        left = [key for key in near if ranking.relevance(near[key], matching.get(key, 0.0)) >= least]
+        return [
+            vector_payload.candidate(
+                self.partition, str(record.id), record.payload or {}, near[record.id], matching.get(record.id, 0.0)
+            )
+            for record in self._shard.retrieve(left, vector_payload.PLACING, with_vector=False)
+        ]
+
+    def _scores(self, query: engine.Query, ids: Set[PointId]) -> dict[PointId, float]:
+        """Of points that are known to pass the filter."""
+        if not ids:
+            return {}
+        only = engine.Filter(must=[engine.HasIdCondition(set(ids))])
+        points = self._shard.query(engine.QueryRequest(len(ids), query=query, filter=only, params=_EXACT))
+        return {point.id: point.score for point in points}
 
     def payloads(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
@@ -237,16 +251,7 @@ def _vectors(record: engine.Record) -> dict[str, Any]:
 _PARAMS = engine.SearchParams(
     hnsw_ef=GRAPH_EF, quantization=engine.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
 )
-
-
-def _request(query: engine.Query, allowed: engine.Filter, limit: int) -> engine.QueryRequest:
-    return engine.QueryRequest(
-        limit=limit,
-        query=query,
-        filter=allowed,
-        with_payload=vector_payload.PLACING,
-        params=_PARAMS,
-    )
+_EXACT = engine.SearchParams(exact=True)
 
 
 def _point(item: Item, sparse: words.Sparse) -> engine.Point:

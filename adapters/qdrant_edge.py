@@ -172,7 +172,8 @@ def _search(shards: Mapping[Partition, EdgeShard], query: Query, vector: list[fl
         for partition in sorted(shards):
             held.enter_context(shards[partition].lock)
         sought = words.weighted(query.text, wanted.rank_max, [shard.counts for shard in shards.values()])
-        asked = Sought(vector, sought, edge_shard.allowed(wanted), ranking.candidates(limit))
+        least = partial(ranking.relevance_min, query, limit)
+        asked = Sought(vector, sought, edge_shard.allowed(wanted), ranking.candidates(limit), least)
         found = [candidate for shard in shards.values() for candidate in shard.candidates(asked)]
         placed = ranking.best(found, query, limit)
         hits: dict[tuple[Partition, str], Hit] = {}

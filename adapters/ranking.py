@@ -8,6 +8,7 @@ normalised scores before reciprocal ranks: Bruch, Gai and Ingber, ACM TOIS 42(1)
 """
 
 from collections.abc import Iterable
+from heapq import nlargest
 
 from msgspec import UNSET, Struct
 
@@ -17,6 +18,9 @@ from contracts.retrieval import Query, Ranking
 WORDS_SHARE = 0.6
 ADDED_MAX = 0.2
 """The most that priority and recency may each add."""
+
+ROUNDED = 1e-9
+"""More than sums of the same numbers in another order differ."""
 
 CANDIDATES_MIN = 100
 CANDIDATES_A_HIT = 5
@@ -38,7 +42,7 @@ class Candidate(Struct):
 
     @property
     def relevance(self) -> float:
-        return self.cosine + WORDS_SHARE * self.words
+        return relevance(self.cosine, self.words)
 
 
 class Placed(Struct, frozen=True):
@@ -50,10 +54,19 @@ def candidates(limit: int) -> int:
     return max(CANDIDATES_MIN, CANDIDATES_A_HIT * limit)
 
 
+def relevance(cosine: float, words: float) -> float:
+    return cosine + WORDS_SHARE * words
+
+
+def relevance_min(query: Query, limit: int, relevances: Iterable[float]) -> float:
+    """What is less relevant than this is not among the first `limit` of these, however important and new it is."""
+    first = nlargest(limit, relevances)
+    return first[-1] - sum(_shares(query)) - ROUNDED if first else 0.0
+
+
 def best(found: Iterable[Candidate], query: Query, limit: int) -> list[Placed]:
     """The first `limit`, best first; of equals the one with the lesser id, so that the order is always the same."""
-    ranking = Ranking() if query.ranking is UNSET else query.ranking
-    priority, recency = (min(max(share, 0.0), ADDED_MAX) for share in (ranking.priority, ranking.recency))
+    ranking, (priority, recency) = _ranking(query), _shares(query)
     half_life_s = max(ranking.half_life_days, 1e-3) * _DAY_S
     now = query.now.timestamp()
 
@@ -65,3 +78,13 @@ def best(found: Iterable[Candidate], query: Query, limit: int) -> list[Placed]:
 
     placed = [Placed(candidate, place(candidate)) for candidate in found]
     return sorted(placed, key=lambda one: (-one.place, one.candidate.point))[:limit]
+
+
+def _ranking(query: Query) -> Ranking:
+    return Ranking() if query.ranking is UNSET else query.ranking
+
+
+def _shares(query: Query) -> tuple[float, float]:
+    """The most that priority and recency add."""
+    ranking = _ranking(query)
+    return min(max(ranking.priority, 0.0), ADDED_MAX), min(max(ranking.recency, 0.0), ADDED_MAX)

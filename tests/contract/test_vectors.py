@@ -344,6 +344,42 @@ def test_priority_and_recency_decide_among_equals_within_bounds(opener: Opener) 
     exercise(opener, test)
 
 
+def test_of_more_entries_than_are_candidates_the_same_are_found_as_by_comparing_all(opener: Opener) -> None:
+    entries = [
+        entry(
+            number,
+            text=" ".join(["amber"] * (number * 7 % 11) + ["basalt"] * (number * 5 % 13) + ["cobalt"] * (number % 3)),
+            priority=1 + number % 10,
+            updated=NOW - timedelta(days=number),
+        )
+        for number in range(1, 261)
+    ]
+    stored = items(entries, [vector(number) for number in range(1, 261)])
+
+    async def found(store: VectorStore) -> list[list[str]]:
+        await store.upsert("ceo_knowledge", stored[:130])
+        await store.upsert("ceo_knowledge", stored[130:])
+        asked = [
+            Query(
+                partitions=("ceo_knowledge",),
+                text=text,
+                clearance=Clearance.PUBLIC,
+                now=NOW,
+                limit=40,
+                ranking=Ranking(priority=share, recency=share),
+            )
+            for share in (0.0, 0.2)
+            for text in ("amber", "basalt cobalt", "cobalt amber basalt", "nothing of the kind")
+        ]
+        hits = [await store.search(query, vector(1_000 + place)) for place, query in enumerate(asked)]
+        return [[hit.entry.id for hit in some] for some in hits]
+
+    async def test(store: VectorStore) -> None:
+        assert await found(store) == await found(MemoryVectors(DIMENSIONS))
+
+    exercise(opener, test)
+
+
 def test_each_partition_has_fields_of_its_own_which_a_search_may_match(opener: Opener) -> None:
     stored = [
         entry(1, fields={"language": "python", "path": "a.py"}),
