@@ -92,15 +92,13 @@ class EdgeShard:
 
     def change(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            if self._behind is not None:
-                self._behind.update(vector_payload.point_id(item.entry.id) for item in change.put)
-                self._behind.update(change.gone)
             for part in vector_payload.chunks(change.put, vector_payload.UPSERT_ENTRIES_MAX):
                 self._put(part)
             if change.gone:
                 with self.lock:
                     self._forget(change.gone)
                     self._shard.update(engine.UpdateOperation.delete_points(list(change.gone)))
+                    self._note(change.gone)
         self._shard.flush()
         self._loose += sum(len(change.put) for change in changes)
 
@@ -127,10 +125,10 @@ class EdgeShard:
         if self._fresh is None:
             self._fresh = engine.EdgeShard.load(str(self._folder / str(self._number + 1)), config(self._dimensions))
         behind = self._behind or set()
-        ids = [behind.pop() for _ in range(min(len(behind), vector_payload.UPSERT_ENTRIES_MAX))]
+        with self.lock:  # What is changed after this has been read is noted again.
+            ids = [behind.pop() for _ in range(min(len(behind), vector_payload.UPSERT_ENTRIES_MAX))]
+            records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True) if ids else []
         if ids:
-            with self.lock:
-                records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
             points = [engine.Point(record.id, record.vector or {}, record.payload) for record in records]
             self._fresh.update(engine.UpdateOperation.delete_points(list(ids)))
             self._fresh.update(engine.UpdateOperation.upsert_points(points))
@@ -143,6 +141,7 @@ class EdgeShard:
         if self._fresh is None:
             raise RuntimeError("there is no copy that has caught up")
         self._fresh.flush()
+        _synced(self._folder / str(self._number + 1))
         _mark(self._folder / str(self._number + 1))
         with self.lock:
             old, self._shard = self._shard, self._fresh
@@ -222,6 +221,12 @@ class EdgeShard:
             self._shard.update(engine.UpdateOperation.upsert_points(points))
             for key, item in latest.items():
                 self.counts.add(item.entry.label.rank, sparse[key].words)
+            self._note(latest)
+
+    def _note(self, ids: Iterable[str]) -> None:
+        """These were changed: a copy that is being made has them as they were. Under the lock, and never before the change."""
+        if self._behind is not None:
+            self._behind.update(ids)
 
     def _forget(self, ids: Sequence[str]) -> None:
         for record in self._shard.retrieve(list(ids), [vector_payload.RANK], with_vector=[WORDS]):
@@ -289,11 +294,22 @@ def _opened(folder: Path, wanted: engine.EdgeConfig, fields: Mapping[str, type])
 
 def _mark(place: Path) -> None:
     (place / WHOLE).touch()
-    folder = os.open(place, os.O_RDONLY)
+    _sync(place)
+
+
+def _synced(place: Path) -> None:
+    """What was copied is on the disk, before what it was copied from goes."""
+    for folder, _, files in os.walk(place):
+        for path in (*(Path(folder) / name for name in files), Path(folder)):
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def config(dimensions: int, graph_from_kb: int = NEVER_KB) -> engine.EdgeConfig:

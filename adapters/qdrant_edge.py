@@ -143,7 +143,7 @@ class EdgeVectors:
                     pass
                 async with lock:
                     await self._run(shard.swap)
-            except UnavailableError:
+            except (UnavailableError, OSError):
                 logger.warning("partition %s is searched without a graph, which is slower", wanting[0], exc_info=True)
                 async with lock:
                     await self._run(shard.abandon)

@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from adapters import edge_shard
+from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from runtime.errors import InvalidError, UnavailableError
 from tests.contract.test_vectors import DIMENSIONS, entry, items, query, vector
@@ -67,6 +70,37 @@ def test_edge_builds_a_graph_beside_and_misses_no_change(tmp_path: Path, monkeyp
     asyncio.run(run())
 
 
+def test_a_change_that_comes_while_the_copy_catches_up_is_in_the_copy(tmp_path: Path) -> None:
+    """Changes and catching up in two threads, as the engine's are; each round every entry is put again or removed."""
+    shard = EdgeShard("ceo_knowledge", tmp_path / "ceo_knowledge", DIMENSIONS)
+    numbers = range(200)
+
+    def put(version: int, some: Sequence[int]) -> Change:
+        stored = [entry(number, text=f"version {version} " * 200, version=version) for number in some]
+        return Change(put=items(stored, [vector(number) for number in some]))
+
+    shard.change([put(1, numbers)])
+    for version in range(2, 6):
+        shard.copied()
+        ended = threading.Event()
+        copying = threading.Thread(target=lambda shard=shard, ended=ended: _until(ended, shard.catch_up))
+        copying.start()
+        for start in range(0, len(numbers), 8):
+            shard.change([put(version, numbers[start : start + 8])])
+        shard.change([Change(gone=[entry(number).id for number in numbers[:10]])])
+        ended.set()
+        copying.join()
+        shard.swap()
+        kept = {payload["version"] for _, payload in shard.scrolled(None, len(numbers))}
+        assert (shard.count(), kept) == (len(numbers) - 10, {version})
+    shard.close()
+
+
+def _until(ended: threading.Event, work: Callable[[], object]) -> None:
+    while not ended.is_set():
+        work()
+
+
 def test_edge_searches_without_a_graph_that_could_not_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge_shard, "GRAPH_FROM", 3)
     monkeypatch.setattr(sys, "executable", "/bin/false")
@@ -101,6 +135,7 @@ def test_edge_persists_over_reopening(tmp_path: Path) -> None:
 _DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from tests.contract.test_vectors import DIMENSIONS, entry, items, vector
 

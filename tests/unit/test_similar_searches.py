@@ -269,5 +269,23 @@ def test_a_search_for_a_later_moment_says_nothing_about_an_earlier_one() -> None
     run(body)
 
 
+def test_what_the_model_does_not_read_of_a_long_query_is_compared_too() -> None:
+    """Its vector is that of the beginning: here both have the same."""
+    searches = SimilarSearches(NoTelemetry())
+    asked = Query(partitions=PARTITIONS[:1], text="filler gargantuan", clearance=Clearance.TOP_SECRET, now=NOW)
+    searches.keep(asked, [1.0, 0.0], [], searches.epochs(asked))
+    assert searches.find(replace(asked, text="the filler, GARGANTUAN"), [1.0, 0.0]) == []
+    assert searches.find(replace(asked, text="filler Norway"), [1.0, 0.0]) is None
+
+
+def test_nothing_is_left_of_searches_that_a_change_has_ended() -> None:
+    searches = SimilarSearches(NoTelemetry())
+    for number in range(10):
+        asked = Query(partitions=PARTITIONS[:2], text="t", clearance=Clearance.PUBLIC, now=NOW, limit=number + 1)
+        searches.keep(asked, [1.0], [], searches.epochs(asked))
+        searches.changed(PARTITIONS[0])
+    assert not any(searches._resting.values())
+
+
 def said(hits: list[Hit]) -> list[tuple[Partition, str, str]]:
     return sorted((hit.partition, hit.entry.id, hit.entry.text) for hit in hits)
