@@ -37,7 +37,7 @@ from deploy.embedded.supervisor import Supervisor, standard_roles
 from deploy.keys import signing_key
 from deploy.stack import prepared, url_of
 from gateway.identity import Principal, Tokens
-from runtime.cached_embedder import CachedEmbedder
+from runtime.cached_embedder import CachedEmbedder, Of
 from runtime.caching import Cache
 from runtime.embedding_catalogue import MINILM
 from runtime.embedding_workers import EmbeddingWorkers, Source
@@ -147,7 +147,7 @@ async def port(found: Figures, fresh: Iterator[str], seconds: float) -> None:
     batching = BatchingEmbedder(model, workers=THREADS)
     await model.start()
     await batching.start()
-    embedder = CachedEmbedder(batching, Cache(telemetry))
+    embedder = CachedEmbedder(batching, Cache(telemetry), of=Of("embedded", batching.model))
     workers = EmbeddingWorkers([Source("here", MINILM, embedder, tokens=model.tokens, probed=False)], telemetry)
     until, done = time.perf_counter() + seconds, 0
     known: list[EmbedTexts] = []

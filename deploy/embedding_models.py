@@ -5,12 +5,11 @@ from contracts.embeddings import EmbeddingModel
 from deploy.model_settings import Embedding, EmbeddingServer, OfferedModel
 from deploy.plant import Opened
 from deploy.settings import Settings
-from runtime.cached_embedder import CachedEmbedder
+from runtime.cached_embedder import CachedEmbedder, Of
 from runtime.caching import Cache
 from runtime.embedding_catalogue import MINILM, known
 from runtime.embedding_workers import Source
 from runtime.ports import Runnable
-from runtime.vector_ports import Embedder
 
 EMBEDDED = "embedded"
 INDEX = "index"
@@ -19,7 +18,7 @@ REMOTE_TEXTS_MAX = 64
 REMOTE_CHARS_MAX = 64_000
 
 
-def embedding_sources(settings: Settings, cache: Cache | None) -> tuple[Embedder, list[Source], list[Runnable]]:
+def embedding_sources(settings: Settings, cache: Cache | None) -> tuple[Source, list[Source], list[Runnable]]:
     """What the index embeds with, all models that can be asked for, and what has to be started for them, in this order.
 
     The built-in model is there whether the index uses it or not, as long as its weights are installed. `cache` remembers the
@@ -37,8 +36,13 @@ def embedding_sources(settings: Settings, cache: Cache | None) -> tuple[Embedder
     sources += [_remote(settings, server, offered, parts) for server in servers for offered in server.models]
     if cache is not None:
         for source in sources:
-            source.embedder = CachedEmbedder(source.embedder, cache, ttl_s=settings.caches.vectors_s)
-    return sources[0 if own else first_remote].embedder, sources, parts
+            source.embedder = CachedEmbedder(source.embedder, cache, of=_of(source), ttl_s=settings.caches.vectors_s)
+    return sources[0 if own else first_remote], sources, parts
+
+
+def _of(source: Source) -> Of:
+    model = source.model
+    return Of(source.server, model.name, model.query_prefix, model.entry_prefix)
 
 
 def _of_index(wanted: Embedding) -> EmbeddingServer:

@@ -39,8 +39,8 @@ class Service:
 async def wire_embedding(plant: Plant) -> None:
     """Add the models, the index and the services to what the process runs."""
     settings = plant.settings
-    embedder, sources, parts = embedding_sources(settings, _vectors(plant))
-    opener = Opener(plant, embedder, [source.embedder for source in sources], lambda: _searches(plant))
+    source, sources, parts = embedding_sources(settings, _vectors(plant))
+    opener = Opener(settings, plant.telemetry, source, sources, lambda: _searches(plant))
     generations = Generations(
         plant.log,
         changes,

@@ -122,8 +122,8 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     embed_batch_max: int = 32  # texts that the built-in model embeds at once
     embed_waiting_max: int = 256  # calls that wait for it; then it is unavailable, and tried again
     embed_s_max: float = 30.0  # the wait for the embedding role to embed 128 texts of a request
-    cache_entries_max: int = 10_000  # vectors that the embedding role remembers by itself
-    cache_bytes_max: int = 33_554_432  # of them, and of remembered hits
+    cache_entries_max: int = 10_000  # that the embedding role and a gateway each remember
+    cache_bytes_max: int = 33_554_432  # of them; as much again of remembered hits
     shared_cache_bytes_max: int = 67_108_864  # of the broker's memory
     rpc_s_max: float = 5.0  # the wait for the embedding role to answer a search, which is then tried again
     rpc_concurrent_max: int = 64  # calls of one service handled at once

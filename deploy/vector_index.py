@@ -9,31 +9,35 @@ from adapters.retrieval import LocalRetrieval
 from adapters.similar_searches import SimilarSearches
 from adapters.vector_shelf import OpenGeneration
 from contracts.vectors import Generation, Spec
-from deploy.plant import Opened, Plant
+from deploy.plant import Opened
 from deploy.settings import Settings
+from runtime.embedding_workers import Source
 from runtime.errors import InvalidError
 from runtime.ports import Runnable
-from runtime.vector_ports import Embedder, Shelved, VectorStore
+from runtime.telemetry import Telemetry
+from runtime.vector_ports import Shelved, VectorStore
 
 
 class Opener:
-    """Opens generations: `embedder` is for new ones, `others` are for those that were made with another model.
+    """Opens generations: `source` is for new ones, `others` are for those that were made with another model.
 
+    A generation says its model by the name in our settings, not by what a server calls it: several may call theirs "default".
     `searches` makes what remembers the hits of searches: one a generation, so that none outlives a swap.
     """
 
     def __init__(
         self,
-        plant: Plant,
-        embedder: Embedder,
-        others: Sequence[Embedder],
+        settings: Settings,
+        telemetry: Telemetry,
+        source: Source,
+        others: Sequence[Source],
         searches: Callable[[], SimilarSearches | None],
     ) -> None:
-        self._settings = plant.settings
-        self._embedders = {(one.model, one.dimensions): one for one in (*others, embedder)}
-        self._telemetry = plant.telemetry
+        self._settings = settings
+        self._embedders = {(one.model.name, one.model.dimensions): one.embedder for one in (*others, source)}
+        self._telemetry = telemetry
         self._searches = searches
-        self.wanted = Spec(embedder.model, embedder.dimensions, vector_payload.SCHEMA)
+        self.wanted = Spec(source.model.name, source.model.dimensions, vector_payload.SCHEMA)
 
     async def open(self, generation: Generation) -> Shelved:
         """See Shelf.open."""

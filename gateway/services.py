@@ -60,6 +60,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     streams_max: int = 500
     domain_quota: Quota = Quota(per_minute=60, per_hour=1_000)
     cross_quota: Quota = Quota(per_minute=30, per_hour=500)
+    cache_entries_max: int = 10_000
+    cache_bytes_max: int = 32 * 1024 * 1024
     check_timeout_s: float = 3.0
     metrics_open: bool = False
     budget: Allowance | None = None
@@ -177,4 +179,11 @@ class Services:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heads", Heads(self.log))
-        object.__setattr__(self, "cache", Cache(self.telemetry, self.shared_cache))
+        bounds = self.settings
+        cache = Cache(
+            self.telemetry,
+            self.shared_cache,
+            entries_max=bounds.cache_entries_max,
+            bytes_max=bounds.cache_bytes_max,
+        )
+        object.__setattr__(self, "cache", cache)

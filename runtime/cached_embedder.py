@@ -4,6 +4,9 @@ import hashlib
 from array import array
 from collections.abc import Sequence
 
+import msgspec
+from msgspec import Struct
+
 from contracts.domains import Clearance
 from contracts.embeddings import floats, packed
 from runtime.caching import Cache, Key
@@ -13,15 +16,26 @@ SPACE = "vectors"
 TTL_S = 3_600.0
 
 
+class Of(Struct, frozen=True):
+    """Which model the vectors are of: two servers may call different ones the same, so whose it is says it, too, and what it is
+    given before a text."""
+
+    server: str
+    model: str
+    query_prefix: str = ""
+    entry_prefix: str = ""
+
+
 class CachedEmbedder:
     """An Embedder over another one. What is embedded under no clearance, and entries, which hardly ever come again, go past it.
 
     The same text has an entry a clearance: whoever is cleared for less must not learn from our haste what others have asked.
     """
 
-    def __init__(self, embedder: Embedder, cache: Cache, *, ttl_s: float = TTL_S) -> None:
+    def __init__(self, embedder: Embedder, cache: Cache, *, of: Of, ttl_s: float = TTL_S) -> None:
         self._embedder = embedder
         self._cache = cache
+        self._of = of
         self._ttl_s = ttl_s
 
     @property
@@ -50,5 +64,5 @@ class CachedEmbedder:
         return [vectors[key] for key in keys]
 
     def _key(self, text: str, use: Use, clearance: Clearance) -> Key:
-        what = hashlib.sha256(f"{self.model}\n{self.dimensions}\n{use}\n{text}".encode()).digest()
-        return Key(SPACE, clearance, what)
+        what = msgspec.json.encode((self._of, self.dimensions, use, text))
+        return Key(SPACE, clearance, hashlib.sha256(what).digest())

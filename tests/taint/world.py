@@ -32,7 +32,7 @@ from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from projections import runs
 from projections.paging import to_cursor
-from runtime.cached_embedder import CachedEmbedder
+from runtime.cached_embedder import CachedEmbedder, Of
 from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.limits import Limits
@@ -108,7 +108,7 @@ class World:
         self._queue = MemoryQueue(self.broker)
         self._timers = MemoryTimers(self.broker, clock=self.clock)
         self.vectors = MemoryVectors(WordHashes().dimensions)
-        embedder = CachedEmbedder(WordHashes(), Cache(NoTelemetry(), MemoryCache()))
+        embedder = CachedEmbedder(WordHashes(), Cache(NoTelemetry(), MemoryCache()), of=Of("here", "hashes"))
         self.retrieval = LocalRetrieval(embedder, self.vectors, NoTelemetry(), SimilarSearches(NoTelemetry()))
         self.beginning = to_cursor(runs.START) if stored else "0"
         self.written: list[bytes] = []

@@ -6,19 +6,20 @@ import pytest
 
 from adapters.memory_cache import MemoryCache
 from contracts.domains import Clearance
-from runtime.cached_embedder import CachedEmbedder
+from runtime.cached_embedder import CachedEmbedder, Of
 from runtime.caching import Cache
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import Purpose
 from tests.embedders import WordHashes
 
+HASHES = Of("here", "hashes")
 LOW, HIGH = Purpose("plain", Clearance.PUBLIC), Purpose("plain", Clearance.TOP_SECRET)
 
 
 def test_a_text_is_embedded_once_and_its_vector_stays_the_same() -> None:
     async def body() -> None:
         inner = WordHashes()
-        embedder = CachedEmbedder(inner, Cache(NoTelemetry()))
+        embedder = CachedEmbedder(inner, Cache(NoTelemetry()), of=HASHES)
         first = await embedder.embed(["one", "two", "one"], LOW)
         again = await embedder.embed(["two", "three", "one"], LOW)
         assert [text for text, _ in inner.asked] == ["one", "two", "three"]
@@ -33,7 +34,7 @@ def test_a_cache_warmed_by_a_higher_reader_gives_a_lower_one_nothing_in_no_proce
         inner, shared = WordHashes(), MemoryCache()
         for purpose, asked in ((HIGH, 1), (LOW, 2), (HIGH, 2), (LOW, 2)):
             for cache in (Cache(NoTelemetry(), shared), Cache(NoTelemetry(), shared)):
-                await CachedEmbedder(inner, cache).embed(["the merger"], purpose)
+                await CachedEmbedder(inner, cache, of=HASHES).embed(["the merger"], purpose)
             assert len(inner.asked) == asked
 
     asyncio.run(body())
@@ -42,7 +43,7 @@ def test_a_cache_warmed_by_a_higher_reader_gives_a_lower_one_nothing_in_no_proce
 def test_entries_and_texts_under_no_clearance_leave_nothing() -> None:
     async def body() -> None:
         inner = WordHashes()
-        embedder = CachedEmbedder(inner, Cache(NoTelemetry()))
+        embedder = CachedEmbedder(inner, Cache(NoTelemetry()), of=HASHES)
         for purpose in (Purpose(), Purpose("entry", Clearance.PUBLIC), Purpose("plain")):
             for _ in range(2):
                 await embedder.embed(["text"], purpose)
@@ -54,11 +55,15 @@ def test_entries_and_texts_under_no_clearance_leave_nothing() -> None:
     asyncio.run(body())
 
 
-def test_another_models_vectors_are_not_taken() -> None:
+@pytest.mark.parametrize("other", [Of("there", "m"), Of("here", "n"), Of("here", "m", "q: "), Of("here", "m", "", "e: ")])
+def test_another_models_vectors_are_not_taken(other: Of) -> None:
+    """Not even where both servers call theirs the same, and both give as many numbers."""
+
     async def body() -> None:
         cache = Cache(NoTelemetry())
-        one, other = WordHashes("one", 64), WordHashes("other", 32)
-        await CachedEmbedder(one, cache).embed(["text"], LOW)
-        assert len((await CachedEmbedder(other, cache).embed(["text"], LOW))[0]) == 32
+        mine, its = WordHashes("default"), WordHashes("default")
+        await CachedEmbedder(mine, cache, of=Of("here", "m")).embed(["text"], LOW)
+        await CachedEmbedder(its, cache, of=other).embed(["text"], LOW)
+        assert len(its.asked) == 1
 
     asyncio.run(body())

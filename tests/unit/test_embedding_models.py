@@ -1,14 +1,20 @@
 """Which embedding models the settings make, what the index uses of them, and which settings are refused."""
 
+import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters import vector_payload
+from contracts.vectors import Generation, Spec
 from deploy.embedding_models import embedding_sources
 from deploy.settings import Settings, SettingsError, load
+from deploy.vector_index import Opener
 from runtime.cached_embedder import CachedEmbedder
 from runtime.caching import Cache
+from runtime.errors import InvalidError
 from runtime.telemetry import NoTelemetry
 
 NEAR = {
@@ -30,21 +36,44 @@ def test_the_built_in_model_is_always_there_and_the_index_uses_it_by_default(tmp
         ("near", "bge-m3", 1_024),
         ("near", "house", 512),
     ]
-    assert index is sources[0].embedder
-    assert (index.model, sources[2].embedder.model) == ("all-minilm", "house:latest")
+    assert index is sources[0]
+    assert (index.embedder.model, sources[2].embedder.model) == ("all-minilm", "house:latest")
 
 
 def test_the_single_setting_still_says_what_the_index_uses(tmp_path: Path) -> None:
     index, sources, _ = embedding_sources(settings(tmp_path, embedding=OWN, embeddings=[NEAR]), None)
     assert [one.model.name for one in sources] == ["all-minilm", "nomic-embed-text", "bge-m3", "house"]
-    assert index is sources[1].embedder
-    assert (index.model, index.dimensions) == ("nomic-embed-text", 768)
+    assert index is sources[1]
+    assert (index.model.name, index.model.dimensions) == ("nomic-embed-text", 768)
+
+
+def test_a_generation_opens_with_the_model_of_its_name_whatever_servers_call_theirs(tmp_path: Path) -> None:
+    servers = [
+        {"name": name, "base_url": f"http://{name}/v1", "models": [{"name": model, "served_as": "default"}]}
+        for name, model in (("a", "mxbai-embed-large"), ("b", "bge-m3"))
+    ]
+
+    def generation(name: str, model: str) -> Generation:
+        spec = Spec(model, 1_024, vector_payload.SCHEMA)
+        return Generation(name=name, spec=spec, state="kept", partitions=("ceo_knowledge",), began=datetime.now(UTC))
+
+    async def body() -> None:
+        wanted = settings(tmp_path, embeddings=servers)
+        index, sources, _ = embedding_sources(wanted, None)
+        opener = Opener(wanted, NoTelemetry(), index, sources, lambda: None)
+        assert opener.wanted == Spec("all-minilm", 384, vector_payload.SCHEMA)
+        for model in ("mxbai-embed-large", "bge-m3"):
+            await (await opener.open(generation(model, model))).close()
+        with pytest.raises(InvalidError, match="default with 1024 numbers is not configured"):
+            await opener.open(generation("d", "default"))
+
+    asyncio.run(body())
 
 
 def test_a_cache_remembers_the_vectors_of_all_of_them(tmp_path: Path) -> None:
     index, sources, _ = embedding_sources(settings(tmp_path, embeddings=[NEAR]), Cache(NoTelemetry()))
     assert all(isinstance(one.embedder, CachedEmbedder) for one in sources)
-    assert index is sources[0].embedder
+    assert index is sources[0]
 
 
 @pytest.mark.parametrize(
