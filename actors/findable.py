@@ -126,5 +126,6 @@ def _memory(recorded: Recorded[Event], answered: Answered) -> tuple[Change, ...]
         source=whose(recorded.actor, recorded.envelope),
         tags=(recorded.actor.id,),
         updated=recorded.envelope.time,
+        fields={"agent": recorded.actor.domain.value, "kind": "episodic"},
     )
     return (Put("agent_memories", entry),)

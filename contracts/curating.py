@@ -10,6 +10,7 @@ from contracts.http import Body, Cursor, Limit
 from contracts.knowledge import Category, Knowledge
 
 RUNS_MAX = 1_000
+COLLECTIONS_MAX = 128
 Collection = Annotated[
     str, Meta(min_length=1, max_length=1_000, pattern=r"\S", description="Names what is imported together: one's own.")
 ]
@@ -19,11 +20,16 @@ SourceKey = Annotated[
 
 
 class ImportItem(Body, frozen=True, kw_only=True):
-    """What stands at one place of a collection now: the item made of that place becomes this, or is made."""
+    """What stands at one place of a collection now: the item made of that place becomes this, or is made.
+
+    `item` is the one that is listed for the place, or one of your own that follows no place yet and follows this one from now
+    on; if it tells the same, its other fields stay. It may be left out for what was made by importing.
+    """
 
     collection: Collection
     key: SourceKey
     knowledge: Knowledge
+    item: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
 
 class ImportsQuery(Body, frozen=True, kw_only=True):
@@ -45,6 +51,35 @@ class ImportedItems(Struct, frozen=True, kw_only=True):
     """Your own of the collection, by id; go on with `next` until it is null."""
 
     items: tuple[ImportedItem, ...]
+    next: str | None = None
+
+
+class CollectionsQuery(Body, frozen=True, kw_only=True):
+    among: Annotated[list[Collection], Meta(min_length=1, max_length=COLLECTIONS_MAX)]
+
+
+class Collections(Struct, frozen=True, kw_only=True):
+    """Those of them into which you have imported something that is there."""
+
+    collections: tuple[str, ...]
+
+
+class AdoptableQuery(Body, frozen=True, kw_only=True):
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+class AdoptableItem(Struct, frozen=True, kw_only=True):
+    """`digest` is of what the item tells, `contracts.knowledge.text_digest`."""
+
+    id: str
+    digest: str
+
+
+class AdoptableItems(Struct, frozen=True, kw_only=True):
+    """Your own that follow no place, by id; go on with `next` until it is null."""
+
+    items: tuple[AdoptableItem, ...]
     next: str | None = None
 
 

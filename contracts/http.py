@@ -90,7 +90,7 @@ class CancelRun(Body, frozen=True, kw_only=True):
 
 
 class SearchKnowledge(Body, frozen=True, kw_only=True):
-    """Search by meaning: of 20 candidates the best `limit`, by strategic priority, then relevance."""
+    """Search by meaning and words: of 20 candidates the best `limit`, by strategic priority, then relevance."""
 
     query: Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\S")]
     limit: Annotated[int, Meta(ge=1, le=50)] = 10

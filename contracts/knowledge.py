@@ -193,6 +193,11 @@ def outline(knowledge: Knowledge) -> Outline:
     )
 
 
+def text_digest(title: str, content: str, source: str) -> str:
+    """SHA-256 of what an item tells and where from, as 64 hex digits."""
+    return hashlib.sha256(msgspec.json.encode((title, content, source))).hexdigest()
+
+
 def digest(knowledge: Knowledge) -> str:
     """SHA-256 of all that an item says, as 64 hex digits: the same moment in another time zone is the same."""
     expires = knowledge.expires

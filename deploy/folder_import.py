@@ -135,14 +135,17 @@ class _Reading:
         return items
 
 
-def read_folder(root: Path, defaults: Defaults | None = None, on_file: OnFile = lambda _n, _name: None) -> Import:
-    """Everything in a folder, in path order. Raises InvalidError when it is no folder or holds more than FILES_MAX files."""
+def read_folder(
+    root: Path, defaults: Defaults | None = None, on_file: OnFile = lambda _n, _name: None, *, under: str = ""
+) -> Import:
+    """Everything in a folder, in path order; names begin with `under`. Raises InvalidError when it is no folder or holds more
+    than FILES_MAX files."""
     if not root.is_dir():
         raise InvalidError(f"{root} is not a folder")
     with CarefulReader() as careful:
         reading = _Reading(defaults or Defaults(), careful)
         for count, path in enumerate(_found(root, patterns_in(root / IGNORE_FILE), reading)):
-            name = path.relative_to(root).as_posix()
+            name = under + path.relative_to(root).as_posix()
             if count >= FILES_MAX:
                 raise InvalidError(f"the folder holds more than {FILES_MAX:,} files; import part of it at a time")
             on_file(count, _printable(name))
@@ -150,14 +153,14 @@ def read_folder(root: Path, defaults: Defaults | None = None, on_file: OnFile = 
         return reading.result(whole=True)
 
 
-def read_path(path: Path, defaults: Defaults, on_file: OnFile = lambda _n, _name: None) -> Import:
-    """What a folder, or one file, holds. Raises InvalidError for a folder that is too big."""
+def read_path(path: Path, defaults: Defaults, on_file: OnFile = lambda _n, _name: None, *, under: str = "") -> Import:
+    """What a folder, or one file, holds; names begin with `under`. Raises InvalidError for a folder that is too big."""
     if path.is_dir():
-        return read_folder(path, defaults, on_file)
+        return read_folder(path, defaults, on_file, under=under)
     with CarefulReader() as careful:
         reading = _Reading(defaults, careful)
         on_file(0, path.name)
-        reading.take(path, path.name)
+        reading.take(path, under + path.name)
         if reading.skipped:
             kind = path.suffix.lower() or "(none)"
             reading.failures.append(Failure(path=str(path), reason=f"files of kind {kind} are not read; {KINDS} are"))
@@ -172,10 +175,13 @@ def read_source(path: Path, defaults: Defaults) -> Item:
     return archive_item(path, defaults)
 
 
-def collection_of(path: Path) -> str:
-    """What importing a path is called where nobody says: the folder it stands for, so that each has its own."""
+def collections_of(path: Path) -> list[tuple[str, str]]:
+    """What importing a path may be called where nobody says: the folder it stands for, else one above it, the nearest first;
+    each with what its names begin with there."""
     place = path.resolve()
-    return _printable((place if place.is_dir() else place.parent).as_posix())
+    folder = place if place.is_dir() else place.parent
+    above = [(_printable(one.as_posix()), f"{folder.relative_to(one).as_posix()}/") for one in folder.parents]
+    return [(_printable(folder.as_posix()), ""), *above]
 
 
 def _found(root: Path, ignored: list[str], reading: _Reading) -> Iterator[Path]:

@@ -7,8 +7,10 @@ after an interruption leaves nothing out and doubles nothing.
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -16,9 +18,22 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from contracts.curating import RUNS_MAX, ImportedItem, ImportedItems, ImportItem, SearchableQuery, SearchableRuns
-from contracts.knowledge import digest
+from contracts.curating import (
+    COLLECTIONS_MAX,
+    RUNS_MAX,
+    AdoptableItem,
+    AdoptableItems,
+    Collections,
+    CollectionsQuery,
+    ImportedItem,
+    ImportedItems,
+    ImportItem,
+    SearchableQuery,
+    SearchableRuns,
+)
+from contracts.knowledge import digest, text_digest
 from deploy.client import Gateway, GatewayError, OnWait, Reply, patiently
+from deploy.folder_import import collections_of
 from deploy.items import PART, Failure, Item
 
 PATIENCE_S = 120.0  # of one item, over all its retries
@@ -56,6 +71,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 OnCount = Callable[[int], None]
 K = TypeVar("K", Item, ImportedItem)
+P = TypeVar("P", ImportedItems, AdoptableItems)
 
 
 def planned(items: Sequence[Item], there: Sequence[ImportedItem], now: datetime, unread: Sequence[str] = ()) -> Plan:
@@ -71,7 +87,7 @@ def planned(items: Sequence[Item], there: Sequence[ImportedItem], now: datetime,
         elif known is None:
             new.append(item)
         elif known.digest != digest(item.knowledge):
-            changed.append(item)
+            changed.append(msgspec.structs.replace(item, id=known.id))
     keys = {item.key for item in items}
     missing = [one for one in there if one.key not in keys]
     stale = [one for one in missing if PART in one.key and one.key.rpartition(PART)[0] in keys]
@@ -87,17 +103,64 @@ def planned(items: Sequence[Item], there: Sequence[ImportedItem], now: datetime,
     )
 
 
+def adopting(plan: Plan, there: Sequence[AdoptableItem]) -> Plan:
+    """The plan where what is new, but was added without its source before (as imports once did), is that item from now on."""
+    known: dict[str, list[str]] = {}
+    for one in reversed(there):
+        known.setdefault(one.digest, []).append(one.id)
+    new: list[Item] = []
+    adopted: list[Item] = []
+    for item in plan.new:
+        said = item.knowledge
+        ids = known.get(text_digest(said.title, said.content, said.source))
+        if ids:
+            adopted.append(msgspec.structs.replace(item, id=ids.pop()))
+        else:
+            new.append(item)
+    return msgspec.structs.replace(plan, new=tuple(new), changed=(*plan.changed, *adopted))
+
+
+def without_those_of(failed: Sequence[Failure], stale: Sequence[ImportedItem]) -> list[ImportedItem]:
+    """The stale parts whose document was taken as it is now: of any other the old text is to be had until the new one is."""
+    documents = {_document(failure.path) for failure in failed}
+    return [one for one in stale if _document(one.key) not in documents]
+
+
+def _document(key: str) -> str:
+    document, _, number = key.rpartition(PART)
+    return document if number.isdecimal() else key
+
+
+async def place_of(gateway: Gateway, path: Path) -> tuple[str, str]:
+    """The collection that importing a path goes on with: the nearest folder that was imported; else its own. And what the names
+    of its items begin with there."""
+    possible = dict(collections_of(path)[:COLLECTIONS_MAX])
+    query = CollectionsQuery(among=list(possible))
+    known = (await gateway.post("/v1/knowledge/imports/collections", query, Collections)).collections
+    return next((one for one in possible.items() if one[0] in known), next(iter(possible.items())))
+
+
+async def adoptable(gateway: Gateway) -> list[AdoptableItem]:
+    """What the asker has added and not imported."""
+    pages = _pages(gateway, "/v1/knowledge/imports/adoptable", AdoptableItems, {})
+    return [one async for page in pages for one in page.items]
+
+
 async def imported_before(gateway: Gateway, collection: str) -> list[ImportedItem]:
     """What the asker has imported into the collection and not deleted since."""
-    found: list[ImportedItem] = []
+    pages = _pages(gateway, "/v1/knowledge/imports", ImportedItems, {"collection": collection})
+    return [one async for page in pages for one in page.items]
+
+
+async def _pages(gateway: Gateway, path: str, kind: type[P], asked: Mapping[str, object]) -> AsyncIterator[P]:
     after: str | None = None
     while True:
-        asked = {"collection": collection, "limit": PAGE, "after": after}
-        page = await gateway.get("/v1/knowledge/imports", ImportedItems, asked)
-        found += page.items
+        once = partial(gateway.get, path, kind, {**asked, "limit": PAGE, "after": after})
+        page = await patiently(once, patience_s=PATIENCE_S)
+        yield page
+        if page.next is None:
+            return
         after = page.next
-        if after is None:
-            return found
 
 
 async def post_items(
@@ -188,7 +251,7 @@ class _Posting:
         attachment = item.knowledge.attachment
         if item.content is not None and attachment is not None:
             await self._post("/v1/files", item.content, attachment.media_type)
-        body = ImportItem(collection=self._collection, key=item.key, knowledge=item.knowledge)
+        body = ImportItem(collection=self._collection, key=item.key, knowledge=item.knowledge, item=item.id)
         return (await self._post("/v1/knowledge/imports", msgspec.json.encode(body), "application/json")).correlation
 
     async def _post(self, path: str, content: bytes, media_type: str) -> Reply:

@@ -40,11 +40,14 @@ class Defaults(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One piece of knowledge. `key` is stable: the path in the folder, with `#id` for a line of JSONL. `content`: the file."""
+    """One piece of knowledge. `key` is stable: the path in the folder, with `#id` for a line of JSONL. `content`: the file.
+    `id`: of what it is in the knowledge base, where that is known.
+    """
 
     key: str
     knowledge: Knowledge
     content: bytes | None = None
+    id: str | None = None
 
 
 class Failure(Struct, frozen=True, kw_only=True):

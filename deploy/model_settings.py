@@ -22,8 +22,8 @@ class Embedding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class OfferedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model of an embedding server. Of those in our catalogue (`docs/operating.md`) only the name is needed; of others the
-    dimensions, too. `name` says which model it is: equal names on several servers are one model. `served_as`: what the server calls
-    it, where that is something else. `quality`: more is better."""
+    dimensions, too. `name` says which model it is: equal names on several servers are one model. `served_as`: what the server
+    calls it, where that is something else. `quality`: more is better."""
 
     name: Annotated[str, Meta(min_length=1, max_length=128)]
     served_as: str = ""
@@ -44,8 +44,9 @@ class EmbeddingServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Caches(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is remembered, each by clearance: by the embedding role the vectors of texts and the hits of searches, by a gateway
-    strategic summaries. Vectors and summaries are in the broker's memory, too (`shared`). The hits only with the built-in engine: with a Qdrant server others may change what they rest on."""
+    """What is remembered, each by clearance: by the embedding role the vectors of texts and the hits of searches, by a
+    gateway strategic summaries. Vectors and summaries are in the broker's memory, too (`shared`). Hits only with the built-in
+    engine: with a Qdrant server others may change what they rest on."""
 
     vectors: bool = True
     vectors_s: Seconds = 3_600.0

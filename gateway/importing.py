@@ -1,6 +1,16 @@
 """Knowledge that follows its source: what stands at a place of somebody's collection is one item, however often it is sent."""
 
-from contracts.curating import ImportedItems, ImportItem, ImportsQuery, SearchableQuery, SearchableRuns
+from contracts.curating import (
+    AdoptableItems,
+    AdoptableQuery,
+    Collections,
+    CollectionsQuery,
+    ImportedItems,
+    ImportItem,
+    ImportsQuery,
+    SearchableQuery,
+    SearchableRuns,
+)
 from contracts.domains import Domain
 from contracts.ids import keyed_id
 from contracts.knowledge import Imported, ImportKnowledge, digest
@@ -8,16 +18,19 @@ from contracts.subjects import ActorRef
 from gateway.commands import Incoming, label_of, require_partition
 from gateway.curating import KNOWLEDGE_ITEM, check_attachment, check_expiry
 from gateway.execution import Command
+from gateway.problems import NotFoundError
 
 
 async def import_item(incoming: Incoming[ImportItem]) -> Command:
-    """The item's id follows from asker, collection and key: nobody else's import reaches it."""
+    """The item's id follows from asker, collection and key, or he names one of his own: nobody else's import reaches it."""
     principal, body = incoming.principal, incoming.body
     knowledge = body.knowledge
     require_partition(principal, knowledge.partition)
     check_expiry(knowledge, "$.knowledge.expires")
     await check_attachment(incoming.services, knowledge, "$.knowledge.attachment")
     item = keyed_id(principal.username, KNOWLEDGE_ITEM, body.collection, body.key)
+    if body.item not in (None, item):
+        item = await _own(incoming, str(body.item))
     message = ImportKnowledge(
         by=principal.username,
         clearance=principal.clearance,
@@ -30,6 +43,14 @@ async def import_item(incoming: Incoming[ImportItem]) -> Command:
         label=label_of(principal, knowledge.confidentiality),
         status_path=f"/v1/knowledge/{item}",
     )
+
+
+async def _own(incoming: Incoming[ImportItem], item: str) -> str:
+    services, principal = incoming.services, incoming.principal
+    now = services.clock()
+    if not await services.reads.owns(principal.username, item, clearance=principal.clearance, now=now):
+        raise NotFoundError("knowledge item")
+    return item
 
 
 async def searchable(incoming: Incoming[SearchableQuery]) -> SearchableRuns:
@@ -46,4 +67,21 @@ async def imports(incoming: Incoming[ImportsQuery]) -> ImportedItems:
     principal = incoming.principal
     return await incoming.services.reads.imports(
         incoming.body, owner=principal.username, clearance=principal.clearance, now=incoming.services.clock()
+    )
+
+
+async def collections(incoming: Incoming[CollectionsQuery]) -> Collections:
+    """Which collections the asker has."""
+    principal, services = incoming.principal, incoming.services
+    known = await services.reads.collections(
+        incoming.body.among, owner=principal.username, clearance=principal.clearance, now=services.clock()
+    )
+    return Collections(collections=tuple(sorted(known)))
+
+
+async def adoptable(incoming: Incoming[AdoptableQuery]) -> AdoptableItems:
+    """What the asker added without importing it, as far as he is cleared for what became of it."""
+    principal, services = incoming.principal, incoming.services
+    return await services.reads.adoptable(
+        incoming.body, owner=principal.username, clearance=principal.clearance, now=services.clock()
     )

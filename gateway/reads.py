@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from contracts.conversation import Team
-from contracts.curating import ImportedItem, ImportedItems, ImportsQuery
+from contracts.curating import AdoptableItem, AdoptableItems, AdoptableQuery, ImportedItem, ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
@@ -26,6 +26,7 @@ from contracts.http import (
     Turn,
     Turns,
 )
+from contracts.knowledge import text_digest
 from gateway.services import EventsRead
 from projections import analyses, knowledge, messages, runs, sessions, strategic
 from runtime.errors import InvalidError
@@ -102,6 +103,22 @@ class PostgresReads:
                 cursor=query.after,
             )
         return ImportedItems(items=tuple(map(imported_view, page.items)), next=page.next)
+
+    async def owns(self, owner: str, item: str, *, clearance: Clearance, now: datetime) -> bool:
+        row = await knowledge.get_item(self._db, item, clearance=clearance, now=now)
+        return row is not None and row.created_by == owner
+
+    async def collections(self, among: Sequence[str], *, owner: str, clearance: Clearance, now: datetime) -> list[str]:
+        return await knowledge.collections(self._db, list(among), owner=owner, clearance=clearance, now=now)
+
+    async def adoptable(
+        self, query: AdoptableQuery, *, owner: str, clearance: Clearance, now: datetime
+    ) -> AdoptableItems:
+        with _cursor_is_after():
+            page = await knowledge.list_loose(
+                self._db, owner=owner, clearance=clearance, now=now, limit=query.limit, cursor=query.after
+            )
+        return AdoptableItems(items=tuple(map(adoptable_view, page.items)), next=page.next)
 
     async def knowledge_epoch(self) -> str:
         return await strategic.knowledge_epoch(self._db)
@@ -227,6 +244,10 @@ def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
 
 def imported_view(row: knowledge.ImportedRow) -> ImportedItem:
     return ImportedItem(id=row.id, key=row.place, digest=row.digest, updated=row.updated)
+
+
+def adoptable_view(row: knowledge.LooseRow | knowledge.KnowledgeItem) -> AdoptableItem:
+    return AdoptableItem(id=row.id, digest=text_digest(row.title, row.content, row.source))
 
 
 def record_view(row: runs.RunRecord) -> EventView:

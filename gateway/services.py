@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from contracts.curating import ImportedItems, ImportsQuery
+from contracts.curating import AdoptableItems, AdoptableQuery, ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
@@ -109,6 +109,20 @@ class Reads(Protocol):
 
     async def imports(self, query: ImportsQuery, *, owner: str, clearance: Clearance, now: datetime) -> ImportedItems:
         """What somebody imported into a collection and is there now, by id."""
+        ...
+
+    async def owns(self, owner: str, item: str, *, clearance: Clearance, now: datetime) -> bool:
+        """Whether the item is there, was added by him, and may be read by him."""
+        ...
+
+    async def collections(self, among: Sequence[str], *, owner: str, clearance: Clearance, now: datetime) -> list[str]:
+        """Those of the collections into which somebody imported something that is there now."""
+        ...
+
+    async def adoptable(
+        self, query: AdoptableQuery, *, owner: str, clearance: Clearance, now: datetime
+    ) -> AdoptableItems:
+        """What somebody added without importing it and is there now, by id."""
         ...
 
     async def knowledge_epoch(self) -> str:

@@ -198,3 +198,43 @@ async def list_imports(  # noqa: PLR0913 - each is a filter
     )
     last = rows[-1] if len(rows) == limit else None
     return Page(tuple(rows), to_cursor(_ImportPlace(last.id)) if last else None)
+
+
+class _Named(Struct, frozen=True):
+    collection: str
+
+
+async def collections(db: Db, among: list[str], *, owner: str, clearance: Clearance, now: datetime) -> list[str]:
+    """Those of the collections into which their owner imported what `list_imports` would tell."""
+    rows = await db.rows(
+        _Named,
+        "SELECT DISTINCT collection FROM read.knowledge WHERE collection = ANY($1::text[]) AND created_by = $2"
+        " AND label <= $3::text::diarchy.clearance AND (expires IS NULL OR expires > $4::timestamptz)",
+        *(among, owner, clearance.value, now),
+    )
+    return [row.collection for row in rows]
+
+
+class LooseRow(Struct, frozen=True, kw_only=True):
+    """An item that was not imported, and what it tells."""
+
+    id: str
+    title: str
+    content: str
+    source: str
+
+
+async def list_loose(
+    db: Db, *, owner: str, clearance: Clearance, now: datetime, limit: int = 50, cursor: str | None = None
+) -> Page[LooseRow]:
+    """Unexpired items that their owner added one by one, by id. Raises InvalidError as `list_items` does."""
+    after = from_cursor(_ImportPlace, cursor) if cursor else None
+    rows = await db.rows(
+        LooseRow,
+        "SELECT id, title, content, source FROM read.knowledge WHERE collection IS NULL AND created_by = $1"
+        " AND label <= $2::text::diarchy.clearance AND (expires IS NULL OR expires > $3::timestamptz)"
+        " AND ($4::text IS NULL OR id > $4) ORDER BY id LIMIT $5",
+        *(owner, clearance.value, now, after.id if after else None, bounded(limit)),
+    )
+    last = rows[-1] if len(rows) == limit else None
+    return Page(tuple(rows), to_cursor(_ImportPlace(last.id)) if last else None)

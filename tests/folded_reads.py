@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from adapters.memory import MemoryBroker
 from contracts.catalogue import tag
-from contracts.curating import ImportedItems, ImportsQuery
+from contracts.curating import AdoptableItems, AdoptableQuery, ImportedItems, ImportsQuery
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Stored
 from contracts.facts import ANNOUNCED, SIGNAL
@@ -126,6 +126,35 @@ class FoldedReads:
         ]
         found.sort(key=lambda row: row.id)
         return ImportedItems(items=tuple(map(reads.imported_view, found[: query.limit])))
+
+    async def owns(self, owner: str, item: str, *, clearance: Clearance, now: datetime) -> bool:
+        return any(
+            (row.id, row.created_by) == (item, owner)
+            and row.label <= clearance
+            and (row.expires is None or row.expires > now)
+            for row in self._fold(knowledge.KNOWLEDGE)
+        )
+
+    async def collections(self, among: Sequence[str], *, owner: str, clearance: Clearance, now: datetime) -> list[str]:
+        pages = [
+            await self.imports(ImportsQuery(collection=name), owner=owner, clearance=clearance, now=now)
+            for name in among
+        ]
+        return [name for name, page in zip(among, pages, strict=True) if page.items]
+
+    async def adoptable(
+        self, query: AdoptableQuery, *, owner: str, clearance: Clearance, now: datetime
+    ) -> AdoptableItems:
+        found = [
+            row
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.imported is None
+            and row.created_by == owner
+            and row.label <= clearance
+            and (row.expires is None or row.expires > now)
+        ]
+        found.sort(key=lambda row: row.id)
+        return AdoptableItems(items=tuple(map(reads.adoptable_view, found[: query.limit])))
 
     async def knowledge_epoch(self) -> str:
         return str(len(self._all({})))

@@ -89,8 +89,12 @@ def _held(state: State, clearance: Clearance) -> Knowledge:
 def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:
     """Only what differs from the last import counts: a correction by hand is not undone by importing the same again.
 
-    Nor is an item lowered by importing it: it stays as confidential as it was.
+    Nor is an item lowered by importing it: it stays as confidential as it was. One that was not imported, and tells what stands
+    at the place, follows it from now on: what else it says stays until the source changes.
     """
+    before, now = state.imported, message.imported
+    if before is not None and (before.collection, before.key) != (now.collection, now.key):
+        raise Rejected(f"the item follows {before.key} in {before.collection}", "conflict")
     level = state.knowledge.confidentiality if state.knowledge else state.ended
     if level > message.clearance:
         raise Rejected("no such knowledge item", "not_found")
@@ -99,7 +103,13 @@ def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:
         return [KnowledgeAdded(by=message.by, knowledge=said, imported=message.imported)]
     if state.knowledge is None or state.imported == message.imported:
         return []
+    if before is None and _told(state.knowledge) == _told(said):
+        said = replace(state.knowledge, attachment=said.attachment)
     return _changed(message.by, state.knowledge, said, message.imported)
+
+
+def _told(knowledge: Knowledge) -> tuple[str, str, str]:
+    return knowledge.title, knowledge.content, knowledge.source
 
 
 def _changed(by: str, held: Knowledge, said: Knowledge, imported: Imported | None) -> list[Recordable]:

@@ -184,14 +184,15 @@ def _given(**fields: object) -> dict[str, object]:
 
 async def _provide(path: Path, gateway: "Gateway", steps: "Steps") -> None:
     """Upload a source tree and wait until Artemis can find it."""
-    from deploy.folder_import import collection_of, read_source
+    from deploy.folder_import import collections_of, read_source
     from deploy.importing import post_items, until_searchable
     from deploy.items import Defaults
     from runtime.errors import DiarchyError
 
     step = steps.begin(f"Uploading {path}")
     source = [read_source(path, Defaults())]
-    imported = await post_items(gateway, source, collection=collection_of(path), concurrency=1, on_wait=_told(steps))
+    collection = collections_of(path)[0][0]
+    imported = await post_items(gateway, source, collection=collection, concurrency=1, on_wait=_told(steps))
     for failure in imported.failures:
         raise DiarchyError(f"{failure.path} was not stored: {failure.reason}")
     if await until_searchable(gateway, imported.runs):

@@ -24,17 +24,17 @@ FAILURES_SHOWN_MAX = 50
 GONE_SHOWN_MAX = 20
 
 
-class _Options(Struct, frozen=True):
-    confidentiality: str
-    partition: str | None
-    category: str
-    priority: int
-    concurrency: int
-    source: tuple[str, ...]
-    collection: str | None
-    prune: bool
-    yes: bool
-    wait: bool
+class Options(Struct, frozen=True, kw_only=True):
+    confidentiality: str = "internal"
+    partition: str | None = None
+    category: str = "operational_metrics"
+    priority: int = 5
+    concurrency: int = 16
+    source: tuple[str, ...] = ()
+    collection: str | None = None
+    prune: bool = False
+    yes: bool = False
+    wait: bool = True
 
 
 class _Summary(Struct, frozen=True):
@@ -53,7 +53,7 @@ class _Summary(Struct, frozen=True):
     gone: int
 
 
-class _Done(Struct):
+class Done(Struct):
     """How it went. `late` could not be found in time; `gone` were imported before, and of their files nothing is there."""
 
     runs: list[str] = []
@@ -63,6 +63,7 @@ class _Done(Struct):
     unchanged: int = 0
     seconds: float = 0.0
     searchable_s: float | None = None
+    began: float = 0.0
     late: int = 0
     deleted: int = 0
     gone: "list[ImportedItem]" = []
@@ -126,7 +127,7 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
     from deploy.client import pretty_json
     from deploy.progress import err
 
-    wanted = msgspec.convert(given, _Options)
+    wanted = msgspec.convert(given, Options)
     if not paths and not wanted.source:
         raise click.UsageError("name a folder or file to import, or --source a source tree")
     try:
@@ -157,7 +158,7 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
     _tell_failures(done)
 
 
-def _summary_line(done: _Done, rate: float) -> str:
+def _summary_line(done: Done, rate: float) -> str:
     counts = {"new": done.new, "changed": done.changed, "unchanged": done.unchanged, "deleted": done.deleted}
     told = [f"{count:,} {name}" for name, count in counts.items() if count] or ["nothing"]
     sent = f" in {done.seconds:.1f} s, {rate:.0f} documents/s" if done.runs else ""
@@ -165,7 +166,7 @@ def _summary_line(done: _Done, rate: float) -> str:
     return f"{', '.join(told)}{sent}{found}"
 
 
-def _tell_failures(done: _Done) -> None:
+def _tell_failures(done: Done) -> None:
     """Raises FailedError where something was not imported, or cannot be found yet."""
     from deploy.progress import err
 
@@ -195,32 +196,48 @@ def _confirmed(gone: "list[ImportedItem]") -> bool:
     return click.confirm(f"{shown}{more}\nDelete these {len(gone):,} items, whose files are gone?", err=True)
 
 
-async def _import(paths: tuple[str, ...], target: options.Target, wanted: _Options) -> _Done:
+async def _import(paths: tuple[str, ...], target: options.Target, wanted: Options) -> Done:
     """Read, compare, send and wait until it can be found."""
     import time
 
     from deploy.importing import until_searchable
     from deploy.progress import Steps
 
-    done = _Done()
+    done = Done()
     with Steps() as steps:
         async with target.gateway() as gateway:
-            begun: float | None = None
             for place in (*paths, *wanted.source):
-                found = await _read(Path(place), steps, wanted, source=place in wanted.source)
-                begun = time.monotonic() if begun is None else begun
-                await _send(gateway, Path(place), found, steps, wanted, done)
+                await follow(gateway, Path(place), steps, wanted, done, source=place in wanted.source)
             if not wanted.wait or not done.runs:
                 return done
             step = steps.begin("Making searchable", len(set(done.runs)))
             done.late = await until_searchable(gateway, done.runs, lambda count: steps.advance(step, count))
             if not done.late:
                 steps.end(step)
-                done.searchable_s = time.monotonic() - (begun or 0.0)
+                done.searchable_s = time.monotonic() - done.began
     return done
 
 
-async def _read(path: Path, steps: "Steps", wanted: _Options, *, source: bool) -> "Import":
+async def follow(gateway: "Gateway", path: Path, steps: "Steps", wanted: Options, done: Done, *, source: bool) -> None:
+    """Read what stands at the path, and bring its collection to that."""
+    import time
+
+    from deploy.folder_import import collections_of
+    from deploy.importing import place_of
+
+    if wanted.collection:
+        place = wanted.collection, ""
+    elif source:
+        place = collections_of(path)[0]
+    else:
+        place = await place_of(gateway, path)
+    found = await _read(path, place[1], steps, wanted, source=source)
+    done.began = done.began or time.monotonic()
+    done.failures += found.failures
+    await _send(gateway, await _plan(gateway, path, found, place), place[0], steps, wanted, done)
+
+
+async def _read(path: Path, under: str, steps: "Steps", wanted: Options, *, source: bool) -> "Import":
     """What stands at the path, moved to the partition that was asked for."""
     from deploy.folder_import import Import, read_path, read_source
 
@@ -234,7 +251,7 @@ async def _read(path: Path, steps: "Steps", wanted: _Options, *, source: bool) -
         def on_file(count: int, name: str) -> None:
             loop.call_soon_threadsafe(lambda: steps.advance(step, count, rate=name[-40:]))
 
-        found = await asyncio.to_thread(read_path, path, _defaults(wanted), on_file)
+        found = await asyncio.to_thread(read_path, path, _defaults(wanted), on_file, under=under)
     steps.end(step, f"{len(found.items):,} items")
     for note in found.notes:
         steps.say(note)
@@ -251,7 +268,7 @@ async def _read(path: Path, steps: "Steps", wanted: _Options, *, source: bool) -
     return msgspec.structs.replace(found, items=tuple(items))
 
 
-def _defaults(wanted: _Options) -> "Defaults":
+def _defaults(wanted: Options) -> "Defaults":
     from deploy.items import Defaults
 
     given = {
@@ -262,15 +279,12 @@ def _defaults(wanted: _Options) -> "Defaults":
     return msgspec.convert(given, Defaults)
 
 
-async def _send(gateway: "Gateway", path: Path, found: "Import", steps: "Steps", wanted: _Options, done: _Done) -> None:
-    """Bring the collection to what was found, and note in `done` how that went."""
+async def _send(gateway: "Gateway", plan: "Plan", collection: str, steps: "Steps", wanted: Options, done: Done) -> None:
+    """Bring the collection to what is planned, and note in `done` how that went."""
     import time
 
-    from deploy.folder_import import collection_of
-    from deploy.importing import delete_items, post_items
+    from deploy.importing import delete_items, post_items, without_those_of
 
-    collection = wanted.collection or collection_of(path)
-    plan = await _plan(gateway, path, found, collection)
     began = time.monotonic()
     step = steps.begin("Importing", len(plan.posts))
 
@@ -286,31 +300,37 @@ async def _send(gateway: "Gateway", path: Path, found: "Import", steps: "Steps",
         on_wait=_told(steps),
     )
     failed = {failure.path for failure in imported.failures}
-    not_deleted = await delete_items(gateway, plan.stale, concurrency=wanted.concurrency)
+    stale = without_those_of(imported.failures, plan.stale)
+    not_deleted = await delete_items(gateway, stale, concurrency=wanted.concurrency)
     steps.end(step)
     done.runs += imported.runs
-    done.failures += [*found.failures, *plan.expired, *imported.failures, *not_deleted]
+    done.failures += [*plan.expired, *imported.failures, *not_deleted]
     done.seconds += imported.seconds
     done.new += sum(item.key not in failed for item in plan.new)
     done.changed += sum(item.key not in failed for item in plan.changed)
     done.unchanged += plan.unchanged
-    done.deleted += len(plan.stale) - len(not_deleted)
+    done.deleted += len(stale) - len(not_deleted)
     done.gone += plan.gone
 
 
-async def _plan(gateway: "Gateway", path: Path, found: "Import", collection: str) -> "Plan":
+async def _plan(gateway: "Gateway", path: Path, found: "Import", place: tuple[str, str]) -> "Plan":
+    """What importing does; what was added before without its source is looked for only where something seems to be new."""
     from datetime import UTC, datetime
 
-    from deploy.importing import imported_before, planned
+    from deploy.importing import adoptable, adopting, imported_before, planned
 
+    collection, under = place
     there = await imported_before(gateway, collection)
-    if not found.whole:  # Of one file: what else stands in its folder is not looked at.
-        there = [one for one in there if one.key == path.name or one.key.startswith(f"{path.name}#")]
-    unread = [failure.path for failure in found.failures]
-    return planned(found.items, there, datetime.now(UTC), unread)
+    if found.whole:
+        there = [one for one in there if one.key.startswith(under)]
+    else:  # Of one file: what else stands in its folder is not looked at.
+        name = under + path.name
+        there = [one for one in there if one.key == name or one.key.startswith(f"{name}#")]
+    plan = planned(found.items, there, datetime.now(UTC), [failure.path for failure in found.failures])
+    return adopting(plan, await adoptable(gateway)) if plan.new else plan
 
 
-async def _prune(done: _Done, target: options.Target, wanted: _Options) -> None:
+async def _prune(done: Done, target: options.Target, wanted: Options) -> None:
     from deploy.importing import delete_items
 
     async with target.gateway() as gateway:

@@ -283,6 +283,9 @@ def test_imports_are_told_to_their_owner_in_pages_until_they_end() -> None:
             await say(number, KnowledgeAdded(by=by, knowledge=said, imported=place(number, "old")))
         await say(7, KnowledgeAdded(by="ada", knowledge=item(Clearance.PUBLIC), imported=place(7, "old", "other")))
         await say(8, KnowledgeAdded(by="ada", knowledge=item(Clearance.PUBLIC)))
+        await say(9, KnowledgeAdded(by="ben", knowledge=item(Clearance.PUBLIC)))
+        await say(10, KnowledgeAdded(by="ada", knowledge=item(Clearance.PUBLIC)))
+        await say(11, KnowledgeAdded(by="ada", knowledge=item(Clearance.RESTRICTED)), Clearance.RESTRICTED)
         changed, raised = item(Clearance.PUBLIC, 9), item(Clearance.RESTRICTED)
         update = KnowledgeUpdated(by="ben", knowledge=changed, previous_partition="ceo_knowledge")
         await say(0, update)  # by hand: what it was made of stays
@@ -309,6 +312,19 @@ def test_imports_are_told_to_their_owner_in_pages_until_they_end() -> None:
             assert await told(TOP, 1) == [*public[:2], ("2.md", "old"), public[2]]
             with pytest.raises(InvalidError):
                 await knowledge.list_imports(db, "c", owner="ada", clearance=TOP, now=START, cursor="x")
+            for owner, expected in (("ada", {"c", "other"}), ("ben", {"c"}), ("eve", set[str]())):
+                among = ["c", "other", "none"]
+                known = await knowledge.collections(db, among, owner=owner, clearance=TOP, now=START)
+                assert set(known) == expected
+            loose: list[str] = []
+            cursor: str | None = None
+            while not loose or cursor:
+                page = await knowledge.list_loose(
+                    db, owner="ada", clearance=Clearance.PUBLIC, now=START, limit=1, cursor=cursor
+                )
+                loose += [one.id for one in page.items]
+                cursor = page.next
+            assert loose == ["i10", "i8"]
 
     asyncio.run(scenario())
 

@@ -55,7 +55,9 @@ def test_entries_and_texts_under_no_clearance_leave_nothing() -> None:
     asyncio.run(body())
 
 
-@pytest.mark.parametrize("other", [Of("there", "m"), Of("here", "n"), Of("here", "m", "q: "), Of("here", "m", "", "e: ")])
+@pytest.mark.parametrize(
+    "other", [Of("there", "m"), Of("here", "n"), Of("here", "m", "q: "), Of("here", "m", "", "e: ")]
+)
 def test_another_models_vectors_are_not_taken(other: Of) -> None:
     """Not even where both servers call theirs the same, and both give as many numbers."""
 

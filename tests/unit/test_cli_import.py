@@ -16,8 +16,16 @@ from contracts.http import Problem
 from contracts.knowledge import digest
 from deploy.client import Gateway, GatewayError
 from deploy.folder_import import read_path, read_source
-from deploy.importing import Imported, delete_items, imported_before, planned, post_items, until_searchable
-from deploy.items import Defaults, Item
+from deploy.importing import (
+    Imported,
+    delete_items,
+    imported_before,
+    planned,
+    post_items,
+    until_searchable,
+    without_those_of,
+)
+from deploy.items import Defaults, Failure, Item
 from runtime.errors import InvalidError
 
 Handle = Callable[[httpx.Request], httpx.Response]
@@ -147,7 +155,8 @@ def test_what_is_new_changed_unchanged_expired_stale_and_gone(three: list[Item])
     first, second, third = three
     past = msgspec.structs.replace(third, knowledge=msgspec.structs.replace(third.knowledge, expires=NOW))
     plan = planned([first, second, past], [there(first), there(second, digest="other")], NOW)
-    assert (plan.new, plan.changed, plan.unchanged) == ((), (second,), 1)
+    known = msgspec.structs.replace(second, id=f"id of {second.key}")
+    assert (plan.new, plan.changed, plan.unchanged) == ((), (known,), 1)
     assert [failure.path for failure in plan.expired] == [third.key]
     assert planned(three, [], NOW).new == tuple(three)
     before = [
@@ -158,6 +167,12 @@ def test_what_is_new_changed_unchanged_expired_stale_and_gone(three: list[Item])
     plan = planned([long], before, NOW, unread=["bad.jsonl", "bad", "bad.html"])
     assert [one.key for one in plan.stale] == ["long.md#part-2"]
     assert [one.key for one in plan.gone] == ["gone.md", "badly.md"]
+
+
+def test_parts_of_a_document_that_was_refused_stay(three: list[Item]) -> None:
+    stale = [there(three[0], key=key) for key in ("a.md#part-3", "b.md#part-2", "c.jsonl#1#part-2", "d.md#part-2")]
+    failed = [Failure(path=key, reason="429") for key in ("a.md#part-2", "b.md", "c.jsonl#1", "e.md")]
+    assert [one.key for one in without_those_of(failed, stale)] == ["d.md#part-2"]
 
 
 def test_what_was_imported_before_is_asked_for_in_pages_and_what_is_deleted_may_be_gone(three: list[Item]) -> None:

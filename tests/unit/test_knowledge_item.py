@@ -68,6 +68,16 @@ def updated(by: str, knowledge: Knowledge, before: Knowledge, imported: Imported
     )
 
 
+def test_an_item_that_tells_the_same_follows_the_source_as_it_is_and_no_second_one() -> None:
+    sorted_by_hand = msgspec.structs.replace(FIRST, category="human_resources", strategic_priority=9)
+    state = given(knowledge_item, KnowledgeAdded(by="ann", knowledge=sorted_by_hand))
+    state = state.when(importing(FIRST)).then(updated("ann", sorted_by_hand, sorted_by_hand, at(FIRST)))
+    state.when(importing(FIRST)).then()
+    state.when(importing(SECOND)).then(updated("ann", SECOND, sorted_by_hand, at(SECOND)))
+    other = msgspec.structs.replace(at(SECOND), key="b.md")
+    state.when(msgspec.structs.replace(importing(SECOND), imported=other)).rejects("follows a.md in handbook")
+
+
 def test_a_source_makes_the_item_and_what_it_says_later_updates_it() -> None:
     added = KnowledgeAdded(by="ann", knowledge=FIRST, imported=at(FIRST))
     state = given(knowledge_item).when(importing(FIRST)).then(added)

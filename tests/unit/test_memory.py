@@ -3,20 +3,24 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from actors.conversation import conversation
 from adapters.memory_vectors import MemoryVectors
 from adapters.retrieval import LocalRetrieval
 from contracts import subjects
 from contracts.conversation import Ask
-from contracts.domains import Domain
+from contracts.domains import Clearance, Domain
 from contracts.model import Prompt, Reply
+from contracts.partitions import FieldValue
+from contracts.retrieval import Query
 from contracts.subjects import ActorRef
 from runtime.model_ports import Call
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import ENTRY, Purpose, Vector
 from tests.kernel_world import CountingModel, World
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 QUESTION = "What is the plan for the harbour?"
 
 
@@ -74,5 +78,14 @@ def test_answers_are_remembered_across_sessions_for_their_owner_only() -> None:
         assert [line.startswith("Earlier in this session") for line in second] == [True]
         assert third
         assert all(line.startswith("In an earlier session") for line in third)
+        said: list[tuple[dict[str, FieldValue], int]] = [
+            ({"agent": "sophia", "kind": "episodic"}, 4),
+            ({"agent": "artemis"}, 0),
+        ]
+        for fields, count in said:
+            query = Query(
+                partitions=("agent_memories",), text=QUESTION, clearance=Clearance.TOP_SECRET, now=NOW, fields=fields
+            )
+            assert len(await retrieval.search(query)) == count
 
     asyncio.run(asyncio.wait_for(body(), 20))

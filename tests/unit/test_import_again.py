@@ -1,0 +1,132 @@
+"""Importing again, against a gateway in memory: nothing is doubled, and nothing that cannot be replaced is deleted."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from contracts.curating import ImportedItems
+from contracts.domains import Clearance
+from contracts.http import Problem
+from contracts.users import Role
+from deploy.client import Gateway
+from deploy.commands.knowledge_import import Done, Options, follow
+from deploy.folder_import import read_path
+from deploy.items import Defaults
+from deploy.progress import Steps
+from gateway.identity import Principal
+from tests.gateway_world import TOKENS, World, now, run
+
+ANN: Sequence[Role] = ("admin",)
+
+
+@asynccontextmanager
+async def gateway_of(world: World, transport: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Gateway]:
+    app: Any = world.gateway.app  # Falcon says dict where httpx says MutableMapping.
+    principal = Principal(username="ann", roles=tuple(ANN), clearance=Clearance.CONFIDENTIAL)
+    token = TOKENS.issue(principal, now())
+    async with Gateway(
+        "http://gateway", lambda: token, transport=transport or httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    ) as gateway:
+        yield gateway
+
+
+async def imported(gateway: Gateway, path: Path) -> tuple[int, int, int, int]:
+    """How many were new, changed, unchanged and gone."""
+    done = Done()
+    with Steps() as steps:
+        await follow(gateway, path, steps, Options(), done, source=False)
+    assert done.failures == []
+    return done.new, done.changed, done.unchanged, len(done.gone)
+
+
+async def listed(gateway: Gateway, path: Path) -> dict[str, str]:
+    page = await gateway.get("/v1/knowledge/imports", ImportedItems, {"collection": str(path), "limit": 200})
+    return {one.key: one.id for one in page.items}
+
+
+def test_what_was_added_without_its_source_is_the_item_that_is_imported(tmp_path: Path) -> None:
+    """As imports were until items had a source: posted, with an idempotency key of what they said."""
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text(f"# {name}\n\nThe tide of {name}.")
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world) as gateway, world.client("admin", name="bob") as bob:
+            before: list[str] = []
+            for item in read_path(tmp_path, Defaults()).items:
+                said = msgspec.to_builtins(item.knowledge)
+                answer = await bob.post("/v1/knowledge", json=said)  # Another one's is not taken.
+                assert answer.status_code == 201
+                headers = {"Content-Type": "application/json", "Idempotency-Key": f"import-{item.key}"}
+                sent = await gateway.send("POST", "/v1/knowledge", content=msgspec.json.encode(said), headers=headers)
+                before.append(msgspec.json.decode(sent.body)["id"])
+            (tmp_path / "c.md").write_text("# c\n\nNew.")
+            assert await imported(gateway, tmp_path) == (1, 2, 0, 0)
+            known = await listed(gateway, tmp_path)
+            assert [known["a.md"], known["b.md"]] == before
+            assert await imported(gateway, tmp_path) == (0, 0, 3, 0)
+            (tmp_path / "a.md").write_text("# a.md\n\nAnother tide.")
+            assert await imported(gateway, tmp_path) == (0, 1, 2, 0)
+            assert await listed(gateway, tmp_path) == known
+            body = {"collection": "c", "key": "k", "knowledge": said, "item": before[0]}
+            assert (await bob.post("/v1/knowledge/imports", json=body)).status_code == 404
+
+    run(body)
+
+
+def test_part_of_an_imported_folder_is_imported_as_part_of_it(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for name in ("x.md", "y.md", "inner/x.md", "inner/y.md"):
+        (tmp_path / name).write_text(f"# {name}\n\nThe tide of {name}.")
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world) as gateway:
+            assert await imported(gateway, tmp_path) == (4, 0, 0, 0)
+            known = await listed(gateway, tmp_path)
+            assert await imported(gateway, inner / "x.md") == (0, 0, 1, 0)
+            (inner / "x.md").write_text("# x\n\nAnother tide.")
+            (inner / "y.md").unlink()
+            (inner / "z.md").write_text("# z\n\nNew.")
+            assert await imported(gateway, inner / "x.md") == (0, 1, 0, 0)
+            assert await imported(gateway, inner) == (1, 0, 1, 1)  # What lies outside of it is not gone.
+            assert await listed(gateway, inner) == {}
+            assert (await listed(gateway, tmp_path)).keys() == {*known, "inner/z.md"}
+
+    run(body)
+
+
+def test_nothing_of_a_document_is_deleted_whose_new_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "long.md"
+
+    class Refusing(httpx.AsyncBaseTransport):
+        """The gateway, but without room for imports."""
+
+        def __init__(self, app: Any) -> None:
+            self._gateway = httpx.ASGITransport(app=app)
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if (request.method, request.url.path) != ("POST", "/v1/knowledge/imports"):
+                return await self._gateway.handle_async_request(request)
+            problem = Problem(type="urn:x", title="T", status=422, detail="no")
+            return httpx.Response(422, content=msgspec.json.encode(problem), request=request)
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world) as gateway:
+            file.write_text("# Handbook\n\n" + "A sentence of it. " * 12_000)
+            assert await imported(gateway, tmp_path) == (3, 0, 0, 0)
+            known = await listed(gateway, tmp_path)
+            file.write_text("# Handbook\n\nAll of it, shorter now.")
+            async with gateway_of(world, Refusing(world.gateway.app)) as refusing:
+                done = Done()
+                with Steps() as steps:
+                    await follow(refusing, tmp_path, steps, Options(), done, source=False)
+            assert ([failure.path for failure in done.failures], done.deleted) == (["long.md"], 0)
+            assert await listed(gateway, tmp_path) == known
+            assert await imported(gateway, tmp_path) == (0, 1, 0, 0)
+            assert (await listed(gateway, tmp_path)).keys() == {"long.md"}
+
+    run(body)
