@@ -65,7 +65,10 @@ class FolderNotes:
         return await asyncio.to_thread(path.read_bytes) if path.exists() else None
 
     async def save(self, note: str, content: bytes) -> None:
-        await asyncio.to_thread(_replace, self._folder / f"{note}.json", content)
+        try:
+            await asyncio.to_thread(_replace, self._folder / f"{note}.json", content)
+        except OSError as error:
+            raise UnavailableError(INDEX, f"cannot write {note} into {self._folder}: {error.strerror}") from error
 
 
 class BrokerNotes:

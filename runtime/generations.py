@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -113,13 +113,14 @@ class Generations:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await self._hearing.stop()
         opened, self._serving = set(self._serving.values()), {}
-        for one in opened:
-            await one.shelved.close()
-        if self._taken:
-            self._taken = False
-            await self._shelf.release()
+        async with AsyncExitStack() as ending:  # Each of it, whatever becomes of the others.
+            if self._taken:
+                self._taken = False
+                ending.push_async_callback(self._shelf.release)
+            for one in opened:
+                ending.push_async_callback(one.shelved.close)
+            await self._hearing.stop()
 
     async def wait(self) -> None:
         """Raise what broke a task of its own; else wait without end."""
@@ -168,8 +169,7 @@ class Generations:
                 raise UnavailableError("vector index", self._why(), self._ready_in_s())
             asked.setdefault(opened, []).append(partition)
         if len(asked) == 1:
-            (opened,) = asked
-            return self._hearing.heard.current(await _search(opened, query))
+            return self._hearing.heard.current(await _search(next(iter(asked)), query))
         found = await asyncio.gather(
             *(_search(opened, msgspec.structs.replace(query, partitions=tuple(some))) for opened, some in asked.items())
         )
@@ -273,9 +273,8 @@ class Generations:
         """What is to be built next: what somebody asked for, or what the serving generations lack."""
         if self._asked is not None:
             return self._asked
-        asked_before = [one for one in self._manifest.generations if one.state == "building"]
-        for one in asked_before:
-            if one.spec == self._wanted:
+        for one in self._manifest.generations:
+            if one.state == "building" and one.spec == self._wanted:
                 return one
         good = {
             partition
@@ -380,7 +379,8 @@ class Generations:
                 await self._forget(one)
 
     async def _forget(self, generation: Generation) -> None:
-        self._asked = None
+        if self._asked is not None and self._asked.name == generation.name:
+            self._asked = None
         await self._shelf.drop(generation.name)  # First: what is half dropped is built up again, should it be wanted.
         await self._write([one for one in self._manifest.generations if one.name != generation.name])
 

@@ -50,6 +50,18 @@ def play(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
+def test_a_folder_that_cannot_be_written_is_unavailable_and_named(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        notes = FolderNotes(tmp_path / "vectors")
+        await notes.take()
+        (tmp_path / "vectors" / "heard.json").mkdir()  # Nothing can take its place.
+        with pytest.raises(UnavailableError, match="cannot write heard into"):
+            await notes.save("heard", b"more")
+        await notes.release()
+
+    play(scenario)
+
+
 def test_what_was_saved_last_is_there_for_the_next_owner(places: Places) -> None:
     async def scenario() -> None:
         first = places.notes()

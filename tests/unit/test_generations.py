@@ -391,8 +391,7 @@ def test_what_is_not_as_the_logs_say_is_not_swapped_in() -> None:
             shelf.forgets = True
             second = await owner.rebuild()
             await built(owner, second)
-            last = (await owner.status()).last
-            assert last is not None
+            assert (last := (await owner.status()).last) is not None
             assert f"2 entries are not as the logs say: {ids[0]} in ceo_knowledge is missing" in last.trouble
             assert await titles(owner) == {"as it was", "after"}
             assert [one.name for one in (await owner.status()).generations] == [first]
