@@ -106,9 +106,11 @@ class ProviderChain:
     """Ordered fallback over groups, round robin within one, a circuit breaker a provider; itself a ChatModel and ChatCompletions.
 
     An unavailable provider and one that answers unusably both hand on to the next; only unavailability counts against its
-    breaker. One that answers 429 rests for as long as it said, which counts for nothing. When none answers: `Tried.error`.
-    What unusable answers have cost, and those that broke off, is in the usage of the answer that was taken, or in the error. A
-    call whose answers break off or are of no use again and again has failed for good: OutcomeError.
+    breaker, and of one call, however often it is repeated, once: a run that asks again and again while all are away for a moment
+    does not have them left alone for a minute. One that answers 429 rests for as long as it said, which counts for nothing. When
+    none answers: `Tried.error`. What unusable answers have cost, and those that broke off, is in the usage of the answer that
+    was taken, or in the error. A call whose answers break off or are of no use again and again has failed for good:
+    OutcomeError.
     """
 
     def __init__(
@@ -170,7 +172,7 @@ class ProviderChain:
                     tried.later(name, *refusal)
                     continue
                 told.begin()
-                answer = await self._watched(member, ask(member.provider, told_call))
+                answer = await self._watched(member, key, ask(member.provider, told_call))
             except UnavailableError as error:
                 outcome = "full" if isinstance(error, FullError) else "unavailable"
                 tried.later(name, str(error), error.retry_after_s)
@@ -207,7 +209,7 @@ class ProviderChain:
         error.usage = paid
         return error
 
-    async def _watched(self, member: Member, answering: Awaitable[Answered]) -> Answered:
+    async def _watched(self, member: Member, key: str, answering: Awaitable[Answered]) -> Answered:
         """The member's answer; its breaker is told how it went."""
         try:
             answer = await answering
@@ -216,7 +218,7 @@ class ProviderChain:
             member.breaker = breaker.released(member.breaker)
             raise
         except UnavailableError:
-            member.breaker = breaker.failed(member.breaker, self._policy, self._clock())
+            member.breaker = breaker.failed(member.breaker, self._policy, self._clock(), key)
             raise
         except OutcomeError:
             member.breaker = breaker.succeeded(member.breaker, self._policy)  # It is there; its answer is bad.

@@ -1,8 +1,9 @@
 """A circuit breaker as a pure state machine (M. Nygard, "Release It!", 2007): who calls keeps the state and tells the time.
 
-Closed: calls pass; `failures_open` failures in a row open it. Open: calls are refused for `reset_s`. Half-open: one call at a
-time passes; `successes_close` successes close it, one failure opens it again. A call whose outcome is never told (its caller
-was cancelled) holds the half-open place for `reset_s` at most.
+Closed: calls pass; failures of `failures_open` calls in a row open it, however often one of them was repeated: a call that is
+asked for again and again within seconds says no more of the other side than it did at first. Open: calls are refused for
+`reset_s`. Half-open: one call at a time passes; `successes_close` successes close it, one failure opens it again. A call whose
+outcome is never told (its caller was cancelled) holds the half-open place for `reset_s` at most.
 """
 
 from typing import Literal
@@ -22,10 +23,12 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Breaker(Struct, frozen=True, kw_only=True):
-    """The state. Times are seconds of any clock that does not go back."""
+    """The state. Times are seconds of any clock that does not go back. `failed` are the calls that failed in a row, as far as
+    they have a name; `failures` counts them all."""
 
     mode: Mode = "closed"
     failures: int = 0
+    failed: tuple[str, ...] = ()
     successes: int = 0
     opened_at: float = 0.0
     probe_at: float | None = None
@@ -62,14 +65,19 @@ def succeeded(breaker: Breaker, policy: Policy) -> Breaker:
             )
 
 
-def failed(breaker: Breaker, policy: Policy, now: float) -> Breaker:
-    """The state after an admitted call failed; a late failure does not keep an open breaker open for longer."""
+def failed(breaker: Breaker, policy: Policy, now: float, call: str = "") -> Breaker:
+    """The state after an admitted call failed; a late failure does not keep an open breaker open for longer.
+
+    `call` names it: its repeats under the same name count once, until a call succeeds. Calls without a name count each.
+    """
     match breaker.mode:
         case "closed":
+            if call and call in breaker.failed:
+                return breaker
             failures = breaker.failures + 1
             if failures >= policy.failures_open:
                 return Breaker(mode="open", opened_at=now)
-            return replace(breaker, failures=failures)
+            return replace(breaker, failures=failures, failed=(*breaker.failed, call) if call else breaker.failed)
         case "open":
             return breaker
         case "half_open":

@@ -243,8 +243,8 @@ def test_the_chain_falls_back_and_leaves_a_dead_provider_alone() -> None:
     now = [0.0]
     down = Scripted("down", *[UnavailableError("down", "refused", 9)] * 6)
     chain = ProviderChain([[down], [Scripted("spare")]], clock=lambda: now[0])
-    for _ in range(8):
-        assert ask(chain).model == "spare"
+    for number in range(8):
+        assert ask(chain, f"call {number}").model == "spare"
     assert down.calls == 5
     assert modes(chain) == ["open", "closed"]
     now[0] = 60.0

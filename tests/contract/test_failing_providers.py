@@ -108,8 +108,8 @@ def test_a_breaker_opens_is_half_open_and_closes(servers: list[ModelServer]) -> 
 
     async def body(setting: Setting) -> None:
         chain = setting.chain("a", "b")
-        for _ in range(8):
-            await ask(chain)
+        for number in range(8):
+            await ask(chain, key=f"call {number}")
         assert setting.asked()[:2] == [5, 8]
         assert modes(chain) == {"a": "open", "b": "closed"}
         assert setting.telemetry.calls[-2:] == [("a", "skipped"), ("b", "answered")]
@@ -123,6 +123,23 @@ def test_a_breaker_opens_is_half_open_and_closes(servers: list[ModelServer]) -> 
         for number, mode in enumerate(("half_open", "half_open", "closed")):
             await ask(chain)
             assert (setting.asked()[0], modes(chain)["a"]) == (7 + number, mode)
+
+    run(servers, body)
+
+
+def test_one_calls_quick_repeats_do_not_take_every_provider_away(servers: list[ModelServer]) -> None:
+    """Both fail for a moment, and a run asks again and again meanwhile: once they are back they are asked, its own call first."""
+    for server in servers[:2]:
+        server.options.failures = [(503, {}, "restarting")] * 20
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        for _ in range(20):
+            with pytest.raises(UnavailableError):
+                await ask(chain, key="repeated")
+        assert (setting.asked()[:2], modes(chain)) == ([20, 20], {"a": "closed", "b": "closed"})
+        assert (await ask(chain, key="repeated")).message.content
+        assert setting.telemetry.calls[-1] == ("a", "answered")
 
     run(servers, body)
 
@@ -173,8 +190,8 @@ def test_equals_take_turns_and_the_next_group_waits(servers: list[ModelServer]) 
             await ask(chain)
         assert setting.asked() == [3, 3, 0]
         servers[0].options.failures = [(500, {}, "")] * 5
-        for _ in range(10):
-            await ask(chain)
+        for number in range(10):
+            await ask(chain, key=f"call {number}")
         assert modes(chain)["a"] == "open"
         assert setting.asked()[2] == 0
         servers[1].options.failures = [(429, {"Retry-After": "5"}, "")]

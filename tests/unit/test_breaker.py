@@ -27,6 +27,28 @@ def test_five_failures_open_it_and_a_success_between_starts_over() -> None:
     assert breaker.failed(state, POLICY, 0).mode == "open"
 
 
+def test_the_repeats_of_one_call_count_once_until_a_success() -> None:
+    state = Breaker()
+    for _ in range(10 * POLICY.failures_open):
+        state = breaker.failed(state, POLICY, 0, "one")
+    assert (state.mode, state.failures) == ("closed", 1)
+    for other in "abc":
+        state = breaker.failed(state, POLICY, 0, other)
+        state = breaker.failed(state, POLICY, 0, "one")
+    assert state.mode == "closed"
+    assert breaker.failed(state, POLICY, 0, "d").mode == "open"
+    again = breaker.failed(breaker.succeeded(state, POLICY), POLICY, 0, "one")
+    assert again.failures == 1, "after a success it counts again"
+
+
+def test_a_trial_that_fails_opens_it_whoever_asks() -> None:
+    state = Breaker()
+    for name in "abcde":
+        state = breaker.failed(state, POLICY, 0, name)
+    state, _ = breaker.admit(state, POLICY, 60)
+    assert breaker.failed(state, POLICY, 61, "a").mode == "open"
+
+
 def test_open_refuses_for_sixty_seconds() -> None:
     state = opened(100)
     assert not breaker.admit(state, POLICY, 159.9)[1]
