@@ -1,11 +1,12 @@
 """A folder, or one file, as items of knowledge: what is read, what is left out, and what could not be read, with the reason.
 
 `.importignore` at the top of a folder names what to leave out, as a .gitignore does. Hidden files, links and devices are never
-read; nothing that a file holds stops the others.
+read; nothing that a file holds stops the others. A file `NAME.meta` says of `NAME` what front matter says of Markdown.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,13 +14,13 @@ from msgspec import Struct
 from actors.tables import BYTES_MAX as TABLE_BYTES_MAX
 from deploy.careful_reading import CarefulReader
 from deploy.documents import HTML_BYTES_MAX, PDF_BYTES_MAX, Kind
+from deploy.front_matter import FrontMatterError, front_matter, side_file
 from deploy.items import (
     Defaults,
     Failure,
     Item,
     archive_item,
     document_items,
-    key_values,
     line_items,
     source_item,
     table_item,
@@ -71,6 +72,7 @@ class _Reading:
         self.failures: list[Failure] = []
         self.skipped: list[str] = []
         self.notes: list[str] = []
+        self.left_out: Counter[str] = Counter()
 
     def take(self, path: Path, name: str) -> None:
         """Read one file, or one folder of source code, whatever it holds. Raises InvalidError above ITEMS_MAX."""
@@ -79,13 +81,17 @@ class _Reading:
             for item in items:
                 _sendable(item)
         except (InvalidError, OutcomeError, OSError) as error:
-            self.failures.append(Failure(path=_printable(name), reason=_reason(error)))
+            line = error.line if isinstance(error, FrontMatterError) else None
+            self.failures.append(Failure(path=_printable(name), reason=_reason(error), line=line))
             return
         self.items += items
         if len(self.items) > ITEMS_MAX:
             raise InvalidError(f"there are more than {ITEMS_MAX:,} items; import part of it at a time")
 
     def result(self, *, whole: bool) -> Import:
+        if self.left_out:
+            told = (f"{name} ({count:,} files)" if count > 1 else name for name, count in sorted(self.left_out.items()))
+            self.notes.append(f"front matter left out: {', '.join(told)}")
         return Import(
             items=tuple(self.items),
             failures=tuple(self.failures),
@@ -96,21 +102,31 @@ class _Reading:
 
     def _items(self, path: Path, name: str) -> list[Item]:
         side = path.with_name(path.name + ".meta")
-        meta = {} if side.is_symlink() or not side.is_file() else key_values(_text(side, TEXT_BYTES_MAX).splitlines())
+        meta = {} if side.is_symlink() or not side.is_file() else self._side(side)
         if path.is_dir():
             return [source_item(name, path, meta, self.defaults)]
         suffix = path.suffix.lower()
         if suffix in _TEXTS:
-            return text_items(name, _text(path, TEXT_BYTES_MAX), meta, self.defaults)
+            front = front_matter(read_text(path))
+            self.left_out.update(front.left_out)
+            return text_items(name, front.body, {**meta, **front.fields}, self.defaults)
         if suffix in _CAREFULLY:
             kind, bytes_max = _CAREFULLY[suffix]
             return document_items(name, self.careful.read(kind, _bytes(path, bytes_max)), meta, self.defaults)
         if suffix == ".csv":
             return [table_item(name, _bytes(path, TABLE_BYTES_MAX), meta, self.defaults)]
         if suffix == ".jsonl":
-            return self._lines(name, _text(path, JSONL_BYTES_MAX))
+            return self._lines(name, read_text(path, JSONL_BYTES_MAX))
         self.skipped.append(name)
         return []
+
+    def _side(self, side: Path) -> Mapping[str, object]:
+        try:
+            found = side_file(read_text(side))
+        except FrontMatterError as error:
+            raise InvalidError(f"{side.name}, line {error.line}: {error}") from error
+        self.left_out.update(found.left_out)
+        return found.fields
 
     def _lines(self, name: str, text: str) -> list[Item]:
         items: list[Item] = []
@@ -226,7 +242,8 @@ def _bytes(path: Path, bytes_max: int) -> bytes:
     return data
 
 
-def _text(path: Path, bytes_max: int) -> str:
+def read_text(path: Path, bytes_max: int = TEXT_BYTES_MAX) -> str:
+    """Raises InvalidError for what is too big or no text in UTF-8 (or UTF-16 with its mark)."""
     data = _bytes(path, bytes_max)
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:

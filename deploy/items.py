@@ -2,14 +2,12 @@
 
 Markdown, text, HTML and PDF are one item each (several if they are longer than an item may be), JSONL one a line, a CSV one item
 that describes the table and carries it as an attachment, and a folder with a build file (`pyproject.toml`, `package.json` …) one
-item that carries its source as a zip archive. Markdown may begin with front matter: lines `key: value` between two lines `---`.
-A file `NAME.meta` holds the same lines for `NAME`.
+item that carries its source as a zip archive. What a file says of itself beside its text goes before what stands here.
 """
 
 import gzip
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -19,6 +17,7 @@ from actors.tables import Summary, figure, read_table, summarise
 from contracts.domains import Clearance
 from contracts.knowledge import CONTENT_CHARS_MAX, TITLE_CHARS_MAX, Attachment, Category, Knowledge
 from deploy.documents import Document, parts
+from deploy.item_fields import FIELDS, checked, unknown
 from deploy.source_archive import describe, pack
 from runtime.errors import InvalidError
 from runtime.text import clip
@@ -28,7 +27,6 @@ PART_CHARS_MAX = CONTENT_CHARS_MAX
 PART = "#part-"
 CSV = "text/csv"
 ZIP = "application/zip"
-_FIELDS = frozenset(Knowledge.__struct_fields__) - {"attachment"}
 
 
 class Defaults(Struct, frozen=True, kw_only=True):
@@ -58,78 +56,29 @@ class Failure(Struct, frozen=True, kw_only=True):
     line: int | None = None
 
 
-def front_matter(text: str) -> tuple[dict[str, str], str]:
-    """The `key: value` lines between `---` and `---` at the start, and what follows. Raises InvalidError for other lines."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    if not lines or lines[0].strip() != "---":
-        return {}, text.removeprefix("\ufeff")
-    end = next((at for at, line in enumerate(lines[1:], start=1) if line.strip() == "---"), None)
-    if end is None:
-        raise InvalidError("the front matter is not closed by a line ---")
-    return key_values(lines[1:end]), "\n".join(lines[end + 1 :]).strip("\n")
-
-
-def key_values(lines: list[str]) -> dict[str, str]:
-    """`key: value` lines; blank ones and comments (#) are skipped. Raises InvalidError naming the line or the doubled key."""
-    found: dict[str, str] = {}
-    for at, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        key, colon, value = line.partition(":")
-        key = key.strip()
-        if not colon or not key.isidentifier():
-            raise InvalidError(f"line {at} of the front matter is not `key: value`: {line[:80]!r}")
-        if key in found:
-            raise InvalidError(f"{key} stands twice in the front matter")
-        found[key] = value.strip().removeprefix('"').removesuffix('"')
-    return found
-
-
 def knowledge(fields: Mapping[str, object], defaults: Defaults) -> Knowledge:
     """Checked knowledge of the fields given, the rest by default. Raises InvalidError naming the field that is wrong."""
-    unknown = sorted(set(fields) - _FIELDS)
-    if unknown:
-        raise InvalidError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(_FIELDS))}", f"$.{unknown[0]}")
-    whole: dict[str, object] = {
-        "category": defaults.category,
-        "confidentiality": defaults.confidentiality.value,
-        "strategic_priority": defaults.strategic_priority,
-        **fields,
-    }
-    content = str(whole.get("content", ""))
+    for name in sorted(unknown(fields)):
+        raise InvalidError(f"unknown field {name!r}; known are {', '.join(sorted(FIELDS))}", f"$.{name}")
+    content = str(fields.get("content", ""))
     if len(content) > CONTENT_CHARS_MAX:
         raise InvalidError(
             f"the text has {len(content):,} characters; at most {CONTENT_CHARS_MAX:,} are taken", "$.content"
         )
-    tags, expires = whole.get("tags"), whole.get("expires")
-    if isinstance(tags, str):
-        whole["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    if isinstance(expires, str):
-        whole["expires"] = _moment(expires)
+    said = {name: checked(name, value) for name, value in fields.items()}
     try:
-        return msgspec.convert(whole, Knowledge, strict=False)
+        return msgspec.convert({**msgspec.structs.asdict(defaults), **said}, Knowledge)
     except msgspec.ValidationError as error:
         raise InvalidError(str(error)) from error
 
 
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidError(f"expires {text[:40]!r} is no ISO 8601 date", "$.expires") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def text_items(name: str, text: str, fields: Mapping[str, object], defaults: Defaults) -> list[Item]:
+    """A Markdown or text file without its front matter; its title is that of `fields`, else the first heading, else the name."""
+    heading = next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("# ")), "")
+    return document_items(name, Document(heading, text), fields, defaults)
 
 
-def text_items(name: str, text: str, meta: Mapping[str, str], defaults: Defaults) -> list[Item]:
-    """A Markdown or text file; its title is the front matter's, else the first heading, else the file's name."""
-    fields, said = front_matter(text)
-    heading = next((line.lstrip("# ").strip() for line in said.splitlines() if line.startswith("# ")), "")
-    return document_items(name, Document(heading, said), {**meta, **fields}, defaults)
-
-
-def document_items(name: str, document: Document, fields: Mapping[str, str], defaults: Defaults) -> list[Item]:
+def document_items(name: str, document: Document, fields: Mapping[str, object], defaults: Defaults) -> list[Item]:
     """A document as one item, or as numbered ones where it is longer than one may be. `fields` go before its own title."""
     if not document.text.strip():
         raise InvalidError("the file holds no text")
@@ -149,7 +98,7 @@ def numbered(key: str, fields: Mapping[str, object], text: str, defaults: Defaul
     return items
 
 
-def table_item(name: str, data: bytes, meta: Mapping[str, str], defaults: Defaults) -> Item:
+def table_item(name: str, data: bytes, meta: Mapping[str, object], defaults: Defaults) -> Item:
     """A CSV file: its description as the text, the file as the attachment."""
     table = read_table(data)
     lines = [f"Table {Path(name).name} with {table.rows:,} rows and {len(table.columns)} columns."]
@@ -163,7 +112,7 @@ def table_item(name: str, data: bytes, meta: Mapping[str, str], defaults: Defaul
     return _attached(name, fields, "\n".join(lines), data, CSV, defaults)
 
 
-def source_item(name: str, folder: Path, meta: Mapping[str, str], defaults: Defaults) -> Item:
+def source_item(name: str, folder: Path, meta: Mapping[str, object], defaults: Defaults) -> Item:
     """A folder of source code: its description as the text, a zip of its text files as the attachment."""
     data, paths = pack(folder)
     fields = {
@@ -220,12 +169,13 @@ def line_items(name: str, at: int, line: str, defaults: Defaults) -> tuple[list[
     content = str(given.get("content") or given.get("text") or "").strip()
     if not content:
         raise InvalidError("the object has no text", "$.text")
-    fields = {field: value for field, value in given.items() if field in _FIELDS and value is not None}
+    left_out = unknown(given.keys() - {"id", "text"})
+    fields = {field: value for field, value in given.items() if field in FIELDS and value is not None}
     title = str(given.get("title") or "").strip() or content
     fields["title"] = " ".join(title.split())
     key = f"{name}#{given.get('id', at)}"
     fields.setdefault("source", clip(key, TITLE_CHARS_MAX))
-    return numbered(key, fields, content, defaults), set(given) - _FIELDS - {"id", "text"}
+    return numbered(key, fields, content, defaults), left_out
 
 
 def _column_line(one: Summary) -> str:

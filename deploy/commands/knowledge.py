@@ -13,10 +13,12 @@ from contracts.curating import Horizon, KnowledgeVersion, KnowledgeVersions, Str
 from contracts.domains import Partition
 from contracts.knowledge import Category, Knowledge
 from deploy.commands import options
+from runtime.errors import InvalidError
 
 if TYPE_CHECKING:
     from contracts.http import KnowledgeItem
     from deploy.client import Gateway
+    from deploy.front_matter import FrontMatter
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
@@ -60,22 +62,23 @@ def add(file: Path, *, target: options.Target, as_json: bool, **fields: object) 
     from contracts.http import KnowledgeItem
     from deploy.items import Defaults, text_items
 
-    items = text_items(file.name, file.read_text(encoding="utf-8-sig"), {}, Defaults())
+    said = _read(file)
+    items = text_items(file.name, said.body, said.fields, Defaults())
     if len(items) > 1:
         raise click.UsageError(f"{file} is too long for one item; `diarchy import {file}` makes several of it")
-    said = _changed(items[0].knowledge, fields)
-    made = _asked(target, lambda gateway: gateway.post("/v1/knowledge", said, KnowledgeItem))
+    added = _changed(items[0].knowledge, fields)
+    made = _asked(target, lambda gateway: gateway.post("/v1/knowledge", added, KnowledgeItem))
     _told(made, as_json=as_json)
 
 
 @knowledge.command()
 @click.argument("item")
-@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its text from now on.")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What it says from now on.")
 @_fields
 @options.target_options
 @options.json_option
 def update(item: str, *, file: Path | None, target: options.Target, as_json: bool, **fields: object) -> None:
-    """Change what an item says: what no option names stays. Its earlier versions are kept.
+    """Change what an item says: what neither an option nor the front matter of FILE names stays. Its earlier versions are kept.
 
     \b
     Examples:
@@ -86,7 +89,12 @@ def update(item: str, *, file: Path | None, target: options.Target, as_json: boo
 
     path = f"/v1/knowledge/{options.path_part(item)}"
     if file is not None:
-        fields["content"] = file.read_text(encoding="utf-8-sig")
+        said = _read(file)
+        fields = {
+            **said.fields,
+            "content": said.body,
+            **{name: value for name, value in fields.items() if value is not None},
+        }
 
     async def change(gateway: "Gateway") -> "KnowledgeItem":
         held = await gateway.get(path, KnowledgeItem)
@@ -213,6 +221,22 @@ def _asked(target: options.Target, ask: "Callable[[Gateway], Awaitable[T]]") -> 
             return await ask(gateway)
 
     return asyncio.run(fetch())
+
+
+def _read(file: Path) -> "FrontMatter":
+    """Raises FailedError naming the file and the line."""
+    from deploy.folder_import import read_text
+    from deploy.front_matter import FrontMatterError, front_matter
+    from deploy.progress import err
+
+    try:
+        said = front_matter(read_text(file))
+    except InvalidError as error:
+        line = f", line {error.line}" if isinstance(error, FrontMatterError) else ""
+        raise options.FailedError(f"{file}{line}: {error}") from error
+    if said.left_out:
+        err(f"front matter left out: {', '.join(said.left_out)}")
+    return said
 
 
 def _changed(said: Knowledge, fields: dict[str, object]) -> Knowledge:

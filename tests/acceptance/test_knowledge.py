@@ -49,13 +49,21 @@ def test_an_item_from_its_first_word_to_its_end(stack: Stack, tmp_path: Path) ->
     with stack.client() as client:
         assert 'diarchy_cache_lookups_total{outcome="l1",role="gateway",space="summary"}' in client.get("/metrics").text
     assert "We should buy a pontoon." in diarchy(stack, "knowledge", "summary", "--domain", "technical")
-    assert "Two pontoons" in diarchy(stack, "knowledge", "show", item)
+    file.write_text("---\ntags: [harbour]\ndate: 2027-01-31\n---\nWe have three pontoons.\n")
+    changed = told(stack, "knowledge", "update", item, "--file", str(file), "--title", "Pontoons")["knowledge"]
+    assert (changed["title"], changed["content"], changed["tags"]) == (
+        "Pontoons",
+        "We have three pontoons.",
+        ["harbour"],
+    )
+    assert changed["category"] == "technology_roadmap"
+    assert "Pontoons" in diarchy(stack, "knowledge", "show", item)
     diarchy(stack, "knowledge", "delete", item, "--yes")
     assert "404" in diarchy(stack, "knowledge", "show", item, status=1)
     first = told(stack, "knowledge", "show", item, "--version", "1")
     assert (first["knowledge"]["title"], first["label"]) == ("Pontoon", "restricted")
     listed = told(stack, "knowledge", "versions", item)
-    assert ([one["number"] for one in listed["versions"]], listed["ended"]) == ([2, 1], "deleted")
+    assert ([one["number"] for one in listed["versions"]], listed["ended"]) == ([3, 2, 1], "deleted")
 
 
 def test_a_folder_of_every_kind_is_followed(stack: Stack, tmp_path: Path) -> None:

@@ -222,3 +222,21 @@ def test_the_demo_leaves_nothing_when_it_cannot_start(tmp_path: Path, monkeypatc
     assert result.exit_code == 1
     assert "cannot be used" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"---\nconfidentiality: secret\n---\nText.", "note.md, line 2: confidentiality 'secret' is not taken"),
+        (b"caf\xe9", "note.md: the file is not UTF-8 text (byte 3)"),
+    ],
+)
+@pytest.mark.parametrize("words", [("add",), ("update", "some-item", "--file")], ids=" ".join)
+def test_a_file_that_cannot_be_an_item_is_refused_by_its_name(
+    tmp_path: Path, words: tuple[str, ...], content: bytes, reason: str
+) -> None:
+    (tmp_path / "note.md").write_bytes(content)
+    told = run("knowledge", *words, str(tmp_path / "note.md"))
+    assert told.exit_code == 1
+    assert reason in told.output
+    assert "--debug" not in told.output
