@@ -8,6 +8,9 @@ from contracts.model import Allowance
 CHAT = "chat"
 """The kind of actor; its id follows from the run."""
 
+EXTRACTIVE = "extractive"
+"""The model that is always there: it quotes what the chat holds, and calls no tools."""
+
 
 class AskChat(Message, frozen=True, kw_only=True, tag="chat.ask.v1"):
     """`budget` is what may be spent on the model."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from contracts.embeddings import ROUTINGS
+from contracts.raw_chat import EXTRACTIVE
 from runtime.embedding_catalogue import CATALOGUE, known
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ NOT_ABOVE = (
 )
 """Pairs of limits of which the first must not exceed the second."""
 
-OUR_MODELS = ("sophia", "artemis", "extractive")  # as chat completions name them
+OUR_MODELS = ("sophia", "artemis", EXTRACTIVE)  # as chat completions name them
 HTTP = ("http://", "https://")
 NATS = ("nats://", "tls://")  # its client needs a further package for web sockets
 POSTGRES = ("postgresql://", "postgres://")

@@ -7,7 +7,10 @@ from msgspec import UNSET, Raw
 from contracts.chat import ChatMessage, ChatRequest, ToolCall
 from contracts.conversation import EXCHANGE_CHARS_MAX, EXCHANGES_MAX, Exchange
 from contracts.openai_chat import ChosenTool, Content, CreateChatCompletion, MessageParam
+from contracts.raw_chat import EXTRACTIVE
 from gateway.problems import ValidationProblemError
+from runtime.answer_forms import form_of
+from runtime.errors import InvalidError
 
 QUESTION_CHARS_MAX = 8_000
 INSTRUCTIONS = "What should you keep in mind?"
@@ -66,6 +69,14 @@ def for_model(body: CreateChatCompletion) -> ChatRequest:
         raise ValidationProblemError("$.tool_choice", f"{choice} is none of the tools", status=400)
     if choice == "required" and not names:
         raise ValidationProblemError("$.tool_choice", "is required, but there are no tools", status=400)
+    if body.response_format is not None and body.response_format.type == "json_schema":
+        given = body.response_format.json_schema
+        if given is UNSET or not bytes(given).startswith(b"{"):
+            raise ValidationProblemError(
+                "$.response_format.json_schema", "must be an object with the schema", status=400
+            )
+    if body.model == EXTRACTIVE:
+        _refuse_quoting(body, choice)
     return ChatRequest(
         model=body.model,
         messages=tuple(_message(f"$.messages[{number}]", one) for number, one in enumerate(body.messages)),
@@ -78,6 +89,19 @@ def for_model(body: CreateChatCompletion) -> ChatRequest:
         seed=body.seed,
         response_format=body.response_format,
     )
+
+
+def _refuse_quoting(body: CreateChatCompletion, choice: str | None) -> None:
+    """What a model that only quotes cannot do, known before it is asked."""
+    if choice not in (None, "auto", "none"):
+        remedy = "leave it out (or auto, or none), or ask a configured language model"
+        raise UnsupportedError("$.tool_choice", f"the model {EXTRACTIVE!r} calls no tools: {remedy}")
+    if not any(message.role == "user" for message in body.messages):
+        raise ValidationProblemError("$.messages", "there is no user message to be answered", status=400)
+    try:
+        form_of(body.response_format)
+    except InvalidError as error:
+        raise UnsupportedError(error.field, str(error)) from error
 
 
 def for_agent(body: CreateChatCompletion) -> tuple[str, tuple[Exchange, ...]]:

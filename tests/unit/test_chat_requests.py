@@ -8,6 +8,7 @@ import pytest
 from contracts.chat import ChatMessage
 from contracts.conversation import EXCHANGE_CHARS_MAX, EXCHANGES_MAX, Exchange
 from contracts.openai_chat import CreateChatCompletion
+from contracts.raw_chat import EXTRACTIVE
 from gateway.chat_requests import (
     INSTRUCTIONS,
     REFUSED,
@@ -121,6 +122,47 @@ def test_a_tool_has_to_be_there_to_be_chosen() -> None:
     listed = [{"type": "function", "function": {"name": "f", "parameters": []}}]
     with pytest.raises(ValidationProblemError, match="JSON Schema"):
         for_model(encoded(tools=listed))
+
+
+def form(**properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+CITY = form(city={"type": "string"})
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"tools": VALUES["tools"], "tool_choice": "required"}, "$.tool_choice"),
+        (
+            {"tools": VALUES["tools"], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+            "$.tool_choice",
+        ),
+        ({"messages": [{"role": "system", "content": "x"}]}, "$.messages"),
+        ({"response_format": CITY}, "$.response_format.json_schema.schema.properties.city"),
+        ({"response_format": {"type": "json_schema"}}, "$.response_format.json_schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": 7}}, "$.response_format.json_schema"),
+    ],
+)
+def test_what_a_quoting_model_cannot_do_is_known_before_it_is_asked(more: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationProblemError) as refused:
+        for_model(encoded(**{"model": EXTRACTIVE, **more}))
+    assert refused.value.errors[0].field == field
+    assert "json_schema" in field or "ask a configured" in refused.value.detail or field == "$.messages"
+
+
+def test_a_quoting_model_takes_what_it_can_do() -> None:
+    for more in (
+        {"tools": VALUES["tools"], "tool_choice": "auto"},
+        {"response_format": {"type": "json_object"}},
+        {"response_format": form(answer={"type": "string"})},
+        {"stop": ["x"], "max_tokens": 5},
+    ):
+        assert for_model(encoded(model=EXTRACTIVE, **more)).model == EXTRACTIVE
+    for more in ({"response_format": CITY}, {"tools": VALUES["tools"], "tool_choice": "required"}):
+        assert for_model(encoded(**more)).model == "m"
 
 
 def test_what_a_session_remembers_is_bounded_and_keeps_the_instructions() -> None:
