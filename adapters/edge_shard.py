@@ -70,8 +70,8 @@ class Sought(Struct, frozen=True):
 class EdgeShard:
     """A partition's points, in the newest whole folder in `folder`, and how often each word stands in them.
 
-    `lock` is held by whoever reads and by each change, so that a search over several calls sees one state. The caller lets
-    changes, `copied`, `abandon` and `swap` come one after another.
+    `lock` is held by whoever reads and by each change, so that a search over several calls sees one state. The caller has
+    `change`, `copied`, `catch_up`, `swap` and `abandon` done by one thread: so none passes another by.
     """
 
     def __init__(self, partition: Partition, folder: Path, dimensions: int) -> None:
@@ -90,17 +90,14 @@ class EdgeShard:
         self._loose = self.count() - self._graphed()
         _unload(folder)
 
-    def change(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            for part in vector_payload.chunks(change.put, vector_payload.UPSERT_ENTRIES_MAX):
-                self._put(part)
-            if change.gone:
-                with self.lock:
-                    self._forget(change.gone)
-                    self._shard.update(engine.UpdateOperation.delete_points(list(change.gone)))
-                    self._note(change.gone)
+    def change(self, change: Change) -> None:
+        """Flushed when this returns."""
+        for part in vector_payload.chunks(change.put, vector_payload.UPSERT_ENTRIES_MAX):
+            self._put(part)
+        if change.gone:
+            self._update(change.gone, engine.UpdateOperation.delete_points(list(change.gone)))
         self._shard.flush()
-        self._loose += sum(len(change.put) for change in changes)
+        self._loose += len(change.put)
 
     def wants_graph(self) -> bool:
         return self._loose >= max(GRAPH_FROM, GRAPH_SHARE * self.counts.entries(words.RANK_MAX))
@@ -125,17 +122,16 @@ class EdgeShard:
         if self._fresh is None:
             self._fresh = engine.EdgeShard.load(str(self._folder / str(self._number + 1)), config(self._dimensions))
         behind = self._behind or set()
-        with self.lock:  # What is changed after this has been read is noted again.
-            ids = [behind.pop() for _ in range(min(len(behind), vector_payload.UPSERT_ENTRIES_MAX))]
-            records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True) if ids else []
+        ids = [behind.pop() for _ in range(min(len(behind), vector_payload.UPSERT_ENTRIES_MAX))]
         if ids:
+            records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
             points = [engine.Point(record.id, record.vector or {}, record.payload) for record in records]
             self._fresh.update(engine.UpdateOperation.delete_points(list(ids)))
             self._fresh.update(engine.UpdateOperation.upsert_points(points))
         return len(behind) <= vector_payload.UPSERT_ENTRIES_MAX
 
     def swap(self) -> None:
-        """Put the copy in the place of what it was made of; nothing changes meanwhile."""
+        """Put the copy in the place of what it was made of."""
         while self._behind:
             self.catch_up()
         if self._fresh is None:
@@ -143,11 +139,12 @@ class EdgeShard:
         self._fresh.flush()
         _synced(self._folder / str(self._number + 1))
         _mark(self._folder / str(self._number + 1))
+        place = self._folder / str(self._number)
         with self.lock:
             old, self._shard = self._shard, self._fresh
+            self._number, self._fresh, self._behind = self._number + 1, None, None
         old.close()
-        shutil.rmtree(self._folder / str(self._number), ignore_errors=True)
-        self._number, self._fresh, self._behind = self._number + 1, None, None
+        shutil.rmtree(place, ignore_errors=True)
         self._loose = self.count() - self._graphed()
 
     def _graphed(self) -> int:
@@ -198,14 +195,17 @@ class EdgeShard:
 
     def scrolled(self, start: str | None, points: int) -> list[tuple[str, dict[str, Any]]]:
         request = engine.ScrollRequest(offset=start, limit=points, with_payload=True)
-        return [(str(record.id), record.payload or {}) for record in self._shard.scroll(request)[0]]
+        with self.lock:
+            return [(str(record.id), record.payload or {}) for record in self._shard.scroll(request)[0]]
 
     def versions(self, ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-        found = self._shard.retrieve(list(ids), [vector_payload.VERSION], with_vector=False)
+        with self.lock:
+            found = self._shard.retrieve(list(ids), [vector_payload.VERSION], with_vector=False)
         return [(str(record.id), record.payload or {}) for record in found]
 
     def count(self) -> int:
-        return int(self._shard.count(engine.CountRequest(exact=True)))
+        with self.lock:
+            return int(self._shard.count(engine.CountRequest(exact=True)))
 
     def close(self) -> None:
         if self._fresh is not None:
@@ -216,21 +216,25 @@ class EdgeShard:
         latest = {vector_payload.point_id(item.entry.id): item for item in items}
         sparse = {key: words.of_entry(item.entry) for key, item in latest.items()}
         points = [_point(item, sparse[key]) for key, item in latest.items()]
-        with self.lock:
-            self._forget(list(latest))
-            self._shard.update(engine.UpdateOperation.upsert_points(points))
-            for key, item in latest.items():
-                self.counts.add(item.entry.label.rank, sparse[key].words)
-            self._note(latest)
+        self._update(
+            list(latest),
+            engine.UpdateOperation.upsert_points(points),
+            [(item.entry.label.rank, sparse[key].words) for key, item in latest.items()],
+        )
 
-    def _note(self, ids: Iterable[str]) -> None:
-        """These were changed: a copy that is being made has them as they were. Under the lock, and never before the change."""
+    def _update(
+        self, ids: Sequence[str], operation: engine.UpdateOperation, counted: Iterable[tuple[int, Iterable[int]]] = ()
+    ) -> None:
+        """Change the points with these ids; of those there are afterwards, the ranks and words are `counted`."""
         if self._behind is not None:
-            self._behind.update(ids)
-
-    def _forget(self, ids: Sequence[str]) -> None:
-        for record in self._shard.retrieve(list(ids), [vector_payload.RANK], with_vector=[WORDS]):
-            self._count(record, -1)
+            self._behind.update(ids)  # A copy that is being made has them as they were.
+        with self.lock:
+            before = self._shard.retrieve(list(ids), [vector_payload.RANK], with_vector=[WORDS])
+            self._shard.update(operation)
+            for record in before:
+                self._count(record, -1)
+            for rank, found in counted:
+                self.counts.add(rank, found)
 
     def _count(self, record: engine.Record, change: int) -> None:
         self.counts.add((record.payload or {})[vector_payload.RANK], _vectors(record)[WORDS].indices, change)

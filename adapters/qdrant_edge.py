@@ -6,7 +6,6 @@ belongs in a process of its own role. A change costs a flush: 10 ms in a small p
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,14 +22,15 @@ from runtime.vector_ports import Item, Vector
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-_Waiting = tuple[Change, "asyncio.Future[None]"]
 
 
 class EdgeVectors:
     """A VectorStore in `folder`, for vectors of `dimensions` numbers; one process at a time may have it open.
 
-    When `upsert` or `remove` returns, the change is flushed to disk. Calls before `start` or after `close` raise
-    UnavailableError, as does a folder that another process holds.
+    When `upsert` or `remove` returns, the change is flushed to disk; one that has begun is done to its end, whoever stops waiting
+    for it. Calls before `start` or after `close` raise UnavailableError, as does a folder that another process holds.
+
+    What changes a partition is done by a thread of its own, so one after the other, in the order it was asked for.
     """
 
     def __init__(self, folder: Path, dimensions: int) -> None:
@@ -38,8 +38,7 @@ class EdgeVectors:
         self._dimensions = dimensions
         self._shards: dict[Partition, EdgeShard] = {}
         self._threads: ThreadPoolExecutor | None = None
-        self._locks: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: defaultdict[Partition, list[_Waiting]] = defaultdict(list)
+        self._writers: dict[Partition, ThreadPoolExecutor] = {}
         self._building: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -47,6 +46,7 @@ class EdgeVectors:
         self._threads = ThreadPoolExecutor(edge_shard.THREADS, thread_name_prefix="qdrant-edge")
         try:
             for partition in vector_payload.PARTITIONS:
+                self._writers[partition] = ThreadPoolExecutor(1, thread_name_prefix=f"qdrant-edge {partition}")
                 opened = partial(EdgeShard, partition, self._folder / partition, self._dimensions)
                 self._shards[partition] = await self._run(opened)
         except (InvalidError, UnavailableError):
@@ -87,36 +87,17 @@ class EdgeVectors:
         if building is not None:
             building.cancel()
             await asyncio.wait([building])
-        threads, self._threads = self._threads, None
-        shards, self._shards = list(self._shards.values()), {}
-        if threads is not None:
+        reading, self._threads = self._threads, None
+        writing, self._writers = self._writers, {}
+        shards, self._shards = self._shards, {}
+        for threads in (*writing.values(), *([reading] if reading else [])):
             await asyncio.to_thread(threads.shutdown)
-            for shard in shards:
-                await asyncio.to_thread(shard.close)
+        for shard in shards.values():
+            await asyncio.to_thread(shard.close)
 
     async def _change(self, partition: Partition, change: Change) -> None:
-        """Apply and flush. Whoever finds the partition free does so for all who wait: a flush costs the same for many."""
         shard = self._shard(partition)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[partition].append((change, done))
-        async with self._locks[partition]:
-            if done.done():
-                done.result()
-                return
-            batch, self._waiting[partition] = self._waiting[partition], []
-
-            problem: BaseException | None = None
-            try:
-                await self._run(partial(shard.change, [one for one, _ in batch]))
-            except BaseException as error:
-                problem = error
-                raise
-            finally:
-                for _, waiter in batch:
-                    if problem is None:
-                        waiter.set_result(None)
-                    elif waiter is not done and not waiter.done():
-                        waiter.set_exception(UnavailableError("qdrant-edge", str(problem) or "interrupted"))
+        await self._write(partition, partial(shard.change, change))
         self._consider()
 
     async def graphed(self) -> None:
@@ -134,19 +115,16 @@ class EdgeVectors:
     async def _build(self, wanting: list[Partition]) -> None:
         """Meanwhile they are searched and changed as before."""
         while wanting:
-            shard, lock = self._shard(wanting[0]), self._locks[wanting[0]]
+            partition, shard = wanting[0], self._shard(wanting[0])
             try:
-                async with lock:
-                    copy = await self._run(shard.copied)
+                copy = await self._write(partition, shard.copied)
                 await edge_graph.build(copy, self._dimensions)
-                while not await self._run(shard.catch_up):
+                while not await self._write(partition, shard.catch_up):
                     pass
-                async with lock:
-                    await self._run(shard.swap)
+                await self._write(partition, shard.swap)
             except (UnavailableError, OSError):
-                logger.warning("partition %s is searched without a graph, which is slower", wanting[0], exc_info=True)
-                async with lock:
-                    await self._run(shard.abandon)
+                logger.warning("partition %s is searched without a graph, which is slower", partition, exc_info=True)
+                await self._write(partition, shard.abandon)
             wanting = [partition for partition, one in self._shards.items() if one.wants_graph()]
 
     def _shard(self, partition: Partition) -> EdgeShard:
@@ -154,11 +132,15 @@ class EdgeVectors:
             raise UnavailableError("qdrant-edge", "the store is not open")
         return self._shards[partition]
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _write(self, partition: Partition, work: Callable[[], T]) -> T:
+        """What changes a shard; nothing else does meanwhile."""
+        return await self._run(work, self._writers.get(partition))
+
+    async def _run(self, work: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
         if self._threads is None:
             raise UnavailableError("qdrant-edge", "the store is not open")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(threads or self._threads, work)
         except InvalidError:
             raise
         except Exception as error:  # The engine raises bare Exception for everything.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_edge_builds_a_graph_beside_and_misses_no_change(tmp_path: Path, monkeyp
 
 
 def test_a_change_that_comes_while_the_copy_catches_up_is_in_the_copy(tmp_path: Path) -> None:
-    """Changes and catching up in two threads, as the engine's are; each round every entry is put again or removed."""
+    """Each round every entry is put again or removed; another thread reads meanwhile, and is never refused."""
     shard = EdgeShard("ceo_knowledge", tmp_path / "ceo_knowledge", DIMENSIONS)
     numbers = range(200)
 
@@ -79,20 +80,27 @@ def test_a_change_that_comes_while_the_copy_catches_up_is_in_the_copy(tmp_path: 
         stored = [entry(number, text=f"version {version} " * 200, version=version) for number in some]
         return Change(put=items(stored, [vector(number) for number in some]))
 
-    shard.change([put(1, numbers)])
-    for version in range(2, 6):
-        shard.copied()
-        ended = threading.Event()
-        copying = threading.Thread(target=lambda shard=shard, ended=ended: _until(ended, shard.catch_up))
-        copying.start()
-        for start in range(0, len(numbers), 8):
-            shard.change([put(version, numbers[start : start + 8])])
-        shard.change([Change(gone=[entry(number).id for number in numbers[:10]])])
-        ended.set()
-        copying.join()
-        shard.swap()
-        kept = {payload["version"] for _, payload in shard.scrolled(None, len(numbers))}
-        assert (shard.count(), kept) == (len(numbers) - 10, {version})
+    def read() -> None:
+        assert shard.count() == len(shard.scrolled(None, len(numbers))) == len(shard.versions(ids))
+
+    ids = [entry(number).id for number in numbers[10:]]
+    shard.change(put(1, numbers))
+    shard.change(Change(gone=[entry(number).id for number in numbers[:10]]))
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as reading:
+        outcome = reading.submit(_until, ended, read)
+        try:
+            for version in range(2, 6):
+                shard.copied()
+                for start in range(10, len(numbers), 8):
+                    shard.change(put(version, numbers[start : start + 8]))
+                    shard.catch_up()
+                shard.swap()
+                kept = {payload["version"] for _, payload in shard.scrolled(None, len(numbers))}
+                assert (shard.count(), kept) == (len(numbers) - 10, {version})
+        finally:
+            ended.set()
+        outcome.result()
     shard.close()
 
 
