@@ -28,6 +28,9 @@ class Change(Struct, frozen=True):
     gone: Sequence[tuple[str, int]] = ()
 
 
+_Waiting = tuple[Change, "asyncio.Future[None]"]
+
+
 class VectorWrites:
     """`newest` says whether nothing later was begun for an id; `changing` is entered around each change of a partition."""
 
@@ -40,40 +43,36 @@ class VectorWrites:
         self._store = store
         self._newest = newest
         self._changing = changing
-        self._rest_until: defaultdict[Partition, float] = defaultdict(float)
-        self._locks: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: defaultdict[Partition, list[tuple[Change, asyncio.Future[None]]]] = defaultdict(list)
+        self._doing: dict[Partition, asyncio.Task[None]] = {}
+        self._waiting: defaultdict[Partition, list[_Waiting]] = defaultdict(list)
 
     async def do(self, partition: Partition, change: Change) -> None:
-        """Return once it is done. Whoever finds the partition free does it for those who wait, too.
+        """Return once it is done, together with what else waits. Whoever stops waiting is left out, unless it has begun: then it
+        is done to its end, and nothing passes it by.
 
         Raises what the store does; where it refuses changes together, each is tried alone.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[partition].append((change, done))
+        if partition not in self._doing:
+            self._doing[partition] = asyncio.create_task(self._work_off(partition), name=f"changes of {partition}")
+        await done
+
+    async def _work_off(self, partition: Partition) -> None:
+        """Go on until nobody waits."""
         try:
-            async with self._locks[partition]:
-                while not done.done():
-                    await self._rest(partition)
-                    waiting = [one for one in self._waiting[partition] if not one[1].done()]
-                    self._waiting[partition] = waiting[MERGED_MAX:]
-                    began = time.monotonic()
-                    await self._settle(partition, waiting[:MERGED_MAX])
-                    if len(waiting) > 1:
-                        now = time.monotonic()
-                        self._rest_until[partition] = now + min(PAUSES_A_GO * (now - began), PAUSE_S_MAX)
-        except asyncio.CancelledError:
-            done.cancel()
-            raise
-        return done.result()
+            while waiting := [one for one in self._waiting.pop(partition, []) if not one[1].done()]:
+                self._waiting[partition] = waiting[MERGED_MAX:]
+                began = time.monotonic()
+                await self._settle(partition, waiting[:MERGED_MAX])
+                if len(waiting) > 1:
+                    await asyncio.sleep(min(PAUSES_A_GO * (time.monotonic() - began), PAUSE_S_MAX))
+        finally:
+            del self._doing[partition]
+            _tell(self._waiting.pop(partition, []), UnavailableError("vector store", "interrupted"))
 
-    async def _rest(self, partition: Partition) -> None:
-        pause_s = self._rest_until[partition] - time.monotonic()
-        if pause_s > 0:
-            await asyncio.sleep(pause_s)
-
-    async def _settle(self, partition: Partition, batch: Sequence[tuple[Change, asyncio.Future[None]]]) -> None:
-        """Do the changes and tell their outcomes; to the others an interruption is unavailability."""
+    async def _settle(self, partition: Partition, batch: Sequence[_Waiting]) -> None:
+        """Do the changes and tell their outcomes; an interruption is unavailability."""
         problem: Exception | None = UnavailableError("vector store", "interrupted")
         try:
             await self._apply(partition, [change for change, _ in batch])
@@ -85,9 +84,7 @@ class VectorWrites:
             for one in batch:  # One of them may be to blame.
                 await self._settle(partition, [one])
         finally:
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None) if problem is None else done.set_exception(problem)
+            _tell(batch, problem)
 
     async def _apply(self, partition: Partition, changes: Sequence[Change]) -> None:
         """What remains of the changes when of each id the last one counts."""
@@ -106,3 +103,9 @@ class VectorWrites:
                 await self._store.upsert(partition, put)
             if gone:
                 await self._store.remove(partition, gone)
+
+
+def _tell(waiting: Sequence[_Waiting], problem: Exception | None) -> None:
+    for _, done in waiting:
+        if not done.done():
+            done.set_result(None) if problem is None else done.set_exception(problem)

@@ -26,15 +26,12 @@ class Slow(MemoryVectors):
     def __init__(self) -> None:
         super().__init__(2)
         self.changes: list[int] = []
-        self.one_by_one = False  # Each opening of the gate lets one pass.
         self.gate = asyncio.Event()
         self.entered = asyncio.Event()
 
     async def upsert(self, partition: Partition, items: Sequence[Item]) -> None:
         self.entered.set()
         await self.gate.wait()
-        if self.one_by_one:
-            self.gate.clear()
         self.changes.append(len(items))
         if any(item.entry.id == BAD for item in items):
             raise InvalidError("no such thing")
@@ -71,12 +68,12 @@ def test_those_that_wait_are_done_in_one_go() -> None:
     async def body() -> None:
         store = Slow()
         writes = writes_to(store)
-        waiting = [
-            asyncio.create_task(writes.do("ceo_knowledge", Change(put=[item(keyed_id(str(n)))]))) for n in range(9)
-        ]
+        first = asyncio.create_task(put(writes, "0"))
         await store.entered.wait()
+        waiting = [asyncio.create_task(put(writes, str(number))) for number in range(1, 9)]
+        await asyncio.sleep(0)
         store.gate.set()
-        await asyncio.gather(*waiting)
+        await asyncio.gather(first, *waiting)
         assert store.changes == [1, 8]
         assert await store.count("ceo_knowledge") == 9
 
@@ -102,8 +99,10 @@ def test_who_gives_up_is_left_out() -> None:
     async def body() -> None:
         store = Slow()
         writes = writes_to(store)
-        first, gone, kept = (asyncio.create_task(put(writes, name)) for name in ("one", "two", "three"))
+        first = asyncio.create_task(put(writes, "one"))
         await store.entered.wait()
+        gone, kept = (asyncio.create_task(put(writes, name)) for name in ("two", "three"))
+        await asyncio.sleep(0)
         gone.cancel()
         store.gate.set()
         await asyncio.gather(first, kept)
@@ -113,23 +112,39 @@ def test_who_gives_up_is_left_out() -> None:
     asyncio.run(body())
 
 
-def test_whose_doer_is_interrupted_is_told_to_come_again() -> None:
+def test_what_has_begun_is_done_though_its_caller_gives_up_and_nothing_passes_it_by() -> None:
     async def body() -> None:
         store = Slow()
         writes = writes_to(store)
-        first, doer, other = (asyncio.create_task(put(writes, name)) for name in ("one", "two", "three"))
+        doer = asyncio.create_task(put(writes, "one"))
         await store.entered.wait()
-        store.entered.clear()
-        store.one_by_one = True
-        store.gate.set()
-        await first
-        await store.entered.wait()
+        others = [asyncio.create_task(put(writes, name)) for name in ("two", "three")]
         doer.cancel()
-        with pytest.raises(UnavailableError, match="interrupted"):
-            await other
+        with pytest.raises(asyncio.CancelledError):
+            await doer
+        assert not any(other.done() for other in others)
+        store.gate.set()
+        await asyncio.gather(*others)
+        assert store.changes == [1, 2]
+        assert await store.count("ceo_knowledge") == 3
+
+    asyncio.run(body())
+
+
+def test_who_waits_when_the_process_ends_is_told_to_come_again() -> None:
+    async def body() -> None:
+        store = Slow()
+        writes = writes_to(store)
+        first, other = (asyncio.create_task(put(writes, name)) for name in ("one", "two"))
+        await store.entered.wait()
+        (doing,) = (task for task in asyncio.all_tasks() if task.get_name() == "changes of ceo_knowledge")
+        doing.cancel()
+        for told in (first, other):
+            with pytest.raises(UnavailableError, match="interrupted"):
+                await told
         store.gate.set()
         await put(writes, "three")
-        assert await store.count("ceo_knowledge") == 2
+        assert store.changes == [1]
 
     asyncio.run(body())
 
