@@ -8,8 +8,8 @@ the swap they are answered by the old one. A crash at any point leaves that one 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -162,19 +162,25 @@ class Generations:
 
     async def search(self, query: Query) -> list[Hit]:
         """Also without what the logs say was changed or removed since. Raises UnavailableError."""
-        asked: dict[_Open, list[Partition]] = {}
-        for partition in dict.fromkeys(query.partitions):
+        with self._held(query.partitions) as held:
+            parts = [(one, msgspec.structs.replace(query, partitions=tuple(some))) for one, some in held.items()]
+            found = await asyncio.gather(*(one.shelved.retrieval.search(part) for one, part in parts))
+        hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.place, reverse=True)
+        return self._hearing.heard.current(hits)[: query.limit]
+
+    @contextmanager
+    def _held(self, partitions: Iterable[Partition]) -> Iterator[dict[_Open, list[Partition]]]:
+        """What serves these partitions, which is not closed meanwhile. Raises UnavailableError where nothing does."""
+        held: dict[_Open, list[Partition]] = {}
+        for partition in dict.fromkeys(partitions):
             opened = self._serving.get(partition)
             if opened is None:
                 raise UnavailableError("vector index", self._why(), self._ready_in_s())
-            asked.setdefault(opened, []).append(partition)
-        if len(asked) == 1:
-            return self._hearing.heard.current(await _search(next(iter(asked)), query))
-        found = await asyncio.gather(
-            *(_search(opened, msgspec.structs.replace(query, partitions=tuple(some))) for opened, some in asked.items())
-        )
-        hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.place, reverse=True)
-        return self._hearing.heard.current(hits)[: query.limit]
+            held.setdefault(opened, []).append(partition)
+        with ExitStack() as inside:
+            for opened in held:
+                inside.enter_context(opened.gate.inside())
+            yield held
 
     def _why(self) -> str:
         building = self._building
@@ -193,7 +199,8 @@ class Generations:
     # What others ask of it -----------------------------------------------------------------------------------------
 
     async def status(self) -> VectorsStatus:
-        counts = {partition: await opened.shelved.store.count(partition) for partition, opened in self._serving.items()}
+        with self._held(self._serving) as held:
+            counts = {one: await opened.shelved.store.count(one) for opened, some in held.items() for one in some}
         return VectorsStatus(
             wanted=self._wanted,
             generations=self._manifest.generations,
@@ -205,11 +212,8 @@ class Generations:
 
     async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
         """What the serving generation keeps; see VectorStore.listed. Raises UnavailableError where none serves."""
-        opened = self._serving.get(partition)
-        if opened is None:
-            raise UnavailableError("vector index", self._why(), self._ready_in_s())
-        with opened.gate.inside():
-            return await opened.shelved.store.listed(partition, after=after, limit=limit)
+        with self._held((partition,)) as held:
+            return await next(iter(held)).shelved.store.listed(partition, after=after, limit=limit)
 
     async def rebuild(self, partitions: Sequence[Partition] = ()) -> str:
         """Begin a new generation for these partitions (none: all); its name. Raises OutcomeError while one is built."""
@@ -388,11 +392,6 @@ class Generations:
         manifest = Manifest(tuple(generations))
         await self._shelf.save(MANIFEST, msgspec.json.encode(manifest))
         self._manifest = manifest
-
-
-async def _search(opened: _Open, query: Query) -> list[Hit]:
-    with opened.gate.inside():
-        return await opened.shelved.retrieval.search(query)
 
 
 def _begun(generation: Generation) -> Building:
