@@ -10,13 +10,13 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.openai_prompt import form, reply_to, request_of
+from adapters.openai_prompt import FormError, form, repair_of, reply_to, request_of
 from adapters.openai_wire import ANSWER_CHARS_MAX, LINE_BYTES_MAX, Answer, body, events, tokens_of
 from adapters.section_stream import SectionStream
 from contracts.chat import ChatReply, ChatRequest
 from contracts.model import Allowance, Prompt, Reply, Usage
 from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
-from runtime.model_ports import Call, OnDelta
+from runtime.model_ports import ANEW, Call
 from runtime.text import clip
 
 RETRY_AFTER_S_DEFAULT = 5
@@ -100,16 +100,26 @@ class OpenAiChat:
             raise UnavailableError(self.name, f"its list of models cannot be had (HTTP {response.status_code})")
 
     async def complete(self, prompt: Prompt, call: Call) -> Reply:
-        request = request_of(prompt, self.endpoint.model)
+        """See ChatModel. What it answers in another form it is asked once to put into this one, for the little that costs."""
+        request, ends_at = request_of(prompt, self.endpoint.model), self._ends_at()
 
         async def ask(key: str, *, schema: bool) -> Reply:
             shown = None if call.on_delta is None else SectionStream(prompt, call.on_delta)
             wanted = replace(request, response_format=form(prompt, schema=schema))
-            reply = await self.chat(wanted, replace(call, key=key, on_delta=shown))
+            reply = await self._chat(wanted, replace(call, key=key, on_delta=shown), ends_at)
             bounded = call.allowance is not None and self._affordable(0, call.allowance) is not None
             if reply.finish_reason == "length" and bounded:
                 raise AllowanceError(f"{self.name} could not finish its answer with what was left", reply.usage)
-            return reply_to(prompt, reply, self.name)
+            try:
+                return reply_to(prompt, reply, self.name)
+            except FormError as error:
+                repair = repair_of(prompt, reply.message.content, self.endpoint.model)
+                if repair is None:
+                    raise
+                if shown is not None and shown.shown and call.on_delta is not None:
+                    call.on_delta(ANEW)
+                wanted = replace(repair, response_format=wanted.response_format)
+                return await self._repaired(prompt, wanted, replace(call, key=f"{key}-form"), ends_at, error)
 
         if self._takes_schema:
             try:
@@ -121,13 +131,36 @@ class OpenAiChat:
         self._takes_schema = False
         return reply
 
+    async def _repaired(
+        self, prompt: Prompt, request: ChatRequest, call: Call, ends_at: float, failure: FormError
+    ) -> Reply:
+        """What it wrote, in the form; where that does not work, too, the first failure with what both have cost."""
+        shown = None if call.on_delta is None else SectionStream(prompt, call.on_delta)
+        allowance = None if call.allowance is None else call.allowance.less(failure.usage)
+        try:
+            reply = await self._chat(request, replace(call, allowance=allowance, on_delta=shown), ends_at)
+            reply = replace(reply, usage=failure.usage + reply.usage)
+            return reply_to(prompt, reply, self.name)
+        except FormError as error:
+            failure.usage = error.usage
+        except (OutcomeError, UnavailableError) as error:
+            failure.usage += error.usage
+        raise failure
+
+    def _ends_at(self) -> float:
+        return asyncio.get_running_loop().time() + self.endpoint.whole_s
+
     async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
+        return await self._chat(request, call, self._ends_at())
+
+    async def _chat(self, request: ChatRequest, call: Call, ends_at: float) -> ChatReply:
         asked_chars = _chars(request)
         tokens_max = self._tokens_max(request, asked_chars, call.allowance)
 
         async def ask(key: str, *, older: bool) -> ChatReply:
             content = body(request, self.endpoint.model, tokens_max, older=older)
-            return await self._answer(content, asked_chars, key, call.on_delta)
+            answer = Answer(self.name, self.endpoint.model, asked_chars, call.on_delta)
+            return await self._answer(content, answer, key, ends_at)
 
         if self._takes_max_tokens:
             try:
@@ -139,10 +172,9 @@ class OpenAiChat:
         self._takes_max_tokens = False
         return reply
 
-    async def _answer(self, content: bytes, asked_chars: int, key: str, on_delta: OnDelta | None) -> ChatReply:
-        answer = Answer(self.name, self.endpoint.model, asked_chars, on_delta)
+    async def _answer(self, content: bytes, answer: Answer, key: str, ends_at: float) -> ChatReply:
         try:
-            async with self._in_time(answer) as limit, self._posted(content, key) as response:
+            async with self._in_time(answer, ends_at) as limit, self._posted(content, key) as response:
                 if response.status_code != 200:
                     raise await self._error(response)
                 async for data in self._pieces(response):
@@ -190,9 +222,9 @@ class OpenAiChat:
         return min(bounds, default=None)
 
     @asynccontextmanager
-    async def _in_time(self, answer: Answer) -> AsyncIterator["_Limit"]:
+    async def _in_time(self, answer: Answer, ends_at: float) -> AsyncIterator["_Limit"]:
         """Ends what takes too long: to its first piece, between two, or as a whole."""
-        limit = _Limit(self.endpoint)
+        limit = _Limit(self.endpoint, ends_at)
         try:
             async with limit.scope:
                 yield limit
@@ -255,11 +287,11 @@ class _BoundRefusedError(_FormRefusedError):
 class _Limit:
     """The next moment at which an answer takes too long."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, ends_at: float) -> None:
         self._endpoint = endpoint
-        self._ends_at = asyncio.get_running_loop().time() + endpoint.whole_s
-        self._seconds = min(endpoint.first_s, endpoint.whole_s)
-        self.scope = asyncio.timeout(self._seconds)
+        self._ends_at = ends_at
+        self._seconds = 0.0
+        self.scope = asyncio.timeout_at(self._next_at(endpoint.first_s))
 
     @property
     def what(self) -> str:
@@ -267,11 +299,13 @@ class _Limit:
 
     def taken(self) -> None:
         """A piece came."""
-        now = asyncio.get_running_loop().time()
-        next_at = now + self._endpoint.between_s
-        whole = self._ends_at <= next_at
-        self._seconds = self._endpoint.whole_s if whole else self._endpoint.between_s
-        self.scope.reschedule(self._ends_at if whole else next_at)
+        self.scope.reschedule(self._next_at(self._endpoint.between_s))
+
+    def _next_at(self, wait_s: float) -> float:
+        """When it takes too long: after a wait, at the latest when the whole does."""
+        next_at = asyncio.get_running_loop().time() + wait_s
+        self._seconds = wait_s if next_at < self._ends_at else self._endpoint.whole_s
+        return min(next_at, self._ends_at)
 
 
 def _chars(request: ChatRequest) -> int:

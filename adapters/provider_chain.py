@@ -1,6 +1,7 @@
 """Several chat providers in groups: equals take turns, the next group is asked when none of one answers."""
 
 import asyncio
+import logging
 import math
 import time
 from collections import OrderedDict
@@ -11,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.chat import ChatReply, ChatRequest, Delta
-from contracts.model import NOTHING_USED, Prompt, ProviderStatus, Reply, Usage
+from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply, Usage
 from runtime import breaker
 from runtime.breaker import Breaker, Policy
-from runtime.errors import FullError, OutcomeError, UnavailableError
+from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, Call, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
@@ -23,6 +24,8 @@ BROKEN_CALLS_MAX = 10_000  # of which that is remembered
 _NONE_LOST = 0, NOTHING_USED
 UNHEALTHY_S = 30  # when to ask again where only unhealthy providers are left
 Answered = TypeVar("Answered", Reply, ChatReply)
+
+_logger = logging.getLogger(__name__)
 
 
 class Provider(ChatModel, ChatCompletions, Protocol):
@@ -91,6 +94,11 @@ class _Told:
         self._on_delta = on_delta
         self._begun = False
 
+    @property
+    def on_delta(self) -> OnDelta | None:
+        """What to tell; None where nobody listens."""
+        return None if self._on_delta is None else self
+
     def __call__(self, delta: Delta) -> None:
         if self._on_delta is not None:
             self._begun = True
@@ -109,14 +117,16 @@ class ProviderChain:
     breaker, and of one call, however often it is repeated, once: a run that asks again and again while all are away for a moment
     does not have them left alone for a minute. One that answers 429 rests for as long as it said, which counts for nothing. When
     none answers: `Tried.error`. What unusable answers have cost, and those that broke off, is in the usage of the answer that
-    was taken, or in the error. A call whose answers break off or are of no use again and again has failed for good:
-    OutcomeError.
+    was taken, or in the error, and is no longer there to be spent. A call whose answers break off or are of no use again and
+    again has failed for good: OutcomeError. `last` then answers a prompt, if it is given; a chat is never had with another
+    model than the one that was asked for.
     """
 
     def __init__(
         self,
         groups: Sequence[Sequence[Provider]],
         *,
+        last: ChatModel | None = None,
         policy: Policy | None = None,
         clock: Callable[[], float] = time.monotonic,
         telemetry: Telemetry | None = None,
@@ -124,6 +134,7 @@ class ProviderChain:
         self._groups = [[Member(provider, clock) for provider in group] for group in groups]
         if not self._groups or not all(self._groups):
             raise ValueError("a chain needs at least one model, and so does each of its groups")
+        self._last = last
         self._policy = policy or Policy()
         self._clock = clock
         self._telemetry = telemetry or NoTelemetry()
@@ -144,10 +155,24 @@ class ProviderChain:
         return [member for group in self._groups for member in group]
 
     async def complete(self, prompt: Prompt, call: Call) -> Reply:
-        return await self._first(None, call, lambda provider, call: provider.complete(prompt, call))
+        told = _Told(call.on_delta)
+        try:
+            return await self._first(None, call, told, lambda provider, call: provider.complete(prompt, call))
+        except AllowanceError:
+            raise  # What may be spent is spent: that ends a run, whoever could answer for nothing.
+        except OutcomeError as error:
+            if self._last is None:
+                raise
+            _logger.warning("%s answers instead: %s", self._last.name, error)
+            told.begin()
+            spent = replace(call, on_delta=told.on_delta, allowance=_less(call.allowance, error.usage))
+            reply = await self._last.complete(prompt, spent)
+            self._telemetry.count(PROVIDER_CALLS_TOTAL, provider=self._last.name, outcome="answered")
+            return replace(reply, usage=error.usage + reply.usage)
 
     async def chat(self, request: ChatRequest, call: Call) -> ChatReply:
-        return await self._first(request.model, call, lambda provider, call: provider.chat(request, call))
+        told = _Told(call.on_delta)
+        return await self._first(request.model, call, told, lambda provider, call: provider.chat(request, call))
 
     def _in_turn(self, model: str | None) -> Iterator[Member]:
         """Those that serve the model, group by group; of a group another one comes first with each call."""
@@ -157,9 +182,8 @@ class ProviderChain:
                 start, self._turns[at] = self._turns[at] % len(able), self._turns[at] + 1
                 yield from able[start:] + able[:start]
 
-    async def _first(self, model: str | None, call: Call, ask: Ask[Answered]) -> Answered:
-        key, tried, told = call.key, Tried(), _Told(call.on_delta)
-        told_call = replace(call, on_delta=told if call.on_delta else None)
+    async def _first(self, model: str | None, call: Call, told: _Told, ask: Ask[Answered]) -> Answered:
+        key, tried = call.key, Tried()
         if self._broken.get(key, _NONE_LOST)[0] >= BREAKS_MAX:  # And then whoever asked gave up waiting.
             tried.unusable = OutcomeError(f"{BREAKS_MAX} answers were paid for and none is of use")
             raise self._given_up(tried, key)
@@ -172,7 +196,9 @@ class ProviderChain:
                     tried.later(name, *refusal)
                     continue
                 told.begin()
-                answer = await self._watched(member, key, ask(member.provider, told_call))
+                left = _less(call.allowance, self._broken.get(key, _NONE_LOST)[1])
+                asking = ask(member.provider, replace(call, on_delta=told.on_delta, allowance=left))
+                answer = await self._watched(member, key, asking)
             except UnavailableError as error:
                 outcome = "full" if isinstance(error, FullError) else "unavailable"
                 tried.later(name, str(error), error.retry_after_s)
@@ -228,6 +254,10 @@ class ProviderChain:
             raise
         member.breaker = breaker.succeeded(member.breaker, self._policy)
         return answer
+
+
+def _less(allowance: Allowance | None, spent: Usage) -> Allowance | None:
+    return None if allowance is None else allowance.less(spent)
 
 
 class NamedModels:

@@ -91,10 +91,18 @@ class SectionStream:
         self._held = ""  # the beginning of an escape
         self._high = ""  # the first half of a surrogate pair
         self._begun = 0  # sections
+        self._silent: bool | None = None  # it does not begin as JSON; None: it has not begun
         self._text = _SectionText(prompt.evidence)  # of the section at this place
 
+    @property
+    def shown(self) -> bool:
+        """Whether anything was."""
+        return bool(self._begun)
+
     def __call__(self, delta: Delta) -> None:
-        if self._text.cut:
+        if self._silent is None and (text := delta.text.lstrip()):
+            self._silent = not text.startswith(("{", "`"))  # What it thinks before it answers may look like an answer.
+        if self._text.cut or self._silent:
             return  # Behind a cut nothing is sure.
         text, at, out = self._held + delta.text, 0, list[str]()
         self._held = ""

@@ -78,6 +78,13 @@ class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     output_price: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
 
 
+class Extractive(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that quotes, which needs no provider. `last`: where what all providers answer is of no use, it answers for Sophia
+    and Artemis; else such a run fails. While a provider is only away, runs wait for it."""
+
+    last: bool = True
+
+
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run may spend on models if its request does not say; 0: as much as it takes. Money is in the prices' currency."""
 

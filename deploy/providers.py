@@ -39,7 +39,8 @@ def chat_models(settings: Settings, telemetry: Telemetry) -> Chats:
     groups: dict[tuple[str, str], list[OpenAiChat]] = {}
     for provider, model in zip(settings.chat, models, strict=True):
         groups.setdefault((provider.group, "" if provider.group else provider.name), []).append(model)
-    chain = ProviderChain(list(groups.values()), telemetry=telemetry)
+    last = ExtractiveModel() if settings.extractive.last else None
+    chain = ProviderChain(list(groups.values()), last=last, telemetry=telemetry)
     health = HealthChecks(chain.members, telemetry)
     closing = [Opened(close=model.close) for model in models]
     return Chats(chain, NamedModels(chain, ExtractiveChat()), [*closing, health], health)

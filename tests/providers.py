@@ -11,7 +11,7 @@ from contracts.chat import ChatMessage, ChatReply, ChatRequest
 from contracts.domains import Clearance
 from contracts.model import Evidence, Prompt, Section
 from runtime.breaker import Mode
-from runtime.model_ports import Call
+from runtime.model_ports import Call, ChatModel
 from runtime.telemetry import PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
 from tests.model_server import ModelServer
 
@@ -49,10 +49,10 @@ class Setting:
         self.telemetry = Counted()
         self.models: list[OpenAiChat] = []
 
-    def chain(self, *groups: str, **endpoint: Any) -> ProviderChain:
+    def chain(self, *groups: str, last: ChatModel | None = None, **endpoint: Any) -> ProviderChain:
         """Each group names its servers by letter: `ab` are equals."""
         grouped = [[self._model(letter, endpoint) for letter in group] for group in groups]
-        return ProviderChain(grouped, clock=lambda: self.now, telemetry=self.telemetry)
+        return ProviderChain(grouped, last=last, clock=lambda: self.now, telemetry=self.telemetry)
 
     def _model(self, letter: str, endpoint: dict[str, Any]) -> OpenAiChat:
         server = self.servers["abc".index(letter)]

@@ -102,3 +102,17 @@ def test_what_it_cannot_do_is_refused_with_the_remedy(
     assert (refused.value.type, refused.value.param) == ("invalid_request_error", param)
     assert "ask a configured language model" in refused.value.message or param == "messages"
     assert asked(client, tools=[TOOL], tool_choice="auto")[1] == "stop"
+
+
+@pytest.mark.parametrize("name", ["sophia", "artemis", "extractive"])
+def test_without_a_provider_all_answer_by_quoting(stack: Stack, name: str) -> None:
+    token = stack.token("quoting", "cross_domain_user", clearance=Clearance.CONFIDENTIAL)
+    client = openai.OpenAI(base_url=f"{stack.url}/v1", api_key=token, max_retries=0)
+    question: Any = [{"role": "user", "content": "What do we know of our customers?"}]
+    answer: Any = client.chat.completions.create(model=name, messages=question)
+    assert answer.choices[0].message.content
+    assert answer.diarchy["model"].startswith("extractive")
+    chunks = list(client.chat.completions.create(model=name, messages=question, stream=True))
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert client.chat.completions.retrieve(chunks[0].id).choices[0].message.content == text
+    assert text

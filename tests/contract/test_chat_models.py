@@ -182,6 +182,60 @@ def test_what_stays_wrong_is_an_outcome(server: ModelServer, failure: tuple[int,
         with_chat(server, complete)
 
 
+PROSE = "Churn in small business is 33.17 %, as the note says [1]. " * 5
+
+
+def test_an_answer_in_prose_is_put_into_the_form_once_and_paid_for(server: ModelServer) -> None:
+    server.options.failures = [(200, {}, answer(PROSE))]
+    deltas: list[Delta] = []
+    reply = with_chat(server, lambda model: model.complete(PROMPT, Call("k", on_delta=deltas.append)))
+    assert [call.key for call in server.calls] == ["k", "k-form"]
+    sent = server.bodies[1]
+    assert [message["content"] for message in sent["messages"][1:]] == [PROSE]
+    assert INJECTION not in json.dumps(sent), "the material is not sent again"
+    assert sent["response_format"] == server.bodies[0]["response_format"]
+    assert all("Churn in small business" in text for text in reply.sections.values())
+    assert reply.cited == ("k-1",)
+    assert "".join(delta.text for delta in deltas) == "\n\n".join(
+        f"{titled(name)}\n{text}" for name, text in reply.sections.items()
+    )
+    alone = with_chat(server, complete).usage
+    assert reply.usage.input_tokens > alone.input_tokens
+    assert len(server.calls) == 3
+
+
+def test_what_was_told_before_it_is_put_into_the_form_is_taken_back(server: ModelServer) -> None:
+    half = json.dumps({"sections": {"summary": PROSE}, "cited": [], "confidence": 0.5})
+    stream = "".join(f"data: {one}\n\n" for one in chunks(json.loads(answer(half)) | {"usage": {}}))
+    server.options.failures = [(200, {"Content-Type": "text/event-stream"}, stream)]
+    deltas: list[Delta] = []
+    reply = with_chat(server, lambda model: model.complete(PROMPT, Call("k", on_delta=deltas.append)))
+    kept = deltas[deltas.index(ANEW) + 1 :]
+    assert len(kept) < len(deltas) - 1
+    assert "".join(delta.text for delta in kept).startswith(f"{titled('summary')}\n{reply.sections['summary']}")
+
+
+@pytest.mark.parametrize(
+    "second", [(200, {}, answer(PROSE)), (503, {}, ""), (400, {}, "no"), (200, {}, answer(PROSE, finish="length"))]
+)
+def test_what_cannot_be_put_into_the_form_is_tried_once(
+    server: ModelServer, second: tuple[int, dict[str, str], str]
+) -> None:
+    server.options.failures = [(200, {}, answer(PROSE)), second]
+    with pytest.raises(OutcomeError, match="did not answer in the form asked for") as caught:
+        with_chat(server, complete)
+    assert len(server.calls) == 2
+    assert caught.value.usage.output_tokens >= len(PROSE) // 4
+
+
+def test_what_says_too_little_or_too_much_is_not_put_into_the_form(server: ModelServer) -> None:
+    for content in ("I cannot help with that.", PROSE * 200):
+        server.options.failures = [(200, {}, answer(content))]
+        with pytest.raises(OutcomeError, match="form"):
+            with_chat(server, complete)
+    assert len(server.calls) == 2
+
+
 def test_a_fenced_answer_is_read_and_citations_are_mapped(server: ModelServer) -> None:
     server.options.failures = [(200, {}, answer(f"```json\n{json.dumps(GOOD)}\n```"))]
     reply = with_chat(server, complete)

@@ -1,6 +1,7 @@
 """What a chain of providers does when they fail, hang, dribble, limit, talk nonsense or break off: over real HTTP."""
 
 import asyncio
+import json
 import socket
 from contextlib import ExitStack
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from adapters.extractive import NAME, ExtractiveModel
 from adapters.openai_chat import ERROR_BYTES_MAX
 from adapters.openai_wire import LINE_BYTES_MAX
 from adapters.provider_health import HealthChecks
 from contracts.chat import Delta
-from contracts.model import ProviderStatus
-from runtime.errors import OutcomeError, UnavailableError
+from contracts.model import Allowance, ProviderStatus
+from runtime.errors import AllowanceError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, Call
 from tests.model_server import DRIP_S, Fault, ModelServer
 from tests.providers import PROMPT, Setting, ask, modes, run
@@ -62,6 +64,46 @@ def test_whatever_is_wrong_with_one_the_next_one_answers_whole(
         assert [server.calls[0].key for server in servers[:2]] == ["key", "key"]
         alone = setting.chain("c")
         assert (await ask(alone)).message == reply.message
+
+    run(servers, body)
+
+
+def test_where_all_answer_unusably_the_quoting_model_answers_and_says_so(servers: list[ModelServer]) -> None:
+    prose = json.dumps({"choices": [{"message": {"content": "It is fine."}, "finish_reason": "stop"}]})
+    for server in servers[:2]:
+        server.options.failures = [(200, {}, prose)] * 2
+    servers[2].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")] * 2
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("ab", "c", last=ExtractiveModel())
+        deltas: list[Delta] = []
+        reply = await chain.complete(PROMPT, Call("k", on_delta=deltas.append))
+        assert setting.asked() == [1, 1, 1]
+        assert (reply.model, reply.citations[0].evidence) == (NAME, "k")
+        quoted = "".join(delta.text for delta in deltas[deltas.index(ANEW) + 1 :] if ANEW in deltas)
+        assert all(text in quoted for text in reply.sections.values())
+        assert reply.usage.output_tokens > len(quoted.split()), "what was of no use is counted in"
+        assert setting.telemetry.calls[-1] == (NAME, "answered")
+        with pytest.raises(OutcomeError, match="c did not answer"):
+            await setting.chain("ab", "c").complete(PROMPT, Call("l"))
+
+    run(servers, body)
+
+
+def test_the_quoting_model_does_not_answer_for_who_is_only_away_nor_where_the_budget_is_spent(
+    servers: list[ModelServer],
+) -> None:
+    servers[0].options.failures = [(503, {}, "")]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", last=ExtractiveModel())
+        with pytest.raises(UnavailableError):
+            await chain.complete(PROMPT, Call("k"))
+        with pytest.raises(AllowanceError):
+            await chain.complete(PROMPT, Call("k", allowance=Allowance(tokens=20)))
+        servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")]
+        with pytest.raises(OutcomeError, match="a did not answer"):
+            await ask(chain)  # A chat is had with the model that was asked for.
 
     run(servers, body)
 

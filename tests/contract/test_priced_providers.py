@@ -1,6 +1,7 @@
 """What a chain of providers charges, and how it keeps to what may be spent: over real HTTP."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from runtime.model_ports import Call
 from tests.model_server import Fault, ModelServer
 from tests.providers import ASKED, PROMPT, Setting, ask, run
 
-PRICED = {"input_price": 2.0, "output_price": 10.0}
+PRICED: dict[str, Any] = {"input_price": 2.0, "output_price": 10.0}
 
 
 def test_a_call_is_priced_and_what_unusable_answers_cost_is_counted_in(servers: list[ModelServer]) -> None:
@@ -90,6 +91,25 @@ def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelSer
         short = setting.chain("b", context_tokens_max=asked + 2)
         with pytest.raises(OutcomeError, match="tokens at once"):
             await ask(short)
+
+    run(servers, body)
+
+
+def test_what_an_unusable_answer_cost_is_no_longer_there_for_the_next_provider(servers: list[ModelServer]) -> None:
+    servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b", "c", **PRICED)
+        asked = -(-len(ASKED.messages[0].content) // 4)
+        reply = await ask(chain, allowance=Allowance(tokens=100))
+        lost = servers[1].bodies[0]["max_tokens"] - (100 - asked)
+        assert lost < -asked
+        assert reply.usage.tokens <= 100
+        servers[0].options.faults = [Fault("text", after=9, text="data: nonsense\n\n")]
+        with pytest.raises(AllowanceError, match="does not do for c") as caught:
+            await ask(chain, allowance=Allowance(tokens=2 * asked + 20))
+        assert caught.value.usage.tokens > 0
+        assert setting.asked() == [2, 1, 0]
 
     run(servers, body)
 

@@ -71,13 +71,34 @@ def answer(sections: dict[str, str]) -> str:
     return json.dumps({"sections": sections, "cited": [], "confidence": 0.5})
 
 
+BEFORE = st.sampled_from(["", " ", "```json\n", "Here it is: ", '<think>{"sections": {"summary": "A draft."}}</think>'])
+AFTER = st.sampled_from(["", "\n```", " I hope that helps.", ' {"sections": {}}'])
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.permutations(["summary", "next_steps", "risks"]), st.tuples(WRITTEN, WRITTEN, WRITTEN), st.integers(1, 40))
-def test_it_is_always_the_beginning(order: list[str], texts: tuple[str, str, str], cuts: int) -> None:
-    whole = answer(dict(zip(order, texts, strict=True)))
+@given(
+    st.permutations(["summary", "next_steps", "risks"]),
+    st.tuples(WRITTEN, WRITTEN, WRITTEN),
+    st.tuples(BEFORE, AFTER),
+    st.integers(1, 40),
+)
+def test_it_is_always_the_beginning(
+    order: list[str], texts: tuple[str, str, str], around: tuple[str, str], cuts: int
+) -> None:
+    whole = around[0] + answer(dict(zip(order, texts, strict=True))) + around[1]
     kept = recorded(whole)
     if kept is not None:
         assert kept.startswith(shown(whole, cuts))
+
+
+def test_an_answer_is_read_whatever_stands_around_it() -> None:
+    sections = {"summary": "Fine.", "next_steps": "Go on.", "risks": "None."}
+    kept = recorded(answer(sections))
+    assert kept is not None
+    for before in ("```json\n", "Here it is: ", '<think>{"sections": {"summary": "A draft."}}</think>'):
+        for after in ("", "\n```", " I hope that helps {}."):
+            assert recorded(before + answer(sections) + after) == kept
+    assert recorded("[" * 100_000 + "{" * 100_000) is None
 
 
 def test_all_of_it_is_shown_where_nothing_is_in_doubt() -> None:
