@@ -88,7 +88,8 @@ class OpenAiChat:
         await self._http.aclose()
 
     async def check(self) -> None:
-        """Ask for the list of models, which costs nothing. Raises UnavailableError when that does not work."""
+        """Ask for the list of models, which costs nothing. Raises UnavailableError when that does not work, OutcomeError when it
+        does and our key is refused."""
         try:
             async with asyncio.timeout(HEALTH_S_MAX):
                 response = await self._http.get("models")
@@ -96,6 +97,8 @@ class OpenAiChat:
             raise UnavailableError(
                 self.name, f"its list of models cannot be had ({str(error) or 'no answer'})"
             ) from error
+        if response.status_code in (401, 403):
+            raise OutcomeError(f"its key is refused (HTTP {response.status_code}): check its api_key")
         if response.status_code >= 500:
             raise UnavailableError(self.name, f"its list of models cannot be had (HTTP {response.status_code})")
 

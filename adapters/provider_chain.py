@@ -32,12 +32,13 @@ class Provider(ChatModel, ChatCompletions, Protocol):
     """One endpoint: a model for prompts and for chats."""
 
     async def check(self) -> None:
-        """Whether it is there, at no cost. Raises UnavailableError."""
+        """Whether it is there, at no cost. Raises UnavailableError, OutcomeError where it is and will answer nothing to us."""
         ...
 
 
 class Member:
-    """A provider and what is known of it: its breaker, until when it rests (it said so), whether its last check was good."""
+    """A provider and what is known of it: its breaker, until when it rests (it said so), and of its last check whether it is
+    `ill` (then it is not asked) or `refuses` us (it is: what it says then tells why)."""
 
     def __init__(self, provider: Provider, clock: Callable[[], float]) -> None:
         self.provider = provider
@@ -45,6 +46,7 @@ class Member:
         self.breaker = Breaker()
         self.rests_until = 0.0
         self.ill = ""
+        self.refuses = ""
 
     def refusal(self, policy: Policy) -> tuple[str, float] | None:
         """Why it is not asked now and for how many seconds; None: it may be, and a half-open place is taken."""
@@ -60,8 +62,9 @@ class Member:
         """For health reports."""
         resting = ", resting as it asked" if self.rests_until > self._clock() else ""
         mode = self.breaker.mode.replace("_", "-")
-        detail = f"{self.ill or 'healthy'}, circuit {mode}{resting}"
-        return ProviderStatus(self.provider.name, not (self.ill or resting or mode == "open"), detail)
+        detail = f"{self.ill or self.refuses or 'healthy'}, circuit {mode}{resting}"
+        well = not (self.ill or self.refuses or resting or mode == "open")
+        return ProviderStatus(self.provider.name, well, detail)
 
 
 class Tried(Struct):

@@ -10,7 +10,7 @@ import msgspec
 from adapters.provider_chain import Member
 from contracts import subjects
 from contracts.domains import Domain
-from runtime.errors import UnavailableError
+from runtime.errors import OutcomeError, UnavailableError
 from runtime.ports import Rpc
 from runtime.telemetry import PROVIDER_HEALTHY, Telemetry
 
@@ -63,15 +63,17 @@ class HealthChecks:
             await asyncio.sleep(self._every_s * self._jitter(1 - JITTER, 1 + JITTER))
 
     async def _one(self, member: Member) -> None:
-        was = member.ill
+        was, member.ill, member.refuses = bool(member.ill or member.refuses), "", ""
         try:
             await member.provider.check()
-            member.ill = ""
         except UnavailableError as error:
             member.ill = str(error)
+        except OutcomeError as error:
+            member.refuses = str(error)
         except Exception:  # Whatever one provider makes the client raise, the others are asked on.
             _logger.exception("checking %s failed", member.provider.name)
             member.ill = "its check failed"
-        if bool(was) != bool(member.ill):
-            _logger.warning("%s is %s", member.provider.name, member.ill or "healthy again")
-        self._telemetry.gauge(PROVIDER_HEALTHY, 0 if member.ill else 1, provider=member.provider.name)
+        trouble = member.ill or member.refuses
+        if was != bool(trouble):
+            _logger.warning("%s: %s", member.provider.name, trouble or "healthy again")
+        self._telemetry.gauge(PROVIDER_HEALTHY, 0 if trouble else 1, provider=member.provider.name)

@@ -300,6 +300,26 @@ def test_the_unhealthy_are_left_alone_until_they_are_healthy(servers: list[Model
     run(servers, body)
 
 
+def test_a_refused_key_is_told_of_and_the_provider_still_asked(servers: list[ModelServer]) -> None:
+    servers[0].options.models_status = 401
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        health = HealthChecks(chain.members, setting.telemetry)
+        await health.check()
+        status = chain.members[0].status()
+        assert not status.usable
+        assert "check its api_key" in status.detail
+        assert setting.telemetry.healthy == {"a": 0, "b": 1}
+        await ask(chain)
+        assert setting.asked()[:2] == [1, 0]  # What it answers says more than its list of models.
+        servers[0].options.models_status = 200
+        await health.check()
+        assert chain.members[0].status().usable
+
+    run(servers, body)
+
+
 def test_health_is_asked_for_again_and_again_with_jitter(servers: list[ModelServer]) -> None:
     async def body(setting: Setting) -> None:
         waits: list[tuple[float, float]] = []
