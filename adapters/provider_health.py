@@ -63,17 +63,18 @@ class HealthChecks:
             await asyncio.sleep(self._every_s * self._jitter(1 - JITTER, 1 + JITTER))
 
     async def _one(self, member: Member) -> None:
-        was, member.ill, member.refuses = bool(member.ill or member.refuses), "", ""
+        was, ill, refuses = bool(member.ill or member.refuses), "", ""
         try:
             await member.provider.check()
         except UnavailableError as error:
-            member.ill = str(error)
+            ill = str(error)
         except OutcomeError as error:
-            member.refuses = str(error)
+            refuses = str(error)
         except Exception:  # Whatever one provider makes the client raise, the others are asked on.
             _logger.exception("checking %s failed", member.provider.name)
-            member.ill = "its check failed"
-        trouble = member.ill or member.refuses
+            ill = "its check failed"
+        member.ill, member.refuses = ill, refuses
+        trouble = ill or refuses
         if was != bool(trouble):
             _logger.warning("%s: %s", member.provider.name, trouble or "healthy again")
         self._telemetry.gauge(PROVIDER_HEALTHY, 0 if trouble else 1, provider=member.provider.name)
