@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 BYTES_MAX = 64 << 20
 
@@ -16,11 +16,18 @@ class MemoryCache:
         self._bytes = 0
         self._values: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
 
-    async def get(self, key: str) -> bytes | None:
+    async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self._get(key) for key in keys]
+
+    async def put_all(self, values: Mapping[str, bytes], *, ttl_s: float) -> None:
+        for key, value in values.items():
+            self._put(key, value, ttl_s)
+
+    def _get(self, key: str) -> bytes | None:
         until, value = self._values.get(key, (0.0, b""))
         return value if self._clock() < until else None
 
-    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+    def _put(self, key: str, value: bytes, ttl_s: float) -> None:
         self._forget(key)
         self._values[key] = self._clock() + ttl_s, value
         self._bytes += len(value)

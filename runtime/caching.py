@@ -3,13 +3,12 @@
 Nothing is ever right because a cache says so: what is cached can be made again, and losing all of it costs time only.
 """
 
-import asyncio
 import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -20,8 +19,6 @@ from runtime.telemetry import CACHE_LOOKUPS_TOTAL, Telemetry
 ENTRIES_MAX = 10_000
 BYTES_MAX = 32 << 20  # of values
 AWAY_S = 5.0  # for which a shared cache that did not answer is left alone
-
-T = TypeVar("T")
 
 
 class Key(Struct, frozen=True):
@@ -40,12 +37,12 @@ class Key(Struct, frozen=True):
 class SharedCache(Protocol):
     """Bytes under a text, for a while, seen by every process."""
 
-    async def get(self, key: str) -> bytes | None:
-        """None where there is none, or no more. Raises UnavailableError."""
+    async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """In the order of the keys (one at least); None where there is no value, or no more. Raises UnavailableError."""
         ...
 
-    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
-        """Raises UnavailableError."""
+    async def put_all(self, values: Mapping[str, bytes], *, ttl_s: float) -> None:
+        """One value at least. Raises UnavailableError: any of them may be there or not."""
         ...
 
 
@@ -84,7 +81,7 @@ class Cache:
         missing = [place for place, value in enumerate(found) if value is None]
         here = len(keys) - len(missing)
         shared = 0
-        if missing and self._reachable() is not None:
+        if missing:
             values = await self._from_shared([keys[place] for place in missing])
             for place, value in zip(missing, values, strict=True):
                 if value is not None:
@@ -100,26 +97,28 @@ class Cache:
         await self.put_all({key: value}, ttl_s=ttl_s)
 
     async def put_all(self, values: Mapping[Key, bytes], *, ttl_s: float) -> None:
+        """As `put`, of several keys of one space at once."""
         for key, value in values.items():
             self._keep(key, value, ttl_s)
         shared = self._reachable()
-        if shared is None:
+        if shared is None or not values:
             return
-        putting = [shared.put(key.text, value, ttl_s=ttl_s) for key, value in values.items()]
-        ended = await _each(putting)
-        for key, one in zip(values, ended, strict=True):
-            if isinstance(one, UnavailableError):
-                self._away_until = self._clock() + AWAY_S
-                self._telemetry.count(CACHE_LOOKUPS_TOTAL, space=key.space, outcome="unstored")
+        try:
+            await shared.put_all({key.text: value for key, value in values.items()}, ttl_s=ttl_s)
+        except UnavailableError:
+            self._away_until = self._clock() + AWAY_S
+            space = next(iter(values)).space
+            self._telemetry.count(CACHE_LOOKUPS_TOTAL, len(values), space=space, outcome="unstored")
 
     async def _from_shared(self, keys: Sequence[Key]) -> list[bytes | None]:
         shared = self._reachable()
         if shared is None:
             return [None] * len(keys)
-        ended = await _each([shared.get(key.text) for key in keys])
-        if any(isinstance(one, UnavailableError) for one in ended):
+        try:
+            return await shared.get_all([key.text for key in keys])
+        except UnavailableError:
             self._away_until = self._clock() + AWAY_S
-        return [None if isinstance(one, UnavailableError) else one for one in ended]
+            return [None] * len(keys)
 
     def _reachable(self) -> SharedCache | None:
         return self._shared if self._clock() >= self._away_until else None
@@ -141,17 +140,3 @@ class Cache:
     def _forget(self, key: Key) -> None:
         _, value = self._entries.pop(key, (0.0, b""))
         self._bytes -= len(value)
-
-
-async def _each(work: Sequence[Coroutine[Any, Any, T]]) -> list[T | UnavailableError]:
-    """The outcome of each, in order."""
-
-    async def one(part: Coroutine[Any, Any, T]) -> T | UnavailableError:
-        try:
-            return await part
-        except UnavailableError as error:
-            return error
-
-    if len(work) == 1:
-        return [await one(work[0])]
-    return await asyncio.gather(*map(one, work))

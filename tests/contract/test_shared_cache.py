@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from adapters.jetstream import Broker
-from adapters.jetstream_cache import JetStreamCache
+from adapters.jetstream_cache import KEYS_MAX, JetStreamCache
 from adapters.jetstream_streams import Sizes, ensure_streams
 from adapters.memory_cache import MemoryCache
 from contracts import subjects
@@ -39,15 +39,17 @@ async def _bounded(work: Awaitable[None]) -> None:
 
 def test_the_last_value_of_each_key_is_there_until_its_time_is_over(run: Run) -> None:
     async def scenario(cache: SharedCache) -> None:
-        one, other = new_id(), new_id()
-        assert await cache.get(one) is None
-        await cache.put(one, b"first", ttl_s=60)
-        await cache.put(one, bytes(range(256)), ttl_s=60)
-        await cache.put(other, b"", ttl_s=0.5)
-        assert await cache.get(one) == bytes(range(256))
-        while await cache.get(other) is not None:  # noqa: ASYNC110 - only the broker's clock ends it
+        one, other, none = new_id(), new_id(), new_id()
+        assert await cache.get_all([one]) == [None]
+        assert await cache.get_all([one, other]) == [None, None]
+        await cache.put_all({one: b"first"}, ttl_s=60)
+        await cache.put_all({one: bytes(range(256))}, ttl_s=60)
+        await cache.put_all({other: b""}, ttl_s=0.5)
+        assert await cache.get_all([one]) == [bytes(range(256))]
+        assert await cache.get_all([none, one]) == [None, bytes(range(256))]
+        while await cache.get_all([one, other]) != [bytes(range(256)), None]:  # noqa: ASYNC110 - only the broker's clock ends it
             await asyncio.sleep(0.02)
-        assert await cache.get(one) is not None
+        assert await cache.get_all([other]) == [None]
 
     run(scenario)
 
@@ -55,8 +57,18 @@ def test_the_last_value_of_each_key_is_there_until_its_time_is_over(run: Run) ->
 def test_values_of_many_keys_do_not_disturb_each_other(run: Run) -> None:
     async def scenario(cache: SharedCache) -> None:
         keys = [Key("space", level, f"{new_id()}".encode()).text for level in Clearance for _ in range(20)]
-        await asyncio.gather(*(cache.put(key, key.encode(), ttl_s=60) for key in keys))
-        assert await asyncio.gather(*map(cache.get, keys)) == [key.encode() for key in keys]
+        await cache.put_all({key: key.encode() for key in keys}, ttl_s=60)
+        assert await cache.get_all(keys[::-1]) == [key.encode() for key in keys[::-1]]
+        assert [await cache.get_all([key]) for key in keys] == [[key.encode()] for key in keys]
+
+    run(scenario)
+
+
+def test_more_keys_than_one_request_takes_are_several(run: Run) -> None:
+    async def scenario(cache: SharedCache) -> None:
+        keys = [new_id() for _ in range(2 * KEYS_MAX + 1)]
+        await cache.put_all({key: key.encode() for key in keys[::2]}, ttl_s=60)
+        assert await cache.get_all(keys) == [None if n % 2 else key.encode() for n, key in enumerate(keys)]
 
     run(scenario)
 
@@ -79,8 +91,8 @@ def test_a_full_one_forgets_the_oldest(own_server: NatsServer) -> None:
         await ensure_streams(broker, sizes=Sizes(cache_bytes_max=MIB))
         for cache in (JetStreamCache(broker), MemoryCache(bytes_max=MIB)):
             for number in range(8):
-                await cache.put(f"key-{number}", bytes(MIB // 5), ttl_s=60)
-            found = [await cache.get(f"key-{number}") is not None for number in range(8)]
+                await cache.put_all({f"key-{number}": bytes(MIB // 5)}, ttl_s=60)
+            found = [value is not None for value in await cache.get_all([f"key-{number}" for number in range(8)])]
             assert found == sorted(found)
             assert any(found)
             assert not all(found)
@@ -91,12 +103,13 @@ def test_a_full_one_forgets_the_oldest(own_server: NatsServer) -> None:
 def test_a_broker_that_is_gone_is_unavailable_and_a_cache_over_it_misses(own_server: NatsServer) -> None:
     async def scenario(broker: Broker) -> None:
         shared = JetStreamCache(broker)
-        await shared.put("key", b"value", ttl_s=60)
+        await shared.put_all({"key": b"value"}, ttl_s=60)
         own_server.kill()
-        with pytest.raises(UnavailableError):
-            await shared.get("key")
-        with pytest.raises(UnavailableError):
-            await shared.put("key", b"value", ttl_s=60)
+        for keys in (["key"], ["key", "other"]):
+            with pytest.raises(UnavailableError):
+                await shared.get_all(keys)
+            with pytest.raises(UnavailableError):
+                await shared.put_all(dict.fromkeys(keys, b"value"), ttl_s=60)
         cache, key = Cache(NoTelemetry(), shared), Key("space", Clearance.PUBLIC, b"what")
         assert await cache.get(key, ttl_s=60) is None
         await cache.put(key, b"value", ttl_s=60)

@@ -1,6 +1,7 @@
 """The two caches: what hits, what is counted, and that a clearance is part of the key."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.memory_cache import MemoryCache
@@ -26,17 +27,17 @@ class Shared(MemoryCache):
         self.away = False
         self.asked = 0
 
-    async def get(self, key: str) -> bytes | None:
+    async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
         self.asked += 1
         if self.away:
             raise UnavailableError("shared", "away")
-        return await super().get(key)
+        return await super().get_all(keys)
 
-    async def put(self, key: str, value: bytes, *, ttl_s: float) -> None:
+    async def put_all(self, values: Mapping[str, bytes], *, ttl_s: float) -> None:
         self.asked += 1
         if self.away:
             raise UnavailableError("shared", "away")
-        await super().put(key, value, ttl_s=ttl_s)
+        await super().put_all(values, ttl_s=ttl_s)
 
 
 LOW = Key("answers", Clearance.INTERNAL, b"what")
@@ -52,7 +53,7 @@ def test_a_hit_comes_from_here_then_from_the_shared_one_and_each_is_counted() ->
         assert await here.get(LOW, ttl_s=10) == b"v"
         assert await Cache(counts, shared).get(LOW, ttl_s=10) == b"v"
         now[0] = 10.0
-        await shared.put(LOW.text, b"", ttl_s=0)
+        await shared.put_all({LOW.text: b""}, ttl_s=0)
         assert await here.get(LOW, ttl_s=10) is None
         assert counts.outcomes == ["miss", "l1", "l2", "miss"]
 
