@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from contracts.model import Citation, Evidence, Span
+from contracts.model import Citation, Evidence
+from contracts.span import Span
 from runtime.quotes import find
 
 _MARK = re.compile(r"(?<![ \t])[ \t]*+\[(\d{1,6})\]")  # looks at each character of a long gap once

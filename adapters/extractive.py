@@ -28,9 +28,9 @@ from contracts.model import (
     Prompt,
     Reply,
     Section,
-    Span,
     Usage,
 )
+from contracts.span import Span
 from runtime.errors import AllowanceError
 from runtime.model_ports import Call
 from runtime.text import titled, words

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from contracts.model import Evidence, Prompt, Span, abstains
+from contracts.model import Evidence, Prompt, abstains
+from contracts.span import Span
 from runtime.quotes import Quote, quotes
 from runtime.text import STOP_WORDS, plain, words
 

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from adapters import passages, vector_payload, words
 from adapters.ranking import Placed
-from contracts.retrieval import Hit, Span
+from contracts.retrieval import Hit
+from contracts.span import Span
 from runtime.vector_ports import Vector
 
 WORDS_MAX = 16

@@ -10,7 +10,7 @@ words are not read by the model; the overlap has the next passage begin with the
 import re
 from collections.abc import Iterator
 
-from contracts.retrieval import Span
+from contracts.span import Span
 
 TOKENS_MAX = 244
 """Of a passage with its title; two more mark the beginning and the end."""

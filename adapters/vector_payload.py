@@ -11,7 +11,8 @@ from adapters.ranking import Candidate
 from contracts import partitions as partitions_
 from contracts.domains import Partition
 from contracts.partitions import FieldValue
-from contracts.retrieval import Entry, Kept, Query, Span, digest
+from contracts.retrieval import Entry, Kept, Query, digest
+from contracts.span import Span
 from runtime.errors import InvalidError
 from runtime.vector_ports import Item
 
@@ -115,7 +116,7 @@ def payload(item: Item) -> dict[str, Any]:
     if entry.updated is not None:
         values[UPDATED] = entry.updated.timestamp()
     if len(item.passages) > 1:
-        values[PASSAGES] = msgspec.to_builtins(item.passages)
+        values[PASSAGES] = [[span.start, span.end] for span in item.passages]
     return values
 
 
@@ -131,7 +132,7 @@ def candidate(partition: Partition, point: str, values: dict[str, Any], cosine: 
 
 def passages(values: dict[str, Any]) -> tuple[Span, ...]:
     """None where the whole text is one."""
-    return msgspec.convert(values.get(PASSAGES, ()), tuple[Span, ...])
+    return tuple(Span(start, end) for start, end in values.get(PASSAGES, ()))
 
 
 def allowed(values: dict[str, Any], wanted: Conditions) -> bool:

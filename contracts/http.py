@@ -13,7 +13,7 @@ from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
 from contracts.knowledge import Category, Knowledge, Reason, Tags
 from contracts.model import Citation, Evidence
-from contracts.retrieval import Span
+from contracts.span import Span
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
 
@@ -269,7 +269,7 @@ class KnowledgeHit(Struct, frozen=True, kw_only=True):
     """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words
     match.
 
-    `passage` is that part of the content, [start, end) in characters, null where that is all; `highlights` are what matches
+    `passage` is that part of the content, null where that is all; `highlights` are what matches
     in it: first the sentence that covers most of the query's words, then these words.
     """
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Partition
+from contracts.span import Span
 
 SECTION_CHARS_MAX = 4_000
 
@@ -102,19 +103,6 @@ class ProviderStatus(Struct, frozen=True):
     name: str
     usable: bool
     detail: str
-
-
-class Span(Struct, frozen=True):
-    """A part of a text: characters from `start` to before `end`, both counted from 0."""
-
-    start: int
-    end: int
-
-    def of(self, text: str) -> str:
-        return text[self.start : self.end]
-
-    def moved(self, by: int) -> "Span":
-        return Span(self.start + by, self.end + by)
 
 
 class Citation(Struct, frozen=True, kw_only=True):

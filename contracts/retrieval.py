@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from contracts.domains import Clearance, Partition
 from contracts.partitions import FieldValue
+from contracts.span import Span
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -56,13 +57,6 @@ class Kept(Struct, frozen=True):
     id: str
     version: int
     digest: str
-
-
-class Span(Struct, frozen=True, array_like=True):
-    """Part of a text: its characters from `start` up to `end`."""
-
-    start: int
-    end: int
 
 
 class Ranking(Struct, frozen=True, kw_only=True):

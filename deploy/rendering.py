@@ -18,7 +18,8 @@ from contracts.conversation import Contribution
 from contracts.http import AnswerReply, EventView, Turn
 from contracts.ids import derived_id
 from contracts.kernel import EffectRecorded
-from contracts.model import Evidence, Span
+from contracts.model import Evidence
+from contracts.span import Span
 
 TITLE_CHARS_MAX = 60
 QUOTE_CHARS_MAX = 240

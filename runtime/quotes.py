@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from contracts.model import Span
+from contracts.span import Span
 from runtime.text import plain, sentences
 
 _BLANKS = str.maketrans("\n\t\r\f\v", "     ")

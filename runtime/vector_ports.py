@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from contracts.domains import Clearance, Partition
 from contracts.embeddings import Embedded, EmbedTexts, ServedModel
-from contracts.retrieval import Entry, Hit, Kept, Query, Span
+from contracts.retrieval import Entry, Hit, Kept, Query
+from contracts.span import Span
 from contracts.vectors import Generation
 from runtime.ports import Retrieval
 

@@ -14,7 +14,7 @@ from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from contracts.domains import Clearance
 from contracts.retrieval import Entry
-from tests.contract.test_vectors import DIMENSIONS, entry, items, query, vector
+from tests.contract.vector_stores import DIMENSIONS, entry, items, query, vector
 
 WAIT_S_MAX = 20.0  # for what comes at once, unless the test fails
 

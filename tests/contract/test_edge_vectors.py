@@ -16,7 +16,7 @@ from adapters import edge_shard
 from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from runtime.errors import InvalidError, UnavailableError
-from tests.contract.test_vectors import DIMENSIONS, entry, items, query, vector
+from tests.contract.vector_stores import DIMENSIONS, entry, items, query, vector
 
 
 def test_edge_is_refused_before_start_after_close_and_to_a_second_owner(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
-from tests.contract.test_vectors import DIMENSIONS, entry, items, vector
+from tests.contract.vector_stores import DIMENSIONS, entry, items, vector
 
 async def run():
     store = EdgeVectors(Path(sys.argv[1]), DIMENSIONS)

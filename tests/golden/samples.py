@@ -44,8 +44,9 @@ from contracts.knowledge import (
     KnowledgeUpdated,
     UpdateKnowledge,
 )
-from contracts.model import Allowance, Citation, Evidence, Span, Usage
+from contracts.model import Allowance, Citation, Evidence, Usage
 from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, FailChat
+from contracts.span import Span
 from contracts.users import CreateUser
 from runtime.actor import AnyActor
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from adapters.citing import citations, without_unknown
 from contracts.domains import Clearance
-from contracts.model import Citation, Evidence, Span
+from contracts.model import Citation, Evidence
+from contracts.span import Span
 
 EVIDENCE = (
     Evidence(

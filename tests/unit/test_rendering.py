@@ -11,7 +11,8 @@ from contracts.conversation import Contribution
 from contracts.domains import Clearance, Domain
 from contracts.http import AnswerReply, EventView, Turn
 from contracts.ids import derived_id, new_id
-from contracts.model import Citation, Evidence, Span
+from contracts.model import Citation, Evidence
+from contracts.span import Span
 from deploy import rendering
 from deploy.rendering import EFFECT, Node, forest
 

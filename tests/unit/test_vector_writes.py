@@ -13,7 +13,8 @@ from adapters.memory_vectors import MemoryVectors
 from adapters.vector_writes import Change, VectorWrites
 from contracts.domains import Clearance, Partition
 from contracts.ids import keyed_id
-from contracts.retrieval import Entry, Span
+from contracts.retrieval import Entry
+from contracts.span import Span
 from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import Item
 

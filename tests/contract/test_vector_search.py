@@ -1,0 +1,210 @@
+"""The VectorStore contract: what a search finds, in which order, and what it says of it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from adapters.memory_vectors import MemoryVectors
+from contracts.domains import Clearance, Partition
+from contracts.retrieval import Entry, Query, Ranking
+from contracts.span import Span
+from runtime.errors import InvalidError
+from runtime.vector_ports import Item, VectorStore
+from tests.contract.vector_stores import DIMENSIONS, NOW, Opener, entry, exercise, items, on_every_store, query, vector
+
+pytestmark = on_every_store
+
+
+def test_filters_hold_together(opener: Opener) -> None:
+    stored = [
+        entry(
+            1, category="a", source="x", media_type="text/csv", tags=("tall", "red"), updated=NOW - timedelta(days=1)
+        ),
+        entry(2, category="a", source="y", tags=("red",), updated=NOW),
+        entry(3, category="b", source="x", media_type="text/csv"),
+    ]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("code_knowledge", items(stored, [vector(number) for number in range(3)]))
+
+        async def found(**fields: object) -> set[int]:
+            hits = await store.search(query("code_knowledge", **fields), vector(1))
+            return {UUID(hit.entry.id).int for hit in hits}
+
+        assert await found(category="a") == {1, 2}
+        assert await found(source="x") == {1, 3}
+        assert await found(media_type="text/csv") == {1, 3}
+        assert await found(category="a", source="x", media_type="text/csv") == {1}
+        assert await found(category="") == set()
+        assert await found(priority_min=5) == {1, 2, 3}
+        assert await found(priority_min=6) == set()
+        assert len(await found(limit=2)) == 2
+        assert await found(limit=0) == set()
+        assert await found(tags=()) == {1, 2, 3}
+        assert await found(tags=("red",)) == {1, 2}
+        assert await found(tags=("red", "tall")) == {1}
+        assert await found(tags=("tall",), category="a") == {1}
+        assert await found(tags=("re",)) == set()
+        assert await found(updated_from=NOW) == {2}
+        assert await found(updated_to=NOW - timedelta(days=1)) == {1}
+        assert await found(updated_from=NOW - timedelta(days=1), updated_to=NOW, tags=("red",)) == {1, 2}
+
+    exercise(opener, test)
+
+
+def test_each_partition_has_fields_of_its_own_which_a_search_may_match(opener: Opener) -> None:
+    stored = [
+        entry(1, fields={"language": "python", "path": "a.py"}),
+        entry(2, fields={"language": "rust"}),
+        entry(3),
+    ]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("code_knowledge", items(stored, [vector(number) for number in range(3)]))
+        await store.upsert("research_data", items([entry(4, fields={"published_year": 1999})], [vector(4)]))
+
+        async def found(*partitions: Partition, **fields: object) -> list[Entry]:
+            return [hit.entry for hit in await store.search(query(*partitions, fields=fields), vector(1))]
+
+        assert await found("code_knowledge", language="python") == [stored[0]]
+        assert await found("code_knowledge", language="python", path="b.py") == []
+        assert await found("code_knowledge", path="a.py") == [stored[0]]
+        assert len(await found("code_knowledge")) == 3
+        assert [item.id for item in await found("research_data", published_year=1999)] == [entry(4).id]
+        assert await found("research_data", published_year=2000) == []
+        with pytest.raises(InvalidError, match="unknown field `language`"):
+            await found("code_knowledge", "research_data", language="python")
+        with pytest.raises(InvalidError, match="published_year"):
+            await found("research_data", published_year="1999")
+        for wrong in ({"published_year": "new"}, {"languages": "python"}):
+            with pytest.raises(InvalidError, match=next(iter(wrong))):
+                await store.upsert("research_data", items([entry(5, fields=wrong)], [vector(5)]))
+        with pytest.raises(InvalidError, match="kind"):
+            await store.upsert("agent_memories", items([entry(5, fields={"kind": "vague"})], [vector(5)]))
+        assert await store.count("research_data") == 1
+
+    exercise(opener, test)
+
+
+def test_a_long_entry_is_found_once_by_its_nearest_passage(opener: Opener) -> None:
+    text = "First one thing. Then another."
+    spans = Span(0, 16), Span(17, 30)
+    long = Item(entry(1, text=text), [vector(1), vector(2)], spans)
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", [long, Item(entry(2), [vector(3)])])
+        assert await store.count("ceo_knowledge") == 2
+        for number, span in ((1, spans[0]), (2, spans[1])):
+            best = (await store.search(query(), vector(number)))[0]
+            assert (best.entry, best.passage) == (long.entry, span)
+            assert best.score == pytest.approx(1, abs=1e-5)
+        await store.upsert("ceo_knowledge", items([entry(1, text="Short.")], [vector(4)]))
+        hits = await store.search(query(), vector(2))
+        assert {hit.entry.text: hit.passage for hit in hits} == {"Short.": None, "text 2": None}
+        assert all(hit.score < 0.99 for hit in hits)
+        with pytest.raises(InvalidError, match="1 vectors for 2 passages"):
+            await store.upsert("ceo_knowledge", [Item(entry(1, text=text), [vector(1)], spans)])
+
+    exercise(opener, test)
+
+
+def test_words_find_what_the_vector_does_not_and_say_where(opener: Opener) -> None:
+    """An error code is met by its word, stems meet, and stop words say nothing."""
+    stored = [entry(number, title=f"note {number}", text="Nothing of interest.") for number in range(2, 30)]
+    code = entry(1, title="Borrowing", text="It is so. The compiler reports E0382 for moved values. That is all.")
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("code_knowledge", items([code, *stored], [vector(5)] * 29))
+        hits = await store.search(query("code_knowledge", text="the value moves: e0382", limit=3), vector(5))
+        assert hits[0].entry == code
+        assert hits[0].relevance > hits[0].score + 0.3
+        marked = [code.text[span.start : span.end] for span in hits[0].highlights]
+        assert marked == ["The compiler reports E0382 for moved values.", "E0382", "moved", "values"]
+        assert all(hit.relevance == hit.score and hit.highlights == () for hit in hits[1:])
+
+    exercise(opener, test)
+
+
+def test_what_is_above_the_clearance_moves_no_score(opener: Opener) -> None:
+    """Neither whether a word is rare nor how many entries there are, whatever comes and goes there."""
+    low = [entry(1, text="merger plans"), entry(2, text="holiday plans")]
+    high = [entry(number, Clearance.RESTRICTED, text="merger merger talks") for number in range(10, 30)]
+    asked = query(text="merger of holiday plans", clearance=Clearance.INTERNAL)
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", items(low, [vector(1), vector(2)]))
+        before = await store.search(asked, vector(3))
+        await store.upsert("ceo_knowledge", items(high, [vector(number) for number in range(10, 30)]))
+        assert await store.search(asked, vector(3)) == before
+        cleared = msgspec.structs.replace(asked, clearance=Clearance.RESTRICTED, limit=30)
+        assert {hit.entry.id: hit.relevance for hit in await store.search(cleared, vector(3))}[low[0].id] != next(
+            hit.relevance for hit in before if hit.entry.id == low[0].id
+        )
+        await store.upsert("ceo_knowledge", items(high[:5], [vector(0)] * 5))
+        await store.remove("ceo_knowledge", [item.id for item in high[5:]])
+        assert await store.search(asked, vector(3)) == before
+
+    exercise(opener, test)
+
+
+def test_priority_and_recency_decide_among_equals_within_bounds(opener: Opener) -> None:
+    old, new = NOW - timedelta(days=720), NOW
+    stored = [
+        entry(1, priority=1, updated=old, text=""),
+        entry(2, priority=10, updated=old, text=""),
+        entry(3, priority=1, updated=new, text=""),
+    ]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", items(stored, [vector(1)] * 3))
+
+        async def order(**fields: object) -> list[tuple[int, float]]:
+            ranking = Ranking(**fields)  # type: ignore[arg-type]
+            hits = await store.search(query(ranking=ranking), vector(1))
+            return [(UUID(hit.entry.id).int, round(hit.place - hit.relevance, 3)) for hit in hits]
+
+        assert await order(priority=0, recency=0) == [(1, 0), (2, 0), (3, 0)]
+        assert await order(priority=0.1, recency=0) == [(2, 0.1), (1, 0), (3, 0)]
+        assert await order(priority=0, recency=0.1, half_life_days=720) == [(3, 0.1), (1, 0.05), (2, 0.05)]
+        assert await order(priority=9, recency=-1) == [(2, 0.2), (1, 0), (3, 0)]
+        assert [number for number, _ in await order()] == [2, 3, 1]
+
+    exercise(opener, test)
+
+
+def test_of_more_entries_than_are_candidates_the_same_are_found_as_by_comparing_all(opener: Opener) -> None:
+    entries = [
+        entry(
+            number,
+            text=" ".join(["amber"] * (number * 7 % 11) + ["basalt"] * (number * 5 % 13) + ["cobalt"] * (number % 3)),
+            priority=1 + number % 10,
+            updated=NOW - timedelta(days=number),
+        )
+        for number in range(1, 261)
+    ]
+    stored = items(entries, [vector(number) for number in range(1, 261)])
+
+    async def found(store: VectorStore) -> list[list[str]]:
+        await store.upsert("ceo_knowledge", stored[:130])
+        await store.upsert("ceo_knowledge", stored[130:])
+        asked = [
+            Query(
+                partitions=("ceo_knowledge",),
+                text=text,
+                clearance=Clearance.PUBLIC,
+                now=NOW,
+                limit=40,
+                ranking=Ranking(priority=share, recency=share),
+            )
+            for share in (0.0, 0.2)
+            for text in ("amber", "basalt cobalt", "cobalt amber basalt", "nothing of the kind")
+        ]
+        hits = [await store.search(query, vector(1_000 + place)) for place, query in enumerate(asked)]
+        return [[hit.entry.id for hit in some] for some in hits]
+
+    async def test(store: VectorStore) -> None:
+        assert await found(store) == await found(MemoryVectors(DIMENSIONS))
+
+    exercise(opener, test)
