@@ -7,8 +7,7 @@ the item it learns the title and where to find it, never the content.
 from msgspec import Struct
 
 from contracts.domains import Clearance, Domain, Partition
-from contracts.facts import ANNOUNCED, SIGNAL
-from contracts.ids import keyed_id
+from contracts.facts import ANNOUNCED, SIGNAL, announced_entry
 from contracts.knowledge import KEY_INSIGHT_FROM, Category, Outline
 from contracts.subjects import ActorRef
 
@@ -79,4 +78,4 @@ def announced_to(domain: Domain, item: str) -> ActorRef:
 def announcement(actor: ActorRef, item: str) -> str | None:
     """The entry by which the domain finds what it was told of an item; None where it was not told, but said so itself."""
     told = actor == announced_to(actor.domain, item) and actor.domain in {one.domain for one in SUBSCRIPTIONS}
-    return keyed_id("announcement", actor.domain.value, item) if told else None
+    return announced_entry(actor.domain, item) if told else None

@@ -69,7 +69,8 @@ class Stored(Struct, frozen=True, gc=False):
 _BREAKS = re.compile(r"[\r\n]+")
 _DOMAINS = {domain.value: domain for domain in Domain}
 _CLEARANCES = {clearance.value: clearance for clearance in Clearance}
-_NEEDED = ("Diarchy-Id", "Diarchy-Type", "Diarchy-Time", "Diarchy-Correlation", "Diarchy-Principal", "Diarchy-Source")
+CORRELATION_HEADER, PRINCIPAL_HEADER = "Diarchy-Correlation", "Diarchy-Principal"
+_NEEDED = ("Diarchy-Id", "Diarchy-Type", "Diarchy-Time", CORRELATION_HEADER, PRINCIPAL_HEADER, "Diarchy-Source")
 _ALWAYS = {*_NEEDED, "Diarchy-Clearance", "Diarchy-Label", "Diarchy-Priority"}
 _NAMES = (
     "Diarchy-Causation",

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
+from contracts.ids import keyed_id
 
 Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")]
 Name = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
@@ -108,6 +109,12 @@ SIGNAL = "signal"
 
 ANNOUNCED = "knowledge-"
 """With this begins the id of the signal that holds what a domain was told of a knowledge item; the item's id follows."""
+
+
+def announced_entry(domain: Domain, item: str) -> str:
+    """The id of the entry by which a domain finds what it was told of a knowledge item."""
+    return keyed_id("announcement", domain.value, item)
+
 
 FACT_DOMAINS: dict[type[Fact], Domain] = {
     BusinessInsight: Domain.SOPHIA,

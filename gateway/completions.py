@@ -29,6 +29,7 @@ from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatFailed
 from contracts.subjects import ActorRef
 from gateway import chat_requests, conversing
 from gateway.commands import SESSION_HEADER, Incoming, allowance, event_of, label_of, new_actor
+from gateway.events import visible
 from gateway.execution import Command, Ended
 from gateway.models import AGENTS, chat_model
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, refused
@@ -140,7 +141,7 @@ async def recorded(incoming: Incoming[None]) -> ChatCompletion:
     run = incoming.path["completion"].removeprefix(ID_PREFIX)
     seen = [
         event
-        for event in await services.reads.run(run, clearance=principal.clearance)
+        for event in await visible(incoming, await services.reads.run(run, clearance=principal.clearance))
         if event.causation == run and event.kind in KINDS
     ]
     if not seen or not principal.owns(seen[0].principal):

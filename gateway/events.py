@@ -1,22 +1,33 @@
 """Recorded events as a reader may see them: pages with a cursor, and live."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from contracts.http import Events, EventsQuery, EventView
 from gateway.commands import Incoming
 from gateway.identity import Principal
+from gateway.standing import standing
 from runtime.errors import InvalidError
 
 USER_KIND = "user"
 YEAR_MAX = 9_000
 
 
-def visible(principal: Principal, event: EventView) -> bool:
-    """Whether this reader may see the event: cleared for it, and it is of his own run or he may read those of others."""
-    if event.label > principal.clearance:
-        return False
+async def visible(incoming: Incoming[Any], events: Sequence[EventView]) -> tuple[EventView, ...]:
+    """Those that this reader may see: cleared for them, and they are of his own run or he may read those of others.
+
+    What others' runs left is as confidential as what it rests on is now.
+    """
+    principal = incoming.principal
+    mine = [event for event in events if _may_read(principal, event)]
+    now = await standing(incoming.services, principal, ((event.principal, event.correlation) for event in mine))
+    labelled = (replace(one, label=now.label(one.principal, one.correlation, one.label)) for one in mine)
+    return tuple(event for event in labelled if event.label <= principal.clearance)
+
+
+def _may_read(principal: Principal, event: EventView) -> bool:
     if event.principal == principal.username:
         return True
     return principal.may("system:admin" if event.kind == USER_KIND else "cross_domain:read", "system:monitor")
@@ -25,7 +36,7 @@ def visible(principal: Principal, event: EventView) -> bool:
 async def page(incoming: Incoming[EventsQuery]) -> Events:
     """The next events after the cursor, oldest first; those that are not this reader's to see are left out."""
     read = await incoming.services.reads.events(_checked(incoming.body), clearance=incoming.principal.clearance)
-    shown = tuple(event for event in read.events if visible(incoming.principal, event))
+    shown = await visible(incoming, read.events)
     return Events(events=shown, next=read.cursor if read.more else None)
 
 
@@ -37,10 +48,10 @@ async def live(incoming: Incoming[EventsQuery]) -> AsyncIterator[tuple[str | Non
     services = incoming.services
     after = incoming.last_event_id or incoming.body.after or await services.reads.end_of_events()
     while True:
-        query = _checked(msgspec.structs.replace(incoming.body, after=after))
+        query = _checked(replace(incoming.body, after=after))
         read = await services.reads.events(query, clearance=incoming.principal.clearance)
         after = read.cursor
-        shown = [event for event in read.events if visible(incoming.principal, event)]
+        shown = await visible(incoming, read.events)
         for number, event in enumerate(shown, start=1):
             yield after if number == len(shown) else None, event
         if not read.more:

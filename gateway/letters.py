@@ -1,7 +1,13 @@
 """What administrators do about dead letters. None is shown or touched above the asker's clearance; who did what is kept."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
+from msgspec.structs import replace
+
+from contracts.domains import Clearance
+from contracts.envelope import CORRELATION_HEADER, PRINCIPAL_HEADER
+from contracts.kernel import DeadLetter
 from contracts.letters import (
     ENDED,
     DeadLetters,
@@ -15,6 +21,7 @@ from contracts.letters import (
 )
 from gateway.commands import Incoming
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
+from gateway.standing import standing
 from runtime.errors import UnavailableError
 from runtime.letters import view_of
 from runtime.redriving import Redriving
@@ -28,7 +35,8 @@ async def page(incoming: Incoming[DeadLettersQuery]) -> DeadLetters:
     _in_order(query)
     before = int(query.after) if query.after else None
     found = await incoming.services.letters.find(query, limit=query.limit, before=before)
-    shown = [one.letter for one in found if query.reason is None or one.letter.label <= clearance]
+    letters = await _as_now(incoming, [one.letter for one in found])
+    shown = [letter for letter in letters if query.reason is None or letter.label <= clearance]
     following = str(found[-1].place) if len(found) == query.limit else None
     return DeadLetters(letters=tuple(view_of(letter, clearance) for letter in shown), next=following)
 
@@ -38,7 +46,24 @@ async def one(incoming: Incoming[None]) -> DeadLetterView:
     kept = await incoming.services.letters.get(incoming.path["letter"])
     if kept is None:
         raise NotFoundError(LETTER)
-    return view_of(kept.letter, incoming.principal.clearance)
+    [letter] = await _as_now(incoming, [kept.letter])
+    return view_of(letter, incoming.principal.clearance)
+
+
+async def _as_now(incoming: Incoming[Any], letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Each as confidential as what its run rests on is now; while nobody can say that, as confidential as can be."""
+    runs = [(letter.headers.get(PRINCIPAL_HEADER, ""), letter.headers.get(CORRELATION_HEADER)) for letter in letters]
+    try:
+        now = await standing(incoming.services, incoming.principal, runs)
+    except UnavailableError:
+        return [
+            letter if run is None else replace(letter, label=Clearance.TOP_SECRET)
+            for letter, (_, run) in zip(letters, runs, strict=True)
+        ]
+    return [
+        replace(letter, label=now.label(owner, run, letter.label))
+        for letter, (owner, run) in zip(letters, runs, strict=True)
+    ]
 
 
 async def redrive(incoming: Incoming[None]) -> LetterOutcome:

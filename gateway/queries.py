@@ -7,10 +7,11 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from contracts import subjects
 from contracts.catalogue import tag
-from contracts.domains import Domain
+from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -35,6 +36,7 @@ from contracts.http import (
     SessionsQuery,
     Token,
     Trace,
+    Turn,
     Turns,
 )
 from contracts.knowledge import CANDIDATES_MAX, best_first
@@ -47,6 +49,7 @@ from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
 from gateway.problems import NotFoundError, UnauthenticatedError, ValidationProblemError
 from gateway.services import CheckFunction, Services
+from gateway.standing import Standing, standing
 
 USER = "user"
 
@@ -107,14 +110,22 @@ async def session(incoming: Incoming[None] | Incoming[MessagesQuery]) -> Session
 
 
 async def turns(incoming: Incoming[MessagesQuery]) -> Turns:
-    found = await session(incoming)
-    return await incoming.services.reads.turns(found.id, incoming.body, clearance=incoming.principal.clearance)
+    found, principal = await session(incoming), incoming.principal
+    page = await incoming.services.reads.turns(found.id, incoming.body, clearance=principal.clearance)
+    now = await standing(incoming.services, principal, ((turn.by, turn.correlation_id) for turn in page.turns))
+    return replace(page, turns=tuple(turn for turn in page.turns if _may_see(principal, now, turn)))
+
+
+def _may_see(principal: Principal, now: Standing, one: Turn | Analysis) -> bool:
+    return now.label(one.by, one.correlation_id, Clearance.PUBLIC) <= principal.clearance
 
 
 async def analyses(incoming: Incoming[AnalysesQuery]) -> Analyses:
     principal = incoming.principal
     reads = incoming.services.reads
-    return await reads.analyses(incoming.body, by=_owner(principal), clearance=principal.clearance)
+    page = await reads.analyses(incoming.body, by=_owner(principal), clearance=principal.clearance)
+    now = await standing(incoming.services, principal, ((one.by, one.correlation_id) for one in page.analyses))
+    return replace(page, analyses=tuple(one for one in page.analyses if _may_see(principal, now, one)))
 
 
 async def analysis(incoming: Incoming[None]) -> Analysis:
@@ -122,6 +133,9 @@ async def analysis(incoming: Incoming[None]) -> Analysis:
     identity = _token(incoming.path["analysis"], "analysis")
     found = await incoming.services.reads.analysis(identity, clearance=principal.clearance)
     if found is None or not principal.owns(found.by):
+        raise NotFoundError("analysis")
+    now = await standing(incoming.services, principal, [(found.by, found.correlation_id)])
+    if not _may_see(principal, now, found):
         raise NotFoundError("analysis")
     return found
 
@@ -217,7 +231,7 @@ async def run(incoming: Incoming[None] | Incoming[CancelRun]) -> Run:
     """The visible events of a run. Raises NotFoundError when there is none, be it that it never was or is not his to see."""
     correlation = str(_uuid(incoming.path["correlation"]))
     events = await incoming.services.reads.run(correlation, clearance=incoming.principal.clearance)
-    seen = tuple(event for event in events if visible(incoming.principal, event))
+    seen = await visible(incoming, events)
     if not seen:
         raise NotFoundError("run")
     return Run(correlation_id=correlation, events=seen)

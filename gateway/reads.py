@@ -28,7 +28,7 @@ from contracts.http import (
 )
 from contracts.knowledge import text_digest
 from gateway.services import EventsRead
-from projections import analyses, knowledge, messages, runs, sessions, strategic
+from projections import analyses, knowledge, messages, resting, runs, sessions, strategic
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 
@@ -134,6 +134,9 @@ class PostgresReads:
 
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return await runs.label_of_run(self._db, correlation)
+
+    async def raised_runs(self, correlations: Sequence[str]) -> dict[str, Clearance]:
+        return await resting.raised_runs(self._db, correlations)
 
     async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
         found = await runs.get_spent(self._db, correlation, clearance=clearance)

@@ -141,6 +141,10 @@ class Reads(Protocol):
         """How confidential everything is that happened under one correlation id, taken together; None: nothing did."""
         ...
 
+    async def raised_runs(self, correlations: Sequence[str]) -> dict[str, Clearance]:
+        """Those of the runs that rest on knowledge which is more confidential now than they say, and how much."""
+        ...
+
     async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
         """What a run's calls of models have cost so far, by domain."""
         ...

@@ -4,9 +4,20 @@ from projections.analyses import ANALYSES
 from projections.collaborations import COLLABORATIONS
 from projections.knowledge import KNOWLEDGE
 from projections.messages import MESSAGES
+from projections.resting import FINDINGS, ITEM_LABELS
 from projections.runs import RUNS
 from projections.sessions import SESSIONS
 from projections.users import USERS
 from runtime.read_models import AnyProjection
 
-PROJECTIONS: tuple[AnyProjection, ...] = (ANALYSES, COLLABORATIONS, KNOWLEDGE, MESSAGES, RUNS, SESSIONS, USERS)
+PROJECTIONS: tuple[AnyProjection, ...] = (
+    ANALYSES,
+    COLLABORATIONS,
+    FINDINGS,
+    ITEM_LABELS,
+    KNOWLEDGE,
+    MESSAGES,
+    RUNS,
+    SESSIONS,
+    USERS,
+)

@@ -31,7 +31,7 @@ from contracts.kernel import Unchanged
 from gateway import reads
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
-from projections import analyses, knowledge, messages, runs, sessions, strategic
+from projections import analyses, knowledge, messages, resting, runs, sessions, strategic
 from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Projection, logged
 
@@ -189,6 +189,38 @@ class FoldedReads:
 
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
+
+    async def raised_runs(self, correlations: Sequence[str]) -> dict[str, Clearance]:
+        """What `projections.resting` asks in SQL, forwards instead of back: from what was found on to what rests on it."""
+        findings, rows = self._fold(resting.FINDINGS), self._fold(runs.RUNS)
+        rows = [row for row in rows if row.lane == "log" and row.kind == resting.CONVERSATION]
+        raised: dict[str, Clearance] = {}
+        waiting = [
+            (finding.correlation, item.label)
+            for item in self._fold(resting.ITEM_LABELS)
+            if item.label > item.lowest
+            for finding in findings
+            if finding.label < item.label and not set(finding.found).isdisjoint(item.entries)
+        ]
+        while waiting:
+            run, label = waiting.pop()
+            if label <= raised.get(run, Clearance.PUBLIC):
+                continue
+            raised[run] = label
+            said = [row for row in rows if row.correlation == run]
+            turns = {(row.domain, row.actor): row.sequence for row in said}
+            waiting += [
+                (row.correlation, label)
+                for row in rows
+                if turns.get((row.domain, row.actor), row.sequence) < row.sequence
+            ]
+            told = {(row.domain, row.sequence) for row in said}
+            waiting += [
+                (one.correlation, label)
+                for one in findings
+                if any((one.domain, place) in told for place in one.remembered)
+            ]
+        return {run: label for run, label in raised.items() if run in correlations}
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
         found = [view for view in self._records(clearance) if view.correlation == correlation]

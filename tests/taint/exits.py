@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from contracts.curating import SummaryDomain
-from contracts.domains import Clearance, Partition
+from contracts.domains import Clearance, Domain, Partition
 from tests.taint.oracle import Known, markers, may_read
 from tests.taint.story import PARTITIONS, ROOT, TOPICS, Question, Story, asked, content
 from tests.taint.telling import pieced, shown_records, streamed, told, unnamed
@@ -151,7 +151,7 @@ async def _answered(story: Story, reader: Reader, headers: dict[str, str], **mor
             story.showable += 1
     if headers:
         events = [data for name, data in streamed(response.body) if name == "progress"]
-        shown_records(story, response, events, story.oracle.visible(reader))
+        shown_records(story, reader, response, events, story.oracle.visible(reader))
 
 
 def _labelled(story: Story, reader: Reader, turn: dict[str, Any]) -> None:
@@ -181,7 +181,9 @@ async def _repeated(story: Story, reader: Reader, headers: dict[str, str]) -> No
     )
     allowed = story.oracle.visible(reader, own=True)
     told(story, response, _of(allowed) | markers(msgspec.json.encode(first.body)))
-    shown_records(story, response, [data for name, data in streamed(response.body) if name == "progress"], allowed)
+    shown_records(
+        story, reader, response, [data for name, data in streamed(response.body) if name == "progress"], allowed
+    )
     if reader.clearance is Clearance.TOP_SECRET:
         story.shown += response.status == 200
         story.showable += 1
@@ -268,18 +270,19 @@ async def _events(story: Story, reader: Reader, lane: str) -> None:
     while after is not None:
         response = await story.ask(reader, "GET", "/v1/events", limit="200", lane=lane, after=after)
         told(story, response, _of(allowed))
-        shown_records(story, response, response.json()["events"], allowed)
+        shown_records(story, reader, response, response.json()["events"], allowed)
         seen |= markers(response.body)
         after = response.json()["next"]
-    story.shown += len(_of(allowed) & seen)
-    story.showable += len(_of(allowed))
+    certain = _of(story.oracle.certain(reader, allowed))
+    story.shown += len(certain & seen)
+    story.showable += len(certain)
 
 
 async def live(story: Story, reader: Reader) -> None:
     response = await story.ask(reader, "GET", "/v1/events", headers=LIVE, limit="200", after=story.world.beginning)
     allowed = [record for record in story.oracle.visible(reader) if record.lane == "log"]
-    told(story, response, _of(allowed), _of(allowed))
-    shown_records(story, response, [data for _, data in streamed(response.body)], allowed)
+    told(story, response, _of(allowed), _of(story.oracle.certain(reader, allowed)))
+    shown_records(story, reader, response, [data for _, data in streamed(response.body)], allowed)
 
 
 async def run(story: Story, reader: Reader) -> None:
@@ -288,9 +291,10 @@ async def run(story: Story, reader: Reader) -> None:
     allowed = [record for record in story.oracle.visible(reader) if record.correlation == correlation]
     told(story, response, ())
     shown = response.json()["events"] if response.status == 200 else []
-    shown_records(story, response, shown, allowed)
-    story.shown += len(shown)
-    story.showable += len(allowed)
+    shown_records(story, reader, response, shown, allowed)
+    certain = {record.place for record in story.oracle.certain(reader, allowed)}
+    story.shown += len(certain & {(Domain(one["domain"]), one["sequence"]) for one in shown})
+    story.showable += len(certain)
 
 
 async def trace(story: Story, reader: Reader) -> None:
@@ -298,11 +302,12 @@ async def trace(story: Story, reader: Reader) -> None:
     correlation = story.random.choice([record.correlation for record in story.oracle.records.values()])
     response = await story.ask(reader, "GET", f"/v1/traces/{correlation}")
     whole = [record for record in story.oracle.records.values() if record.correlation == correlation]
-    allowed = all(story.oracle.need(record) <= reader.clearance for record in whole)
+    allowed = all(story.oracle.need(record, reader) <= reader.clearance for record in whole)
     told(story, response, ())
     if response.status == 200 and not allowed:
         story.findings.append(f"leak: the trace of {correlation}")
-    mine = {record.place for record in story.oracle.visible(reader)} >= {record.place for record in whole}
+    sure = story.oracle.certain(reader, story.oracle.visible(reader))
+    mine = {record.place for record in sure} >= {record.place for record in whole}
     story.shown += mine and response.status == 200
     story.showable += mine
 
@@ -330,7 +335,7 @@ async def analyses(story: Story, reader: Reader) -> None:
 def _questions(story: Story, reader: Reader, actor: str) -> set[bytes]:
     """The questions of a session or analysis, if nothing in it is above the reader."""
     records = [one for one in story.oracle.records.values() if one.actor == actor and one.lane == "log"]
-    cleared = all(story.oracle.need(record) <= reader.clearance for record in records)
+    cleared = all(story.oracle.need(record, reader) <= reader.clearance for record in records)
     return _of(records) & set(story.oracle.askers) if cleared else set()
 
 

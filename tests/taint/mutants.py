@@ -20,7 +20,7 @@ from gateway import conversing, routes, summarising, versions
 from gateway.commands import CURATE
 from gateway.execution import Execution
 from gateway.rows import Answers, Does, Route
-from projections import knowledge, runs
+from projections import knowledge, resting, runs
 from projections.runs import RUNS, RunRecord
 from runtime import effects
 from runtime.effects import Effects
@@ -153,6 +153,15 @@ def _own_labels(_labelled: Any) -> Any:
     return rows
 
 
+def _as_recorded(_raised: Any) -> Any:
+    """Nobody asks what runs rest on."""
+
+    async def none(_reads: Any, _correlations: Any) -> dict[str, Clearance]:
+        return {}
+
+    return none
+
+
 @contextmanager
 def _own_labels_in_sql() -> Iterator[None]:
     """The database does not look at what an item is now."""
@@ -255,6 +264,9 @@ MUTANTS: dict[str, Planted] = {
     "what has expired, in search": Planted(_around(vector_payload, "conditions", _filter(now_epoch_s=0.0)), _ASKING),
     "what has expired, as an item": Planted(_around(FoldedReads, "knowledge", _ever), ("item",)),
     "a raised item's events": Planted(_around(FoldedReads, "_labelled", _own_labels), ("events", "live")),
+    "what rests on a raised item": Planted(
+        _around(FoldedReads, "raised_runs", _as_recorded), ("events", "journals", "live", "run")
+    ),
     "the join over effects": Planted(_around(Run, "perform_begun", _unjoined), _ASKING),
     "another domain's reply": Planted(_around(Effects, "ask", _unlabelled_reply), ("collaboration",)),
     "a session's history": Planted(_around(conversation, "_ask", _unlabelled_history), _ASKING),
@@ -265,6 +277,9 @@ MUTANTS: dict[str, Planted] = {
 
 STORED: dict[str, Planted] = {
     "a raised item's events, in the database": Planted(_own_labels_in_sql, ("events", "journals")),
+    "what rests on a raised item, in the database": Planted(
+        _around(resting, "raised_runs", _as_recorded), ("events", "journals", "run")
+    ),
     "an item, in the database": Planted(_around(knowledge, "get_items", _for_everybody), ("item",)),
 }
 """Leaks of the queries themselves."""

@@ -2,7 +2,8 @@
 
 Every text that anybody writes carries a marker, a word that occurs nowhere else. A marker is as confidential as what it stands
 in: a knowledge item as it is now, a fact, a question. A record that somebody's run leaves is as confidential as what it tells
-was when it was told; one of a knowledge item, or of what a domain was told of it, at least as the item is now.
+was when it was told; one of a knowledge item, or of what a domain was told of it, at least as the item is now. To everybody but
+who asked, so is whatever tells something that an item ever said.
 """
 
 import re
@@ -20,6 +21,9 @@ from tests.taint.world import Reader
 
 MARKER = re.compile(rb"zq[0-9a-f]{10}z")
 ITEM = "knowledge_item"
+NOT_FINDING = (ITEM, "signal")
+"""Actors that search for nothing."""
+
 Place = tuple[Domain, int]
 
 
@@ -139,10 +143,16 @@ class Oracle:
                 yield f"what is written of {one.run} is labelled {one.label.value} and tells what is {level.value}"
         written.clear()
 
-    def need(self, record: Known) -> Clearance:
-        """Which clearance it takes to see the record now."""
+    def need(self, record: Known, reader: Reader) -> Clearance:
+        """Which clearance it takes the reader to see the record now."""
         item = self.items.get(record.actor if record.kind == ITEM else record.actor.removeprefix("knowledge-"))
-        return max(record.level, record.label, item.level if item else record.level)
+        needed = max(record.level, record.label, item.level if item else record.level)
+        return needed if record.principal == reader.name else max(needed, self._now(record))
+
+    def _now(self, record: Known) -> Clearance:
+        """How confidential the items that a record tells of are now, or were when they ended."""
+        told = (self._of_item[marker].id for marker in record.markers if marker in self._of_item)
+        return max((self.items[identity].level for identity in told), default=Clearance.PUBLIC)
 
     def visible(self, reader: Reader, *, own: bool = False) -> list[Known]:
         """The records that the reader may see; `own`: of his runs only, but for an administrator."""
@@ -150,8 +160,15 @@ class Oracle:
         return [
             record
             for record in self.records.values()
-            if (every or record.principal == reader.name) and self.need(record) <= reader.clearance
+            if (every or record.principal == reader.name) and self.need(record, reader) <= reader.clearance
         ]
+
+    def certain(self, reader: Reader, records: Iterable[Known]) -> list[Known]:
+        """Of records that the reader may see those that he must: of others' runs, as a whole withheld from him if they rest on
+        what is above him now, only where nothing that was ever found for who asked is."""
+        found = (one for one in self.records.values() if one.kind not in NOT_FINDING)
+        above = {one.principal for one in found if self._now(one) > reader.clearance} - {reader.name}
+        return [one for one in records if one.kind in NOT_FINDING or one.principal not in above]
 
     def items_for(self, reader: Reader, now: datetime) -> list[Item]:
         """The items that the reader may read as they are now."""

@@ -8,7 +8,7 @@ import msgspec
 from contracts.domains import Clearance, Domain
 from tests.taint.oracle import Known, markers
 from tests.taint.story import Story
-from tests.taint.world import Response
+from tests.taint.world import Reader, Response
 
 
 def told(story: Story, response: Response, allowed: Iterable[bytes], expected: Iterable[bytes] = ()) -> None:
@@ -21,7 +21,9 @@ def told(story: Story, response: Response, allowed: Iterable[bytes], expected: I
     story.showable += len(wanted)
 
 
-def shown_records(story: Story, response: Response, events: Iterable[dict[str, Any]], allowed: list[Known]) -> None:
+def shown_records(
+    story: Story, reader: Reader, response: Response, events: Iterable[dict[str, Any]], allowed: list[Known]
+) -> None:
     """Note a leak for every record that is not allowed, even if nothing is told of it but that it is there."""
     may = {record.place for record in allowed}
     for event in events:
@@ -29,7 +31,7 @@ def shown_records(story: Story, response: Response, events: Iterable[dict[str, A
         if place not in may:
             story.findings.append(f"leak: record {place} in {response.body[:2_000]!r}")
             continue
-        needed = story.oracle.need(story.oracle.records[place])
+        needed = story.oracle.need(story.oracle.records[place], reader)
         if Clearance(event["label"]) < needed:
             story.findings.append(f"label: record {place} is shown as {event['label']} and is {needed.value}")
 

@@ -105,6 +105,7 @@ class World:
         self.broker = MemoryBroker()
         self._pump = Pump(self.broker)
         self.log = MemoryLog(self.broker)
+        self.folded = FoldedReads(self.broker)
         self._queue = MemoryQueue(self.broker)
         self._timers = MemoryTimers(self.broker, clock=self.clock)
         self.vectors = MemoryVectors(WordHashes().dimensions)
@@ -159,7 +160,7 @@ class World:
         await self._rpc.announce(subject, body)
 
     async def __aenter__(self) -> Self:
-        reads: Reads = FoldedReads(self.broker)
+        reads: Reads = self.folded
         if self._stored:
             db, self.watch.projected = await self._around.enter_async_context(read_models(self.log))
             reads = PostgresReads(db)

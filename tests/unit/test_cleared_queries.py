@@ -13,11 +13,13 @@ from gateway.services import Reads
 
 UNCLEARED = {
     "runs.end_of_events": "a cursor, which says no more than how much there is",
+    "resting.raised_runs": "labels only, asked by the gateway to decide what of others' runs may be shown",
     "runs.label_of_run": "asked by the gateway to decide whether a trace may be shown",
     "strategic.knowledge_epoch": "a number that changes with the knowledge",
     "users.get_user": "before there is a reader: it holds the password's hash",
     "Reads.end_of_events": "as runs.end_of_events",
     "Reads.label_of_run": "as runs.label_of_run",
+    "Reads.raised_runs": "as resting.raised_runs",
     "Reads.knowledge_epoch": "as strategic.knowledge_epoch",
 }
 
