@@ -48,7 +48,7 @@ async def projecting(
 async def schemas(postgres: Postgres, name: str) -> list[str]:
     async with postgres.connection() as connection:
         rows = await connection.fetch(
-            "SELECT nspname FROM pg_namespace WHERE nspname LIKE $1 ORDER BY 1", f"{name}\\_v%"
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE $1 ORDER BY length(nspname), 1", f"{name}\\_v%"
         )
     return [row[0] for row in rows]
 
