@@ -8,7 +8,8 @@ words are not read by the model; the overlap has the next passage begin with the
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
 from contracts.span import Span
 
@@ -48,10 +49,13 @@ def passages(title: str, text: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def sentences(text: str, within: Span) -> Iterator[Span]:
-    """The sentences or lines of a part of the text, in order."""
-    for start, end in _pieces(text[within.start : within.end]):
-        yield Span(within.start + start, within.start + end)
+def sentences(text: str, within: Span, places: Iterable[int]) -> Iterator[Span]:
+    """The sentences or lines of a part of the text in order, at least those that hold one of these places of it."""
+    part = text[within.start : within.end]
+    breaks = [0, *_breaks(part)]
+    for number in sorted({bisect_right(breaks, place - within.start) for place in places}):
+        for start, end in _cut(part, breaks[number - 1], breaks[number]):
+            yield Span(within.start + start, within.start + end)
 
 
 def tokens(text: str) -> int:
@@ -70,10 +74,14 @@ def _overlapping(pieces: list[tuple[int, int, int]], first: int, last: int) -> i
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """Sentences and lines without the white space around them; longer ones are cut at white space, runs without any anywhere."""
     start = 0
-    for match in _BREAK.finditer(text):
-        yield from _cut(text, start, match.end())
-        start = match.end()
-    yield from _cut(text, start, len(text))
+    for end in _breaks(text):
+        yield from _cut(text, start, end)
+        start = end
+
+
+def _breaks(text: str) -> list[int]:
+    """Where a sentence or line ends, the white space after it included; the end of the text."""
+    return [*(match.end() for match in _BREAK.finditer(text)), len(text)]
 
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
