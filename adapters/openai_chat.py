@@ -30,14 +30,16 @@ _MAX_TOKENS = re.compile(r"\bmax_tokens\b")
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One model of one provider. Prices are per million tokens, so in millionths of their currency per token.
+    """One model of one provider; `served_as`: what its server calls it, if not `model`.
 
-    `first_s` is until the first piece of an answer, `between_s` from one to the next, `whole_s` for all of it.
+    Prices are per million tokens, so in millionths of their currency per token. `first_s` is until the first piece of an answer,
+    `between_s` from one to the next, `whole_s` for all of it.
     """
 
     name: str
     base_url: str
     model: str
+    served_as: str = ""
     api_key: str = ""
     connect_s: float = 5.0
     first_s: float = 60.0
@@ -47,6 +49,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     context_tokens_max: int = 0  # 0: unknown
     input_price: float = 0.0
     output_price: float = 0.0
+
+    @property
+    def sent_model(self) -> str:
+        return self.served_as or self.model
 
     def priced(self, usage: Usage) -> Usage:
         """The usage with its cost, rounded up."""
@@ -104,7 +110,7 @@ class OpenAiChat:
 
     async def complete(self, prompt: Prompt, call: Call) -> Reply:
         """See ChatModel. What it answers in another form it is asked once to put into this one, for the little that costs."""
-        request, ends_at = request_of(prompt, self.endpoint.model), self._ends_at()
+        request, ends_at = request_of(prompt, self.endpoint.sent_model), self._ends_at()
 
         async def ask(key: str, *, schema: bool) -> Reply:
             shown = None if call.on_delta is None else SectionStream(prompt, call.on_delta)
@@ -116,7 +122,7 @@ class OpenAiChat:
             try:
                 return reply_to(prompt, reply, self.name)
             except FormError as error:
-                repair = repair_of(prompt, reply.message.content, self.endpoint.model)
+                repair = repair_of(prompt, reply.message.content, self.endpoint.sent_model)
                 if repair is None:
                     raise
                 if shown is not None and shown.shown and call.on_delta is not None:
@@ -161,8 +167,8 @@ class OpenAiChat:
         tokens_max = self._tokens_max(request, asked_chars, call.allowance)
 
         async def ask(key: str, *, older: bool) -> ChatReply:
-            content = body(request, self.endpoint.model, tokens_max, older=older)
-            answer = Answer(self.name, self.endpoint.model, asked_chars, call.on_delta)
+            content = body(request, self.endpoint.sent_model, tokens_max, older=older)
+            answer = Answer(self.name, self.endpoint.sent_model, asked_chars, call.on_delta)
             return await self._answer(content, answer, key, ends_at)
 
         if self._takes_max_tokens:

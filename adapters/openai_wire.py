@@ -28,6 +28,7 @@ from runtime.text import clip
 LINE_BYTES_MAX = 1 << 20
 ANSWER_CHARS_MAX = 1_000_000  # text and arguments of tools together; a model that goes on is stopped
 TOOL_CALLS_MAX = 128
+MODEL_CHARS_MAX = 200  # of a model's name as its server tells it
 BYTES_A_TOKEN = 4  # where the provider does not count: a usual mean for English
 
 _FINISHES: dict[str, FinishReason] = {
@@ -253,7 +254,7 @@ class Answer:
         return ChatReply(
             message=ChatMessage(role="assistant", content=text, tool_calls=calls),
             finish_reason="tool_calls" if calls and self._finish == "stop" else self._finish,
-            model=self._model,
+            model=f"{self._provider}/{clip(self._model, MODEL_CHARS_MAX)}",  # Servers may call different models the same.
             usage=self.usage,
         )
 

@@ -16,8 +16,9 @@ from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Rep
 from runtime import breaker
 from runtime.breaker import Breaker, Policy
 from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
+from runtime.model_names import Served, names_of
 from runtime.model_ports import ANEW, Call, ChatCompletions, ChatModel, OnDelta
-from runtime.telemetry import PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
+from runtime.telemetry import MODEL_COST_TOTAL, MODEL_TOKENS_TOTAL, PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
 
 BREAKS_MAX = 5  # answers to one call that broke off or are of no use: each costs
 BROKEN_CALLS_MAX = 10_000  # of which that is remembered
@@ -116,6 +117,9 @@ class _Told:
 class ProviderChain:
     """Ordered fallback over groups, round robin within one, a circuit breaker a provider; itself a ChatModel and ChatCompletions.
 
+    A prompt may be answered by any of them, a chat by those that its model's name means (`runtime/model_names.py`). `named` are
+    the groups' names, empty for who stands alone.
+
     An unavailable provider and one that answers unusably both hand on to the next; only unavailability counts against its
     breaker, and of one call, however often it is repeated, once: a run that asks again and again while all are away for a moment
     does not have them left alone for a minute. One that answers 429 rests for as long as it said, which counts for nothing. When
@@ -129,6 +133,7 @@ class ProviderChain:
         self,
         groups: Sequence[Sequence[Provider]],
         *,
+        named: Sequence[str] = (),
         last: ChatModel | None = None,
         policy: Policy | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -137,6 +142,14 @@ class ProviderChain:
         self._groups = [[Member(provider, clock) for provider in group] for group in groups]
         if not self._groups or not all(self._groups):
             raise ValueError("a chain needs at least one model, and so does each of its groups")
+        names = [*named, *[""] * len(groups)]
+        served = [
+            Served(provider.name, name, model)
+            for name, group in zip(names, groups, strict=False)
+            for provider in group
+            for model in provider.models
+        ]
+        self._named = {one.name: frozenset(one.providers) for one in names_of(served)}
         self._last = last
         self._policy = policy or Policy()
         self._clock = clock
@@ -150,7 +163,7 @@ class ProviderChain:
 
     @property
     def models(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(model for member in self.members for model in member.provider.models))
+        return tuple(self._named)
 
     @property
     def members(self) -> list[Member]:
@@ -178,9 +191,10 @@ class ProviderChain:
         return await self._first(request.model, call, told, lambda provider, call: provider.chat(request, call))
 
     def _in_turn(self, model: str | None) -> Iterator[Member]:
-        """Those that serve the model, group by group; of a group another one comes first with each call."""
+        """Those that the name means, group by group; of a group another one comes first with each call."""
+        meant = None if model is None else self._named.get(model, frozenset())
         for at, group in enumerate(self._groups):
-            able = [member for member in group if model is None or model in member.provider.models]
+            able = [member for member in group if meant is None or member.provider.name in meant]
             if able:
                 start, self._turns[at] = self._turns[at] % len(able), self._turns[at] + 1
                 yield from able[start:] + able[:start]
@@ -205,22 +219,31 @@ class ProviderChain:
             except UnavailableError as error:
                 outcome = "full" if isinstance(error, FullError) else "unavailable"
                 tried.later(name, str(error), error.retry_after_s)
-                self._lost(key, error.usage)
+                self._lost(key, member, error.usage)
             except OutcomeError as error:
                 outcome = "unusable"
-                self._lost(key, error.usage)
+                self._lost(key, member, error.usage)
                 tried.reasons.append(f"{name}: {error}")
                 tried.unusable = error
             else:
+                self._count(member, answer.usage)
                 _, paid = self._broken.pop(key, _NONE_LOST)
                 return replace(answer, usage=paid + answer.usage)
             finally:
                 self._telemetry.count(PROVIDER_CALLS_TOTAL, provider=name, outcome=outcome)
         raise self._given_up(tried, key)
 
-    def _lost(self, key: str, usage: Usage) -> None:
+    def _count(self, member: Member, usage: Usage) -> None:
+        telemetry, provider = self._telemetry, member.provider
+        labels = {"provider": provider.name, "model": provider.models[0]}
+        telemetry.count(MODEL_TOKENS_TOTAL, usage.input_tokens, **labels, direction="input")
+        telemetry.count(MODEL_TOKENS_TOTAL, usage.output_tokens, **labels, direction="output")
+        telemetry.count(MODEL_COST_TOTAL, usage.cost_micros / 1e6, **labels)
+
+    def _lost(self, key: str, member: Member, usage: Usage) -> None:
         """Something was paid for an answer of no use. Kept at once: whoever asks may give up waiting and ask again."""
         if usage != NOTHING_USED:
+            self._count(member, usage)
             breaks, paid = self._broken.pop(key, _NONE_LOST)
             self._broken[key] = breaks + 1, paid + usage
             if len(self._broken) > BROKEN_CALLS_MAX:

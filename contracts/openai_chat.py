@@ -133,7 +133,8 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What OpenAI's API has no place for. `run` is the correlation id; `model` the one that really wrote.
+    """What OpenAI's API has no place for. `run` is the correlation id; `model` the one that really wrote: the configured
+    provider, and behind a slash what its server calls the model.
 
     Of Sophia and Artemis also the session, how sure they are (0 to 1), what the answer rests on (a mark such as `[1]` means the
     first of `evidence`), which sentence rests on what, and who contributed.
@@ -219,11 +220,15 @@ class ChatCompletionChunk(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """`created` is 0: models are configured, not made. `kind` says at which endpoint it is used."""
+    """`created` is 0: models are configured, not made. `kind` says at which endpoint it is used.
+
+    Of what chats `owned_by` names the providers that may answer, and `models` what they serve.
+    """
 
     id: str
     owned_by: str
     kind: Literal["agent", "chat", "embedding"]
+    models: tuple[str, ...] | UnsetType = UNSET
     created: int = 0
     object: Literal["model"] = "model"
 

@@ -58,14 +58,17 @@ class Caches(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A server that speaks OpenAI's chat completions.
 
-    Those of one `group` are equals and take turns; groups are asked in the order of their first members, and one without a
-    group is a group of its own. Time-outs are those to connect, until the first piece of an answer, from one piece to the next,
-    and for the whole (`timeout_s`). Prices are per million tokens, in a currency of your choice. `context_tokens_max` 0: unknown.
+    `name` is how it is asked for and told of; equal `model`s of several are one model, which any of them may be asked for
+    (`served_as`: what the server calls it, where that is something else). Those of one `group` are equals and take turns; groups
+    are asked in the order of their first members, and one without a group is a group of its own. Time-outs are those to connect,
+    until the first piece of an answer, from one piece to the next, and for the whole (`timeout_s`). Prices are per million
+    tokens, in a currency of your choice. `context_tokens_max` 0: unknown.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     base_url: Annotated[str, Meta(min_length=1)]
     model: Annotated[str, Meta(min_length=1)]
+    served_as: str = ""
     api_key: Secret = Secret()
     group: Annotated[str, Meta(max_length=64)] = ""
     timeout_s: Seconds = 60.0

@@ -6,9 +6,11 @@ from msgspec import Struct
 
 from adapters.extractive import ExtractiveModel
 from adapters.extractive_chat import ExtractiveChat
+from contracts.raw_chat import EXTRACTIVE
 from deploy.model_settings import ChatProvider
 from deploy.plant import Opened
 from deploy.settings import Settings
+from runtime.model_names import Named, Served, names_of
 from runtime.model_ports import ChatCompletions, ChatModel
 from runtime.ports import Runnable
 from runtime.telemetry import Telemetry
@@ -35,20 +37,27 @@ def chat_models(settings: Settings, telemetry: Telemetry) -> Chats:
     from adapters.provider_chain import NamedModels, ProviderChain
     from adapters.provider_health import HealthChecks
 
-    models = [OpenAiChat(_endpoint(provider)) for provider in settings.chat]
-    groups: dict[tuple[str, str], list[OpenAiChat]] = {}
-    for provider, model in zip(settings.chat, models, strict=True):
-        groups.setdefault((provider.group, "" if provider.group else provider.name), []).append(model)
+    groups = [[OpenAiChat(_endpoint(provider)) for provider in group] for group in _groups(settings)]
     last = ExtractiveModel() if settings.extractive.last else None
-    chain = ProviderChain(list(groups.values()), last=last, telemetry=telemetry)
+    named = [group[0].group for group in _groups(settings)]
+    chain = ProviderChain(groups, named=named, last=last, telemetry=telemetry)
     health = HealthChecks(chain.members, telemetry)
-    closing = [Opened(close=model.close) for model in models]
+    closing = [Opened(close=model.close) for group in groups for model in group]
     return Chats(chain, NamedModels(chain, ExtractiveChat()), [*closing, health], health)
 
 
-def chat_names(settings: Settings) -> tuple[str, ...]:
-    """The models that `chat_models` chats with, without connecting to any."""
-    return tuple(dict.fromkeys([*(provider.model for provider in settings.chat), *ExtractiveChat.models]))
+def chat_names(settings: Settings) -> tuple[Named, ...]:
+    """The names that `chat_models` chats under, without connecting to any."""
+    served = [Served(one.name, one.group, one.model) for group in _groups(settings) for one in group]
+    return (*names_of(served), Named(EXTRACTIVE, ("diarchy",), (EXTRACTIVE,)))
+
+
+def _groups(settings: Settings) -> list[list[ChatProvider]]:
+    """Equals together, in the order in which they are asked."""
+    groups: dict[tuple[str, str], list[ChatProvider]] = {}
+    for provider in settings.chat:
+        groups.setdefault((provider.group, "" if provider.group else provider.name), []).append(provider)
+    return list(groups.values())
 
 
 def _endpoint(provider: ChatProvider) -> "Endpoint":
@@ -58,6 +67,7 @@ def _endpoint(provider: ChatProvider) -> "Endpoint":
         name=provider.name,
         base_url=provider.base_url,
         model=provider.model,
+        served_as=provider.served_as,
         api_key=provider.api_key.reveal(),
         connect_s=provider.connect_s,
         first_s=min(provider.first_s, provider.timeout_s),

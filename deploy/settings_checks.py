@@ -62,16 +62,13 @@ def problems(settings: "Settings") -> Iterator[Problem]:
     embedding_models = {model.name for model in CATALOGUE}
     embedding_models |= {model.name for server in settings.embeddings for model in server.models}
     for number, provider in enumerate(settings.chat):
-        if provider.model in OUR_MODELS:
-            yield (
-                f"chat[{number}].model",
-                f"{provider.model} is the name of a model of ours; give the server's another name",
-            )
-        if provider.model in embedding_models:
-            yield (
-                f"chat[{number}].model",
-                f"{provider.model} is the name of a model that embeds; give the server's another name",
-            )
+        for key in ("name", "group", "model"):
+            name, others = getattr(provider, key), "; give it another name"
+            others += ", and the server's in served_as" if key == "model" else ""
+            if name in OUR_MODELS:
+                yield f"chat[{number}].{key}", f"{name} is the name of a model of ours{others}"
+            if name in embedding_models:
+                yield f"chat[{number}].{key}", f"{name} is the name of a model that embeds{others}"
     chats_s, call_s = sum(provider.timeout_s for provider in settings.chat), settings.limits.model_s_max
     if chats_s >= call_s:
         together = f"timeout_s of all [[chat]] together ({_shown(chats_s)})"

@@ -25,7 +25,7 @@ from contracts.openai_chat import (
     Source,
     ToolCallBody,
 )
-from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatFailed
+from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatAsked, ChatFailed
 from contracts.subjects import ActorRef
 from gateway import chat_requests, conversing
 from gateway.commands import SESSION_HEADER, Incoming, allowance, event_of, label_of, new_actor
@@ -45,7 +45,7 @@ Request = Incoming[CreateChatCompletion]
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer as its recorded event says it, whoever gave it."""
+    """An answer as its recorded event says it, whoever gave it; `model` is the one that was asked for."""
 
     message: ChatMessage
     finish_reason: FinishReason
@@ -181,10 +181,11 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
         raise ForbiddenError("the answer rests on something above your clearance")
     match event:
         case ChatAnswered(reply=reply):
+            asked = next((one for one in map(event_of, ended.records) if isinstance(one, ChatAsked)), None)
             return Completed(
                 message=reply.message,
                 finish_reason=reply.finish_reason,
-                model=reply.model,
+                model=asked.request.model if asked else reply.model,
                 usage=reply.usage,
                 provenance=Provenance(run=incoming.id, label=label, model=reply.model),
                 at=at,

@@ -7,6 +7,7 @@ from gateway.identity import Principal
 from gateway.problems import NotFoundError, ValidationProblemError
 from gateway.services import Services
 from runtime.errors import UnavailableError
+from runtime.model_names import Named
 
 AGENTS: dict[str, Domain] = {domain.value: domain for domain in (Domain.SOPHIA, Domain.ARTEMIS)}
 NAMED_MAX = 20  # models that an error names
@@ -27,7 +28,7 @@ def chat_model(services: Services, principal: Principal, wanted: str) -> str:
     """The name, if a chat with that model can be had. Raises UnknownModelError, ForbiddenError naming the permission."""
     if wanted in AGENTS:
         principal.require(WRITE[AGENTS[wanted]])
-    elif wanted in services.chat_models:
+    elif any(one.name == wanted for one in services.chat_models):
         principal.require(*WRITE_ANY)
     else:
         raise UnknownModelError(wanted, [model.id for model in _chats(services, principal)])
@@ -66,4 +67,8 @@ def _chats(services: Services, principal: Principal) -> list[Model]:
     ]
     if not principal.may(*WRITE_ANY):
         return agents
-    return [*agents, *(Model(id=name, owned_by="provider", kind="chat") for name in services.chat_models)]
+    return [*agents, *map(_chat, services.chat_models)]
+
+
+def _chat(named: Named) -> Model:
+    return Model(id=named.name, owned_by=", ".join(named.providers), kind="chat", models=named.models)

@@ -31,6 +31,7 @@ from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from projections.strategic import Outlook, StrategicItem
 from runtime.caching import Cache, SharedCache
+from runtime.model_names import Named
 from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
 from runtime.telemetry import Telemetry
 from runtime.vector_ports import Embeddings
@@ -189,7 +190,7 @@ class Services:
     clock: Callable[[], datetime]
     checks: Mapping[str, CheckFunction] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
-    chat_models: tuple[str, ...] = ()
+    chat_models: tuple[Named, ...] = ()
     settings: GatewaySettings = field(default_factory=GatewaySettings)
     shared_cache: SharedCache | None = None
     heads: Heads = field(init=False)

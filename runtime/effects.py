@@ -27,7 +27,7 @@ from runtime.errors import AllowanceError, OpenCircuitError
 from runtime.model_ports import Call
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
-from runtime.telemetry import MODEL_COST_TOTAL, MODEL_TOKENS_TOTAL, SPAN_EFFECT
+from runtime.telemetry import SPAN_EFFECT
 from runtime.writing import Writing
 
 T = TypeVar("T")
@@ -137,9 +137,7 @@ class Effects:
 
         async def complete(key: str) -> Reply:
             async with self._calling("chat", prompt, begun[0], label) as writing:
-                reply = await self._outside.model.complete(prompt, Call(key, writing, left))
-            self._count(reply.model, reply.usage)
-            return reply
+                return await self._outside.model.complete(prompt, Call(key, writing, left))
 
         return await self._run.perform_begun(begun, "chat", Reply, complete, lambda _: label)
 
@@ -150,9 +148,7 @@ class Effects:
 
         async def converse(key: str) -> ChatReply:
             async with self._calling("converse", request, begun[0], label) as writing:
-                reply = await self._outside.chats.chat(request, Call(key, writing, left))
-            self._count(reply.model, reply.usage)
-            return reply
+                return await self._outside.chats.chat(request, Call(key, writing, left))
 
         return await self._run.perform_begun(begun, "converse", ChatReply, converse, lambda _: label)
 
@@ -191,12 +187,6 @@ class Effects:
             else f"{budget.cost_micros / 1e6:g}, of which {spent.cost_micros / 1e6:g} was spent"
         )
         return f"the run stops at its budget of {' and '.join(filter(None, (tokens, cost)))}: {why}"
-
-    def _count(self, model: str, usage: Usage) -> None:
-        telemetry = self._outside.telemetry
-        telemetry.count(MODEL_TOKENS_TOTAL, usage.input_tokens, model=model, direction="input")
-        telemetry.count(MODEL_TOKENS_TOTAL, usage.output_tokens, model=model, direction="output")
-        telemetry.count(MODEL_COST_TOTAL, usage.cost_micros / 1e6, model=model)
 
     async def tool(self, name: str, arguments: Struct, returns: type[T]) -> T:
         """The result of a registered tool, run in a thread. Raises OutcomeError when its input is unusable or takes too long."""

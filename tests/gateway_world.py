@@ -41,6 +41,7 @@ from runtime.actor import Actor, AnyActor
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import AllowanceError, UnavailableError
 from runtime.limits import Limits
+from runtime.model_names import Named
 from runtime.model_ports import Call
 from runtime.outside import Outside
 from runtime.telemetry import NoTelemetry
@@ -157,7 +158,7 @@ class World:
             passwords=Passwords(HASHER),
             watch=ProjectionWatch(self.rpc),
             written=WrittenWatch(self.rpc),
-            chat_models=self.chats.models,
+            chat_models=tuple(Named(name, ("test",), (name,)) for name in self.chats.models),
             clock=now,
             checks=self.checks,
             metrics=self._metrics,

@@ -1,6 +1,7 @@
 """Model servers that fail as told, a chain of providers over them, and a clock that stands still."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,7 +13,7 @@ from contracts.domains import Clearance
 from contracts.model import Evidence, Prompt, Section
 from runtime.breaker import Mode
 from runtime.model_ports import Call, ChatModel
-from runtime.telemetry import PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
+from runtime.telemetry import MODEL_TOKENS_TOTAL, PROVIDER_CALLS_TOTAL, PROVIDER_HEALTHY, NoTelemetry
 from tests.model_server import ModelServer
 
 ASKED = ChatRequest(model="m", messages=(ChatMessage(role="user", content="How is churn? It was 33.17 % in May."),))
@@ -25,15 +26,18 @@ PROMPT = Prompt(
 
 
 class Counted(NoTelemetry):
-    """Remembers what was counted of providers' calls, and how healthy they were told to be."""
+    """Remembers what was counted of providers' calls and tokens, and how healthy they were told to be."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
+        self.tokens: Counter[tuple[str, str, str]] = Counter()
         self.healthy: dict[str, float] = {}
 
-    def count(self, metric: str, amount: float = 1, **labels: str) -> None:  # noqa: ARG002 - the port's
+    def count(self, metric: str, amount: float = 1, **labels: str) -> None:
         if metric == PROVIDER_CALLS_TOTAL:
             self.calls.append((labels["provider"], labels["outcome"]))
+        if metric == MODEL_TOKENS_TOTAL:
+            self.tokens[labels["provider"], labels["model"], labels["direction"]] += int(amount)
 
     def gauge(self, metric: str, value: float, **labels: str) -> None:
         if metric == PROVIDER_HEALTHY:
@@ -49,10 +53,12 @@ class Setting:
         self.telemetry = Counted()
         self.models: list[OpenAiChat] = []
 
-    def chain(self, *groups: str, last: ChatModel | None = None, **endpoint: Any) -> ProviderChain:
+    def chain(
+        self, *groups: str, named: tuple[str, ...] = (), last: ChatModel | None = None, **endpoint: Any
+    ) -> ProviderChain:
         """Each group names its servers by letter: `ab` are equals."""
         grouped = [[self._model(letter, endpoint) for letter in group] for group in groups]
-        return ProviderChain(grouped, last=last, clock=lambda: self.now, telemetry=self.telemetry)
+        return ProviderChain(grouped, named=named, last=last, clock=lambda: self.now, telemetry=self.telemetry)
 
     def _model(self, letter: str, endpoint: dict[str, Any]) -> OpenAiChat:
         server = self.servers["abc".index(letter)]

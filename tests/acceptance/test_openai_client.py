@@ -126,7 +126,7 @@ def test_a_chat_with_an_agent_is_a_session_that_can_go_on(client: openai.OpenAI,
     session = ours(first)["session"]
     assert raw.headers["Diarchy-Session"] == session
     assert raw.headers["Diarchy-Label"] == ours(first)["label"]
-    assert (first.model, ours(first)["model"]) == (agent, MODEL)
+    assert (first.model, ours(first)["model"]) == (agent, f"test/{MODEL}")
     second = ask(client, "And what did that cost?", agent, metadata={"session": session})
     assert ours(second)["session"] == session
     with provided.client() as admin:
@@ -235,7 +235,8 @@ def test_embeddings_as_floats_as_base64_and_of_a_list(client: openai.OpenAI) -> 
 
 def test_the_models_are_listed_and_found(client: openai.OpenAI, provided: Stack) -> None:
     listed = {one.id: one for one in client.models.list()}
-    assert {"sophia", "artemis", MODEL, "extractive"} <= set(listed)
+    assert {"sophia", "artemis", "test", MODEL, "extractive"} <= set(listed)
+    assert (listed["test"].owned_by, listed[MODEL].owned_by) == ("test", "test")
     for name, model in listed.items():
         assert client.models.retrieve(name) == model
     mine = [one.id for one in client_of(provided, "sophia_user").models.list()]

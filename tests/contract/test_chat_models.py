@@ -93,7 +93,7 @@ def test_every_model_answers_whole(kind: str, server: ModelServer) -> None:
     assert all(reply.sections.values())
     assert set(reply.cited) <= {"k-1", "k-2"}
     assert 0 <= reply.confidence <= 1
-    assert reply.model == (NAME if kind == "extractive" else "test-model")
+    assert reply.model == (NAME if kind == "extractive" else "local/test-model")
     assert reply.usage.input_tokens > 0
 
 

@@ -18,7 +18,7 @@ from contracts.model import Allowance, ProviderStatus
 from runtime.errors import AllowanceError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, Call
 from tests.model_server import DRIP_S, Fault, ModelServer
-from tests.providers import PROMPT, Setting, ask, modes, run
+from tests.providers import ASKED, PROMPT, Setting, ask, modes, run
 
 STREAM = {"Content-Type": "text/event-stream"}
 NO_MESSAGE = b'{"choices": [{"delta": {"content": 7}}]}'
@@ -137,7 +137,7 @@ def test_half_an_answer_in_sections_is_never_taken(servers: list[ModelServer]) -
         for _ in range(4):
             deltas: list[Delta] = []
             reply = await chain.complete(PROMPT, Call("k", on_delta=deltas.append))
-            assert replace(reply, usage=whole.usage) == whole
+            assert replace(reply, usage=whole.usage, model=whole.model) == whole
         servers[2].options.faults = [Fault("end", after=5)]
         with pytest.raises(UnavailableError, match="broke off"):
             await alone.complete(PROMPT, Call("k"))
@@ -239,6 +239,42 @@ def test_equals_take_turns_and_the_next_group_waits(servers: list[ModelServer]) 
         servers[1].options.failures = [(429, {"Retry-After": "5"}, "")]
         await ask(chain)
         assert setting.asked()[2] == 1
+
+    run(servers, body)
+
+
+def test_two_servers_that_call_their_models_the_same_are_told_apart(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        assert chain.models == ("a", "b", "m")
+        for name in ("b", "a", "b"):
+            reply = await chain.chat(replace(ASKED, model=name), Call("k"))
+            assert reply.model == f"{name}/m"
+        assert setting.asked() == [1, 2, 0]
+        servers[1].options.failures = [(503, {}, "")] * 2
+        with pytest.raises(UnavailableError):
+            await chain.chat(replace(ASKED, model="b"), Call("k"))
+        assert setting.asked() == [1, 3, 0]
+        servers[0].options.failures = [(503, {}, "")]
+        servers[1].options.failures = []
+        assert (await chain.chat(ASKED, Call("k"))).model == "b/m"  # The model, of whoever has it.
+        spent = setting.telemetry.tokens
+        assert spent[("b", "m", "input")] == 3 * spent[("a", "m", "input")] > 0
+        served = setting.chain("c", model="large", served_as="default")
+        assert served.models == ("c", "large")
+        assert (await served.chat(replace(ASKED, model="large"), Call("k"))).model == "c/default"
+        assert servers[2].bodies[-1]["model"] == "default"
+
+    run(servers, body)
+
+
+def test_a_group_is_asked_for_by_its_name(servers: list[ModelServer]) -> None:
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("ab", "c", named=("near", ""))
+        assert chain.models == ("a", "b", "c", "near", "m")
+        for _ in range(4):
+            await chain.chat(replace(ASKED, model="near"), Call("k"))
+        assert setting.asked() == [2, 2, 0]
 
     run(servers, body)
 

@@ -36,6 +36,7 @@ from runtime.cached_embedder import CachedEmbedder, Of
 from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.limits import Limits
+from runtime.model_names import Named
 from runtime.outside import Outside
 from runtime.telemetry import NoTelemetry
 from tests.embedders import WordHashes, hashed
@@ -136,7 +137,7 @@ class World:
             written=WrittenWatch(self._rpc),
             clock=self.clock,
             settings=SETTINGS,
-            chat_models=Scripted.models,
+            chat_models=tuple(Named(name, ("test",), (name,)) for name in Scripted.models),
         )
 
     def _outside(self, domain: Domain) -> Outside:

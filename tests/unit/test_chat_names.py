@@ -10,8 +10,8 @@ from runtime.telemetry import NoTelemetry
 
 def test_the_names_are_those_that_the_workers_know() -> None:
     providers = tuple(
-        ChatProvider(name=name, base_url="http://127.0.0.1:1/v1", model=model)
-        for name, model in (("a", "one"), ("b", "two"), ("c", "one"))
+        ChatProvider(name=name, base_url="http://127.0.0.1:1/v1", model=model, group=group)
+        for name, model, group in (("a", "one", ""), ("b", "two", "near"), ("c", "one", ""), ("two", "three", "near"))
     )
     for settings in (Settings(), Settings(chat=providers)):
 
@@ -21,5 +21,14 @@ def test_the_names_are_those_that_the_workers_know() -> None:
                 await part.stop()
             return chats.completions.models
 
-        assert asyncio.run(known(settings)) == chat_names(settings)
-    assert chat_names(Settings(chat=providers)) == ("one", "two", "extractive")
+        assert asyncio.run(known(settings)) == tuple(named.name for named in chat_names(settings))
+    assert {named.name: named.providers for named in chat_names(Settings(chat=providers))} == {
+        "a": ("a",),
+        "b": ("b",),
+        "c": ("c",),
+        "two": ("two",),  # The provider of that name, not the model that another one serves.
+        "near": ("b", "two"),
+        "one": ("a", "c"),
+        "three": ("two",),
+        "extractive": ("diarchy",),
+    }

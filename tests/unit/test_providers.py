@@ -21,7 +21,7 @@ def test_groups_are_asked_in_the_order_of_their_first_members() -> None:
     async def body() -> None:
         chats = chat_models(load(environment={"DIARCHY_CHAT": CHAT}), NoTelemetry())
         assert chats.model.name == "a = c > b > d"
-        assert chats.completions.models == ("large", "small", "extractive")
+        assert chats.completions.models == ("a", "c", "b", "d", "near", "large", "small", "extractive")
         assert chats.health is not None
         for part in chats.parts:
             await part.stop()
