@@ -2,7 +2,7 @@
 
 from adapters import words
 from adapters.highlights import WORDS_MAX, highlights
-from contracts.retrieval import Span
+from contracts.span import Span
 
 
 def marked(text: str, query: str, passage: Span | None = None) -> list[str]:
