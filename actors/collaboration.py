@@ -64,7 +64,7 @@ async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, e
     if request.deadline is not None and await effects.now() > request.deadline:
         return Outcome(status="expired", reason=f"the deadline {request.deadline} had passed")
     try:
-        return await handler(request, effects)
+        return await handler(event, effects)
     except OutcomeError as error:
         return Outcome(status="failed", reason=str(error))
     except Rejected as refusal:

@@ -1,10 +1,11 @@
 """What the handlers of collaboration requests share: answer named sections over evidence, as a typed outcome."""
 
-from actors.team import evidence_of, statements
+from collections.abc import Sequence
+
+from actors.team import statements
 from contracts.collaboration import Outcome, Request
 from contracts.domains import Domain
 from contracts.model import Evidence, Prompt, Section
-from contracts.retrieval import Hit
 from runtime.effects import Effects
 
 STATEMENTS_MAX = 8  # of each text of a request's context
@@ -23,12 +24,12 @@ async def synthesise(
     role: str,
     request: Request,
     sections: tuple[Section, ...],
-    hits: list[Hit],
+    found: Sequence[Evidence],
     findings: tuple[str, ...],
     effects: Effects,
 ) -> Outcome:
     """Answer the sections from what was found, the evidence that came with the request, and the findings."""
-    evidence = {item.id: item for item in (*evidence_of(hits), *request.evidence)}
+    evidence = {item.id: item for item in (*found, *request.evidence)}
     prompt = Prompt(
         role=role,
         question=request.question,
@@ -37,7 +38,7 @@ async def synthesise(
         findings=(*findings, *contextual(request)),
     )
     reply = await effects.chat(prompt)
-    own = _own(evidence, hits)
+    own = tuple(evidence[item.id] for item in found)  # The asker knows the rest.
     known = {item.id for item in own}
     return Outcome(
         status="completed",
@@ -48,11 +49,6 @@ async def synthesise(
         model=reply.model,
         label=effects.label,
     )
-
-
-def _own(evidence: dict[str, Evidence], hits: list[Hit]) -> tuple[Evidence, ...]:
-    """What the answering domain itself found: the asker knows the rest."""
-    return tuple(evidence[hit.entry.id] for hit in hits)
 
 
 async def with_ceo_context(request: Request, effects: Effects) -> tuple[str, ...]:
@@ -67,6 +63,7 @@ async def with_ceo_context(request: Request, effects: Effects) -> tuple[str, ...
             context=request.context,
             priority=request.priority,
             deadline=request.deadline,
+            needs_ceo_context=True,
         ),
     )
     return tuple(

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from actors.collaboration import collaboration
 from actors.requests import HANDLERS
 from actors.roster import ACTORS
-from contracts.collaboration import Outcome, Request
+from contracts.collaboration import Outcome, Request, Requested
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.subjects import actor_ref
@@ -110,8 +110,8 @@ async def ask_other(recorded: Recorded[OtherAsked], effects: Effects) -> None:
 asker = Actor(ASKER, Asking(), decide_asking, evolve_asking, ask_other)
 
 
-async def echo(request: Request, _effects: Effects) -> Outcome:
-    return Outcome(status="completed", sections={"echo": request.question}, confidence=1.0)
+async def echo(requested: Requested, _effects: Effects) -> Outcome:
+    return Outcome(status="completed", sections={"echo": requested.request.question}, confidence=1.0)
 
 
 class Amount(Struct, frozen=True, forbid_unknown_fields=True):

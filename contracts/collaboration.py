@@ -18,7 +18,8 @@ Status = Literal["completed", "failed", "refused", "unknown_request_type", "expi
 class Request(Struct, frozen=True, kw_only=True):
     """What is asked: a registered request type, the question, its context as named texts, and until when.
 
-    `needs_ceo_context` asks the handler to take the CEO's strategic context in. Priority is 1 to 5, 5 most urgent.
+    `needs_ceo_context` asks the handler to take the CEO's strategic context in; the CEO's own takes in the strategic summary, and
+    is as confidential as what that quotes. Priority is 1 to 5, 5 most urgent.
     """
 
     request_type: str

@@ -166,3 +166,13 @@ class StrategicSummary(Struct, frozen=True, kw_only=True):
     recommendations: tuple[Statement, ...]
     items: int
     label: Clearance
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All of them, some of which say the same."""
+        return (*self.priorities, *self.key_insights, *self.risks, *self.opportunities, *self.recommendations)
+
+    @property
+    def quoted(self) -> frozenset[str]:
+        """The items that it rests on, by id."""
+        return frozenset(item for one in self.statements for item in one.items)

@@ -22,8 +22,8 @@ from deploy.logs import configure
 from deploy.plant import Opened, Plant
 from deploy.settings import Limits, Settings, SettingsError
 from runtime.lifecycle import run_until_stopped
-from runtime.outside import Outside
-from runtime.ports import EventLog
+from runtime.outside import NoSummaries, Outside
+from runtime.ports import EventLog, Summaries
 from runtime.worker import Worker
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
@@ -154,12 +154,29 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         blobs=plant.blobs,
         telemetry=plant.telemetry,
         clock=now,
+        summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         tools=TOOLS.get(domain, {}),
         limits=limits,
     )
     worker = Worker(domain, ACTORS[domain], outside, plant.untraced, new_id())
     plant.parts.append(worker)
     plant.watched.append(worker.wait)
+
+
+def _summaries(plant: Plant) -> Summaries:
+    """Of the read model; nothing but the strategic summary needs it here."""
+    from adapters import postgres
+    from projections import summaries
+    from runtime.caching import Cache
+
+    limits, dsn = plant.settings.limits, plant.settings.postgres.dsn.reveal()
+    if not dsn:
+        return NoSummaries()
+    patience = postgres.Patience(acquire_s_max=limits.read_acquire_s_max, command_s_max=limits.read_command_s_max)
+    database = postgres.Postgres(dsn, connections_max=limits.postgres_connections_max, patience=patience)
+    plant.parts.append(Opened(close=database.close))
+    reads = summaries.StoredItems(postgres.PostgresDb(database))
+    return summaries.Summaries(reads, Cache(plant.telemetry))
 
 
 def _projector(plant: Plant) -> None:

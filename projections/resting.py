@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.catalogue import tag
+from contracts.curating import StrategicSummary
 from contracts.domains import Clearance, Domain, Partition
 from contracts.facts import announced_entry
 from contracts.kernel import EffectRecorded
@@ -26,13 +27,15 @@ from projections.paging import types_of
 from runtime.read_models import Db, Key, Logged, Projection
 
 SEARCH_EFFECT = "search"
+SUMMARY_EFFECT = "summary"
 CONVERSATION = "conversation"
 MEMORIES: Partition = "agent_memories"
 STEPS_MAX = 1_000  # from run to run, for each that is asked for; where that does not do, all are shown to nobody else
 
 
 class Finding(Struct, frozen=True, kw_only=True, gc=False):
-    """The entries that one search of a run found; `label` is that of the run by then, theirs included.
+    """The entries that one search of a run found, or the items that a summary quoted; `label` is that of the run by then, theirs
+    included.
 
     `remembered` are the places in the domain's log of the answers among them.
     """
@@ -56,6 +59,7 @@ class _Hit(Struct, frozen=True):
 
 
 _hits = msgspec.json.Decoder(tuple[_Hit, ...])
+_summary = msgspec.json.Decoder(StrategicSummary)
 
 
 def _place(logged: Logged) -> Key:
@@ -64,27 +68,32 @@ def _place(logged: Logged) -> Key:
 
 def _found(row: Finding | None, logged: Logged) -> Finding | None:
     event = logged.event
-    if logged.address.lane != "run" or not isinstance(event, EffectRecorded) or event.name != SEARCH_EFFECT:
+    if logged.address.lane != "run" or not isinstance(event, EffectRecorded) or event.error is not None:
         return row
+    hits: tuple[_Hit, ...] = ()
+    items: frozenset[str] = frozenset()
     try:
-        hits = _hits.decode(event.result) if event.error is None else ()
+        if event.name == SEARCH_EFFECT:
+            hits = _hits.decode(event.result)
+        elif event.name == SUMMARY_EFFECT:
+            items = _summary.decode(event.result).quoted
     except msgspec.DecodeError:
-        return row  # Somebody else's `search`.
-    if not hits:
+        return row  # Somebody else's effect of that name.
+    if not hits and not items:
         return row
     return Finding(
         domain=logged.address.actor.domain,
         sequence=logged.sequence,
         correlation=logged.envelope.correlation,
         label=logged.envelope.label,
-        found=tuple(hit.entry.id for hit in hits),
+        found=(*(hit.entry.id for hit in hits), *sorted(items)),
         remembered=tuple(hit.entry.version for hit in hits if hit.partition == MEMORIES),
     )
 
 
 FINDINGS = Projection(
     name="findings",
-    version=1,
+    version=2,
     domains=tuple(Domain),
     ddl="""
 CREATE TABLE findings (

@@ -16,6 +16,7 @@ from msgspec import Struct
 from contracts import subjects
 from contracts.chat import ChatReply, ChatRequest, Delta, Written
 from contracts.collaboration import COLLABORATION, Collaborate, Outcome, Request
+from contracts.curating import StrategicSummary, SummaryQuery
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Message, Record
 from contracts.ids import derived_id, new_id
@@ -23,7 +24,7 @@ from contracts.kernel import EffectRecorded, Resolve
 from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
-from runtime.errors import AllowanceError, OpenCircuitError
+from runtime.errors import AllowanceError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
@@ -102,6 +103,26 @@ class Effects:
             search,
             lambda hits: max((hit.entry.label for hit in hits), default=Clearance.PUBLIC),
             "retrieval",
+        )
+
+    async def summary(self, partitions: tuple[Partition, ...], query: SummaryQuery) -> StrategicSummary:
+        """What matters strategically, of items in these partitions under the asker's clearance.
+
+        Raises OutcomeError where it is not to be had now: nobody is kept waiting for a read model.
+        """
+
+        async def summary(_: str) -> StrategicSummary:
+            outside = self._outside
+            try:
+                async with outside.guards.call("summaries"):
+                    return await outside.summaries.summary(
+                        query, partitions, clearance=self._cause.clearance, now=outside.clock()
+                    )
+            except UnavailableError as error:
+                raise OutcomeError(f"there is no strategic summary now: {error}") from error
+
+        return await self._run.perform(
+            "summary", [partitions, query], StrategicSummary, summary, lambda found: found.label
         )
 
     async def index(self, partition: Partition, entry: Entry) -> None:

@@ -7,13 +7,14 @@ import msgspec
 from msgspec import Struct
 
 from contracts.chat import ChatReply, ChatRequest
+from contracts.curating import StrategicSummary
 from contracts.envelope import Record
 from runtime.breaker import Policy
 from runtime.errors import OutcomeError
 from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
-from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Timers, Tool
+from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
 from runtime.telemetry import Telemetry
 from runtime.tool_threads import ToolThreads
 
@@ -43,6 +44,13 @@ class NoModels:
         raise OutcomeError(f"there is no model {request.model!r}: no model is configured")
 
 
+class NoSummaries:
+    """Summaries where there is no read model of the CEO's knowledge: everywhere but with its keeper."""
+
+    async def summary(self, *_asked: object, **_under: object) -> StrategicSummary:
+        raise OutcomeError("the strategic summary is made by the CEO's knowledge keeper: ask that domain for it")
+
+
 class Outside(Struct, frozen=True, kw_only=True):
     """What reactions reach the world through."""
 
@@ -57,6 +65,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     blobs: Blobs
     telemetry: Telemetry
     clock: Callable[[], datetime]
+    summaries: Summaries = msgspec.field(default_factory=NoSummaries)
     tools: dict[str, Tool] = {}
     tool_threads: ToolThreads = msgspec.field(default_factory=ToolThreads)
     limits: Limits = Limits()

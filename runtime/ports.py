@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from contracts.domains import Domain, Partition
+from contracts.curating import StrategicSummary, SummaryQuery
+from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
 from contracts.letters import LetterFilter
@@ -307,6 +308,16 @@ class Retrieval(Protocol):
 
     async def search(self, query: Query) -> list[Hit]:
         """The best entries, best first, never above the query's clearance, never expired. Raises UnavailableError."""
+        ...
+
+
+class Summaries(Protocol):
+    """The strategic summary of the CEO's knowledge base, out of its read model."""
+
+    async def summary(
+        self, query: SummaryQuery, partitions: tuple[Partition, ...], *, clearance: Clearance, now: datetime
+    ) -> StrategicSummary:
+        """Of items in these partitions that `clearance` covers and that have not expired. Raises UnavailableError."""
         ...
 
 

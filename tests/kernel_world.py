@@ -23,8 +23,8 @@ from runtime.actor import Actor, AnyActor
 from runtime.errors import Rejected
 from runtime.limits import Limits
 from runtime.model_ports import Call
-from runtime.outside import Outside
-from runtime.ports import Retrieval, Tool
+from runtime.outside import NoSummaries, Outside
+from runtime.ports import Retrieval, Summaries, Tool
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 
@@ -137,6 +137,7 @@ class World:
         retrieval: Retrieval | None = None,
         broker: MemoryBroker | None = None,
         limits: Limits = LIMITS,
+        summaries: Summaries | None = None,
     ) -> None:
         self.broker = broker or MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
@@ -153,6 +154,7 @@ class World:
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=lambda: datetime.now(UTC),
+            summaries=summaries or NoSummaries(),
             tools={"double": Tool(name="double", arguments=Sum, result=Sum, run=_double)},
             limits=limits,
         )

@@ -2,8 +2,8 @@
 
 from actors.artemis.teams import PARTITIONS, code_analysis
 from actors.handling import synthesise, with_ceo_context
-from actors.team import RELEVANT_FROM, united
-from contracts.collaboration import Outcome, Request
+from actors.team import RELEVANT_FROM, evidence_of, united
+from contracts.collaboration import Outcome, Requested
 from contracts.model import Section
 from runtime.effects import Effects
 
@@ -24,10 +24,11 @@ CEO_SECTIONS = (
 """What is answered besides when the CEO's context is wanted (mission B4)."""
 
 
-async def technical_feasibility_analysis(request: Request, effects: Effects) -> Outcome:
+async def technical_feasibility_analysis(requested: Requested, effects: Effects) -> Outcome:
+    request = requested.request
     hits = await effects.search(PARTITIONS, request.question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
     examined = await code_analysis.examine(request.question, hits, effects)
     context = await with_ceo_context(request, effects)
-    found = list(united(hits, examined.hits))
+    found = evidence_of(united(hits, examined.hits))
     sections = SECTIONS + CEO_SECTIONS if request.needs_ceo_context else SECTIONS
     return await synthesise("Artemis's engineers", request, sections, found, (*examined.findings, *context), effects)

@@ -1,9 +1,9 @@
 """Strategic alignment: what the CEO's knowledge, as far as the asker is cleared for it, says about a question."""
 
+from actors.ceo.summary import PARTITIONS, priorities
 from actors.handling import synthesise
-from actors.team import RELEVANT_FROM
-from contracts.collaboration import Outcome, Request
-from contracts.domains import Partition
+from actors.team import RELEVANT_FROM, evidence_of
+from contracts.collaboration import Outcome, Requested
 from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, best_first
 from contracts.model import Section
 from runtime.effects import Effects
@@ -19,9 +19,14 @@ SECTIONS = (
 )
 
 
-async def strategic_alignment(request: Request, effects: Effects) -> Outcome:
-    """Twenty candidates, the best ten by strategic priority, then relevance."""
-    partitions: tuple[Partition, ...] = ("ceo_knowledge", "shared_knowledge")
-    candidates = await effects.search(partitions, request.question, limit=CANDIDATES_MAX, score_min=RELEVANT_FROM)
+async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome:
+    """Twenty candidates, the best ten by strategic priority, then relevance. Where the CEO's context is wanted the strategic
+    summary's priorities come along, whatever they have to do with the question: so they are not taken in for every one."""
+    request = requested.request
+    candidates = await effects.search(PARTITIONS, request.question, limit=CANDIDATES_MAX, score_min=RELEVANT_FROM)
     best = sorted(candidates, key=lambda hit: best_first(hit.entry.priority, hit.relevance))[:BEST_MAX]
-    return await synthesise("the CEO's knowledge keeper", request, SECTIONS, best, (), effects)
+    found = {item.id: item for item in evidence_of(best)}
+    if request.needs_ceo_context:
+        for item in await priorities(requested.asker, effects):
+            found.setdefault(item.id, item)
+    return await synthesise("the CEO's knowledge keeper", request, SECTIONS, tuple(found.values()), (), effects)

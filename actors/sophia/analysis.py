@@ -141,7 +141,7 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
     await conclude("technical_requirements", technical)
     feasibility = await effects.ask(Domain.ARTEMIS, request("technical_feasibility_analysis", needs_ceo_context=True))
     await conclude("feasibility", _from_outcome("feasibility", Domain.ARTEMIS, feasibility, effects.label))
-    alignment = await effects.ask(Domain.CEO, request("strategic_alignment"))
+    alignment = await effects.ask(Domain.CEO, request("strategic_alignment", needs_ceo_context=True))
     synthesis = _from_outcome("strategic_synthesis", Domain.CEO, alignment, effects.label)
     await conclude("strategic_synthesis", synthesis)
     everything = {item.id: item for item in (*evidence, *feasibility.evidence, *alignment.evidence)}

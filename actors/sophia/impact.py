@@ -1,8 +1,8 @@
 """Business impact analysis: what a technical question means for customers and money; Sophia's answer to other domains."""
 
 from actors.handling import synthesise, with_ceo_context
-from actors.team import RELEVANT_FROM
-from contracts.collaboration import Outcome, Request
+from actors.team import RELEVANT_FROM, evidence_of
+from contracts.collaboration import Outcome, Requested
 from contracts.domains import Partition
 from contracts.model import Section
 from runtime.effects import Effects
@@ -15,8 +15,9 @@ SECTIONS = (
 )
 
 
-async def business_impact_analysis(request: Request, effects: Effects) -> Outcome:
+async def business_impact_analysis(requested: Requested, effects: Effects) -> Outcome:
+    request = requested.request
     partitions: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
     hits = await effects.search(partitions, request.question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
     findings = await with_ceo_context(request, effects)
-    return await synthesise("Sophia's business insight team", request, SECTIONS, hits, findings, effects)
+    return await synthesise("Sophia's business insight team", request, SECTIONS, evidence_of(hits), findings, effects)

@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from adapters.memory import MemoryBroker, MemoryLog
 from contracts.conversation import SessionEnded
+from contracts.curating import Statement, StrategicSummary
 from contracts.domains import Clearance, Domain
 from contracts.facts import announced_entry
 from contracts.ids import keyed_id
@@ -20,7 +21,7 @@ from contracts.subjects import ActorRef
 from projections import resting
 from runtime.read_models import Db
 from tests.folded_reads import FoldedReads
-from tests.histories import History, answered, item
+from tests.histories import START, History, answered, item
 from tests.projecting import Reached, read_models
 
 PUBLIC, INTERNAL, RESTRICTED = Clearance.PUBLIC, Clearance.INTERNAL, Clearance.RESTRICTED
@@ -28,6 +29,7 @@ ITEM = ActorRef(Domain.CEO, "knowledge_item", "i1")
 SESSION = ActorRef(Domain.SOPHIA, "conversation", "c1")
 OTHER_SESSION = ActorRef(Domain.SOPHIA, "conversation", "c2")
 ELSEWHERE = ActorRef(Domain.ARTEMIS, "collaboration", "k1")
+KEEPER = ActorRef(Domain.CEO, "collaboration", "k2")
 
 
 class Told:
@@ -63,6 +65,29 @@ class Told:
             hits.append(Hit(entry=remembered, partition="agent_memories", score=1.0))
         entry = EffectRecorded(effect=0, name="search", arguments="", result=Raw(msgspec.json.encode(hits)))
         await self.history.add(by, entry, label=label, correlation=run, reaction=keyed_id("reaction", run, str(by)))
+
+    async def sums_up(self, run: str, *items: str, label: Clearance) -> None:
+        self.runs.append(run)
+        told = [
+            Statement(text="x", items=(one,), category="risk_management", strategic_priority=8, label=label)
+            for one in items
+        ]
+        summary = StrategicSummary(
+            domain="business",
+            horizon="week",
+            since=START,
+            until=START,
+            priorities=(),
+            key_insights=(),
+            risks=tuple(told),
+            opportunities=(),
+            recommendations=(),
+            items=len(told),
+            label=label,
+        )
+        entry = EffectRecorded(effect=0, name="summary", arguments="", result=Raw(msgspec.json.encode(summary)))
+        reaction = keyed_id("reaction", run, str(KEEPER))
+        await self.history.add(KEEPER, entry, label=label, correlation=run, reaction=reaction)
 
     async def answers(self, run: str, session: ActorRef = SESSION) -> int:
         """The place of the recorded answer, by which it is remembered."""
@@ -104,6 +129,14 @@ async def rests_on_what_it_was_told_of_the_item(story: Told) -> None:
     assert await story.raised() == {"told": RESTRICTED}
 
 
+async def rests_on_the_summary_that_it_was_told(story: Told) -> None:
+    await story.says(INTERNAL)
+    await story.sums_up("analysis", "i1", "i2", label=INTERNAL)
+    await story.sums_up("another", "i2", label=INTERNAL)
+    await story.says(RESTRICTED, INTERNAL)
+    assert await story.raised() == {"analysis": RESTRICTED}
+
+
 async def rests_on_the_earlier_turns_of_its_session(story: Told) -> None:
     await story.says(INTERNAL)
     await story.answers("zeroth")
@@ -140,9 +173,11 @@ async def follows_the_item_down_again_and_stays_when_it_ends(story: Told) -> Non
 async def a_search_of_nobody_s_or_none_is_none(story: Told) -> None:
     await story.says(INTERNAL)
     await story.finds("nothing", label=INTERNAL)
-    for result, error in ((b'{"odd": 1}', None), (b"null", "no index")):
-        entry = EffectRecorded(effect=0, name="search", arguments="", result=Raw(result), error=error)
-        await story.history.add(SESSION, entry, correlation="odd", reaction=keyed_id("reaction", repr(result)))
+    for name in ("search", "summary"):
+        for result, error in ((b'{"odd": 1}', None), (b"null", "no index")):
+            entry = EffectRecorded(effect=0, name=name, arguments="", result=Raw(result), error=error)
+            reaction = keyed_id("reaction", name, repr(result))
+            await story.history.add(SESSION, entry, correlation="odd", reaction=reaction)
     story.runs.append("odd")
     await story.says(RESTRICTED, INTERNAL)
     assert await story.raised() == {}
@@ -153,6 +188,7 @@ async def a_search_of_nobody_s_or_none_is_none(story: Told) -> None:
     [
         rests_on_what_it_found_before_the_item_was_raised,
         rests_on_what_it_was_told_of_the_item,
+        rests_on_the_summary_that_it_was_told,
         rests_on_the_earlier_turns_of_its_session,
         rests_on_what_it_was_reminded_of,
         follows_the_item_down_again_and_stays_when_it_ends,

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from actors.collaboration import collaboration
 from actors.requests import HANDLERS
-from contracts.collaboration import Outcome, Request
+from contracts.collaboration import Outcome, Request, Requested
 from contracts.domains import Domain
 from contracts.envelope import Event, Message
 from contracts.model import Prompt, Section
@@ -168,8 +168,9 @@ ACTORS: dict[Domain, tuple[AnyActor, ...]] = {Domain.SOPHIA: (ledger, sink), Dom
 REQUEST_TYPE = "simulated"
 
 
-async def _answer(request: Request, effects: Effects) -> Outcome:
-    reply = await effects.chat(Prompt(role="ask", question=request.question, sections=(Section("answer", "any"),)))
+async def _answer(requested: Requested, effects: Effects) -> Outcome:
+    question = requested.request.question
+    reply = await effects.chat(Prompt(role="ask", question=question, sections=(Section("answer", "any"),)))
     return Outcome(status="completed", sections=reply.sections, confidence=1.0, model=reply.model)
 
 

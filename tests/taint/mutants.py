@@ -16,11 +16,11 @@ from adapters import similar_searches, vector_payload
 from contracts.conversation import Asked
 from contracts.curating import KnowledgeVersion
 from contracts.domains import Clearance
-from gateway import conversing, routes, summarising, versions
+from gateway import conversing, routes, versions
 from gateway.commands import CURATE
 from gateway.execution import Execution
 from gateway.rows import Answers, Does, Route
-from projections import knowledge, resting, runs
+from projections import knowledge, resting, runs, summaries
 from projections.runs import RUNS, RunRecord
 from runtime import effects
 from runtime.effects import Effects
@@ -103,6 +103,22 @@ def _unchecked_progress(unseen: Any) -> Any:
 def _filter(**changes: Any) -> Callable[[Any], Any]:
     """The engine's filter without one of its conditions."""
     return lambda conditions: lambda query: msgspec.structs.replace(conditions(query), **changes)
+
+
+def _for_all_to_know(summary: Any) -> Any:
+    """The summary of everything, said to be public."""
+
+    async def told(self: Effects, *asked: Any) -> Any:
+        label, cause = self._run.label, self._cause
+        self._cause = msgspec.structs.replace(cause, clearance=TOP)
+        try:
+            found = await summary(self, *asked)
+        finally:
+            self._cause, self._run.label = cause, label
+        priorities = tuple(msgspec.structs.replace(one, label=Clearance.PUBLIC) for one in found.priorities)
+        return msgspec.structs.replace(found, priorities=priorities)
+
+    return told
 
 
 def _unjoined(perform: Any) -> Any:
@@ -255,7 +271,7 @@ MUTANTS: dict[str, Planted] = {
     "an item's versions": Planted(_rows("answer", "/v1/knowledge/{item}/versions"), ("versions",)),
     "a version of a raised item": Planted(_around(versions, "_at_least", lambda _: _as_it_was), ("versions",)),
     "a summary": Planted(_rows("answer", "/v1/knowledge/summary"), ("summary",)),
-    "a summary that somebody else asked for": Planted(_around(summarising, "Key", _whoever_asked), ("summary",)),
+    "a summary that somebody else asked for": Planted(_around(summaries, "Key", _whoever_asked), ("summary",)),
     "the change of an item": Planted(_rows("build", "/v1/knowledge/{item}", method="PUT"), ("change",)),
     "an update that lowers": Planted(_around(knowledge_item, "_changed", _lowering), ("lowering",)),
     "an import that brings an item back": Planted(_around(knowledge_item, "_imported", _reviving), ("item",)),
@@ -269,6 +285,7 @@ MUTANTS: dict[str, Planted] = {
     ),
     "the join over effects": Planted(_around(Run, "perform_begun", _unjoined), _ASKING),
     "another domain's reply": Planted(_around(Effects, "ask", _unlabelled_reply), ("collaboration",)),
+    "a summary that an analysis rests on": Planted(_around(Effects, "summary", _for_all_to_know), ("analyses",)),
     "a session's history": Planted(_around(conversation, "_ask", _unlabelled_history), _ASKING),
     "a session above its owner": Planted(_around(conversing, "session_head", _foreign_session), _ASKING),
     "the label of a memory": Planted(_around(findable, "_memory", _unlabelled_memory), _ASKING),

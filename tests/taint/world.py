@@ -32,12 +32,13 @@ from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from projections import runs
 from projections.paging import to_cursor
+from projections.summaries import Summaries
 from runtime.cached_embedder import CachedEmbedder, Of
 from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.limits import Limits
 from runtime.model_names import Named
-from runtime.outside import Outside
+from runtime.outside import NoSummaries, Outside
 from runtime.telemetry import NoTelemetry
 from tests.embedders import WordHashes, hashed
 from tests.folded_reads import FoldedReads
@@ -118,6 +119,7 @@ class World:
         self._rpc = MemoryRpc(self.broker)
         self.watch = Fresh(self._rpc)
         self._around = AsyncExitStack()
+        self._summaries = Summaries(FoldedReads(self.broker), Cache(NoTelemetry()))
         self._pump.start(self._outside)
 
     def _services(self, reads: Reads) -> Services:
@@ -151,6 +153,7 @@ class World:
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=self.clock,
+            summaries=self._summaries if domain is Domain.CEO else NoSummaries(),
             tools=TOOLS.get(domain, {}),
             announce=self._announced,
             limits=LIMITS,

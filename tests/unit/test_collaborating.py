@@ -11,7 +11,7 @@ import pytest
 from actors import requests
 from actors.collaboration import collaboration
 from contracts import subjects
-from contracts.collaboration import Outcome, Request
+from contracts.collaboration import Outcome, Request, Requested
 from contracts.domains import Clearance, Domain
 from contracts.kernel import EffectRecorded
 from runtime.actor import Actor, AnyActor, Recorded
@@ -55,7 +55,7 @@ def test_a_known_request_is_completed_and_its_label_comes_along() -> None:
 
 def test_an_unknown_request_type_names_the_known_ones() -> None:
     text, _ = outcome_of(Request(request_type="divination", question="?"))
-    assert text == "unknown_request_type: 'divination' is not one of: strategic_alignment"
+    assert text == "unknown_request_type: 'divination' is not one of: strategic_alignment, strategic_summary"
 
 
 def test_a_request_whose_deadline_has_passed_is_expired() -> None:
@@ -64,14 +64,14 @@ def test_a_request_whose_deadline_has_passed_is_expired() -> None:
     assert text.startswith("expired: ")
 
 
-Handler = Callable[[Request, Effects], Coroutine[Any, Any, Outcome]]
+Handler = Callable[[Requested, Effects], Coroutine[Any, Any, Outcome]]
 
 
 @pytest.mark.parametrize(
     ("error", "status"), [(OutcomeError("no model"), "failed"), (Rejected("not for you"), "refused")]
 )
 def test_failures_and_refusals_are_outcomes(monkeypatch: pytest.MonkeyPatch, error: Exception, status: str) -> None:
-    async def handler(_request: Request, _effects: Effects) -> Outcome:
+    async def handler(_requested: Requested, _effects: Effects) -> Outcome:
         raise error
 
     monkeypatch.setitem(requests.HANDLERS, (Domain.CEO, "strategic_alignment"), handler)
@@ -82,7 +82,7 @@ def test_a_late_answer_is_expired_for_the_asker_and_changes_nothing_afterwards(m
     async def body() -> None:
         late = asyncio.Event()
 
-        async def handler(_request: Request, _effects: Effects) -> Outcome:
+        async def handler(_requested: Requested, _effects: Effects) -> Outcome:
             await late.wait()
             return Outcome(status="completed", sections={"answer": "too late"})
 

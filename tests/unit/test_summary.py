@@ -11,8 +11,8 @@ from contracts.curating import SummaryDomain, SummaryQuery
 from contracts.domains import Clearance, Domain
 from contracts.knowledge import Category
 from gateway.commands import PARTITION_READ
-from gateway.summarising import HORIZONS, SCOPES, summarise
 from projections.strategic import Outlook, StrategicItem, best_first
+from projections.summaries import HORIZONS, SCOPES, summarise
 from tests.gateway_world import World, run
 
 JSON = dict[str, Any]
