@@ -16,7 +16,7 @@ PASSED_OVER_MAX = 4
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
-    """Of a batch: how many texts, and how many characters when each is padded to the longest.
+    """Of a batch: how many texts, and how many characters together. One text may have more, and is a batch by itself.
 
     Of a text not more than `text_chars_max` count: the model reads no further. The defaults are the built-in model's, whose
     256 tokens are about 1,400 characters of English: larger batches are no faster there (`adapters/minilm.py`), and who comes
@@ -27,19 +27,20 @@ class Bounds(Struct, frozen=True, kw_only=True):
     chars_max: int = 1_400
     text_chars_max: int = 1_400
 
-    def hold(self, texts: int, longest: int) -> bool:
-        return texts <= self.texts_max and texts * longest <= max(self.chars_max, longest)
+    def hold(self, texts: int, chars: int) -> bool:
+        return texts <= self.texts_max and (chars <= self.chars_max or texts == 1)
 
     def length(self, text: str) -> int:
         return min(len(text), self.text_chars_max)
 
 
 class _Call:
-    """At most a batch of texts of one caller, the length of the longest, and where their vectors go."""
+    """At most a batch of texts of one caller, their lengths, and where their vectors go."""
 
-    def __init__(self, texts: Sequence[str], longest: int, purpose: Purpose) -> None:
+    def __init__(self, texts: Sequence[str], lengths: Sequence[int], purpose: Purpose) -> None:
         self.texts = texts
-        self.longest = longest
+        self.chars = sum(lengths)
+        self.longest = max(lengths)
         self.purpose = purpose
         self.vectors: asyncio.Future[list[Vector]] = asyncio.get_running_loop().create_future()
 
@@ -121,9 +122,12 @@ class BatchingEmbedder:
         """The texts' numbers, a batch a list: neighbours in length, so that little is padded."""
         lengths = [self._bounds.length(text) for text in texts]
         parts: list[list[int]] = []
+        chars = 0
         for index in sorted(range(len(texts)), key=lengths.__getitem__):
-            if not parts or not self._bounds.hold(len(parts[-1]) + 1, lengths[index]):
+            chars += lengths[index]
+            if not parts or not self._bounds.hold(len(parts[-1]) + 1, chars):
                 parts.append([])
+                chars = lengths[index]
             parts[-1].append(index)
         return parts
 
@@ -133,7 +137,7 @@ class BatchingEmbedder:
         queue = self._entries if purpose.use == "entry" else self._others
         if len(queue) >= self._waiting_max:
             raise UnavailableError(self.model, f"{self._waiting_max} calls are waiting", retry_after_s=1)
-        call = _Call(texts, max(map(self._bounds.length, texts)), purpose)
+        call = _Call(texts, [*map(self._bounds.length, texts)], purpose)
         queue.append(call)
         self._changed.set()
         return await call.vectors
@@ -157,14 +161,13 @@ class BatchingEmbedder:
     def _merged(self, queue: deque[_Call]) -> list[_Call]:
         """The call that waits longest, and of those with its purpose's use that fit the ones nearest to it in length."""
         first = queue.popleft()
-        batch, texts, longest = [first], len(first.texts), first.longest
+        batch, texts, chars = [first], len(first.texts), first.chars
         alike = (call for call in queue if call.purpose.use == first.purpose.use)
         for call in sorted(alike, key=lambda call: abs(call.longest - first.longest)):
-            padded = max(longest, call.longest)
-            if not self._bounds.hold(texts + len(call.texts), padded):
+            texts, chars = texts + len(call.texts), chars + call.chars
+            if not self._bounds.hold(texts, chars):
                 break
             batch.append(call)
-            texts, longest = texts + len(call.texts), padded
         for call in batch[1:]:
             queue.remove(call)
         return batch

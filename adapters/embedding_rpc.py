@@ -35,8 +35,8 @@ class RemoteEmbeddings:
         if len(texts) <= REQUEST_TEXTS_MAX:
             return await self._embed(request)
         order = sorted(range(len(texts)), key=lambda index: -tokens_about(texts[index]))
-        vectors = [b""] * len(texts)
-        tokens, model, dimensions = 0, request.model, request.dimensions
+        vectors, tokens = [b""] * len(texts), [0] * len(texts)
+        model, dimensions = request.model, request.dimensions
         for start in range(0, len(order), REQUEST_TEXTS_MAX):
             part = order[start : start + REQUEST_TEXTS_MAX]
             asked = EmbedTexts(
@@ -47,9 +47,9 @@ class RemoteEmbeddings:
             )
             found = await self._embed(asked)
             for place, index in enumerate(part):
-                vectors[index] = found.vector(place)
-            tokens, model, dimensions = tokens + found.tokens, found.model, found.dimensions
-        return Embedded(model=model, dimensions=dimensions or 0, vectors=b"".join(vectors), tokens=tokens)
+                vectors[index], tokens[index] = found.vector(place), found.tokens[place]
+            model, dimensions = found.model, found.dimensions
+        return Embedded(model=model, dimensions=dimensions or 0, vectors=b"".join(vectors), tokens=tuple(tokens))
 
     async def models(self) -> list[ServedModel]:
         return _models.decode(await self._rpc.call(MODELS, b"", timeout_s=MODELS_S_MAX))

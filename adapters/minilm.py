@@ -37,6 +37,7 @@ import importlib.util
 import logging
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -48,6 +49,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from adapters import minilm_graph
+from contracts.embeddings import floats
 from runtime.errors import UnavailableError
 from runtime.vector_ports import ENTRY, Purpose, Vector
 
@@ -59,6 +61,9 @@ GRAPH_VERSION = 1
 TOKENS_MAX = 256
 BATCH_TEXTS_MAX = 32
 BATCH_TOKENS_MAX = 256  # padding included
+BATCH_TOKENS_ABOUT = 12  # that a batch more costs as much as
+COUNTS_MAX = 1_024  # of short texts' tokens that are remembered
+COUNTED_CHARS_MAX = 1_000
 THREADS = 2  # batches at a time, each on one of them
 
 Precision = Literal["int8", "fp32"]
@@ -120,24 +125,37 @@ class _Loaded:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        os.environ["TOKENIZERS_PARALLELISM"] = (
+            "false"  # Its threads cost more than they save on a batch of short texts.
+        )
         self._tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
         self._tokenizer.enable_truncation(TOKENS_MAX)
         self._tokenizer.no_padding()
         self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._counts: OrderedDict[str, int] = OrderedDict()
 
     def tokens(self, text: str) -> int:
-        return len(self._tokenizer.encode(text).ids)
+        """Who asks has mostly just had the text embedded, so it is not taken apart again."""
+        return self._counts.get(text) or len(self._tokenizer.encode(text).ids)
 
     def embed(self, texts: list[str]) -> list[Vector]:
         """Batches of texts of like length, so that little is padded."""
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+        self._count(texts, tokens)
         vectors: list[Vector] = [()] * len(texts)
-        for batch in _batches(tokens):
+        for batch in batches([len(ids) for ids in tokens]):
             for index, vector in zip(batch, self._run([tokens[index] for index in batch]), strict=True):
                 vectors[index] = vector
         return vectors
 
-    def _run(self, tokens: list[list[int]]) -> list[list[float]]:
+    def _count(self, texts: list[str], tokens: list[list[int]]) -> None:
+        for text, ids in zip(texts, tokens, strict=True):
+            if len(text) <= COUNTED_CHARS_MAX:
+                self._counts[text] = len(ids)
+        while len(self._counts) > COUNTS_MAX:
+            self._counts.popitem(last=False)
+
+    def _run(self, tokens: list[list[int]]) -> list[Vector]:
         shape = len(tokens), max(map(len, tokens))
         ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, numbers in enumerate(tokens):
@@ -145,19 +163,28 @@ class _Loaded:
             mask[row, : len(numbers)] = 1
         inputs = {"input_ids": ids, "attention_mask": mask}
         embedding: NDArray[np.float32] = self._session.run(None, inputs)[0]
-        rows: list[list[float]] = embedding.tolist()
-        return rows
+        return [floats(row.astype("<f4").tobytes()) for row in embedding]
 
 
-def _batches(tokens: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The texts' numbers, shortest first, a batch a list, within BATCH_TEXTS_MAX and BATCH_TOKENS_MAX."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(tokens)), key=lambda index: len(tokens[index])):
-        texts = len(batches[-1]) + 1 if batches else 0
-        if not batches or texts > BATCH_TEXTS_MAX or texts * len(tokens[index]) > BATCH_TOKENS_MAX:
-            batches.append([])
-        batches[-1].append(index)
-    return batches
+def batches(lengths: Sequence[int]) -> list[list[int]]:
+    """The texts' numbers, shortest first, a batch a list, within BATCH_TEXTS_MAX and BATCH_TOKENS_MAX.
+
+    Of all ways to cut them the cheapest: a batch ends where padding would cost more than another batch.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    costs, begins = [0], [0]  # of the first n texts, and where the last batch of them begins
+    for end, index in enumerate(order, 1):
+        longest = lengths[index]
+        held = min(BATCH_TEXTS_MAX, max(1, BATCH_TOKENS_MAX // longest))
+        cost, begin = min((costs[begin] + longest * (end - begin), begin) for begin in range(max(0, end - held), end))
+        costs.append(cost + BATCH_TOKENS_ABOUT)
+        begins.append(begin)
+    found: list[list[int]] = []
+    end = len(order)
+    while end:
+        found.append(order[begins[end] : end])
+        end = begins[end]
+    return found[::-1]
 
 
 def installed() -> bool:

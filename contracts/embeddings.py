@@ -51,13 +51,13 @@ class EmbedTexts(Struct, frozen=True, kw_only=True):
 class Embedded(Struct, frozen=True, kw_only=True):
     """The texts' unit vectors, one behind the other as little-endian 32-bit floats; `model` is the one that made them.
 
-    `tokens`: how many were read, as the built-in model's tokenizer counts them; of other models, about how many.
+    `tokens`: how many were read of each, as the built-in model's tokenizer counts them; of other models, about how many.
     """
 
     model: str
     dimensions: int
     vectors: bytes
-    tokens: int
+    tokens: tuple[int, ...]
 
     def vector(self, index: int) -> bytes:
         size = 4 * self.dimensions

@@ -23,14 +23,14 @@ async def create_embeddings(incoming: Incoming[CreateEmbeddings]) -> Embeddings:
         if error.field == "model":
             raise ProblemError(404, "model-not-found", str(error)) from error
         raise ValidationProblemError(error.field or "$", str(error)) from error
-    as_text = wanted.encoding_format == "base64"
+    as_text, tokens = wanted.encoding_format == "base64", sum(found.tokens)
     return Embeddings(
         data=[
             Embedding(index=index, embedding=_shown(found, index, as_text=as_text))
             for index in range(len(request.texts))
         ],
         model=found.model,
-        usage=EmbeddingsUsage(prompt_tokens=found.tokens, total_tokens=found.tokens),
+        usage=EmbeddingsUsage(prompt_tokens=tokens, total_tokens=tokens),
     )
 
 

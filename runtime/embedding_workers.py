@@ -130,16 +130,16 @@ class EmbeddingWorkers:
             await asyncio.sleep(self._probe_s)
 
 
-async def _counted(source: Source, texts: Sequence[str]) -> int:
-    """The tokens of the texts; long ones are counted in a thread, so that others need not wait."""
+async def _counted(source: Source, texts: Sequence[str]) -> tuple[int, ...]:
+    """The tokens of each text; long ones are counted in a thread, so that others need not wait."""
 
-    def count() -> int:
-        return sum(map(source.tokens, texts))
+    def count() -> tuple[int, ...]:
+        return tuple(map(source.tokens, texts))
 
     return count() if sum(map(len, texts)) < COUNTED_CHARS_MAX else await asyncio.to_thread(count)
 
 
-def _embedded(source: Source, request: EmbedTexts, vectors: Sequence[Vector], tokens: int) -> Embedded:
+def _embedded(source: Source, request: EmbedTexts, vectors: Sequence[Vector], tokens: tuple[int, ...]) -> Embedded:
     dimensions = request.dimensions or source.model.dimensions
     content = b"".join(packed(array("f", _cut(vector, dimensions))) for vector in vectors)
     return Embedded(model=source.model.name, dimensions=dimensions, vectors=content, tokens=tokens)

@@ -38,8 +38,8 @@ class Counting:
         return [[float(text)] for text in texts]
 
 
-def padded(batch: Sequence[str]) -> int:
-    return len(batch) * max(map(BOUNDS.length, batch))
+def chars(batch: Sequence[str]) -> int:
+    return sum(map(BOUNDS.length, batch))
 
 
 def test_calls_that_overlap_share_batches() -> None:
@@ -76,7 +76,7 @@ def test_everybody_gets_his_own_vectors_and_no_batch_is_over_its_bounds(
         assert sum(map(len, inner.batches)) == sum(map(len, calls))
         for batch in inner.batches:
             assert len(batch) <= BOUNDS.texts_max
-            assert len(batch) == 1 or padded(batch) <= BOUNDS.chars_max
+            assert len(batch) == 1 or chars(batch) <= BOUNDS.chars_max
         await embedder.stop()
 
     asyncio.run(run())
@@ -90,11 +90,12 @@ def test_texts_of_like_length_share_a_batch() -> None:
         await embedder.start()
         first = asyncio.create_task(embedder.embed(["1"]))
         await inner.entered.wait()
-        mixed = [asyncio.create_task(embedder.embed([text])) for text in ("2", "3" * 18, "4", "5" * 19, "6")]
+        texts = ("2" * 10, "3" * 18, "4" * 9, "5" * 19, "6" * 11)
+        mixed = [asyncio.create_task(embedder.embed([text])) for text in texts]
         await asyncio.sleep(0)
         inner.gate.set()
         await asyncio.gather(first, *mixed)
-        assert inner.batches == [["1"], ["2", "4", "6"], ["3" * 18, "5" * 19]]
+        assert inner.batches == [["1"], ["2" * 10, "4" * 9, "6" * 11], ["3" * 18, "5" * 19]]
         await embedder.stop()
 
     asyncio.run(run())

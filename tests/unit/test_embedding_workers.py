@@ -112,6 +112,7 @@ def test_over_request_and_reply_many_texts_keep_their_order_and_their_one_model(
         for number in (0, 1, 6, len(texts) - 1):
             alone = await remote.embed(asked("all-minilm", texts[number]))
             assert found.vector(number) == alone.vector(0)
+            assert found.tokens[number] == alone.tokens[0]
         assert {one.model.name: one.available for one in await remote.models()} == {
             "mxbai-embed-large": True,
             "all-minilm": True,

@@ -8,10 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adapters import minilm
-from adapters.minilm import MiniLm, Precision
+from adapters.minilm import (
+    BATCH_TEXTS_MAX,
+    BATCH_TOKENS_MAX,
+    COUNTS_MAX,
+    TOKENS_MAX,
+    MiniLm,
+    Precision,
+    batches,
+)
 from runtime.errors import UnavailableError
 from runtime.vector_ports import Vector
 
@@ -63,6 +73,35 @@ def test_a_text_gets_the_same_vector_in_any_company(models: Path) -> None:
         assert await model.embed([]) == []
 
     use(models, "fp32", test)
+
+
+@given(st.lists(st.integers(2, TOKENS_MAX), max_size=80))
+def test_every_text_is_in_one_batch_and_no_batch_is_over_its_bounds(lengths: list[int]) -> None:
+    found = batches(lengths)
+    assert sorted(index for batch in found for index in batch) == list(range(len(lengths)))
+    for batch in found:
+        assert 0 < len(batch) <= BATCH_TEXTS_MAX
+        assert len(batch) * max(lengths[index] for index in batch) <= BATCH_TOKENS_MAX
+
+
+def test_a_batch_ends_where_padding_would_cost_more_than_another_one() -> None:
+    assert batches([14, 100, 14, 14, 90, 15]) == [[0, 2, 3, 5], [4, 1]]
+    assert batches([14] * 12 + [20]) == [[*range(12)], [12]]
+    assert batches([14] * 2 + [16]) == [[0, 1, 2]]
+    assert batches([]) == []
+
+
+def test_tokens_are_counted_as_they_are_read(models: Path) -> None:
+    async def test(model: MiniLm) -> None:
+        expected = [3, 7, TOKENS_MAX]  # with one before and one behind the text
+        texts = ["word", "That is a happy dog", "apple " * 300]
+        assert [*map(model.tokens, texts)] == expected
+        await model.embed(texts)
+        assert [*map(model.tokens, texts)] == expected
+        await model.embed([f"word {number}" for number in range(COUNTS_MAX + 1)])
+        assert [*map(model.tokens, texts)] == expected
+
+    use(models, "int8", test)
 
 
 def test_only_the_beginning_of_a_long_text_counts(models: Path) -> None:
