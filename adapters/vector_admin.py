@@ -59,6 +59,22 @@ class RemoteVectors:
         return (await self._rpc.call(ROLL_BACK, b"", timeout_s=TIMEOUT_S)).decode()
 
 
+def ailment(status: VectorsStatus) -> str:
+    """Why the index does not become what it is to be, or cannot be searched; empty: it is that, or is being built."""
+    if status.trouble:
+        return status.trouble
+    made = {
+        part
+        for one in status.generations
+        if one.state == "serving" and one.spec == status.wanted
+        for part in one.partitions
+    }
+    served = {part for one in status.generations if one.state == "serving" for part in one.partitions}
+    if status.last is not None and status.last.trouble and made != served:
+        return f"generation {status.last.generation} was not swapped in: {status.last.trouble}"
+    return ""
+
+
 def described(status: VectorsStatus) -> str:
     """One line for people: what is served, and what is being built."""
     entries = sum(status.counts.values())

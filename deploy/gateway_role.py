@@ -12,18 +12,17 @@ from adapters.jetstream_cache import JetStreamCache
 from adapters.postgres import Patience, Postgres, PostgresDb
 from adapters.prometheus import gather
 from adapters.retrieval import RemoteRetrieval
-from adapters.vector_admin import RemoteVectors, described
 from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Record
 from contracts.ids import keyed_id
-from contracts.model import Allowance, ProviderStatus
-from contracts.retrieval import Query
+from contracts.model import Allowance
 from contracts.subjects import actor_ref
 from contracts.users import CreateUser
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
+from deploy.health_checks import checks
 from deploy.keys import admin_password, signing_key
 from deploy.plant import Opened, Plant
 from deploy.providers import chat_names
@@ -33,14 +32,12 @@ from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
 from gateway.reads import PostgresReads
 from gateway.server import GatewayServer
-from gateway.services import CheckFunction, GatewaySettings, Services
+from gateway.services import GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from runtime.errors import UnavailableError
 
 ADMIN_CHECK_S = 5.0
-ASKING = tuple(domain for domain in Domain if domain != Domain.EMBEDDING)
-"""The domains whose workers ask models, each with circuits of its own."""
 
 _logger = logging.getLogger(__name__)
 
@@ -78,7 +75,7 @@ async def wire_gateway(plant: Plant) -> None:
         written=WrittenWatch(plant.rpc),
         chat_models=chat_names(settings),
         clock=now,
-        checks=_checks(plant, db, retrieval, others),
+        checks=checks(plant, db, retrieval, others),
         metrics=metrics,
         settings=GatewaySettings(
             wait_s=limits.wait_s_default,
@@ -110,66 +107,6 @@ def budget_of(settings: Settings) -> Allowance | None:
     given = settings.budget
     cost = math.ceil(given.cost_max * 1_000_000)
     return Allowance(tokens=given.tokens_max or None, cost_micros=cost or None) if given.tokens_max or cost else None
-
-
-def _checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: list[str]) -> dict[str, CheckFunction]:
-    async def broker() -> str:
-        return f"{sum([await plant.log.last(domain) for domain in Domain])} records in the logs"
-
-    async def database() -> str:
-        await db.rows(_One, "SELECT 1 AS one")
-        return "answers"
-
-    async def search() -> str:
-        query = Query(partitions=("shared_knowledge",), text="ready?", clearance=Clearance.PUBLIC, now=now(), limit=1)
-        await retrieval.search(query)
-        return "answers"
-
-    def role(name: str) -> CheckFunction:
-        async def check() -> str:
-            await plant.untraced.call(subjects.metrics(name), b"", timeout_s=2.0)
-            return "answers"
-
-        return check
-
-    def provider(name: str) -> CheckFunction:
-        async def check() -> str:
-            asked = await asyncio.gather(*(_provider(plant, name, domain) for domain in ASKING))
-            for domain, status in zip(ASKING, asked, strict=True):
-                if not status.usable:
-                    raise UnavailableError(f"{name} for {domain.value}", status.detail)
-            return asked[0].detail
-
-        return check
-
-    return {
-        "broker": broker,
-        "database": database,
-        "search": search,
-        "vectors": _vectors(plant),
-        **{name: role(name) for name in others},
-        **{f"model provider {one.name}": provider(one.name) for one in plant.settings.chat},
-    }
-
-
-async def _provider(plant: Plant, name: str, domain: Domain) -> ProviderStatus:
-    """How a domain's worker sees a provider. Raises UnavailableError where it does not know it, or nobody answers."""
-    found = await plant.untraced.call(subjects.providers(domain), b"", timeout_s=2.0)
-    for status in msgspec.json.decode(found, type=list[ProviderStatus]):
-        if status.name == name:
-            return status
-    raise UnavailableError(name, f"the worker of {domain.value} was started without it")
-
-
-def _vectors(plant: Plant) -> CheckFunction:
-    async def check() -> str:
-        return described(await RemoteVectors(plant.untraced).status())
-
-    return check
-
-
-class _One(msgspec.Struct):
-    one: int
 
 
 class FirstAdministrator:

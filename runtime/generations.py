@@ -247,6 +247,7 @@ class Generations:
                 if due is None:
                     self._complete.set()
                     await self._drop_old()
+                    self._trouble, wait_s = "", RETRY_S_MIN
                     await self._idle()
                     continue
                 await self._build(due)

@@ -72,19 +72,20 @@ class Setting:
         return [len(server.calls) for server in self.servers]
 
 
+async def over(servers: list[ModelServer], body: Callable[[Setting], Awaitable[None]]) -> None:
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        setting = Setting(servers)
+
+        async def close() -> None:
+            for model in setting.models:
+                await model.close()
+
+        stack.push_async_callback(close)
+        await body(setting)
+
+
 def run(servers: list[ModelServer], body: Callable[[Setting], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30), AsyncExitStack() as stack:
-            setting = Setting(servers)
-
-            async def close() -> None:
-                for model in setting.models:
-                    await model.close()
-
-            stack.push_async_callback(close)
-            await body(setting)
-
-    asyncio.run(bounded())
+    asyncio.run(over(servers, body))
 
 
 def modes(chain: ProviderChain) -> dict[str, Mode]:

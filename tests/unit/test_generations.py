@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from adapters.memory_vectors import MemoryVectors
+from adapters.vector_admin import ailment
 from adapters.vector_shelf import MemoryShelf
 from contracts.domains import Partition
 from contracts.knowledge import KnowledgeAdded
@@ -396,5 +397,24 @@ def test_what_is_not_as_the_logs_say_is_not_swapped_in() -> None:
             assert await titles(owner) == {"as it was", "after"}
             assert [one.name for one in (await owner.status()).generations] == [first]
             assert set(shelf.stores) == {first}
+            assert ailment(await owner.status()) == ""  # What serves is as it is wanted.
+
+    play(scenario)
+
+
+def test_an_index_that_does_not_become_what_it_is_to_be_ails() -> None:
+    async def scenario(logs: Logs) -> None:
+        await three(logs)
+        shelf = Forgetful(Counting("one"), Counting("two"))
+        async with running(generations(logs, shelf)):
+            pass
+        shelf.forgets = True
+        async with running(generations(logs, shelf, spec("two"))) as owner:
+
+            async def failed() -> bool:
+                return (await owner.status()).last is not None
+
+            await until(failed)
+            assert "was not swapped in: 2 entries are not as the logs say" in ailment(await owner.status())
 
     play(scenario)

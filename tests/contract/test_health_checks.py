@@ -1,0 +1,87 @@
+"""What health says of the vector index and of providers of models: the truth of every process that it asks, over the broker."""
+
+import pytest
+
+from adapters.provider_chain import ProviderChain
+from adapters.provider_health import HealthChecks
+from adapters.vector_admin import serve_vectors
+from adapters.vector_shelf import MemoryShelf
+from contracts.domains import Domain
+from deploy.health_checks import ASKING, provider, vectors
+from runtime.errors import OutcomeError, UnavailableError
+from runtime.model_ports import Call
+from runtime.telemetry import NoTelemetry
+from tests.contract.conftest import Run, World
+from tests.indexing import Counting, Logs, built, generations, running, spec, until
+from tests.model_server import ModelServer
+from tests.providers import ASKED, Setting, over
+
+
+def test_health_asks_every_workers_circuits(run: Run, servers: list[ModelServer]) -> None:
+    async def scenario(world: World) -> None:
+        chains: dict[Domain, ProviderChain] = {}
+
+        async def body(setting: Setting) -> None:
+            for domain in ASKING:
+                chains[domain] = setting.chain("a", "b")
+                await HealthChecks(chains[domain].members, NoTelemetry()).serve(world.rpc(None), domain)
+            rpc = world.rpc(None)
+            for name in "ab":
+                assert await provider(rpc, name)() == "healthy, circuit closed"
+            for domain in ASKING:  # One worker after the other finds it away, and only that one knows.
+                servers[0].options.failures = [(503, {}, "down")] * 5
+                for number in range(5):
+                    await chains[domain].chat(ASKED, Call(f"{domain.value} {number}"))
+                with pytest.raises(UnavailableError, match=f"a for {domain.value} .*circuit open"):
+                    await provider(rpc, "a")()
+                assert await provider(rpc, "b")() == "healthy, circuit closed"
+                setting.now += 60
+                for number in range(3):
+                    await chains[domain].chat(ASKED, Call(f"{domain.value} again {number}"))
+                assert await provider(rpc, "a")() == "healthy, circuit closed"
+            with pytest.raises(UnavailableError, match="was started without it"):
+                await provider(rpc, "c")()
+
+        await over(servers, body)
+
+    run(scenario)
+
+
+def test_a_worker_that_does_not_answer_is_told_of(run: Run, servers: list[ModelServer]) -> None:
+    async def scenario(world: World) -> None:
+        async def body(setting: Setting) -> None:
+            for domain in ASKING[:-1]:
+                await HealthChecks(setting.chain("a").members, NoTelemetry()).serve(world.rpc(None), domain)
+            with pytest.raises(UnavailableError, match=ASKING[-1].value):
+                await provider(world.rpc(None), "a")()
+
+        await over(servers, body)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("model", "no answer"), OutcomeError("no such model")])
+def test_a_build_that_does_not_succeed_is_told_of_while_the_old_index_answers(run: Run, error: Exception) -> None:
+    async def scenario(world: World) -> None:
+        logs, rpc = Logs(), world.rpc(None)
+        await logs.add("an item")
+        new = Counting("two")
+        shelf = MemoryShelf(Counting("one"), new)
+        async with running(generations(logs, shelf)):
+            pass
+        new.entries_max, new.error = 0, error
+        async with running(generations(logs, shelf, spec("two"))) as owner:
+            await serve_vectors(rpc, owner)
+
+            async def troubled() -> bool:
+                return bool((await owner.status()).trouble)
+
+            await until(troubled)
+            with pytest.raises(UnavailableError, match=rf"{error}.*1 entries with one"):
+                await vectors(rpc)()
+            new.entries_max = 100
+            name = (await owner.status()).generations[-1].name
+            await built(owner, name)
+            assert await vectors(rpc)() == "1 entries with two"
+
+    run(scenario)
