@@ -163,12 +163,12 @@ class OpenAiChat:
         return await self._chat(request, call, self._ends_at())
 
     async def _chat(self, request: ChatRequest, call: Call, ends_at: float) -> ChatReply:
-        asked_chars = _chars(request)
-        tokens_max = self._tokens_max(request, asked_chars, call.allowance)
+        asked = tokens_of(request)
+        tokens_max = self._tokens_max(request, asked, call.allowance)
 
         async def ask(key: str, *, older: bool) -> ChatReply:
             content = body(request, self.endpoint.sent_model, tokens_max, older=older)
-            answer = Answer(self.name, self.endpoint.sent_model, asked_chars, call.on_delta)
+            answer = Answer(self.name, self.endpoint.sent_model, asked, call.on_delta)
             return await self._answer(content, answer, key, ends_at)
 
         if self._takes_max_tokens:
@@ -202,9 +202,9 @@ class OpenAiChat:
             ) from error
         return replace(reply, usage=self.endpoint.priced(reply.usage))
 
-    def _tokens_max(self, request: ChatRequest, asked_chars: int, allowance: Allowance | None) -> int | None:
+    def _tokens_max(self, request: ChatRequest, asked: int, allowance: Allowance | None) -> int | None:
         """How long the answer may be at most. Raises OutcomeError when there is no room for one."""
-        asked, bounds = tokens_of(asked_chars), [request.tokens_max] if request.tokens_max else []
+        bounds = [request.tokens_max] if request.tokens_max else []
         if window := self.endpoint.context_tokens_max:
             if window - asked < OUTPUT_TOKENS_MIN:
                 raise OutcomeError(f"{self.name} takes {window} tokens at once; about {asked} are asked of it")
@@ -315,14 +315,6 @@ class _Limit:
         next_at = asyncio.get_running_loop().time() + wait_s
         self._seconds = wait_s if next_at < self._ends_at else self._endpoint.whole_s
         return min(next_at, self._ends_at)
-
-
-def _chars(request: ChatRequest) -> int:
-    said = sum(
-        len(one.content) + sum(len(call.name) + len(call.arguments) for call in one.tool_calls)
-        for one in request.messages
-    )
-    return said + sum(len(tool.name) + len(tool.description) + len(bytes(tool.parameters)) for tool in request.tools)
 
 
 def _retry_after_s(response: httpx.Response) -> int:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct
 
 from contracts.chat import (
     ChatMessage,
@@ -29,7 +29,8 @@ LINE_BYTES_MAX = 1 << 20
 ANSWER_CHARS_MAX = 1_000_000  # text and arguments of tools together; a model that goes on is stopped
 TOOL_CALLS_MAX = 128
 MODEL_CHARS_MAX = 200  # of a model's name as its server tells it
-BYTES_A_TOKEN = 4  # where the provider does not count: a usual mean for English
+BYTES_A_TOKEN = 4  # where the provider does not count, and before it has: a usual mean for English
+TOKENS_A_MESSAGE = 4  # role and ends
 
 _FINISHES: dict[str, FinishReason] = {
     "stop": "stop",
@@ -167,18 +168,31 @@ def _choice(wanted: str | None) -> str | _Choose | None:
     return wanted if wanted in (None, "auto", "none", "required") else _Choose(_SentFunction(wanted or ""))
 
 
-def tokens_of(chars: int) -> int:
-    """About how many tokens so many characters are, where nobody counted."""
-    return -(-chars // BYTES_A_TOKEN)
+def tokens_of(request: ChatRequest) -> int:
+    """About how many tokens a request is: its texts, tools and form, and what models put around each message."""
+    texts = [
+        *(part for one in request.messages for part in (one.content, one.name or "")),
+        *(part for one in request.messages for call in one.tool_calls for part in (call.name, call.arguments)),
+        *(part for tool in request.tools for part in (tool.name, tool.description)),
+    ]
+    size = sum(len(text.encode(errors="replace")) for text in texts)
+    size += sum(len(bytes(tool.parameters)) for tool in request.tools)
+    if request.response_format is not None and request.response_format.json_schema is not UNSET:
+        size += len(bytes(request.response_format.json_schema))
+    return _tokens(size) + TOKENS_A_MESSAGE * len(request.messages)
+
+
+def _tokens(size: int) -> int:
+    return -(-size // BYTES_A_TOKEN)
 
 
 class Answer:
     """A completion that is being read: `take` its pieces, then ask for the `reply`."""
 
-    def __init__(self, provider: str, model: str, asked_chars: int, on_delta: OnDelta | None) -> None:
+    def __init__(self, provider: str, model: str, asked: int, on_delta: OnDelta | None) -> None:
         self._provider = provider
         self._model = model
-        self._asked_chars = asked_chars
+        self._asked = asked
         self._on_delta = on_delta
         self._texts: list[str] = []
         self._refusals: list[str] = []
@@ -260,12 +274,12 @@ class Answer:
 
     @property
     def usage(self) -> Usage:
-        """What the provider counted; what it left out, by the characters."""
+        """What the provider counted; what it left out, by its length."""
         read = self._used.prompt_tokens if self._used else None
         written = self._used.completion_tokens if self._used else None
         return Usage(
-            tokens_of(self._asked_chars) if read is None else read,
-            tokens_of(self._chars) if written is None else written,
+            self._asked if read is None else read,
+            _tokens(self._chars) if written is None else written,
             estimated=read is None or written is None,
         )
 

@@ -57,6 +57,17 @@ class Budget(Body, frozen=True, kw_only=True):
     cost_max: Annotated[float, Meta(gt=0, le=10**9)] | None = None
 
 
+class BudgetSpent(Struct, frozen=True, kw_only=True):
+    """What a run may spend on models, and what it did. `exceeded`: its last calls cost more than was foreseen of them. They are
+    paid for, so what they say is given; the run makes no further one."""
+
+    tokens: int
+    cost: float
+    tokens_max: int | None = None
+    cost_max: float | None = None
+    exceeded: bool = False
+
+
 class AskQuestion(Body, frozen=True, kw_only=True):
     """A question. Without `team` the router decides; `collaborate` forces or forbids asking the other domain.
 
@@ -344,11 +355,12 @@ class ModelUsage(Struct, frozen=True, kw_only=True):
 
 
 class RunUsage(Struct, frozen=True, kw_only=True):
-    """What a run has spent on models so far, in all and by domain, as far as you are cleared for its calls."""
+    """What a run has spent on models so far, in all and by domain, as far as you are cleared for its calls, and what it may."""
 
     correlation_id: str
     total: ModelUsage
     by_domain: dict[str, ModelUsage]
+    budget: BudgetSpent | None = None
 
 
 class Trace(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from contracts.chat import MESSAGES_MAX, TOOLS_MAX, FinishReason, ResponseFormat, ToolSpec
 from contracts.conversation import Contribution, Team
 from contracts.domains import Clearance, Partition
-from contracts.http import Body
+from contracts.http import Body, BudgetSpent
 from contracts.model import Citation
 
 PARTS_MAX = 256
@@ -137,7 +137,7 @@ class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider, and behind a slash what its server calls the model.
 
     Of Sophia and Artemis also the session, how sure they are (0 to 1), what the answer rests on (a mark such as `[1]` means the
-    first of `evidence`), which sentence rests on what, and who contributed.
+    first of `evidence`), which sentence rests on what, and who contributed. `budget` where there is one.
     """
 
     run: str
@@ -149,6 +149,7 @@ class Provenance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: tuple[Source, ...] = ()
     citations: tuple[Citation, ...] = ()
     contributions: tuple[Contribution, ...] = ()
+    budget: BudgetSpent | None = None
 
 
 class CompletionUsage(Struct, frozen=True, kw_only=True):

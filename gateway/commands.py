@@ -10,8 +10,8 @@ from uuid import UUID
 from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
-from contracts.http import Budget
-from contracts.model import Allowance
+from contracts.http import Budget, BudgetSpent
+from contracts.model import NOTHING_USED, Allowance, Usage
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import Permission
 from gateway.execution import Command, Ended
@@ -113,6 +113,22 @@ def allowance(budget: Budget | None, default: Allowance | None) -> Allowance | N
     tokens = default.tokens if asked.tokens_max is None else asked.tokens_max
     cost = default.cost_micros if asked.cost_max is None else math.ceil(asked.cost_max * 1_000_000)
     return None if tokens is None and cost is None else Allowance(tokens=tokens, cost_micros=cost)
+
+
+def budget_spent(budget: Allowance | None, spent: Usage | None) -> BudgetSpent | None:
+    """What was spent of a run's budget; None: it has none."""
+    if budget is None:
+        return None
+    used = spent or NOTHING_USED
+    over_tokens = budget.tokens is not None and used.tokens > budget.tokens
+    over_cost = budget.cost_micros is not None and used.cost_micros > budget.cost_micros
+    return BudgetSpent(
+        tokens=used.tokens,
+        cost=used.cost_micros / 1_000_000,
+        tokens_max=budget.tokens,
+        cost_max=None if budget.cost_micros is None else budget.cost_micros / 1_000_000,
+        exceeded=over_tokens or over_cost,
+    )
 
 
 def checked_deadline(deadline: datetime | None, now: datetime) -> datetime | None:

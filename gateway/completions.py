@@ -3,14 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from contracts import subjects
 from contracts.chat import ChatMessage, FinishReason
-from contracts.conversation import Answered, Failed
+from contracts.conversation import Answered, Asked, Failed
 from contracts.domains import Clearance, Domain
+from contracts.envelope import Event
 from contracts.http import AskQuestion, Budget
 from contracts.kernel import Refused
 from contracts.model import Usage
@@ -28,7 +29,7 @@ from contracts.openai_chat import (
 from contracts.raw_chat import CHAT, AskChat, ChatAnswered, ChatAsked, ChatFailed
 from contracts.subjects import ActorRef
 from gateway import chat_requests, conversing
-from gateway.commands import SESSION_HEADER, Incoming, allowance, event_of, label_of, new_actor
+from gateway.commands import SESSION_HEADER, Incoming, allowance, budget_spent, event_of, label_of, new_actor
 from gateway.events import visible
 from gateway.execution import Command, Ended
 from gateway.models import AGENTS, chat_model
@@ -41,6 +42,7 @@ ENDS = (Answered, Failed, ChatAnswered, ChatFailed)
 SESSION = "session"
 CONFIDENTIALITY = "confidentiality"
 
+E = TypeVar("E", bound=Event)
 Request = Incoming[CreateChatCompletion]
 
 
@@ -181,22 +183,29 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
         raise ForbiddenError("the answer rests on something above your clearance")
     match event:
         case ChatAnswered(reply=reply):
-            asked = next((one for one in map(event_of, ended.records) if isinstance(one, ChatAsked)), None)
+            asked = _first(ended, ChatAsked)
             return Completed(
                 message=reply.message,
                 finish_reason=reply.finish_reason,
                 model=asked.request.model if asked else reply.model,
                 usage=reply.usage,
-                provenance=Provenance(run=incoming.id, label=label, model=reply.model),
+                provenance=Provenance(
+                    run=incoming.id,
+                    label=label,
+                    model=reply.model,
+                    budget=budget_spent(asked.budget if asked else None, reply.usage),
+                ),
                 at=at,
             )
         case Answered():
+            question = _first(ended, Asked)
+            budget = budget_spent(question.budget if question else None, event.usage)
             return Completed(
                 message=ChatMessage(role="assistant", content=event.content),
                 finish_reason="stop",
                 model=actor.domain.value,
                 usage=event.usage,
-                provenance=_provenance(incoming.id, actor.id, event, label),
+                provenance=msgspec.structs.replace(_provenance(incoming.id, actor.id, event, label), budget=budget),
                 at=at,
             )
         case Refused(code=code, reason=reason):
@@ -205,6 +214,10 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
             raise ProblemError(502, "failed", f"there is no answer: {reason}")
         case _:
             raise ProblemError(409, "unchanged", "this was asked before")
+
+
+def _first(ended: Ended, kind: type[E]) -> E | None:
+    return next((one for one in map(event_of, ended.records) if isinstance(one, kind)), None)
 
 
 def _provenance(run: str, session: str, answered: Answered, label: Clearance) -> Provenance:

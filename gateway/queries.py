@@ -10,7 +10,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from contracts import subjects
+from contracts.analysis import AnalysisStarted
 from contracts.catalogue import tag
+from contracts.conversation import Asked
 from contracts.domains import Clearance, Domain
 from contracts.http import (
     Analyses,
@@ -40,10 +42,12 @@ from contracts.http import (
     Turns,
 )
 from contracts.knowledge import CANDIDATES_MAX, best_first
+from contracts.model import Allowance, Usage
+from contracts.raw_chat import ChatAsked
 from contracts.retrieval import Hit, Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
-from gateway.commands import READ, Incoming, may_read, require_partition
+from gateway.commands import READ, Incoming, budget_spent, event_of, may_read, require_partition
 from gateway.conversing import session_ref
 from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
@@ -248,8 +252,24 @@ async def usage(incoming: Incoming[None]) -> RunUsage:
         cost=round(sum(one.cost for one in spent.values()), 6),
         estimated=any(one.estimated for one in spent.values()),
     )
-    by_domain = {domain.value: one for domain, one in spent.items()}
-    return RunUsage(correlation_id=found.correlation_id, total=total, by_domain=by_domain)
+    used = Usage(total.input_tokens, total.output_tokens, round(total.cost * 1_000_000))
+    return RunUsage(
+        correlation_id=found.correlation_id,
+        total=total,
+        by_domain={domain.value: one for domain, one in spent.items()},
+        budget=budget_spent(await _budget(incoming.services, found), used),
+    )
+
+
+async def _budget(services: Services, found: Run) -> Allowance | None:
+    """What the run may spend, as the event says that began it."""
+    for view in found.events:
+        if view.causation == found.correlation_id and view.lane == "log":
+            stored = await services.log.at(view.domain, view.sequence)
+            event = event_of(stored) if stored else None
+            if isinstance(event, Asked | ChatAsked | AnalysisStarted):
+                return event.budget
+    return None
 
 
 async def trace(incoming: Incoming[None]) -> Trace:

@@ -86,8 +86,8 @@ class Agents:
             except OutcomeError as error:
                 await effects.tell(Fail(turn=turn, reason=str(error)))
                 return
-        if text.startswith("pay"):
-            effects.allow(recorded.event.budget)
+        if text.startswith(("pay", "overspend")):
+            effects.allow(recorded.event.budget if text.startswith("pay") else None)
             try:
                 for number in range(2):
                     await effects.chat(Prompt(role="r", question=f"{number}", sections=(Section("a", "any"),)))
@@ -110,6 +110,7 @@ class Agents:
             contributions=(),
             model="echo",
             label=label,
+            usage=effects.spent if effects.spent.tokens else None,
         )
         await effects.tell(Answer(turn=turn, answer=answered))
 

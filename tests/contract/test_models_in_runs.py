@@ -117,4 +117,4 @@ def test_a_stream_that_breaks_off_is_asked_for_again_with_the_same_key(server: M
         last = "".join(one.delta.text for one in first if one.attempt == first[-1].attempt)
         assert last == f"## Answer\n{msgspec.json.decode(journal[0].result)['sections']['answer']}"
 
-    with_world(server, body, input_price=2.0, output_price=10.0)
+    with_world(server, body, input_price=0.2, output_price=1.0)

@@ -4,10 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from msgspec.structs import replace
 
-from adapters.openai_prompt import messages
+from adapters.openai_prompt import form, request_of
+from adapters.openai_wire import tokens_of
 from adapters.provider_chain import BREAKS_MAX, ProviderChain
+from contracts.chat import ChatMessage, ResponseFormat, ToolSpec
 from contracts.model import Allowance, Usage
 from runtime.errors import AllowanceError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
@@ -51,7 +54,7 @@ def test_answers_that_break_off_are_paid_for_and_not_asked_for_without_end(serve
                 await ask(chain, key="other")
         with pytest.raises(OutcomeError, match=f"{BREAKS_MAX} answers were paid for") as caught:
             await ask(chain, key="other")
-        assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
+        assert caught.value.usage.input_tokens == BREAKS_MAX * tokens_of(ASKED)
 
     run(servers, body)
 
@@ -74,7 +77,7 @@ def test_nonsense_from_one_is_not_paid_for_without_end_while_the_other_is_away(s
 def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelServer]) -> None:
     async def body(setting: Setting) -> None:
         chain = setting.chain("a", **PRICED)
-        asked = -(-len(ASKED.messages[0].content) // 4)
+        asked = tokens_of(ASKED)
         for allowance, tokens_max in (
             (Allowance(tokens=100), 100 - asked),
             (Allowance(cost_micros=asked * 2 + 505), 50),
@@ -85,7 +88,7 @@ def test_an_answer_is_never_longer_than_what_may_be_spent(servers: list[ModelSer
         with pytest.raises(AllowanceError, match="does not do for a"):
             await ask(chain, allowance=Allowance(tokens=asked + 5))
         assert setting.asked()[0] == 3
-        needed = -(-sum(len(message.content) for message in messages(PROMPT)) // 4)
+        needed = tokens_of(replace(request_of(PROMPT, "m"), response_format=form(PROMPT, schema=True)))
         with pytest.raises(AllowanceError, match="could not finish"):
             await chain.complete(PROMPT, Call("k", allowance=Allowance(tokens=needed + 20)))
         short = setting.chain("b", context_tokens_max=asked + 2)
@@ -100,7 +103,7 @@ def test_what_an_unusable_answer_cost_is_no_longer_there_for_the_next_provider(s
 
     async def body(setting: Setting) -> None:
         chain = setting.chain("a", "b", "c", **PRICED)
-        asked = -(-len(ASKED.messages[0].content) // 4)
+        asked = tokens_of(ASKED)
         reply = await ask(chain, allowance=Allowance(tokens=100))
         lost = servers[1].bodies[0]["max_tokens"] - (100 - asked)
         assert lost < -asked
@@ -110,6 +113,27 @@ def test_what_an_unusable_answer_cost_is_no_longer_there_for_the_next_provider(s
             await ask(chain, allowance=Allowance(tokens=2 * asked + 20))
         assert caught.value.usage.tokens > 0
         assert setting.asked() == [2, 1, 0]
+
+    run(servers, body)
+
+
+def test_a_call_that_cannot_fit_is_not_begun(servers: list[ModelServer]) -> None:
+    """Its tools, its form and letters of several bytes count, too."""
+    tool = ToolSpec(name="weather", description="The weather of a city. " * 20)
+    schema = ResponseFormat(type="json_schema", json_schema=Raw(b'{"schema": {"description": "%s"}}' % (b"long " * 80)))
+    said = (ChatMessage(role="user", content="\u5929\u6c14" * 60),)
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a")
+        for request in (
+            replace(ASKED, tools=(tool,)),
+            replace(ASKED, response_format=schema),
+            replace(ASKED, messages=said),
+            replace(ASKED, messages=ASKED.messages * 12),
+        ):
+            with pytest.raises(AllowanceError, match="does not do for a"):
+                await chain.chat(request, Call("k", allowance=Allowance(tokens=100)))
+        assert setting.asked()[0] == 0
 
     run(servers, body)
 
@@ -141,7 +165,7 @@ def test_what_was_paid_is_remembered_of_a_call_that_is_given_up(servers: list[Mo
             await asyncio.wait([call])
         with pytest.raises(OutcomeError, match=f"{BREAKS_MAX} answers were paid for") as caught:
             await ask(chain)
-        assert caught.value.usage.input_tokens == BREAKS_MAX * -(-len(ASKED.messages[0].content) // 4)
+        assert caught.value.usage.input_tokens == BREAKS_MAX * tokens_of(ASKED)
         assert setting.asked()[:2] == [BREAKS_MAX, BREAKS_MAX]
 
     run(servers, body)
