@@ -63,6 +63,11 @@ class Embedded(Struct, frozen=True, kw_only=True):
         size = 4 * self.dimensions
         return self.vectors[index * size : (index + 1) * size]
 
+    def only(self, index: int) -> "Embedded":
+        """One text's part."""
+        tokens = self.tokens[index : index + 1]
+        return Embedded(model=self.model, dimensions=self.dimensions, vectors=self.vector(index), tokens=tokens)
+
 
 def floats(vector: bytes) -> "array[float]":
     """Little-endian 32-bit floats as numbers."""

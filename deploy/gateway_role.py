@@ -36,6 +36,7 @@ from gateway.services import GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from runtime.errors import UnavailableError
+from runtime.merged_embeddings import MergedEmbeddings
 
 ADMIN_CHECK_S = 5.0
 
@@ -58,12 +59,13 @@ async def wire_gateway(plant: Plant) -> None:
     async def metrics() -> bytes:
         return await gather(plant.untraced, plant.telemetry.metrics, role="gateway", others=others)
 
+    embeddings = MergedEmbeddings(RemoteEmbeddings(plant.rpc, embed_s_max=limits.embed_s_max), plant.telemetry)
     services = Services(
         log=plant.log,
         queue=plant.queue,
         letters=plant.letters,
         retrieval=retrieval,
-        embeddings=RemoteEmbeddings(plant.rpc, embed_s_max=limits.embed_s_max),
+        embeddings=embeddings,
         blobs=plant.blobs,
         shared_cache=JetStreamCache(plant.broker) if settings.caches.shared else None,
         reads=PostgresReads(db),
@@ -93,7 +95,7 @@ async def wire_gateway(plant: Plant) -> None:
             budget=budget_of(settings),
         ),
     )
-    plant.parts.append(Opened(close=postgres.close))
+    plant.parts += [Opened(close=postgres.close), embeddings]
     administrator = FirstAdministrator(plant)
     plant.parts.append(administrator)
     plant.watched.append(administrator.failed)

@@ -41,6 +41,7 @@ from runtime.actor import Actor, AnyActor
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import AllowanceError, UnavailableError
 from runtime.limits import Limits
+from runtime.merged_embeddings import MergedEmbeddings
 from runtime.model_names import Named
 from runtime.model_ports import Call
 from runtime.outside import Outside
@@ -137,7 +138,8 @@ class World:
         self.queue = MemoryQueue(self.broker)
         self.rpc = MemoryRpc(self.broker)
         self.words = Words()
-        self.embeddings = EmbeddingWorkers([hashed("all-minilm"), hashed("mxbai-embed-large")], NoTelemetry())
+        workers = EmbeddingWorkers([hashed("all-minilm"), hashed("mxbai-embed-large")], NoTelemetry())
+        self.embeddings = MergedEmbeddings(workers, NoTelemetry())
         self.agents = Agents()
         self.chats = Scripted()
         self.reads = FoldedReads(self.broker)
@@ -209,6 +211,7 @@ class World:
 
     async def __aexit__(self, *exc: object) -> None:
         self.gateway.streams.stop()
+        await self.embeddings.stop()
         await asyncio.gather(*(worker.stop() for worker in self.workers))
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """POST /v1/embeddings: OpenAI's shapes, both forms of a vector, and refusals its clients understand."""
 
+import asyncio
 import base64
 import math
 from typing import Any
@@ -25,6 +26,22 @@ def test_a_text_and_a_list_of_texts_get_unit_vectors_in_order() -> None:
             data = (await ann.post("/v1/embeddings", json=many)).json()["data"]
             assert [item["index"] for item in data] == [0, 1]
             assert floats(base64.b64decode(data[1]["embedding"])).tolist() == vector
+
+    run(body)
+
+
+def test_many_who_ask_at_once_get_what_each_would_get_alone() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("read_only") as ann:
+
+            async def ask(number: int) -> Any:
+                return (
+                    await ann.post("/v1/embeddings", json={"model": "all-minilm", "input": f"text {number} " * number})
+                ).json()
+
+            numbers = range(1, 60)
+            together = await asyncio.gather(*map(ask, numbers))
+            assert together == [await ask(number) for number in numbers]
 
     run(body)
 
