@@ -5,6 +5,7 @@ Words count as tokens. A bound on them, and what it shall stop at, leave whole s
 of itself goes first. JSON stays whole: what is cut is the text in it.
 """
 
+import asyncio
 import re
 
 from msgspec import Struct
@@ -42,7 +43,7 @@ class ExtractiveChat:
             form = form_of(request.response_format)
         except InvalidError as error:
             raise OutcomeError(f"{error.field.removeprefix('$.')} {error}") from error
-        known = answer(request.messages)
+        known = await asyncio.to_thread(answer, request.messages)  # A second of work for the longest chats.
         written = _text(known, request) if form is None else _json(form, known, request)
         usage = Usage(sum(_count(message.content) for message in request.messages), _count(written.text))
         afford(usage, call.allowance)

@@ -1,5 +1,6 @@
 """What a language model marks with `[1]`, checked: unknown numbers go, each mark becomes a citation of its sentence."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,8 @@ from adapters.citing import citations, without_unknown
 from contracts.domains import Clearance
 from contracts.model import Citation, Evidence
 from contracts.span import Span
+from runtime import quotes as quotes_module
+from runtime.quotes import MISSES_MAX, quotes
 
 EVIDENCE = (
     Evidence(
@@ -58,3 +61,22 @@ def test_whatever_is_written_citations_are_places_in_it(text: str) -> None:
         assert one.sentence == Span(one.sentence.start, one.sentence.end)
         assert one.sentence.of(clean) == one.sentence.of(clean).strip()
         assert clean[one.sentence.end :].lstrip(" ").startswith("[")
+
+
+def test_what_is_looked_for_in_vain_is_not_looked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chat of a megabyte must not keep a worker busy: a search through all of it for each of its lines would for minutes."""
+    searched: list[str] = []
+    marked = quotes_module._marked
+
+    def counted(sentence: str, text: str, after: int) -> Span | None:
+        searched.append(sentence)
+        return marked(sentence, text, after)
+
+    monkeypatch.setattr(quotes_module, "_marked", counted)
+    lines = "".join(f"- See [page {number}](a b) of the book.\n" for number in range(500))
+    assert [one.text for one in quotes(f"{lines}The **book** is long. It is good.\n")] == ["It is good."]
+    assert len(searched) == MISSES_MAX
+    searched.clear()
+    assert list(quotes("a " * 10_000)) == []
+    assert searched == []
+    assert [one.text for one in quotes("The **book** is long. It is good.\n")] == ["The book is long.", "It is good."]
