@@ -3,6 +3,7 @@
 Nothing is guessed silently: what was padded, cut or unreadable is counted and can be told.
 """
 
+import contextlib
 import csv
 import io
 import math
@@ -26,6 +27,8 @@ Kind = Literal["number", "boolean", "category", "date", "id", "text", "empty"]
 _TRUE = frozenset({"yes", "true", "y", "1", "t"})
 _FALSE = frozenset({"no", "false", "n", "0", "f"})
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?")
+_SAID = re.compile(r"(?i)\s*sep=([,;\t|])\r?\n")  # a spreadsheet's own first line
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
 _ID_NAME = re.compile(r"(?:^|[_\s])(?:id|uuid|key|number|no)$|(?<=[a-z])I[Dd]$", re.IGNORECASE)
 
@@ -73,22 +76,45 @@ class Summary(Struct, frozen=True):
 
 
 def read_table(data: bytes) -> Table:
-    """The table in CSV bytes (UTF-8 or Latin-1; comma, semicolon, tab or bar). Raises OutcomeError saying what is wrong."""
+    """The table in CSV bytes (UTF-8, UTF-16 with its mark, or as Windows writes; comma, semicolon, tab or bar).
+
+    Raises OutcomeError saying what is wrong.
+    """
     if len(data) > BYTES_MAX:
         raise OutcomeError(f"the table is {len(data):,} bytes; at most {BYTES_MAX:,} are read")
-    if b"\0" in data[:4096]:
-        raise OutcomeError("the file is binary, not a CSV table")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = max(",;\t|", key=first.count)
+    text = _text(data)
+    said = _SAID.match(text)
+    text = text[said.end() :] if said else text.lstrip("\r\n")
+    first = text[: text.find("\n")] if "\n" in text else text
+    delimiter = said[1] if said else max(",;\t|", key=lambda one: _cells(first, one))
     header, rows, ragged = _rows(text, delimiter)
     if not rows:
         raise OutcomeError("the table has a header but no rows")
-    columns = tuple(_column(name, [row[at] for row in rows]) for at, name in enumerate(header))
+    commas = delimiter == ";"
+    columns = tuple(_column(name, [row[at] for row in rows], commas=commas) for at, name in enumerate(header))
     return Table(columns, len(rows), ragged)
+
+
+def _text(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise OutcomeError("the file is binary, not a CSV table") from error
+    if b"\0" in data[:4096]:
+        raise OutcomeError("the file is binary, not a CSV table")
+    for encoding in ("utf-8-sig", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode(encoding)
+    return data.decode("latin-1")
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """How many cells a line has if that separates them."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:
+        return 0
 
 
 def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]], int]:
@@ -125,7 +151,8 @@ def _header(cells: list[str]) -> list[str]:
     return names
 
 
-def _column(name: str, raw: list[str]) -> Column:
+def _column(name: str, raw: list[str], *, commas: bool) -> Column:
+    """`commas`: a comma may be the decimal mark, and is where all numbers of the column can be read so."""
     cells = tuple("" if cell.lower() in _MISSING else cell for cell in raw)
     present = [cell for cell in cells if cell]
     if not present:
@@ -137,7 +164,9 @@ def _column(name: str, raw: list[str]) -> Column:
     enough = TYPED_SHARE_MIN * len(present)
     if len(distinct) == len(present) and len(present) > 20 and _ID_NAME.search(name):
         return Column(name, "id", cells)
-    numbers = tuple(number(cell) for cell in cells)
+    bare = [_bare(cell) for cell in present] if commas else []
+    commas = any("," in cell for cell in bare) and all(map(_DECIMAL_COMMA.fullmatch, bare))
+    numbers = tuple(number(_with_point(cell) if commas else cell) for cell in cells)
     if sum(value is not None for value in numbers) >= enough:
         return Column(name, "number", cells, numbers)
     if sum(moment(cell) is not None for cell in distinct) >= TYPED_SHARE_MIN * len(distinct):
@@ -153,11 +182,19 @@ def _short(cells: set[str]) -> bool:
 
 def number(cell: str) -> float | None:
     """The number a cell shows (`1,234.5`, `€12`, `26 %` as 26), or None."""
-    text = cell.strip().strip("€$£%").strip()
+    text = _bare(cell)
     if not text or not any(char.isdigit() for char in text) or not _NUMBER.fullmatch(text):
         return None
     value = float(text.replace(",", ""))
     return value if math.isfinite(value) else None
+
+
+def _bare(cell: str) -> str:
+    return cell.strip().strip("€$£%").strip()
+
+
+def _with_point(cell: str) -> str:
+    return cell.replace(".", "").replace(",", ".")
 
 
 def moment(cell: str) -> datetime | None:

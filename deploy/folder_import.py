@@ -249,9 +249,9 @@ def read_text(path: Path, bytes_max: int = TEXT_BYTES_MAX) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise InvalidError(f"the file is not UTF-8 text (byte {error.start:,})") from error
+        raise InvalidError(f"the file is not UTF-8 text (byte {error.start:,}); save it as UTF-8") from error
     if "\0" in text:
-        raise InvalidError("the file is not text but binary")
+        raise InvalidError("the file is not text but binary; if it is UTF-16, save it as UTF-8")
     return text
 
 

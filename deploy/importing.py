@@ -31,6 +31,7 @@ from contracts.curating import (
     SearchableQuery,
     SearchableRuns,
 )
+from contracts.domains import Clearance
 from contracts.knowledge import digest, text_digest
 from deploy.client import Gateway, GatewayError, OnWait, Reply, patiently
 from deploy.folder_import import collections_of
@@ -44,10 +45,11 @@ PAGE = 200
 
 
 class Imported(Struct, kw_only=True):
-    """How an import went; `runs` are the correlation ids of the posted items."""
+    """How an import went; `runs` are the correlation ids of the posted items. `kept` of them stay more confidential than said."""
 
     runs: list[str] = []
     failures: list[Failure] = []
+    kept: int = 0
     seconds: float = 0.0
 
 
@@ -181,7 +183,10 @@ async def post_items(
     posting = _Posting(gateway, collection, on_wait)
 
     async def work(item: Item) -> None:
-        result.runs.append(await posting.item(item))
+        reply = await posting.item(item)
+        result.runs.append(reply.correlation)
+        held = msgspec.json.decode(reply.body, type=_Taken).knowledge
+        result.kept += held is not None and held.confidentiality > item.knowledge.confidentiality
 
     await _each(items, work, result.failures, concurrency, on_count)
     result.seconds = time.monotonic() - began
@@ -237,6 +242,16 @@ async def _each(
         raise group.exceptions[0] from None  # One error is told once, however many workers met it.
 
 
+class _Level(Struct, frozen=True):
+    confidentiality: Clearance
+
+
+class _Taken(Struct, frozen=True):
+    """What an item is after it was taken; nothing is told of one that takes long."""
+
+    knowledge: _Level | None = None
+
+
 class _Posting:
     """The requests of one import: a repeat of one is known by its key, the same item in the next import is not."""
 
@@ -246,13 +261,13 @@ class _Posting:
         self._on_wait = on_wait
         self._nonce = uuid4().hex[:12]
 
-    async def item(self, item: Item) -> str:
-        """Store the item's file, then the item; the correlation id of its run. Raises GatewayError, UnreachableError."""
+    async def item(self, item: Item) -> Reply:
+        """Store the item's file, then the item. Raises GatewayError, UnreachableError."""
         attachment = item.knowledge.attachment
         if item.content is not None and attachment is not None:
             await self._post("/v1/files", item.content, attachment.media_type)
         body = ImportItem(collection=self._collection, key=item.key, knowledge=item.knowledge, item=item.id)
-        return (await self._post("/v1/knowledge/imports", msgspec.json.encode(body), "application/json")).correlation
+        return await self._post("/v1/knowledge/imports", msgspec.json.encode(body), "application/json")
 
     async def _post(self, path: str, content: bytes, media_type: str) -> Reply:
         key = f"import-{self._nonce}-{hashlib.sha256(content).hexdigest()[:40]}"

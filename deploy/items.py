@@ -101,7 +101,11 @@ def numbered(key: str, fields: Mapping[str, object], text: str, defaults: Defaul
 def table_item(name: str, data: bytes, meta: Mapping[str, object], defaults: Defaults) -> Item:
     """A CSV file: its description as the text, the file as the attachment."""
     table = read_table(data)
-    lines = [f"Table {Path(name).name} with {table.rows:,} rows and {len(table.columns)} columns."]
+    lines = [
+        f"Table {Path(name).name} with {table.rows:,} row{'' if table.rows == 1 else 's'} and {len(table.columns)} columns."
+    ]
+    if table.ragged:
+        lines.append(f"Rows with fewer or more cells than columns, which were padded or cut: {table.ragged:,}.")
     lines += [_column_line(summarise(column)) for column in table.columns]
     fields = {
         "title": f"Table {_title(name)}",

@@ -1,4 +1,4 @@
-"""`diarchy knowledge`: one item of the knowledge base after the other, its versions, and the strategic summary."""
+"""`diarchy knowledge`: search, one item of the knowledge base after the other, its versions, and the strategic summary."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,20 +14,22 @@ from contracts.domains import Partition
 from contracts.knowledge import Category, Knowledge
 from deploy.commands import options
 from runtime.errors import InvalidError
+from runtime.text import clip
 
 if TYPE_CHECKING:
-    from contracts.http import KnowledgeItem
+    from contracts.http import KnowledgeHit, KnowledgeItem
     from deploy.client import Gateway
     from deploy.front_matter import FrontMatter
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
+SHOWN_CHARS_MAX = 240
 SECTIONS = ("priorities", "key_insights", "risks", "opportunities", "recommendations")
 
 
-@click.group(short_help="Items of the knowledge base, their versions, and the strategic summary")
+@click.group(short_help="Search the knowledge base; its items, their versions, the strategic summary")
 def knowledge() -> None:
-    """Add, show, change and delete single items; `diarchy import` does it for folders."""
+    """Search; add, show, change, declassify and delete single items. `diarchy import` takes folders."""
 
 
 def _fields(function: F) -> F:
@@ -169,6 +171,79 @@ def versions(item: str, *, limit: int, before: int | None, target: options.Targe
 
 
 @knowledge.command()
+@click.argument("query")
+@click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True, metavar="N")
+@click.option(
+    "--partition",
+    "partitions",
+    multiple=True,
+    type=click.Choice(get_args(Partition)),
+    metavar="NAME",
+    help="Repeatable.  [default: ceo_knowledge, shared_knowledge]",
+)
+@click.option("--category", type=click.Choice(get_args(Category)), metavar="NAME")
+@click.option("--tags", metavar="A,B", help="Only what has all of these.")
+@click.option("--priority-min", type=click.IntRange(1, 10), metavar="1-10")
+@click.option(
+    "--confidentiality-max", type=click.Choice(options.LEVELS), metavar="LEVEL", help="Nothing more confidential."
+)
+@options.target_options
+@options.json_option
+def search(query: str, *, target: options.Target, as_json: bool, **filters: object) -> None:
+    """Search by meaning and by words, best first: by strategic priority, then by relevance.
+
+    \b
+    Examples:
+      diarchy knowledge search "who leaves, and why"
+      diarchy knowledge search churn --partition sophia_business --tags pricing
+    """
+    from contracts.http import KnowledgeHits, SearchKnowledge
+    from deploy.client import pretty_json
+    from deploy.rendering import clean
+
+    tags = filters["tags"]
+    if isinstance(tags, str):
+        filters["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    given = {name: value for name, value in filters.items() if value}
+    try:
+        asked = msgspec.convert({"query": query, **given}, SearchKnowledge)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(str(error)) from error
+    found = _asked(target, lambda gateway: gateway.post("/v1/knowledge/search", asked, KnowledgeHits))
+    if as_json:
+        click.echo(pretty_json(found))
+        return
+    for hit in found.hits:
+        said = hit.knowledge
+        click.echo(f"{said.strategic_priority:>2}  {clean(said.title)}")
+        click.echo(f"    {clean(clip(_shown(hit), SHOWN_CHARS_MAX))}")
+        click.echo(f"    {hit.id}, {said.confidentiality.value}, relevance {hit.relevance:.2f}")
+    if not found.hits:
+        click.echo("nothing")
+
+
+@knowledge.command()
+@click.argument("item")
+@click.argument("level", type=click.Choice(options.LEVELS), metavar="LEVEL")
+@click.option("--reason", required=True, metavar="TEXT", help="Recorded, for whoever may see the item then.")
+@options.target_options
+@options.json_option
+def declassify(item: str, level: str, *, reason: str, target: options.Target, as_json: bool) -> None:
+    """Lower an item to LEVEL: the one way to do that, for who may declassify.
+
+    \b
+    Examples:
+      diarchy knowledge declassify 0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d public --reason announced
+    """
+    from contracts.domains import Clearance
+    from contracts.http import Declassify, KnowledgeItem
+
+    path = f"/v1/knowledge/{options.path_part(item)}/declassify"
+    said = Declassify(confidentiality=Clearance(level), reason=reason)
+    _told(_asked(target, lambda gateway: gateway.post(path, said, KnowledgeItem)), as_json=as_json)
+
+
+@knowledge.command()
 @click.argument("item")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.target_options
@@ -278,6 +353,12 @@ def _told(shown: "KnowledgeItem | KnowledgeVersion", *, as_json: bool) -> None:
             click.echo(f"  {name:<15} {clean(str(value))}")
     click.echo()
     click.echo("\n".join(map(clean, said.content.splitlines())))
+
+
+def _shown(hit: "KnowledgeHit") -> str:
+    """The sentence that matches best, else how the passage begins."""
+    text = hit.knowledge.content if hit.passage is None else hit.passage.of(hit.knowledge.content)
+    return " ".join((hit.highlights[0].of(text) if hit.highlights else text).split())
 
 
 def _place(shown: Struct) -> dict[str, object]:

@@ -51,10 +51,12 @@ class _Summary(Struct, frozen=True):
     unchanged: int
     deleted: int
     gone: int
+    kept: int
 
 
 class Done(Struct):
-    """How it went. `late` could not be found in time; `gone` were imported before, and of their files nothing is there."""
+    """How it went. `late` could not be found in time; `gone` were imported before, and of their files nothing is there; `kept`
+    stay more confidential than their files say."""
 
     runs: list[str] = []
     failures: "list[Failure]" = []
@@ -66,6 +68,8 @@ class Done(Struct):
     began: float = 0.0
     late: int = 0
     deleted: int = 0
+    kept: int = 0
+    unasked: bool = False
     gone: "list[ImportedItem]" = []
 
 
@@ -135,8 +139,10 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
     except KeyboardInterrupt:
         err("stopped; what was sent is kept, and the same command goes on from there")
         raise
-    if done.gone and wanted.prune and (wanted.yes or _confirmed(done.gone)):
-        asyncio.run(_prune(done, target, wanted))
+    if done.gone and wanted.prune:
+        done.unasked = not wanted.yes and not options.terminal()
+        if wanted.yes or (not done.unasked and _confirmed(done.gone)):
+            asyncio.run(_prune(done, target, wanted))
     rate = len(done.runs) / done.seconds if done.seconds else 0.0
     if as_json:
         summary = _Summary(
@@ -151,6 +157,7 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
             unchanged=done.unchanged,
             deleted=done.deleted,
             gone=len(done.gone),
+            kept=done.kept,
         )
         click.echo(pretty_json(summary))
     else:
@@ -167,30 +174,37 @@ def _summary_line(done: Done, rate: float) -> str:
 
 
 def _tell_failures(done: Done) -> None:
-    """Raises FailedError where something was not imported, or cannot be found yet."""
+    """Raises FailedError where something was not imported or deleted, or cannot be found yet."""
     from deploy.progress import err
 
     for failure in done.failures[:FAILURES_SHOWN_MAX]:
         err(f"{failure.path}{f', line {failure.line}' if failure.line else ''}: {failure.reason}")
     if len(done.failures) > FAILURES_SHOWN_MAX:
         err(f"… and {len(done.failures) - FAILURES_SHOWN_MAX:,} more")
+    if done.kept:
+        err(
+            f"{_items(done.kept)} more confidential than the file says: an import lowers nothing, "
+            "`diarchy knowledge declassify` does"
+        )
     if done.gone:
-        count = len(done.gone)
-        err(f"{count:,} item{'' if count == 1 else 's'} of files that are gone; --prune deletes them")
+        err(f"{_items(len(done.gone))} of files that are gone; --prune deletes them")
     if done.failures:
         total = len(done.failures) + len(done.runs) + done.unchanged
         raise options.FailedError(f"{len(done.failures):,} of {total:,} documents were not imported")
+    if done.unasked:
+        raise options.FailedError("nothing was deleted: there is no terminal to ask at; --yes deletes without asking")
     if done.late:
         raise options.FailedError(
             f"{done.late:,} are stored but could not be found yet; `diarchy doctor` says whether the embedding role runs"
         )
 
 
+def _items(count: int) -> str:
+    return f"{count:,} item{'' if count == 1 else 's'}"
+
+
 def _confirmed(gone: "list[ImportedItem]") -> bool:
-    """Whether somebody says so; where nobody can be asked, no."""
-    if not options.terminal():
-        click.echo("there is no terminal to ask at; --yes deletes without asking", err=True)
-        return False
+    """Whether somebody says so."""
     shown = "\n".join(f"  {item.key}" for item in gone[:GONE_SHOWN_MAX])
     more = f"\n  … and {len(gone) - GONE_SHOWN_MAX:,} more" if len(gone) > GONE_SHOWN_MAX else ""
     return click.confirm(f"{shown}{more}\nDelete these {len(gone):,} items, whose files are gone?", err=True)
@@ -311,6 +325,7 @@ async def _send(gateway: "Gateway", plan: "Plan", collection: str, steps: "Steps
     done.unchanged += plan.unchanged
     done.deleted += len(stale) - len(not_deleted)
     done.gone += plan.gone
+    done.kept += imported.kept
 
 
 async def _plan(gateway: "Gateway", path: Path, found: "Import", place: tuple[str, str]) -> "Plan":

@@ -20,10 +20,12 @@ def diarchy(stack: Stack, *words: str, status: int = 0) -> str:
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "deploy", *words, "--data", str(stack.folder)],
         cwd=ROOT,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
+        start_new_session=True,  # without a terminal
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout if status == 0 else done.stdout + done.stderr
@@ -58,12 +60,21 @@ def test_an_item_from_its_first_word_to_its_end(stack: Stack, tmp_path: Path) ->
     )
     assert changed["category"] == "technology_roadmap"
     assert "Pontoons" in diarchy(stack, "knowledge", "show", item)
+    found = told(stack, "knowledge", "search", "how many pontoons", "--tags", "harbour", "--limit", "1")["hits"]
+    assert [(one["id"], one["knowledge"]["title"]) for one in found] == [(item, "Pontoons")]
+    assert "    We have three pontoons.\n" in diarchy(stack, "knowledge", "search", "how many pontoons")
+    assert (
+        diarchy(stack, "knowledge", "search", "pontoons", "--confidentiality-max", "internal", "--tags", "harbour")
+        == "nothing\n"
+    )
+    lowered = told(stack, "knowledge", "declassify", item, "internal", "--reason", "they float")
+    assert lowered["knowledge"]["confidentiality"] == "internal"
     diarchy(stack, "knowledge", "delete", item, "--yes")
     assert "404" in diarchy(stack, "knowledge", "show", item, status=1)
     first = told(stack, "knowledge", "show", item, "--version", "1")
     assert (first["knowledge"]["title"], first["label"]) == ("Pontoon", "restricted")
     listed = told(stack, "knowledge", "versions", item)
-    assert ([one["number"] for one in listed["versions"]], listed["ended"]) == ([3, 2, 1], "deleted")
+    assert ([one["number"] for one in listed["versions"]], listed["ended"]) == ([4, 3, 2, 1], "deleted")
 
 
 def test_a_folder_of_every_kind_is_followed(stack: Stack, tmp_path: Path) -> None:
@@ -95,6 +106,9 @@ def test_a_folder_of_every_kind_is_followed(stack: Stack, tmp_path: Path) -> Non
     (tmp_path / "b.txt").unlink()
     changed = told(stack, "import", str(tmp_path))
     assert (changed["changed"], changed["unchanged"], changed["gone"]) == (1, 6 - 1, 1)
+    assert "nothing was deleted: there is no terminal to ask at" in diarchy(
+        stack, "import", str(tmp_path), "--prune", status=1
+    )
     pruned = told(stack, "import", str(tmp_path), "--prune", "--yes")
     assert (pruned["unchanged"], pruned["deleted"], pruned["gone"]) == (6, 1, 0)
     assert "nothing" not in diarchy(stack, "import", str(tmp_path))

@@ -99,6 +99,14 @@ def test_a_table_is_described_and_attached(tmp_path: Path) -> None:
     assert held.digest == hashlib.sha256(item.content).hexdigest()
 
 
+def test_of_a_table_is_told_what_was_padded_or_cut(tmp_path: Path) -> None:
+    (item,) = read_folder(write(tmp_path, {"t.csv": "a,b\n1\n2,3,4\n5,6\n"})).items
+    assert (
+        "with 3 rows and 2 columns.\nRows with fewer or more cells than columns, which were padded or cut: 2."
+        in item.knowledge.content
+    )
+
+
 def test_a_source_folder_becomes_one_archive_the_same_every_time(tmp_path: Path) -> None:
     files = {
         "app/pyproject.toml": "[project]\n",

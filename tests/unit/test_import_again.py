@@ -130,3 +130,23 @@ def test_nothing_of_a_document_is_deleted_whose_new_text_is_refused(tmp_path: Pa
             assert (await listed(gateway, tmp_path)).keys() == {"long.md"}
 
     run(body)
+
+
+def test_what_stays_more_confidential_than_its_file_says_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\nconfidentiality: confidential\n---\nThe tide.")
+    (tmp_path / "b.md").write_text("The ebb.")
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world) as gateway:
+            for text, kept in (("The tide.", 1), ("---\nconfidentiality: confidential\n---\nThe tide.", 0)):
+                done = Done()
+                with Steps() as steps:
+                    await follow(gateway, tmp_path, steps, Options(), done, source=False)
+                assert done.kept == 0
+                (tmp_path / "a.md").write_text(text)
+                done = Done()
+                with Steps() as steps:
+                    await follow(gateway, tmp_path, steps, Options(), done, source=False)
+                assert (done.changed, done.kept) == (1, kept)
+
+    run(body)
