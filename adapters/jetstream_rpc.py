@@ -80,6 +80,7 @@ class NatsRpc:
                 self._broker.spawn(self._reply(msg, *_failure(UnavailableError(subject, "too busy", 1))), name="busy")
 
         await self._broker.subscribe(subject, take, queue="services")
+        await self._known()
 
     async def announce(self, subject: str, body: bytes) -> None:
         try:
@@ -95,6 +96,24 @@ class NatsRpc:
                 _log.exception("listening to %s failed", subject)
 
         await self._broker.subscribe(subject, take)
+
+    async def _known(self) -> None:
+        """Return when the server knows what this connection subscribed to: a message to ourselves, sent behind it, comes back.
+
+        nats-py's own `flush` does not tell: its PING goes ahead of what still waits to be sent.
+        """
+        while True:
+            await self._broker.wait_connected()
+            reply, answer = self._broker.expect("our own inbox")
+            try:
+                self._broker.send(self._broker.checked(reply, b""))
+                await answer
+            except UnavailableError as error:
+                _log.info("not served yet: %s", error)
+            else:
+                return
+            finally:
+                answer.cancel()
 
     async def _handle(self, subject: str, handler: Handler, msg: Msg) -> tuple[bytes, dict[str, str] | None]:
         parent = (msg.headers or {}).get("traceparent")

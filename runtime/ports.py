@@ -353,7 +353,10 @@ class Rpc(Protocol):
         ...
 
     async def serve(self, subject: str, handler: Handler) -> None:
-        """Answer requests on `subject` (shared with other servers of it) until the connection closes; concurrent, bounded."""
+        """Answer requests on `subject` (shared with other servers of it) until the connection closes; concurrent, bounded.
+
+        When this returns whoever asks reaches it: it may be said to be ready.
+        """
         ...
 
     async def announce(self, subject: str, body: bytes) -> None:

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import MappingProxyType
 
 import pytest
 
+from adapters.jetstream_rpc import NatsRpc
 from contracts import subjects
 from contracts.domains import Domain
 from runtime.errors import InvalidError, OutcomeError, UnavailableError
 from runtime.telemetry import SPAN_RPC, SPAN_SERVE, Attributes, NoTelemetry, Span
 from tests.contract.conftest import Run, World
+from tests.servers import NatsServer, connected
 
 SUBJECT = subjects.service(Domain.EMBEDDING, "echo")
 
@@ -39,6 +42,23 @@ def test_nobody_there_is_known_at_once(run: Run) -> None:
                 await world.rpc(None).call(SUBJECT, b"", timeout_s=30)
 
     run(scenario)
+
+
+def test_who_serves_is_reached_at_once(nats_server: NatsServer) -> None:
+    """Asked over another connection, while the process of the service takes not one step more."""
+
+    async def asked() -> None:
+        async with connected(nats_server) as broker:
+            with pytest.raises(UnavailableError, match=r"no answer on .* in 0\.1 s$"):  # And not: nobody answers.
+                await NatsRpc(broker).call(SUBJECT, b"", timeout_s=0.1)
+
+    async def main() -> None:
+        async with connected(nats_server) as broker:
+            await NatsRpc(broker).serve(SUBJECT, echo)
+            with ThreadPoolExecutor(1) as elsewhere:
+                elsewhere.submit(asyncio.run, asked()).result()
+
+    asyncio.run(main())
 
 
 def test_a_late_answer_is_none(run: Run) -> None:
