@@ -8,7 +8,7 @@ import pytest
 from adapters.extractive import NAME
 from contracts.domains import Clearance
 from runtime.text import plain
-from tests.stack import Stack, ok
+from tests.stack import Stack, found, ok
 
 QUESTION = "Why do we lose small-business customers, and is a self-service portal feasible?"
 LEARNED = [
@@ -49,7 +49,7 @@ def learn(client: httpx.Client, item: dict[str, Any]) -> str:
     """Add an item and return its id once it is found by search."""
     added = ok(client.post("/v1/knowledge", json=item))
     search = {"query": item["title"], "partitions": [item["partition"]], "limit": 50}
-    while added["id"] not in [hit["id"] for hit in ok(client.post("/v1/knowledge/search", json=search))["hits"]]:
+    while added["id"] not in [hit["id"] for hit in found(client, search)]:
         pass  # The request itself is the wait: the item is found once its reaction has indexed it.
     return str(added["id"])
 

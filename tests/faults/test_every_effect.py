@@ -15,7 +15,7 @@ import pytest
 
 from contracts.domains import Clearance
 from tests.model_server import ModelServer, Options, calls_per_key, recorded
-from tests.stack import ROOT, Stack, ok
+from tests.stack import ROOT, Stack, found, ok
 
 ANALYSIS = {
     "subject": "Portal",
@@ -86,7 +86,7 @@ def _learn(client: httpx.Client) -> None:
         }
         ok(client.post("/v1/knowledge", json=item))
         search = {"query": "self-service portal", "partitions": [partition]}
-        while not ok(client.post("/v1/knowledge/search", json=search))["hits"]:
+        while not found(client, search):
             pass  # The request itself is the wait: the item is found once its reaction has indexed it.
 
 
