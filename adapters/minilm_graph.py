@@ -102,11 +102,13 @@ def build(weights: Weights) -> ModelProto:
 
 
 def _mask(graph: _Graph) -> str:
-    """Who attends to whom, batch × 1 × tokens × tokens: to every real token, and from padding to all, which nothing depends on."""
+    """Who attends to whom, batch × 1 × tokens × tokens: all to real tokens, and padding, on which nothing depends, to all."""
     real = graph.op("Cast", "mask.bool", "attention_mask", to=TensorProto.BOOL)
     to_real = graph.op("Unsqueeze", "mask.to_real", real, graph.constant("mask.rows", np.array([1, 2], np.int64)))
     padding = graph.op("Not", "mask.padding", real)
-    from_padding = graph.op("Unsqueeze", "mask.from", padding, graph.constant("mask.columns", np.array([1, 3], np.int64)))
+    from_padding = graph.op(
+        "Unsqueeze", "mask.from", padding, graph.constant("mask.columns", np.array([1, 3], np.int64))
+    )
     return graph.op("Or", "mask", to_real, from_padding)
 
 
