@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from contracts.chat import (
     ChatMessage,
@@ -47,6 +47,7 @@ class _SentFunction(Struct, omit_defaults=True):
     description: str = ""
     parameters: Raw = Raw(b"{}")
     arguments: str | None = None
+    strict: bool | UnsetType | None = UNSET
 
 
 class _SentTool(Struct):
@@ -142,7 +143,10 @@ def body(request: ChatRequest, model: str, tokens_max: int | None, *, older: boo
         _Sent(
             model=model,
             messages=[_sent(message) for message in request.messages],
-            tools=[_SentTool(_SentFunction(one.name, one.description, one.parameters)) for one in request.tools],
+            tools=[
+                _SentTool(_SentFunction(one.name, one.description, one.parameters, strict=one.strict))
+                for one in request.tools
+            ],
             tool_choice=_choice(request.tool_choice) if request.tools else None,
             temperature=request.temperature,
             top_p=request.top_p,

@@ -33,11 +33,12 @@ class ChatMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ToolSpec(Struct, frozen=True, kw_only=True):
-    """A tool that the model may call; `parameters` is a JSON Schema."""
+    """A tool that the model may call; `parameters` is a JSON Schema, which a model that can shall keep to if it is `strict`."""
 
     name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
     description: str = ""
     parameters: Raw = field(default_factory=lambda: Raw(b"{}"))
+    strict: bool | UnsetType | None = UNSET
 
 
 class ResponseFormat(Struct, frozen=True, kw_only=True, omit_defaults=True):

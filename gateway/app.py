@@ -10,6 +10,7 @@ import falcon.asgi
 from falcon.asgi import Request, Response
 
 from contracts.ids import new_id
+from gateway import openai_errors
 from gateway.docs_page import docs_page
 from gateway.execution import Execution
 from gateway.handler import CORRELATION_HEADER, EXECUTION, SLOT, Handler, Responder, refuse
@@ -85,8 +86,9 @@ class Gateway:
 
     async def _unrouted(self, request: Request, response: Response, error: Exception, _params: dict[str, Any]) -> None:
         correlation = new_id()
-        problem = problem_for(error)
-        form = self._forms.get(request.uri_template or "", "problem")
+        problem, form = problem_for(error), self._forms.get(request.uri_template or "", "problem")
+        if isinstance(error, falcon.HTTPNotFound) and (told := openai_errors.elsewhere(request.path)):
+            problem, form = told, "openai"
         await refuse(problem, request, response, correlation, form)
         response.set_header(CORRELATION_HEADER, correlation)
         self._handler.count("(none)", "(any)", problem.status, 0.0)

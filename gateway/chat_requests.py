@@ -79,7 +79,7 @@ def for_model(body: CreateChatCompletion) -> ChatRequest:
         _refuse_quoting(body, choice)
     return ChatRequest(
         model=body.model,
-        messages=tuple(_message(f"$.messages[{number}]", one) for number, one in enumerate(body.messages)),
+        messages=_messages(body),
         tools=tuple(tool.function for tool in body.tools or ()),
         tool_choice=choice,
         temperature=body.temperature,
@@ -89,6 +89,20 @@ def for_model(body: CreateChatCompletion) -> ChatRequest:
         seed=body.seed,
         response_format=body.response_format,
     )
+
+
+def _messages(body: CreateChatCompletion) -> tuple[ChatMessage, ...]:
+    """All of them. Raises ValidationProblemError, also for a tool's result that nobody asked for: every provider refuses it."""
+    found: list[ChatMessage] = []
+    called: set[str | None] = set()
+    for number, given in enumerate(body.messages):
+        message = _message(f"$.messages[{number}]", given)
+        called |= {call.id for call in message.tool_calls}
+        if message.role == "tool" and message.tool_call_id not in called:
+            detail = "answers no call: an assistant message with this id in its tool_calls must stand before it"
+            raise ValidationProblemError(f"$.messages[{number}].tool_call_id", detail, status=400)
+        found.append(message)
+    return tuple(found)
 
 
 def _refuse_quoting(body: CreateChatCompletion, choice: str | None) -> None:

@@ -32,8 +32,10 @@ from gateway import chat_requests, conversing
 from gateway.commands import SESSION_HEADER, Incoming, allowance, budget_spent, event_of, label_of, new_actor
 from gateway.events import visible
 from gateway.execution import Command, Ended
+from gateway.identity import Principal
 from gateway.models import AGENTS, chat_model
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, refused
+from gateway.services import Services
 
 LABEL_HEADER = "Diarchy-Label"
 ID_PREFIX = "chatcmpl-"
@@ -62,11 +64,7 @@ async def complete(incoming: Request) -> Command:
     body = incoming.body
     model = chat_model(incoming.services, incoming.principal, body.model)
     label = _label(incoming)
-    fresh = (
-        new_actor(Domain.SOPHIA, conversing.CONVERSATION, incoming.id),
-        new_actor(Domain.ARTEMIS, conversing.CONVERSATION, incoming.id),
-        new_actor(Domain.SYSTEM, CHAT, incoming.id),
-    )
+    fresh = _fresh(incoming.id)
     if model in AGENTS:
         command = await _ask(incoming, AGENTS[model], label)
     else:
@@ -86,6 +84,15 @@ async def complete(incoming: Request) -> Command:
         )
     alternatives = tuple(actor for actor in fresh if actor != command.actor)
     return dataclasses.replace(command, alternatives=alternatives, anywhere=True, written=bool(body.stream))
+
+
+def _fresh(run: str) -> tuple[ActorRef, ActorRef, ActorRef]:
+    """The actors of which one answers a chat without a session."""
+    return (
+        new_actor(Domain.SOPHIA, conversing.CONVERSATION, run),
+        new_actor(Domain.ARTEMIS, conversing.CONVERSATION, run),
+        new_actor(Domain.SYSTEM, CHAT, run),
+    )
 
 
 async def _ask(incoming: Request, domain: Domain, label: Clearance) -> Command:
@@ -146,6 +153,8 @@ async def recorded(incoming: Incoming[None]) -> ChatCompletion:
         for event in await visible(incoming, await services.reads.run(run, clearance=principal.clearance))
         if event.causation == run and event.kind in KINDS
     ]
+    if not seen and await _begun(services, principal, run):
+        raise _pending()
     if not seen or not principal.owns(seen[0].principal):
         raise NotFoundError("chat completion")
     actor = ActorRef(seen[0].domain, seen[0].kind, seen[0].actor)
@@ -154,8 +163,25 @@ async def recorded(incoming: Incoming[None]) -> ChatCompletion:
     ending = next((one for one in records if isinstance(event_of(one), ENDS)), None)
     ending = ending or next((one for one in records if isinstance(event_of(one), Refused)), None)
     if ending is None:
-        raise ProblemError(409, "pending", "there is no answer yet; it is worked on")
+        raise _pending()
     return _whole(completed(dataclasses.replace(incoming, id=run), actor, Ended(ending=ending, records=records)))
+
+
+async def _begun(services: Services, principal: Principal, run: str) -> bool:
+    """Whether it is a chat of his that the read models do not know yet: the first chunk of a stream names it before they do."""
+    try:
+        actors = _fresh(run)
+    except ValueError:
+        return False
+    if await services.reads.run(run, clearance=Clearance.TOP_SECRET):
+        return False
+    logs = [await services.log.read(subjects.log(actor)) for actor in actors]
+    first = next((one.record.envelope for log in logs for one in log if one.record.envelope.correlation == run), None)
+    return first is not None and principal.owns(first.principal)
+
+
+def _pending() -> ProblemError:
+    return ProblemError(409, "pending", "there is no answer yet; it is worked on")
 
 
 def _whole(done: Completed) -> ChatCompletion:

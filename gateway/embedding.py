@@ -3,6 +3,7 @@
 import base64
 
 from contracts.embeddings import Embedded, EmbedTexts, floats
+from contracts.http import FieldProblem
 from contracts.openai import CreateEmbeddings, Embedding, Embeddings, EmbeddingsUsage
 from gateway.commands import Incoming
 from gateway.problems import ProblemError, ValidationProblemError
@@ -21,7 +22,9 @@ async def create_embeddings(incoming: Incoming[CreateEmbeddings]) -> Embeddings:
         found = await incoming.services.embeddings.embed(request)
     except InvalidError as error:
         if error.field == "model":
-            raise ProblemError(404, "model-not-found", str(error)) from error
+            problem = ProblemError(404, "model-not-found", str(error))
+            problem.errors = (FieldProblem(field="$.model", detail=str(error)),)
+            raise problem from error
         raise ValidationProblemError(error.field or "$", str(error)) from error
     as_text, tokens = wanted.encoding_format == "base64", sum(found.tokens)
     return Embeddings(

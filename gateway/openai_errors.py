@@ -22,6 +22,39 @@ _TYPES = {
 }
 
 
+_OFFERED = "/v1/chat/completions, /v1/embeddings and /v1/models"
+_BELOW = ("/chat/completions", "/embeddings", "/models")
+_NOT_OFFERED = frozenset(
+    {
+        "completions",
+        "responses",
+        "moderations",
+        "images",
+        "audio",
+        "assistants",
+        "threads",
+        "batches",
+        "fine_tuning",
+        "vector_stores",
+        "realtime",
+        "uploads",
+        "evals",
+        "containers",
+        "conversations",
+        "videos",
+    }
+)
+
+
+def elsewhere(path: str) -> ProblemError | None:
+    """The answer to a path of OpenAI's API that is not here, with what is; None: it is none of those."""
+    if path.removesuffix("/").startswith(_BELOW):
+        return ProblemError(404, "no-route", f"{path[:100]} is below /v1 here: let the client's base URL end in /v1")
+    if path.startswith("/v1/") and path.split("/")[2] in _NOT_OFFERED:
+        return ProblemError(404, "no-route", f"{path[:100]} is not offered; of OpenAI's API there are {_OFFERED}")
+    return None
+
+
 def status_of(problem: ProblemError) -> int:
     return 400 if problem.status == 422 else problem.status
 
@@ -30,9 +63,8 @@ def as_error(problem: ProblemError) -> OpenAiError:
     """`param` is the first field that is wrong, `code` the problem's slug with underscores."""
     kind = "server_error" if problem.status >= 500 else _TYPES.get(problem.status, "invalid_request_error")
     field = problem.errors[0].field.removeprefix("$").removeprefix(".") if problem.errors else ""
-    detail = OpenAiErrorDetail(
-        message=problem.detail, type=kind, param=field or None, code=problem.slug.replace("-", "_")
-    )
+    message = problem.detail.removeprefix("$: ").removeprefix("$.")  # Its parameters have no dollar before them.
+    detail = OpenAiErrorDetail(message=message, type=kind, param=field or None, code=problem.slug.replace("-", "_"))
     return OpenAiError(error=detail)
 
 

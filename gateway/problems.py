@@ -11,12 +11,14 @@ ProblemError                  an answer other than success, known at the gateway
 import logging
 import re
 from http import HTTPStatus
+from typing import Any
 
 import falcon
 import msgspec
 
 from contracts.http import FieldProblem, Problem
 from contracts.kernel import FAILED
+from gateway.choices import choices_at
 from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, RejectionCode, UnavailableError
 
 MEDIA_PROBLEM = "application/problem+json"
@@ -77,12 +79,14 @@ def refused(code: str, reason: str) -> ProblemError:
     return ProblemError(status, "refused", reason, headers={"Retry-After": "60"} if status == 429 else None)
 
 
-def invalid_json(error: msgspec.DecodeError, root: str = "$") -> ValidationProblemError:
-    """The problem for a body or parameters that msgspec refused, with the path of the field."""
+def invalid_json(error: msgspec.DecodeError, kind: Any, root: str = "$") -> ValidationProblemError:
+    """The problem for a body or parameters that msgspec refused as this type, with the path of the field."""
     if not isinstance(error, msgspec.ValidationError):
         return ValidationProblemError(root, f"not valid JSON: {error}", status=400)
     match = _PATH.match(str(error))
     detail, path = (match["detail"], match["path"] or "$") if match else (str(error), "$")
+    if detail.startswith("Invalid enum value") and (values := choices_at(kind, path)):
+        detail = f"{detail}; must be {'one of ' if len(values) > 1 else ''}{', '.join(values)}"
     named = _NAMED.search(detail)
     if named:
         path = f"{path}.{named[1]}"

@@ -155,7 +155,7 @@ def parameters(request: Request, route: Route) -> Any:
     try:
         query = msgspec.convert(given, route.query, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid_json(error, "query") from error
+        raise invalid_json(error, route.query, "query") from error
     for name, value in given.items():
         if isinstance(getattr(query, name), datetime) and _is_number(value):
             raise ValidationProblemError(name, "must be a date and time (RFC 3339), such as 2026-01-31T12:00:00Z")
@@ -180,7 +180,7 @@ def _as(kind: Any, body: bytes) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        raise invalid_json(error) from error
+        raise invalid_json(error, kind) from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise ValidationProblemError("$", "not readable as JSON", status=400) from error
 

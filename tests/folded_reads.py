@@ -39,12 +39,16 @@ R = TypeVar("R", bound=Struct)
 
 
 class FoldedReads:
-    """Reads that fold what the logs have more for every question: always as fresh as the log."""
+    """Reads that fold what the logs have more for every question: always as fresh as the log.
+
+    While they are `behind` they know of no run.
+    """
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._folded: dict[str, tuple[dict[tuple[str, ...], Any], dict[Domain, int]]] = {}
         self.down = False
+        self.behind = False
 
     def _all(self, after: dict[Domain, int]) -> list[Stored]:
         if self.down:
@@ -223,7 +227,8 @@ class FoldedReads:
         return {run: label for run, label in raised.items() if run in correlations}
 
     async def run(self, correlation: str, *, clearance: Clearance) -> list[EventView]:
-        found = [view for view in self._records(clearance) if view.correlation == correlation]
+        records = [] if self.behind else self._records(clearance)
+        found = [view for view in records if view.correlation == correlation]
         return [msgspec.structs.replace(view, body=None) for view in found]
 
     async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:

@@ -357,6 +357,9 @@ def test_a_tool_is_called_and_its_result_given_back(server: ModelServer) -> None
         sent = server.bodies[-1]["messages"]
         assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] == call.id
         assert server.bodies[0]["tool_choice"]["function"]["name"] == "weather"
+        assert "strict" not in server.bodies[0]["tools"][0]["function"]
+        await model.chat(replace(asked, tools=(replace(WEATHER, strict=True),)), Call("m"))
+        assert server.bodies[-1]["tools"][0]["function"]["strict"] is True
 
     with_chat(server, chat)
 

@@ -165,6 +165,20 @@ def test_a_quoting_model_takes_what_it_can_do() -> None:
         assert for_model(encoded(**more)).model == "m"
 
 
+def test_a_tools_result_answers_a_call() -> None:
+    call = {"role": "assistant", "tool_calls": [CALL]}
+    result = {"role": "tool", "tool_call_id": "c", "content": "x"}
+    assert len(for_model(chat(USER, call, result)).messages) == 3
+    for messages in ((USER, result), (USER, result, call), (USER, call, {**result, "tool_call_id": "d"})):
+        with pytest.raises(ValidationProblemError, match="answers no call"):
+            for_model(chat(*messages))
+
+
+def test_a_tool_is_as_strict_as_it_says() -> None:
+    tools = [{"type": "function", "function": {"name": "f", **more}} for more in ({"strict": True}, {})]
+    assert [tool.strict for tool in for_model(encoded(tools=tools)).tools] == [True, msgspec.UNSET]
+
+
 def test_what_a_session_remembers_is_bounded_and_keeps_the_instructions() -> None:
     said = [ChatMessage(role="system", content="Be brief.")]
     for number in range(EXCHANGES_MAX + 2):

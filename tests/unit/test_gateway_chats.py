@@ -279,6 +279,48 @@ def test_every_error_of_these_paths_has_openais_form() -> None:
     run(body)
 
 
+def test_what_may_stand_in_a_field_is_told_and_what_is_elsewhere_where() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            chat = said("q", model="echo")
+            for more, param, told in (
+                (
+                    {"messages": [{"role": "function"}]},
+                    "messages[0].role",
+                    "one of assistant, developer, system, tool, user",
+                ),
+                ({"response_format": {"type": "xml"}}, "response_format.type", "one of json_object, json_schema, text"),
+                ({"tool_choice": "any"}, "tool_choice", "one of auto, none, required"),
+                ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.type", "must be function"),
+            ):
+                refused = error(await ann.post(PATH, json={**chat, **more}), 400)
+                assert (refused["param"], told in refused["message"]) == (param, True)
+                assert refused["message"].startswith(f"{param}: ")
+            for path, told in (("/models", "base URL end in /v1"), ("/v1/responses", "/v1/chat/completions")):
+                assert told in error(await ann.get(path), 404)["message"]
+            assert (await ann.get("/v1/nothing")).headers["content-type"] == "application/problem+json"
+            vectors = await ann.post("/v1/embeddings", json={"model": "echo", "input": "x"})
+            assert error(vectors, 404)["param"] == "model"
+
+    run(body)
+
+
+def test_a_chat_is_worked_on_before_the_read_models_know_it() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann, world.client("sophia_user", name="bob") as bob:
+            for model in ("echo", "sophia"):
+                answer = (await ann.post(PATH, json=said("hi", model=model))).json()
+                path = f"{PATH}/{answer['id']}"
+                world.reads.behind = True
+                assert error(await ann.get(path), 409)["code"] == "pending"
+                assert error(await bob.get(path), 404)["code"] == "not_found"
+                assert error(await ann.get(f"{PATH}/chatcmpl-none"), 404)["code"] == "not_found"
+                world.reads.behind = False
+                assert (await ann.get(path)).json() == answer
+
+    run(body)
+
+
 def test_the_models_are_those_that_one_may_use() -> None:
     async def body() -> None:
         async with World() as world:
