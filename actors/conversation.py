@@ -53,7 +53,8 @@ def decide(state: State, message: StartSession | Ask | Answer | Fail | EndSessio
         case Answer():
             return [message.answer] if _waits_for(state, message.turn) else []
         case Fail():
-            return [Failed(turn=message.turn, reason=message.reason)] if _waits_for(state, message.turn) else []
+            failed = Failed(turn=message.turn, reason=message.reason, code=message.code)
+            return [failed] if _waits_for(state, message.turn) else []
         case EndSession():
             _owned(state, message.by)
             return [] if state.ended else [SessionEnded(by=message.by)]
@@ -129,7 +130,7 @@ async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
             try:
                 answered = await answer(recorded, event, effects)
             except OutcomeError as error:
-                await effects.tell(Fail(turn=event.turn, reason=str(error)))
+                await effects.tell(Fail(turn=event.turn, reason=str(error), code=error.code))
             else:
                 await effects.tell(Answer(turn=event.turn, answer=answered))
         case Answered():

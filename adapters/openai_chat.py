@@ -24,7 +24,7 @@ RETRY_AFTER_S_MAX = 600
 HEALTH_S_MAX = 5.0
 ERROR_BYTES_MAX = 65_536
 OUTPUT_TOKENS_MIN = 16  # of an answer that is worth asking for
-_FORM_REFUSED = (400, 415, 422)
+_FORM_REFUSED = (400, 413, 415, 422)
 _LATER = (408, 409, 425)
 _MAX_TOKENS = re.compile(r"\bmax_tokens\b")
 
@@ -207,7 +207,9 @@ class OpenAiChat:
         bounds = [request.tokens_max] if request.tokens_max else []
         if window := self.endpoint.context_tokens_max:
             if window - asked < OUTPUT_TOKENS_MIN:
-                raise OutcomeError(f"{self.name} takes {window} tokens at once; about {asked} are asked of it")
+                raise OutcomeError(
+                    f"{self.name} takes {window} tokens at once; about {asked} are asked of it", code="refused"
+                )
             bounds += [window - asked] if bounds else []  # Else the provider fills its window as it likes.
         if allowance is not None and (affordable := self._affordable(asked, allowance)) is not None:
             if affordable < OUTPUT_TOKENS_MIN:
@@ -287,6 +289,8 @@ async def _beginning(response: httpx.Response, bytes_max: int) -> bytes:
 
 class _FormRefusedError(OutcomeError):
     """The server refused the request as it was written, before it answered."""
+
+    code = "refused"
 
 
 class _BoundRefusedError(_FormRefusedError):

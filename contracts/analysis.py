@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Allowance, Citation, Evidence
+from contracts.model import Allowance, Citation, Evidence, Failure
 
 Phase = Literal["business_analysis", "technical_requirements", "feasibility", "strategic_synthesis", "recommendations"]
 PHASES: tuple[Phase, ...] = (
@@ -52,10 +52,12 @@ class FinishAnalysis(Message, frozen=True, kw_only=True, tag="analysis.finish.v1
 
 class FailAnalysis(Message, frozen=True, kw_only=True, tag="analysis.fail.v1"):
     reason: str
+    code: Failure | None = None
 
 
 class AnalysisFailed(Event, frozen=True, kw_only=True, tag="analysis.failed.v1"):
     reason: str
+    code: Failure | None = None
 
 
 class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1"):

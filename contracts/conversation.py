@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
-from contracts.model import Allowance, Citation, Evidence, Usage
+from contracts.model import Allowance, Citation, Evidence, Failure, Usage
 
 EXCHANGES_MAX = 3
 EXCHANGE_CHARS_MAX = 600
@@ -74,6 +74,7 @@ class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
 class Fail(Message, frozen=True, kw_only=True, tag="conversation.fail.v1"):
     turn: str
     reason: str
+    code: Failure | None = None
 
 
 class EndSession(Message, frozen=True, kw_only=True, tag="conversation.end.v1"):
@@ -134,6 +135,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
 class Failed(Event, frozen=True, kw_only=True, tag="conversation.failed.v1"):
     turn: str
     reason: str
+    code: Failure | None = None
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="conversation.ended.v1"):

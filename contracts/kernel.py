@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from contracts.domains import Clearance
 from contracts.envelope import Event, Message
-from contracts.model import Usage
+from contracts.model import Failure, Usage
 
 FAILED = "failed"
 """The code of the refusal that is recorded for a message that was given up: redriven, it may still act."""
@@ -60,7 +60,7 @@ class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
     """The journal entry of one effect: its number within the reaction, name, SHA-256 of its arguments, and result.
 
     `error` is set instead of a result where the effect ended in an outcome that a retry cannot change. `usage` is what the
-    calls of models that it made have cost, be their answers of use or not; None: it made none.
+    calls of models that it made have cost, be their answers of use or not; None: it made none. `code` says what kind of error.
     """
 
     effect: int
@@ -69,6 +69,7 @@ class EffectRecorded(Event, frozen=True, kw_only=True, tag="runtime.effect.v1"):
     result: msgspec.Raw
     error: str | None = None
     usage: Usage | None = None
+    code: Failure | None = None
 
 
 class Treatment(Struct, frozen=True, kw_only=True):

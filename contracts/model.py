@@ -1,6 +1,6 @@
 """What is asked of a language model and what it answers: named sections over labelled evidence."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -12,6 +12,11 @@ SECTION_CHARS_MAX = 4_000
 
 NOTHING_KNOWN = "Nothing relevant to this question is known at the reader's clearance."
 NOTHING_MORE = "The material at hand says nothing more on"
+
+
+Failure = Literal["budget", "refused"]
+"""Why a model gave no answer, where whoever asked can change that: what may be spent does not do for it, or the provider refused
+the request as it is."""
 
 
 def abstains(text: str) -> bool:

@@ -3,7 +3,7 @@
 from contracts.chat import ChatReply, ChatRequest
 from contracts.domains import Clearance
 from contracts.envelope import Event, Message
-from contracts.model import Allowance
+from contracts.model import Allowance, Failure
 
 CHAT = "chat"
 """The kind of actor; its id follows from the run."""
@@ -28,6 +28,7 @@ class AnswerChat(Message, frozen=True, kw_only=True, tag="chat.answer.v1"):
 
 class FailChat(Message, frozen=True, kw_only=True, tag="chat.fail.v1"):
     reason: str
+    code: Failure | None = None
 
 
 class ChatAsked(Event, frozen=True, kw_only=True, tag="chat.asked.v1"):
@@ -45,3 +46,4 @@ class ChatAnswered(Event, frozen=True, kw_only=True, tag="chat.answered.v1"):
 
 class ChatFailed(Event, frozen=True, kw_only=True, tag="chat.failed.v1"):
     reason: str
+    code: Failure | None = None

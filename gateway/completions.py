@@ -14,7 +14,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Event
 from contracts.http import AskQuestion, Budget
 from contracts.kernel import Refused
-from contracts.model import Usage
+from contracts.model import Failure, Usage
 from contracts.openai_chat import (
     ChatCompletion,
     Choice,
@@ -34,7 +34,7 @@ from gateway.events import visible
 from gateway.execution import Command, Ended
 from gateway.identity import Principal
 from gateway.models import AGENTS, chat_model
-from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, refused
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, refused, slug_of
 from gateway.services import Services
 
 LABEL_HEADER = "Diarchy-Label"
@@ -236,10 +236,18 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
             )
         case Refused(code=code, reason=reason):
             raise refused(code, reason)
-        case ChatFailed(reason=reason) | Failed(reason=reason):
-            raise ProblemError(502, "failed", f"there is no answer: {reason}")
+        case ChatFailed(reason=reason, code=code) | Failed(reason=reason, code=code):
+            raise _failed(reason, code, raw=isinstance(event, ChatFailed))
         case _:
             raise ProblemError(409, "unchanged", "this was asked before")
+
+
+def _failed(reason: str, code: Failure | None, *, raw: bool) -> ProblemError:
+    """Why there is no answer. What a provider refuses of a raw chat is the chat's own fault; of a question to an agent, ours."""
+    detail = f"there is no answer: {reason}"
+    if code == "refused" and raw:
+        return ProblemError(400, "refused-by-provider", detail)
+    return ProblemError(502, slug_of(code), detail)
 
 
 def _first(ended: Ended, kind: type[E]) -> E | None:

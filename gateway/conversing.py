@@ -23,7 +23,7 @@ from gateway.commands import WRITE, Incoming, allowance, checked_deadline, event
 from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
-from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, slug_of
 from gateway.services import Services
 from gateway.views import answer_reply
 
@@ -158,7 +158,7 @@ async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: 
     if label > incoming.principal.clearance:
         raise ForbiddenError("the answer rests on something above your clearance")
     if isinstance(event, Failed):
-        raise ProblemError(502, "failed", f"the question could not be answered: {event.reason}")
+        raise ProblemError(502, slug_of(event.code), f"the question could not be answered: {event.reason}")
     if not isinstance(event, Answered):
         raise ProblemError(409, "unchanged", "the question was asked before")
     return Turn(
@@ -199,7 +199,7 @@ async def analysis_reply(incoming: Incoming[CreateAnalysis], command: Command, e
     if label > incoming.principal.clearance:
         raise ForbiddenError("the analysis rests on something above your clearance")
     if isinstance(failed, AnalysisFailed):
-        raise ProblemError(502, "failed", f"the analysis could not be finished: {failed.reason}")
+        raise ProblemError(502, slug_of(failed.code), f"the analysis could not be finished: {failed.reason}")
     analysis = Analysis(
         id=command.actor.id,
         by=incoming.principal.username,

@@ -70,7 +70,7 @@ def as_error(problem: ProblemError) -> OpenAiError:
 
 def headers_of(problem: ProblemError) -> dict[str, str]:
     """Its clients repeat by themselves what failed on our side, unless they are told that it failed for good."""
-    return {**(_FOR_GOOD if problem.slug == "failed" else {}), **problem.headers}
+    return {**(_FOR_GOOD if problem.slug in ("failed", "budget-exceeded") else {}), **problem.headers}
 
 
 def unfinished(status_path: str, *, repeatable: bool) -> ProblemError:

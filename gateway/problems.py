@@ -18,6 +18,7 @@ import msgspec
 
 from contracts.http import FieldProblem, Problem
 from contracts.kernel import FAILED
+from contracts.model import Failure
 from gateway.choices import choices_at
 from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, RejectionCode, UnavailableError
 
@@ -69,6 +70,11 @@ class ValidationProblemError(ProblemError):
     def __init__(self, field: str, detail: str, *, status: int = 422) -> None:
         super().__init__(status, "invalid", f"{field}: {detail}")
         self.errors = (FieldProblem(field=field, detail=detail),)
+
+
+def slug_of(code: Failure | None) -> str:
+    """The slug of a run that has no answer."""
+    return "budget-exceeded" if code == "budget" else "failed"
 
 
 def refused(code: str, reason: str) -> ProblemError:

@@ -15,7 +15,7 @@ DiarchyError
 
 from typing import Literal
 
-from contracts.model import NOTHING_USED, Usage
+from contracts.model import NOTHING_USED, Failure, Usage
 
 RejectionCode = Literal["conflict", "not_found", "forbidden", "gone", "limit"]
 
@@ -72,12 +72,20 @@ class InvalidError(DiarchyError):
 
 
 class OutcomeError(DiarchyError):
-    """The outside answered, and its answer is a failure (a model refused, a file is not a table). `usage`: what it cost."""
+    """The outside answered, and its answer is a failure (a model refused, a file is not a table). `usage`: what it cost.
 
-    def __init__(self, reason: str = "", usage: Usage = NOTHING_USED) -> None:
+    `code` is for programs, where whoever asked can do something about it.
+    """
+
+    code: Failure | None = None
+
+    def __init__(self, reason: str = "", usage: Usage = NOTHING_USED, code: Failure | None = None) -> None:
         super().__init__(reason)
         self.usage = usage
+        self.code = code or type(self).code
 
 
 class AllowanceError(OutcomeError):
     """What may be spent does not do for an answer."""
+
+    code = "budget"

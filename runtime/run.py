@@ -93,7 +93,7 @@ class Run:
         self.label = max(self.label, label)
         self.spent += entry.usage or NOTHING_USED
         if entry.error is not None:
-            raise OutcomeError(entry.error)
+            raise OutcomeError(entry.error, code=entry.code)
         return msgspec.json.decode(entry.result, type=returns)
 
     async def perform(
@@ -139,7 +139,13 @@ class Run:
                 span.fail(str(error))
                 paid = error.usage if error.usage != NOTHING_USED else None
                 failure = EffectRecorded(
-                    effect=number, name=name, arguments=digest, result=raw(None), error=str(error), usage=paid
+                    effect=number,
+                    name=name,
+                    arguments=digest,
+                    result=raw(None),
+                    error=str(error),
+                    usage=paid,
+                    code=error.code,
                 )
                 await self.record(failure, span.traceparent)
                 self.spent += error.usage

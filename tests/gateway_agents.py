@@ -36,7 +36,7 @@ class Scripted:
         text = f"echo: {said.content}"
         begun, rest = text[: len(text) // 2], text[len(text) // 2 :]
         if said.content.startswith("refuse"):
-            raise OutcomeError("it would not")
+            raise OutcomeError("it would not", code="refused" if "nonsense" in said.content else None)
         tell(Delta(text=begun))
         self.half.set()
         if said.content.startswith("wait"):
@@ -92,7 +92,7 @@ class Agents:
                 for number in range(2):
                     await effects.chat(Prompt(role="r", question=f"{number}", sections=(Section("a", "any"),)))
             except OutcomeError as error:
-                await effects.tell(Fail(turn=turn, reason=str(error)))
+                await effects.tell(Fail(turn=turn, reason=str(error), code=error.code))
                 return
         if text.startswith("fail"):
             await effects.tell(Fail(turn=turn, reason="the model refused"))

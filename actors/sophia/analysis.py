@@ -71,7 +71,7 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
                 raise Rejected(f"phase {PHASES[len(state.results)]} is not done")
             return [_completed(state.results)]
         case FailAnalysis():
-            return [] if state.ended else [AnalysisFailed(reason=message.reason)]
+            return [] if state.ended else [AnalysisFailed(reason=message.reason, code=message.code)]
         case _:
             assert_never(message)
 
@@ -107,7 +107,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
     try:
         await _phases(recorded, effects)
     except OutcomeError as error:
-        await effects.tell(FailAnalysis(reason=str(error)))
+        await effects.tell(FailAnalysis(reason=str(error), code=error.code))
     else:
         await effects.tell(FinishAnalysis())
 

@@ -25,7 +25,7 @@ def decide(state: State, message: AskChat | AnswerChat | FailChat) -> list[Recor
         case AnswerChat():
             return [message.answer] if _waits(state) else []
         case FailChat():
-            return [ChatFailed(reason=message.reason)] if _waits(state) else []
+            return [ChatFailed(reason=message.reason, code=message.code)] if _waits(state) else []
         case _:
             assert_never(message)
 
@@ -51,7 +51,7 @@ async def react(recorded: Recorded[ChatAsked], effects: Effects) -> None:
     try:
         reply = await effects.converse(recorded.event.request)
     except OutcomeError as error:
-        await effects.tell(FailChat(reason=str(error)))
+        await effects.tell(FailChat(reason=str(error), code=error.code))
     else:
         await effects.tell(AnswerChat(answer=ChatAnswered(reply=reply, label=effects.label)))
 

@@ -374,7 +374,15 @@ def test_a_chat_stops_at_its_budget(client: openai.OpenAI, model: ModelServer, n
     with pytest.raises(openai.InternalServerError, match="budget of 1 tokens") as stopped:
         ask(client, "Which customers leave us, and why?", name, metadata={"tokens_max": "1"})
     assert stopped.value.response.headers["x-should-retry"] == "false"
+    assert told(stopped.value)[2] == "budget_exceeded"
     assert len(model.calls) == before
+
+
+def test_what_a_provider_refuses_is_the_clients_bad_request(client: openai.OpenAI, model: ModelServer) -> None:
+    model.options.failures = [(400, {}, '{"error": {"message": "this model takes no tools"}}')]
+    with pytest.raises(openai.BadRequestError, match="this model takes no tools") as refused:
+        ask(client, "Weather?", tools=[WEATHER])
+    assert told(refused.value)[2] == "refused_by_provider"
 
 
 def test_a_model_that_answers_agents_unusably_is_stood_in_for_by_quoting(

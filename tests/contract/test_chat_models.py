@@ -236,6 +236,14 @@ def test_what_says_too_little_or_too_much_is_not_put_into_the_form(server: Model
     assert len(server.calls) == 2
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "refused"), (413, "refused"), (401, None), (404, None)])
+def test_what_is_wrong_with_a_request_is_told_by_its_code(server: ModelServer, status: int, code: str | None) -> None:
+    server.options.failures = [(status, {}, "no")] * 2
+    with pytest.raises(OutcomeError) as refused:
+        with_chat(server, lambda model: model.chat(ASKED, Call("k")))
+    assert refused.value.code == code
+
+
 def test_a_fenced_answer_is_read_and_citations_are_mapped(server: ModelServer) -> None:
     server.options.failures = [(200, {}, answer(f"```json\n{json.dumps(GOOD)}\n```"))]
     reply = with_chat(server, complete)

@@ -26,7 +26,18 @@ from contracts.analysis import (
 )
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, ResponseFormat, ToolCall, ToolSpec
 from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Request, Requested
-from contracts.conversation import Answer, Answered, Ask, Asked, Contribution, EndSession, Exchange, Fail, StartSession
+from contracts.conversation import (
+    Answer,
+    Answered,
+    Ask,
+    Asked,
+    Contribution,
+    EndSession,
+    Exchange,
+    Fail,
+    Failed,
+    StartSession,
+)
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.facts import KnowledgeUpdate, MarketResearch, SecurityAlert, SignalRecorded, StrategicAlert
@@ -45,7 +56,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
 )
 from contracts.model import Allowance, Citation, Evidence, Usage
-from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, FailChat
+from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, ChatFailed, FailChat
 from contracts.span import Span
 from contracts.users import CreateUser
 from runtime.actor import AnyActor
@@ -340,6 +351,12 @@ EVENTS: dict[str, Event | bytes] = {
     ),
     "runtime.unchanged.v1.1": Unchanged(message="01999999-0000-7000-8000-000000000003"),
     "analysis.failed.v1.1": AnalysisFailed(reason="expired"),
+    "analysis.failed.v1.budget": AnalysisFailed(reason="nothing is left", code="budget"),
+    "chat.failed.v1.budget": ChatFailed(reason="nothing is left", code="budget"),
+    "conversation.failed.v1.budget": Failed(turn="t1", reason="nothing is left", code="budget"),
+    "runtime.effect.v1.refused": EffectRecorded(
+        effect=2, name="chat", arguments="0" * 64, result=msgspec.Raw(b"null"), error="HTTP 400: no", code="refused"
+    ),
     "conversation.answered.v1.early": msgspec.json.encode(
         {
             "type": "conversation.answered.v1",

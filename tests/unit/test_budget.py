@@ -86,6 +86,7 @@ def test_a_run_stops_at_its_tokens_and_says_what_it_spent() -> None:
     assert len(model.keys) == 2
     assert [entry.usage for entry in entries] == [PAID, PAID, None]
     assert entries[2].error is not None
+    assert entries[2].code == "budget"
 
 
 def test_a_run_stops_at_its_money_and_asks_nobody_once_it_is_spent() -> None:

@@ -44,6 +44,7 @@ def test_a_run_that_would_spend_more_than_its_budget_fails_and_says_so() -> None
             assert failed.status_code == 502
             detail = failed.json()["detail"]
             assert "budget of 1000 tokens, of which 100 were used and 0.5, of which 0.25 was spent" in detail
+            assert failed.json()["type"] == "urn:diarchy:problem:budget-exceeded"
             spent = (await ann.get(f"/v1/runs/{failed.json()['correlation_id']}/usage")).json()
             assert spent["total"]["cost"] == 0.25
             within = {"tokens": 100, "cost": 0.25, "tokens_max": 1_000, "cost_max": 0.5, "exceeded": False}

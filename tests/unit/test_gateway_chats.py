@@ -226,6 +226,26 @@ def test_a_failure_for_good_is_not_to_be_repeated() -> None:
     run(body)
 
 
+def test_who_can_do_something_about_a_failure_is_told_by_its_code() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            refused = said("refuse: nonsense", model="echo")
+            stopped = said("pay for it", metadata={"tokens_max": "150"})
+            for chat, status, kind, code in (
+                (refused, 400, "invalid_request_error", "refused_by_provider"),
+                (stopped, 502, "server_error", "budget_exceeded"),
+            ):
+                answer = await ann.post(PATH, json=chat)
+                run_ = answer.headers["Diarchy-Correlation-Id"]
+                for told in (answer, await ann.get(f"{PATH}/chatcmpl-{run_}")):
+                    assert (error(told, status)["type"], error(told, status)["code"]) == (kind, code)
+                    assert told.headers.get("x-should-retry", "false") == "false"
+                streamed = await ann.post(PATH, json={**chat, "stream": True})
+                assert f'"code":"{code}"' in streamed.text
+
+    run(body)
+
+
 def test_an_answer_that_takes_too_long_is_there_later_under_its_key() -> None:
     async def body() -> None:
         settings = msgspec.structs.replace(SETTINGS, wait_s=0.01, wait_s_max=0.05)
