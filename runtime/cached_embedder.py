@@ -30,6 +30,8 @@ class CachedEmbedder:
     """An Embedder over another one. What is embedded under no clearance, and entries, which hardly ever come again, go past it.
 
     The same text has an entry a clearance: whoever is cleared for less must not learn from our haste what others have asked.
+    What was asked for once is kept in this process; the shared cache is for what comes again, or texts that hardly ever do
+    would drive out the others.
     """
 
     def __init__(self, embedder: Embedder, cache: Cache, *, of: Of, ttl_s: float = TTL_S) -> None:
@@ -59,7 +61,7 @@ class CachedEmbedder:
         if missing:
             made = dict(zip(missing, await self._embedder.embed(list(missing.values()), purpose), strict=True))
             values = {key: packed(array("f", vector)) for key, vector in made.items()}
-            await self._cache.put_all(values, ttl_s=self._ttl_s)
+            await self._cache.put_all(values, ttl_s=self._ttl_s, share=False)
             vectors |= made
         return [vectors[key] for key in keys]
 

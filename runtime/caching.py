@@ -34,6 +34,14 @@ class Key(Struct, frozen=True):
         return f"{self.space}-{self.clearance.value}-{hashlib.sha256(self.what).hexdigest()}"
 
 
+class _Kept(Struct, gc=False):
+    """A value here, until when, and whether the shared cache was given it."""
+
+    until: float
+    value: bytes
+    shared: bool
+
+
 class SharedCache(Protocol):
     """Bytes under a text, for a while, seen by every process."""
 
@@ -69,7 +77,7 @@ class Cache:
         self._bytes = 0
         self._clock = clock
         self._away_until = -math.inf
-        self._entries: OrderedDict[Key, tuple[float, bytes]] = OrderedDict()
+        self._entries: OrderedDict[Key, _Kept] = OrderedDict()
 
     async def get(self, key: Key, *, ttl_s: float) -> bytes | None:
         """What was put under the key; what the shared cache knew is kept here for `ttl_s` more at most."""
@@ -77,15 +85,19 @@ class Cache:
 
     async def get_all(self, keys: Sequence[Key], *, ttl_s: float) -> list[bytes | None]:
         """As `get`, of several keys of one space at once."""
-        found = [self._from_here(key) for key in keys]
+        kept = [self._from_here(key) for key in keys]
+        found = [None if one is None else one.value for one in kept]
         missing = [place for place, value in enumerate(found) if value is None]
         here = len(keys) - len(missing)
+        again = {key: one for key, one in zip(keys, kept, strict=True) if one is not None and not one.shared}
+        if again:
+            await self._share(again, ttl_s)
         shared = 0
         if missing:
             values = await self._from_shared([keys[place] for place in missing])
             for place, value in zip(missing, values, strict=True):
                 if value is not None:
-                    self._keep(keys[place], value, ttl_s)
+                    self._keep(keys[place], value, ttl_s).shared = True
                     found[place] = value
                     shared += 1
         for outcome, amount in (("l1", here), ("l2", shared), ("miss", len(missing) - shared)):
@@ -93,22 +105,28 @@ class Cache:
                 self._telemetry.count(CACHE_LOOKUPS_TOTAL, amount, space=keys[0].space, outcome=outcome)
         return found
 
-    async def put(self, key: Key, value: bytes, *, ttl_s: float) -> None:
-        await self.put_all({key: value}, ttl_s=ttl_s)
+    async def put(self, key: Key, value: bytes, *, ttl_s: float, share: bool = True) -> None:
+        """Keep it here, and share it at once; not to `share` is to share it only when it is asked for again here."""
+        await self.put_all({key: value}, ttl_s=ttl_s, share=share)
 
-    async def put_all(self, values: Mapping[Key, bytes], *, ttl_s: float) -> None:
+    async def put_all(self, values: Mapping[Key, bytes], *, ttl_s: float, share: bool = True) -> None:
         """As `put`, of several keys of one space at once."""
-        for key, value in values.items():
-            self._keep(key, value, ttl_s)
+        kept = {key: self._keep(key, value, ttl_s) for key, value in values.items()}
+        if kept and share:
+            await self._share(kept, ttl_s)
+
+    async def _share(self, kept: Mapping[Key, _Kept], ttl_s: float) -> None:
         shared = self._reachable()
-        if shared is None or not values:
+        if shared is None:
             return
+        for one in kept.values():
+            one.shared = True
         try:
-            await shared.put_all({key.text: value for key, value in values.items()}, ttl_s=ttl_s)
+            await shared.put_all({key.text: one.value for key, one in kept.items()}, ttl_s=ttl_s)
         except UnavailableError:
             self._away_until = self._clock() + AWAY_S
-            space = next(iter(values)).space
-            self._telemetry.count(CACHE_LOOKUPS_TOTAL, len(values), space=space, outcome="unstored")
+            space = next(iter(kept)).space
+            self._telemetry.count(CACHE_LOOKUPS_TOTAL, len(kept), space=space, outcome="unstored")
 
     async def _from_shared(self, keys: Sequence[Key]) -> list[bytes | None]:
         shared = self._reachable()
@@ -123,20 +141,21 @@ class Cache:
     def _reachable(self) -> SharedCache | None:
         return self._shared if self._clock() >= self._away_until else None
 
-    def _from_here(self, key: Key) -> bytes | None:
+    def _from_here(self, key: Key) -> _Kept | None:
         found = self._entries.get(key)
-        if found is None or self._clock() >= found[0]:
+        if found is None or self._clock() >= found.until:
             return None
         self._entries.move_to_end(key)
-        return found[1]
+        return found
 
-    def _keep(self, key: Key, value: bytes, ttl_s: float) -> None:
+    def _keep(self, key: Key, value: bytes, ttl_s: float) -> _Kept:
         self._forget(key)
-        self._entries[key] = self._clock() + ttl_s, value
+        kept = self._entries[key] = _Kept(self._clock() + ttl_s, value, shared=False)
         self._bytes += len(value)
         while len(self._entries) > self._entries_max or self._bytes > self._bytes_max:
             self._forget(next(iter(self._entries)))
+        return kept
 
     def _forget(self, key: Key) -> None:
-        _, value = self._entries.pop(key, (0.0, b""))
-        self._bytes -= len(value)
+        kept = self._entries.pop(key, None)
+        self._bytes -= len(kept.value) if kept is not None else 0

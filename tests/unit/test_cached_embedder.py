@@ -34,8 +34,22 @@ def test_a_cache_warmed_by_a_higher_reader_gives_a_lower_one_nothing_in_no_proce
         inner, shared = WordHashes(), MemoryCache()
         for purpose, asked in ((HIGH, 1), (LOW, 2), (HIGH, 2), (LOW, 2)):
             for cache in (Cache(NoTelemetry(), shared), Cache(NoTelemetry(), shared)):
-                await CachedEmbedder(inner, cache, of=HASHES).embed(["the merger"], purpose)
+                for _ in range(2):
+                    await CachedEmbedder(inner, cache, of=HASHES).embed(["the merger"], purpose)
             assert len(inner.asked) == asked
+
+    asyncio.run(body())
+
+
+def test_only_what_comes_again_is_shared() -> None:
+    async def body() -> None:
+        inner, shared = WordHashes(), MemoryCache()
+        here = CachedEmbedder(inner, Cache(NoTelemetry(), shared), of=HASHES)
+        for texts in (["once", "twice"], ["twice"]):
+            await here.embed(texts, LOW)
+        elsewhere = CachedEmbedder(inner, Cache(NoTelemetry(), shared), of=HASHES)
+        await elsewhere.embed(["twice", "once"], LOW)
+        assert [text for text, _ in inner.asked] == ["once", "twice", "once"]
 
     asyncio.run(body())
 

@@ -60,6 +60,25 @@ def test_a_hit_comes_from_here_then_from_the_shared_one_and_each_is_counted() ->
     asyncio.run(body())
 
 
+def test_what_is_not_shared_at_once_is_shared_once_when_it_hits() -> None:
+    async def body() -> None:
+        shared, counts = Shared(), Counts()
+        here = Cache(counts, shared)
+        await here.put(LOW, b"v", ttl_s=10, share=False)
+        assert shared.asked == 0
+        assert await Cache(counts, shared).get(LOW, ttl_s=10) is None
+        for _ in range(3):
+            assert await here.get(LOW, ttl_s=10) == b"v"
+        assert shared.asked == 2
+        there = Cache(counts, shared)
+        for _ in range(2):
+            assert await there.get(LOW, ttl_s=10) == b"v"
+        assert shared.asked == 3
+        assert counts.outcomes == ["miss", "l1", "l1", "l1", "l2", "l1"]
+
+    asyncio.run(body())
+
+
 def test_what_was_made_for_a_higher_reader_is_nobody_elses() -> None:
     async def body() -> None:
         shared = Shared()
