@@ -61,7 +61,7 @@ GOALS = {
     "ask.p99_ms": Goal("crossing", "the same, p99", 60, MS),
     "failover.s": Goal("failover", "a killed worker's partitions served by another, the slowest", 3, "{:,.2f} s"),
     "index.gone_ms": Goal(
-        "index", "deleted, updated or raised above a reader: gone from every search, the slowest", 1_000, MS
+        "index", "deleted, expired, updated or re-labelled: gone from every search, or there, the slowest", 1_000, MS
     ),
     "rest.cpu": Goal("rest", "the embedded stack at rest: processor, of one core", 0.05, SHARE),
     "rest.memory_mb": Goal("rest", "the same: memory of all processes", 700, MEGABYTES),

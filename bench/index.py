@@ -1,7 +1,9 @@
-"""How soon what was deleted, updated or raised above a reader is gone from search, and what a rebuild of the index costs.
+"""How soon what was deleted, has expired, was updated or raised above a reader is gone from search, how soon what was lowered to
+him is there, and what a rebuild of the index costs.
 
-Over HTTP on the whole embedded stack: from the answer to the change until a search, and the index alone as agents ask it, no
-longer have what was there. The rebuild is of some documents of CISI, with a search at a time meanwhile.
+Over HTTP on the whole embedded stack: from the answer to the change (of what expires, from that moment) until a search, and the
+index alone as agents ask it, no longer have what was there. The rebuild is of some documents of CISI, with a search at a time
+meanwhile.
 
 python -m bench.index [--items 60] [--documents 300]
 """
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,7 +35,9 @@ from tests.stack import ROOT, Stack, ok
 
 PARTITION: Partition = "research_data"
 READER = Clearance.INTERNAL
-CHANGES = ("delete", "update", "raise")
+CHANGES = ("delete", "expire", "update", "raise", "lower")
+EXPIRES_S = 1.0
+ABOVE = Clearance.RESTRICTED
 
 
 def main() -> None:
@@ -52,7 +56,8 @@ def main() -> None:
             stack.stop()
     whole = [ms for times in gone.values() for ms in times]
     lines = [
-        f"| {what}: gone after, median / slowest | {median(ms):.0f} / {max(ms):.0f} ms |" for what, ms in gone.items()
+        f"| {what}: {'there' if what == 'lower' else 'gone'} after, median / slowest | {median(ms):.0f} / {max(ms):.0f} ms |"
+        for what, ms in gone.items()
     ]
     lines += [
         f"| rebuild of {entries} entries | {seconds:.1f} s: {entries / seconds:.0f} entries/s |",
@@ -84,7 +89,7 @@ def _import(stack: Stack, folder: Path, number: int) -> None:
 
 
 async def _gone(stack: Stack, number: int) -> dict[str, list[float]]:
-    """Milliseconds of each change, from its answer until neither people nor agents find what was there."""
+    """Milliseconds of each change, from its answer until what people and agents find is as it is to be."""
     times: dict[str, list[float]] = {change: [] for change in CHANGES}
     async with broker(stack.settings) as connection:
         agents = RemoteRetrieval(NatsRpc(connection), NoTelemetry())
@@ -92,22 +97,35 @@ async def _gone(stack: Stack, number: int) -> dict[str, list[float]]:
             for place in range(number):
                 change = CHANGES[place % len(CHANGES)]
                 body = _item(place)
+                cleared = (admin, ABOVE) if change == "lower" else (reader, READER)
+                body["confidentiality"] = cleared[1].value
                 id_ = str(ok(await asyncio.to_thread(admin.post, "/v1/knowledge", json=body))["id"])
-                while body["content"] not in await _found(reader, agents, id_, place):
+                while await _found(*cleared, agents, id_, place) != {body["content"]}:
                     pass
-                method = "DELETE" if change == "delete" else "PUT"
-                changed = {"raise": {"confidentiality": "restricted"}, "update": {"content": "It stays."}}.get(
-                    change, {}
-                )
-                response = await asyncio.to_thread(
-                    admin.request, method, f"/v1/knowledge/{id_}", json=body | changed if changed else None
-                )
-                began = time.perf_counter()
-                response.raise_for_status()
-                while body["content"] in await _found(reader, agents, id_, place):
+                began = await _changed(admin, change, id_, body)
+                wanted = {body["content"]} if change == "lower" else {"It stays."} if change == "update" else {None}
+                while await _found(reader, READER, agents, id_, place) != wanted:
                     pass
                 times[change].append(1_000 * (time.perf_counter() - began))
     return times
+
+
+async def _changed(admin: httpx.Client, change: str, id_: str, body: dict[str, Any]) -> float:
+    """Change the item; when that was answered, of what expires when it does."""
+    expires = datetime.now(UTC) + timedelta(seconds=EXPIRES_S)
+    lowered = {"confidentiality": READER.value, "reason": "measured"}
+    method, path, sent = {
+        "delete": ("DELETE", "", None),
+        "expire": ("PUT", "", body | {"expires": expires.isoformat()}),
+        "update": ("PUT", "", body | {"content": "It stays."}),
+        "raise": ("PUT", "", body | {"confidentiality": ABOVE.value}),
+        "lower": ("POST", "/declassify", lowered),
+    }[change]
+    response = await asyncio.to_thread(admin.request, method, f"/v1/knowledge/{id_}{path}", json=sent)
+    response.raise_for_status()
+    if change == "expire":
+        await asyncio.sleep(max(0.0, (expires - datetime.now(UTC)).total_seconds()))
+    return time.perf_counter()
 
 
 def _item(place: int) -> dict[str, Any]:
@@ -115,20 +133,23 @@ def _item(place: int) -> dict[str, Any]:
         "title": f"Harbour number {place}",
         "content": f"The crane of harbour {place} is repaired in spring.",
         "category": "strategic_planning",
-        "confidentiality": READER.value,
         "partition": PARTITION,
     }
 
 
-async def _found(reader: httpx.Client, agents: Retrieval, id_: str, place: int) -> set[str]:
-    """What a person and an agent find of the item."""
+async def _found(
+    reader: httpx.Client, clearance: Clearance, agents: Retrieval, id_: str, place: int
+) -> set[str | None]:
+    """What a person and an agent find of the item; None: nothing."""
     text = f"When is the crane of harbour {place} repaired?"
     search = {"query": text, "partitions": [PARTITION], "limit": 20}
     hits = ok(await asyncio.to_thread(reader.post, "/v1/knowledge/search", json=search))["hits"]
-    query = Query(partitions=(PARTITION,), text=text, clearance=READER, now=datetime.now(UTC), limit=20)
+    query = Query(partitions=(PARTITION,), text=text, clearance=clearance, now=datetime.now(UTC), limit=20)
     alone = await agents.search(query)
-    people = {str(hit["knowledge"]["content"]) for hit in hits if hit["id"] == id_}
-    return people | {hit.entry.text for hit in alone if hit.entry.id == id_}
+    return {
+        next((str(hit["knowledge"]["content"]) for hit in hits if hit["id"] == id_), None),
+        next((hit.entry.text for hit in alone if hit.entry.id == id_), None),
+    }
 
 
 async def _rebuilt(stack: Stack) -> tuple[list[float], list[float], float, int]:
