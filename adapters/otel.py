@@ -205,6 +205,10 @@ class OtelTelemetry:
         )
         return OtelSpan(self, name, (trace, number, above), attributes)
 
+    def note(self, **attributes: str | int | float | bool) -> None:
+        if (current := _current.get()) is not None:
+            current.note(**attributes)
+
     def ended(self, span: SpanRecord) -> None:
         """Hand a finished span to whoever keeps it; from any thread."""
         for sink in self._sinks:

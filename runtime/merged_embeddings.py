@@ -9,7 +9,7 @@ from contracts.domains import Clearance
 from contracts.embeddings import ROUTINGS, Embedded, EmbedTexts, ServedModel
 from contracts.ids import new_id
 from runtime.errors import InvalidError, UnavailableError
-from runtime.telemetry import SPAN_TEXT, SPAN_TEXTS, Telemetry
+from runtime.telemetry import SPAN_TEXTS, Telemetry
 from runtime.vector_ports import Embeddings
 
 TEXTS_MAX = 16
@@ -97,13 +97,12 @@ class MergedEmbeddings:
             return await self._embeddings.embed(request)
         if self._stopped:
             raise _stopped()
-        with self._telemetry.span(SPAN_TEXT) as span:
-            one = _Text(request.texts[0])
-            self._add(Kind(request.model, request.dimensions, request.clearance), one)
-            found, run = await one.answer
-            if run:
-                span.note(together_in=run)
-            return found
+        one = _Text(request.texts[0])
+        self._add(Kind(request.model, request.dimensions, request.clearance), one)
+        found, run = await one.answer
+        if run:
+            self._telemetry.note(together_in=run)
+        return found
 
     def _add(self, kind: Kind, one: _Text) -> None:
         line = self._lines.setdefault(kind, _Line())

@@ -18,8 +18,9 @@ SPAN_REACTION = "react"  # reactor: one reaction
 SPAN_EFFECT = "effect"  # reactor: one effect that was really done (not one that the journal answered)
 SPAN_PROJECT = "project"  # projector: the events of one trace in one batch
 SPAN_EMBED = "embed"  # embedding worker
-SPAN_TEXT = "embed text"  # gateway: one text, from asking to its vector; made with others', `together_in` is that run
-SPAN_TEXTS = "embed together"  # gateway: the root of that run
+SPAN_TEXTS = (
+    "embed together"  # gateway: texts of several requests, which note it as `together_in`; the root of a run of its own
+)
 SPAN_SEARCH = "vector search"  # embedding worker
 SPAN_INDEX = "vector index"  # embedding worker
 SPAN_RPC = "call"  # client side of a stateless service
@@ -88,6 +89,10 @@ class Telemetry(Protocol):
         """
         ...
 
+    def note(self, **attributes: str | int | float | bool) -> None:
+        """On the current span, if there is one."""
+        ...
+
     def count(self, metric: str, amount: float = 1, **labels: str) -> None: ...
 
     def observe(self, metric: str, seconds: float, **labels: str) -> None: ...
@@ -118,6 +123,8 @@ class NoTelemetry:
         attributes: Attributes = NO_ATTRIBUTES,  # noqa: ARG002 - the port's
     ) -> Iterator[Span]:
         yield _NoSpan(parent)
+
+    def note(self, **attributes: str | int | float | bool) -> None: ...
 
     def count(self, metric: str, amount: float = 1, **labels: str) -> None: ...
 

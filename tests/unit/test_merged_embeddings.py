@@ -16,7 +16,7 @@ from contracts.ids import new_id
 from contracts.trace import SpanRecord
 from runtime.errors import InvalidError, OutcomeError, UnavailableError
 from runtime.merged_embeddings import CHARS_MAX, TEXTS_MAX, UNDER_WAY_MAX, MergedEmbeddings
-from runtime.telemetry import SPAN_TEXT, SPAN_TEXTS, NoTelemetry
+from runtime.telemetry import SPAN_TEXTS, NoTelemetry
 
 LONG_S = 1_000.0
 """A patience that no test outlives."""
@@ -293,8 +293,8 @@ def test_a_trace_says_in_which_run_a_text_was_embedded_with_others() -> None:
         async def spans(run: str) -> dict[str, SpanRecord]:
             return {span.name: span for span in await store.trace(run.replace("-", ""))}
 
-        assert "together_in" not in (await spans(runs[0]))[SPAN_TEXT].attributes
-        one, other = [str((await spans(run))[SPAN_TEXT].attributes["together_in"]) for run in runs[UNDER_WAY_MAX:]]
+        assert "together_in" not in (await spans(runs[0]))["request"].attributes
+        one, other = [str((await spans(run))["request"].attributes["together_in"]) for run in runs[UNDER_WAY_MAX:]]
         assert one == other
         assert (await spans(one))[SPAN_TEXTS].attributes == {"texts": 2}
 

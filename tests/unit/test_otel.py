@@ -40,12 +40,15 @@ def test_a_runs_root_has_its_trace_id_and_a_seed_fixes_the_span_id() -> None:
     async def scenario(telemetry: Telemetry) -> None:
         with telemetry.span("react", run=RUN, seed="event-1", attributes={"kind": "conversation"}) as span:
             span.note(attempt=1)
+            telemetry.note(batch=2)
             expected = hashlib.sha256(b"event-1").digest()[-8:].hex()
             assert span.traceparent == f"00-{UUID(RUN).hex}-{expected}-01"
             assert current_ids() == (UUID(RUN).hex, expected)
         assert current_ids() is None
+        telemetry.note(batch=3)  # nothing
 
     (span,) = traced(scenario)
+    assert span.attributes == {"kind": "conversation", "attempt": 1, "batch": 2}
     assert span.parent_id is None
     assert (span.name, span.service, span.status) == ("react", "sophia", "ok")
     assert span.attributes == {"kind": "conversation", "attempt": 1}
