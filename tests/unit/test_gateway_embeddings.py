@@ -67,7 +67,7 @@ def test_a_routing_name_is_answered_with_the_model_it_stood_for() -> None:
         ({"input": ""}, 400, "input", "is empty"),
         ({"input": []}, 400, "input", "length"),
         ({"input": ["a"] * 2_049}, 400, "input", "length"),
-        ({"model": "ada"}, 404, None, "there are"),
+        ({"model": "ada"}, 404, "model", "there are"),
         ({"dimensions": 100}, 400, "dimensions", "384"),
         ({"encoding_format": "hex"}, 400, "encoding_format", "hex"),
         ({"extra": 1}, 400, "extra", "unknown"),
