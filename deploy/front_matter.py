@@ -18,6 +18,7 @@ CHARS_MAX = 65_536
 DEPTH_MAX = 16
 
 _QUOTE = "write `key: value`, values with a colon, #, @ or bracket in quotes, and indent by spaces"
+_RULE = "if it is a rule, an empty line above"
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = frozenset(
     _TAG + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "seq", "map")
@@ -67,7 +68,7 @@ def front_matter(text: str) -> FrontMatter:
     if block.strip() and not form.key.search(block):
         return FrontMatter(body=said)  # A rule.
     if end is None:
-        raise FrontMatterError(f"the front matter is not closed; put a line {first.rstrip()} after it", 1)
+        raise FrontMatterError(f"the front matter is not closed; put a line {first.rstrip()} after it, or, {_RULE}", 1)
     found = _read(form, block, 2)
     if found is None and block.strip():
         return FrontMatter(body=said)
@@ -106,8 +107,8 @@ def _settled(said: list[_Said]) -> tuple[dict[str, object], tuple[str, ...]]:
         try:
             if name == "content" or unknown([name]):
                 left_out.append(one.name)
-            elif isinstance(one.value, list) and name != "tags":
-                raise InvalidError(f"{name} takes one value, not a list")
+            elif isinstance(one.value, list | dict) and name != "tags":
+                raise InvalidError(f"{name} takes one value; write a text that begins with a bracket in quotes")
             elif one.value not in (None, ""):
                 fields[name] = " ".join(str(one.value).split()) if name == "title" else checked(name, one.value)
         except InvalidError as error:

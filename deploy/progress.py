@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from deploy.embedded.supervisor import State
+from deploy.rendering import clean
 
 PLAIN_WIDTH = 100
 PLAIN_EVERY_S = 5.0  # between two lines of one step's progress
@@ -103,11 +104,11 @@ class Steps:
 
     def say(self, text: str) -> None:
         """A line that stays, above what is live."""
-        self._console.print(text, markup=False)
+        self._console.print(clean(text), markup=False)
 
     def _say(self, text: str) -> None:
         if not self._live:
-            self._console.print(text, markup=False)
+            self._console.print(clean(text), markup=False)
 
 
 class _Plain:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from deploy.progress import Steps
 
 FAILURES_SHOWN_MAX = 50
+FAILURE_CHARS_MAX = 1_000
+KEY_CHARS_MAX = 200
 GONE_SHOWN_MAX = 20
 
 
@@ -162,7 +164,7 @@ def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **
         click.echo(pretty_json(summary))
     else:
         click.echo(_summary_line(done, rate))
-    _tell_failures(done)
+    tell_failures(done)
 
 
 def _summary_line(done: Done, rate: float) -> str:
@@ -173,12 +175,14 @@ def _summary_line(done: Done, rate: float) -> str:
     return f"{', '.join(told)}{sent}{found}"
 
 
-def _tell_failures(done: Done) -> None:
+def tell_failures(done: Done) -> None:
     """Raises FailedError where something was not imported or deleted, or cannot be found yet."""
     from deploy.progress import err
+    from deploy.rendering import shortened
 
     for failure in done.failures[:FAILURES_SHOWN_MAX]:
-        err(f"{failure.path}{f', line {failure.line}' if failure.line else ''}: {failure.reason}")
+        place = f"{failure.path}{f', line {failure.line}' if failure.line else ''}"
+        err(shortened(f"{place}: {failure.reason}", FAILURE_CHARS_MAX))
     if len(done.failures) > FAILURES_SHOWN_MAX:
         err(f"… and {len(done.failures) - FAILURES_SHOWN_MAX:,} more")
     if done.kept:
@@ -205,7 +209,9 @@ def _items(count: int) -> str:
 
 def _confirmed(gone: "list[ImportedItem]") -> bool:
     """Whether somebody says so."""
-    shown = "\n".join(f"  {item.key}" for item in gone[:GONE_SHOWN_MAX])
+    from deploy.rendering import shortened
+
+    shown = "\n".join(f"  {shortened(item.key, KEY_CHARS_MAX)}" for item in gone[:GONE_SHOWN_MAX])
     more = f"\n  … and {len(gone) - GONE_SHOWN_MAX:,} more" if len(gone) > GONE_SHOWN_MAX else ""
     return click.confirm(f"{shown}{more}\nDelete these {len(gone):,} items, whose files are gone?", err=True)
 
@@ -248,7 +254,12 @@ async def follow(gateway: "Gateway", path: Path, steps: "Steps", wanted: Options
     found = await _read(path, place[1], steps, wanted, source=source)
     done.began = done.began or time.monotonic()
     done.failures += found.failures
-    await _send(gateway, await _plan(gateway, path, found, place), place[0], steps, wanted, done)
+    plan = await _plan(gateway, path, found, place)
+    if wanted.prune and wanted.yes and plan.gone and not found.items:
+        raise options.FailedError(
+            f"{path} holds nothing that is imported, so {_items(len(plan.gone))} would go: --prune without --yes asks"
+        )
+    await _send(gateway, plan, place[0], steps, wanted, done)
 
 
 async def _read(path: Path, under: str, steps: "Steps", wanted: Options, *, source: bool) -> "Import":

@@ -15,6 +15,8 @@ from contracts.curating import ImportedItem, ImportedItems, ImportItem
 from contracts.http import Problem
 from contracts.knowledge import digest
 from deploy.client import Gateway, GatewayError
+from deploy.commands.knowledge_import import Done, tell_failures
+from deploy.commands.options import FailedError
 from deploy.folder_import import read_path, read_source
 from deploy.importing import (
     Imported,
@@ -26,6 +28,7 @@ from deploy.importing import (
     without_those_of,
 )
 from deploy.items import Defaults, Failure, Item
+from deploy.progress import Steps
 from runtime.errors import InvalidError
 
 Handle = Callable[[httpx.Request], httpx.Response]
@@ -212,3 +215,12 @@ def test_a_source_tree_is_a_folder_or_an_archive(tmp_path: Path) -> None:
     assert held.media_type == "application/gzip"
     with pytest.raises(InvalidError, match="neither a folder nor a zip"):
         read_source(folder / "main.py", Defaults())
+
+
+def test_no_name_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = [Failure(path="\x1b[2Jred\nname.md", reason="\x1b[31mbad")]
+    with pytest.raises(FailedError):
+        tell_failures(Done(failures=failures))
+    with Steps() as steps:
+        steps.say("front matter left out: \x1b[31m")
+    assert capsys.readouterr().err == "[2Jred name.md: [31mbad\nfront matter left out: [31m\n"

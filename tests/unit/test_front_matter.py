@@ -164,6 +164,8 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]"
         ("expires: soon", 2, "'soon'", "2027-01-31"),
         ("expires: 2027-13-45", 2, "'2027-13-45'", "2027-01-31"),
         ("title: [a, b]", 2, "title", "one value"),
+        ("title: {{title}}", 2, "title", "one value"),
+        ("source: {a: b}", 2, "source", "one value"),
         ("tags: {a: b}", 2, "tags", "list"),
         ("tags: [[a]]", 2, "tags", "list"),
         (f"tags: [{'x' * 61}]", 2, "tags", "60 characters"),
@@ -188,7 +190,9 @@ def test_bad_front_matter_is_refused_by_line_and_remedy(
 
 @pytest.mark.parametrize("text", ["---\ntitle: x\nno end", "---\nconfidentiality: restricted\n\nText.\n"])
 def test_front_matter_that_is_not_closed_is_no_text(text: str) -> None:
-    with pytest.raises(FrontMatterError, match="a line --- after it") as refused:
+    with pytest.raises(
+        FrontMatterError, match="a line --- after it, or, if it is a rule, an empty line above"
+    ) as refused:
         front_matter(text)
     assert refused.value.line == 1
 
@@ -197,6 +201,7 @@ def test_front_matter_that_is_not_closed_is_no_text(text: str) -> None:
     ("block", "line", "reason"),
     [
         ("title = ", 2, "as TOML"),
+        ("x = 1\ntitle = {a = 1}", 3, "one value"),
         ('title = "a"\nconfidentiality = "secret"', 3, "'secret'"),
         ('title = "a"\ntitle = "b"', 3, "as TOML"),
         ("x = " + "[" * 20_000, 1, "too deep"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from contracts.curating import ImportedItems
 from contracts.domains import Clearance
@@ -14,6 +15,7 @@ from contracts.http import Problem
 from contracts.users import Role
 from deploy.client import Gateway
 from deploy.commands.knowledge_import import Done, Options, follow
+from deploy.commands.options import FailedError
 from deploy.folder_import import read_path
 from deploy.items import Defaults
 from deploy.progress import Steps
@@ -148,5 +150,23 @@ def test_what_stays_more_confidential_than_its_file_says_is_told(tmp_path: Path)
                 with Steps() as steps:
                     await follow(gateway, tmp_path, steps, Options(), done, source=False)
                 assert (done.changed, done.kept) == (1, kept)
+
+    run(body)
+
+
+def test_an_empty_folder_deletes_nothing_without_being_asked_for(tmp_path: Path) -> None:
+    """It may be one that is not mounted."""
+    (tmp_path / "a.md").write_text("The tide.")
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world) as gateway:
+            assert await imported(gateway, tmp_path) == (1, 0, 0, 0)
+            (tmp_path / "a.md").unlink()
+            with (
+                Steps() as steps,
+                pytest.raises(FailedError, match="nothing that is imported, so 1 item would go"),
+            ):
+                await follow(gateway, tmp_path, steps, Options(prune=True, yes=True), Done(), source=False)
+            assert await imported(gateway, tmp_path) == (0, 0, 0, 1)
 
     run(body)
