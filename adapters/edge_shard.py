@@ -6,6 +6,7 @@ for as long, so it is built on a copy, by another process (adapters/edge_graph.p
 """
 
 import ctypes
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -153,21 +154,21 @@ class EdgeShard:
     def candidates(self, sought: Sought) -> list[Candidate]:
         """Of the nearest by meaning and by words those that may come to be hits; each with both."""
         by_meaning = engine.Query.Nearest(sought.vector, using=PASSAGES)
-        sparse = engine.SparseVector(sought.words.words, sought.words.weights)
-        by_words = engine.Query.Nearest(sparse, using=WORDS)
+        parts = range(self.counts.parts if sought.words.words else 0)
+        by_words = [_by_words(sought.words.of_part(part)) for part in parts]
         requests = [
             engine.QueryRequest(sought.limit, query=query, filter=sought.filter, params=_PARAMS)
-            for query in ((by_meaning, by_words) if sought.words.words else (by_meaning,))
+            for query in (by_meaning, *by_words)
         ]
-        answers = self._shard.query_batch(engine.QueryBatchRequest(requests))
-        near, matching, *_ = *({point.id: point.score for point in points} for points in answers), {}
-        near |= self._scores(by_meaning, matching.keys() - near.keys())
+        nearest, *answers = self._shard.query_batch(engine.QueryBatchRequest(requests))
+        near, matching = _best([nearest]), _best(answers)
+        near |= self._scores([by_meaning], matching.keys() - near.keys())
 
         least = sought.relevance_min(ranking.relevance(near[key], matching.get(key, 0.0)) for key in near)
-        if len(matching) == sought.limit:  # Others match the words too, but no better than these.
-            most = min(matching.values())
-            hopeful = {key for key in near.keys() - matching.keys() if ranking.relevance(near[key], most) >= least}
-            matching |= self._scores(by_words, hopeful)
+        # Others match the words in a part, too, but there no better than the last of these.
+        most = max((points[-1].score for points in answers if len(points) == sought.limit), default=0.0)
+        hopeful = {key for key in near if matching.get(key, 0.0) < most and ranking.relevance(near[key], most) >= least}
+        matching |= self._scores(by_words, hopeful)
         left = [key for key in near if ranking.relevance(near[key], matching.get(key, 0.0)) >= least]
         return [
             vector_payload.candidate(
@@ -176,13 +177,13 @@ class EdgeShard:
             for record in self._shard.retrieve(left, vector_payload.PLACING, with_vector=False)
         ]
 
-    def _scores(self, query: engine.Query, ids: Set[PointId]) -> dict[PointId, float]:
-        """Of points that are known to pass the filter."""
+    def _scores(self, queries: Sequence[engine.Query], ids: Set[PointId]) -> dict[PointId, float]:
+        """The best of these points, which are known to pass the filter, by any of the queries."""
         if not ids:
             return {}
         only = engine.Filter(must=[engine.HasIdCondition(set(ids))])
-        points = self._shard.query(engine.QueryRequest(len(ids), query=query, filter=only, params=_EXACT))
-        return {point.id: point.score for point in points}
+        requests = [engine.QueryRequest(len(ids), query=query, filter=only, params=_EXACT) for query in queries]
+        return _best(self._shard.query_batch(engine.QueryBatchRequest(requests)))
 
     def payloads(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
@@ -214,7 +215,7 @@ class EdgeShard:
 
     def _put(self, items: Sequence[Item]) -> None:
         latest = {vector_payload.point_id(item.entry.id): item for item in items}
-        sparse = {key: words.of_entry(item.entry) for key, item in latest.items()}
+        sparse = {key: words.of_item(item) for key, item in latest.items()}
         points = [_point(item, sparse[key]) for key, item in latest.items()]
         self._update(
             list(latest),
@@ -223,7 +224,7 @@ class EdgeShard:
         )
 
     def _update(
-        self, ids: Sequence[str], operation: engine.UpdateOperation, counted: Iterable[tuple[int, Iterable[int]]] = ()
+        self, ids: Sequence[str], operation: engine.UpdateOperation, counted: Iterable[tuple[int, Sequence[int]]] = ()
     ) -> None:
         """Change the points with these ids; of those there are afterwards, the ranks and words are `counted`."""
         if self._behind is not None:
@@ -250,6 +251,20 @@ class EdgeShard:
             found += records
             if start is None:
                 return found
+
+
+def _by_words(sought: words.Sparse) -> engine.Query:
+    return engine.Query.Nearest(engine.SparseVector(sought.words, sought.weights), using=WORDS)
+
+
+def _best(answers: Sequence[Sequence[engine.ScoredPoint]]) -> dict[PointId, float]:
+    """The highest score of each point."""
+    found: dict[PointId, float] = {}
+    for points in answers:
+        for point in points:
+            if point.score > found.get(point.id, -math.inf):
+                found[point.id] = point.score
+    return found
 
 
 def _vectors(record: engine.Record) -> dict[str, Any]:

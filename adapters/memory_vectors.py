@@ -34,7 +34,7 @@ class MemoryVectors:
         for key, item in zip(keys, items, strict=True):
             self._forget(partition, key)
             vectors = np.asarray(item.vectors, np.float32)
-            point = _Point(vector_payload.payload(item), vectors, words.of_entry(item.entry).pairs())
+            point = _Point(vector_payload.payload(item), vectors, words.of_item(item).pairs())
             self._points[partition][key] = point
             self._counts[partition].add(item.entry.label.rank, point.words)
 
@@ -53,7 +53,7 @@ class MemoryVectors:
             for partition in vector_payload.partitions(query):
                 for key, point in self._points[partition].items():
                     if vector_payload.allowed(point.values, wanted):
-                        matching = sum(weight * point.words.get(word, 0.0) for word, weight in sought.items())
+                        matching = words.matching(sought, point.words)
                         yield vector_payload.candidate(
                             partition, key, point.values, float((point.vectors @ near).max()), matching
                         )

@@ -20,8 +20,8 @@ OVERLAP_TOKENS_MAX = 40
 TITLE_TOKENS_MAX = 60
 """Of the title, which stands before each passage: what is longer is cut in the later ones' room, not here."""
 
-PASSAGES_MAX = 256
-"""Some 200 KB of English; what comes after is found by its words, not by meaning."""
+EMBEDDED_MAX = 256
+"""Passages that get a vector, some 200 KB of English; what comes after is found by its words, not by meaning."""
 
 _TOKENS = re.compile(r"[A-Za-z]{1,8}|\d{1,3}|[^\sA-Za-z\d]")
 _BREAK = re.compile(r"[.!?…\n](?:(?<=\n)\s*|[\"'”’)\]]{0,4}\s+)")  # one set first: it is looked for twice as fast
@@ -37,16 +37,15 @@ def passages(title: str, text: str) -> tuple[Span, ...]:
         return (Span(0, len(text)),)
     found: list[Span] = []
     first = 0
-    while len(found) < PASSAGES_MAX:
+    while True:
         last, size = first, pieces[first][2]
         while last + 1 < len(pieces) and size + pieces[last + 1][2] <= room:
             last += 1
             size += pieces[last][2]
         found.append(Span(pieces[first][0], pieces[last][1]))
         if last + 1 == len(pieces):
-            break
+            return tuple(found)
         first = _overlapping(pieces, first, last)
-    return tuple(found)
 
 
 def sentences(text: str, within: Span, places: Iterable[int]) -> Iterator[Span]:

@@ -22,7 +22,8 @@ COLLECTION_PREFIX = "diarchy_"
 PASSAGES, WORDS = "passages", "words"
 
 T = TypeVar("T")
-_Leg = tuple[list[list[float]] | models.SparseVector, models.Filter, int]
+_Leg = tuple[str, list[list[float]] | models.SparseVector]
+"""Which vectors are asked, and for what."""
 
 
 class ServerVectors:
@@ -55,7 +56,7 @@ class ServerVectors:
         vector_payload.check(partition, items, self._dimensions)
         latest = {vector_payload.point_id(item.entry.id): item for item in items}
         for part in vector_payload.chunks(list(latest.items()), vector_payload.UPSERT_ENTRIES_MAX):
-            sparse = {key: words.of_entry(item.entry) for key, item in part}
+            sparse = {key: words.of_item(item) for key, item in part}
             points = [
                 models.PointStruct(
                     id=key,
@@ -91,11 +92,11 @@ class ServerVectors:
         asked = list(vector_payload.partitions(query))
         counts = [self._counts[partition] for partition in asked]
         sought = words.weighted(query.text, wanted.rank_max, counts)
-        queries: dict[str, list[list[float]] | models.SparseVector] = {PASSAGES: [list(vector)]}
-        if sought.words:
-            queries[WORDS] = models.SparseVector(indices=sought.words, values=sought.weights)
         found = await asyncio.gather(
-            *(self._candidates(partition, queries, _filter(wanted), ranking.candidates(limit)) for partition in asked)
+            *(
+                self._candidates(partition, list(vector), sought, _filter(wanted), ranking.candidates(limit))
+                for partition in asked
+            )
         )
         placed = ranking.best((one for candidates in found for one in candidates), query, limit)
         stored = await asyncio.gather(*(self._points(partition, placed) for partition in asked))
@@ -137,40 +138,38 @@ class ServerVectors:
         await self._client.close()
 
     async def _candidates(
-        self,
-        partition: Partition,
-        queries: Mapping[str, list[list[float]] | models.SparseVector],
-        allowed: models.Filter,
-        limit: int,
+        self, partition: Partition, vector: list[float], sought: words.Sparse, allowed: models.Filter, limit: int
     ) -> list[Candidate]:
         """The nearest by meaning and by words, all with both, in two requests."""
-        found = await self._legs(partition, {leg: (query, allowed, limit) for leg, query in queries.items()})
-        missing = {
-            leg: (queries[leg], models.Filter(must=[models.HasIdCondition(has_id=list(other)), allowed]), len(other))
-            for leg, points in found.items()
-            if (other := {key for points in found.values() for key in points} - points.keys())
-        }
-        for leg, points in (await self._legs(partition, missing)).items():
-            found[leg] |= points
-        matching = {key: point.score for key, point in found.get(WORDS, {}).items()}
+        parts = range(self._counts[partition].parts if sought.words else 0)
+        meaning: _Leg = PASSAGES, [vector]
+        matching = [_by_words(sought.of_part(part)) for part in parts]
+        nearest, *matched = await self._legs(partition, [meaning, *matching], allowed, limit)
+        points = _best([nearest, *matched])
+        more: list[_Leg] = [meaning]
+        if any(len(found) == limit for found in matched):  # Others match the words, too.
+            more += matching
+        only = models.Filter(must=[models.HasIdCondition(has_id=list(points)), allowed])
+        exact = await self._legs(partition, more, only, len(points)) if points else [[]]
+        near, best = _best(exact[:1]), _best(exact[1:] or matched)
         return [
-            vector_payload.candidate(partition, key, point.payload or {}, point.score, matching.get(key, 0.0))
-            for key, point in found[PASSAGES].items()
+            vector_payload.candidate(
+                partition, key, point.payload or {}, point.score, best[key].score if key in best else 0.0
+            )
+            for key, point in near.items()
         ]
 
-    async def _legs(self, partition: Partition, asked: Mapping[str, _Leg]) -> dict[str, dict[str, models.ScoredPoint]]:
-        if not asked:
-            return {}
+    async def _legs(
+        self, partition: Partition, legs: Sequence[_Leg], allowed: models.Filter, limit: int
+    ) -> list[list[models.ScoredPoint]]:
         requests = [
             models.QueryRequest(
-                query=query, using=leg, filter=allowed, limit=limit, with_payload=vector_payload.PLACING
+                query=query, using=using, filter=allowed, limit=limit, with_payload=vector_payload.PLACING
             )
-            for leg, (query, allowed, limit) in asked.items()
+            for using, query in legs
         ]
         answers = await _answer(self._client.query_batch_points(self._prefix + partition, requests))
-        return {
-            leg: {str(point.id): point for point in answer.points} for leg, answer in zip(asked, answers, strict=True)
-        }
+        return [answer.points for answer in answers]
 
     async def _points(self, partition: Partition, placed: Sequence[Placed]) -> Sequence[models.Record]:
         ids: list[models.ExtendedPointId] = [
@@ -258,6 +257,21 @@ def _filter(wanted: vector_payload.Conditions) -> models.Filter:
     between = models.Range(gte=wanted.updated_from_s, lte=wanted.updated_to_s)
     dates = [models.FieldCondition(key=vector_payload.UPDATED, range=between)] if wanted.dated else []
     return models.Filter(must=[rank, priority, *matches, *dates], must_not=[expired])
+
+
+def _by_words(sought: words.Sparse) -> _Leg:
+    return WORDS, models.SparseVector(indices=sought.words, values=sought.weights)
+
+
+def _best(answers: Sequence[Sequence[models.ScoredPoint]]) -> dict[str, models.ScoredPoint]:
+    """Each point with its highest score."""
+    found: dict[str, models.ScoredPoint] = {}
+    for points in answers:
+        for point in points:
+            before = found.get(str(point.id))
+            if before is None or point.score > before.score:
+                found[str(point.id)] = point
+    return found
 
 
 def _vectors(record: models.Record) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The order of what was found by meaning and by words: one formula for every store.
 
-    relevance = cosine of the nearest passage + 0.6 · how well the words match (adapters/words.py)
+    relevance = cosine of the nearest passage + 0.5 · how well the words match (adapters/words.py)
 
 Both are absolute: neither depends on what else was found, so hits of several partitions compare, and a query that is a name or an
 error code is decided by its words, while a question in many common words is decided by its meaning. (Convex combinations of
@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct
 from contracts.domains import Partition
 from contracts.retrieval import Query, Ranking
 
-WORDS_SHARE = 0.6
+WORDS_SHARE = 0.5
 ADDED_MAX = 0.2
 """The most that priority and recency may each add."""
 

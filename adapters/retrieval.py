@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from adapters.passages import passages
+from adapters.passages import EMBEDDED_MAX, passages
 from adapters.similar_searches import SimilarSearches
 from adapters.vector_writes import Change, VectorWrites
 from contracts import subjects
@@ -90,11 +90,12 @@ class LocalRetrieval:
         texts = [
             f"{entry.title}. {entry.text[span.start : span.end]}"
             for entry, parts in zip(entries, spans, strict=True)
-            for span in parts
+            for span in parts[:EMBEDDED_MAX]
         ]
         vectors = iter(await self._embed(texts, ENTRY))
         return [
-            Item(entry, list(islice(vectors, len(parts))), parts) for entry, parts in zip(entries, spans, strict=True)
+            Item(entry, list(islice(vectors, min(len(parts), EMBEDDED_MAX))), parts)
+            for entry, parts in zip(entries, spans, strict=True)
         ]
 
     async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:

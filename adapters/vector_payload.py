@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from adapters.passages import EMBEDDED_MAX
 from adapters.ranking import Candidate
 from contracts import partitions as partitions_
 from contracts.domains import Partition
@@ -18,8 +19,12 @@ from runtime.vector_ports import Item
 
 T = TypeVar("T")
 
-SCHEMA = 3
+SCHEMA = 4
 """Of payloads and vectors as they are stored; what was stored under another number is indexed anew."""
+
+SEARCHED_FROM = 3
+"""Of a layout that is older than this nothing can be found; what is in between serves until it is indexed anew. In layout 3 the
+words of a text are in one part, numbered by more bits of their hash: a search counts some of them."""
 
 PARTITIONS: tuple[Partition, ...] = get_args(Partition)
 HITS_MAX = 1_000
@@ -190,14 +195,13 @@ def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
 
 
 def check(partition: Partition, items: Sequence[Item], dimensions: int) -> None:
-    """Raises InvalidError unless each entry has its partition's fields, and a vector of the store's size a passage."""
+    """Raises InvalidError unless each entry has its partition's fields, and a vector of the store's size an embedded passage."""
     for item in items:
         if item.entry.fields:
             _check_fields(partition, item.entry.fields, f"entry {item.entry.id}")
-        if len(item.vectors) != max(1, len(item.passages)):
-            raise InvalidError(
-                f"entry {item.entry.id} came with {len(item.vectors)} vectors for {max(1, len(item.passages))} passages"
-            )
+        wanted = max(1, min(len(item.passages), EMBEDDED_MAX))
+        if len(item.vectors) != wanted:
+            raise InvalidError(f"entry {item.entry.id} came with {len(item.vectors)} vectors for {wanted} passages")
         for vector in item.vectors:
             check_size(vector, dimensions)
 

@@ -6,18 +6,22 @@ where the search itself takes 1 ms. So the counts are kept here, an entry a labe
 their weights. These sum to 1 in a query without codes, so a score says how much of the query an entry covers, 0 to about 2 (a
 word that is often in it counts up to 2.2-fold), and scores of different queries and partitions compare.
 
+What is scored is an entry's best passage, as it is by meaning: else a word in a long text weighs next to nothing. A sparse vector
+knows words only, so the passages are numbered in it: a word's number there is its hash and the part of the text it stands in.
+
 Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), k = 1.2, b = 0.75.
 """
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import qdrant_edge as engine
 from msgspec import Struct
 
 from contracts.domains import Clearance
-from contracts.retrieval import Entry
+from contracts.span import Span
+from runtime.vector_ports import Item
 
 K, B = 1.2, 0.75
 AVERAGE_WORDS = 100.0
@@ -27,6 +31,16 @@ TITLE_TIMES = 2
 CODE_TIMES = 20
 """How much more the words count, next to the meaning, in a query that is nothing but codes: a model does not know those."""
 
+PARTS_MAX = 8
+"""Each is asked for by itself. Of more passages than that several in a row are one part, each word as it weighs most in them."""
+
+PARTED = 0.06
+"""How much an entry's words weigh less for having n passages, the best of which counts: 1 / (1 + 0.06 ln n). By chance alone the
+best of many is better; without this, long texts come before short ones that say more of what is sought."""
+
+_HASH_BITS = 29
+_HASH = (1 << _HASH_BITS) - 1
+
 _CODE = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])\w+")  # letters and digits: E0277, x86_64; years and amounts are none
 
 _model = engine.Bm25(engine.Bm25Config(k=K, b=B, avg_len=AVERAGE_WORDS, language="english"))
@@ -35,7 +49,7 @@ RANK_MAX = _RANKS - 1
 
 
 class Sparse(Struct, frozen=True):
-    """Words, by their hash, and their weights."""
+    """Words, by their hash and the part they stand in, and their weights; of a query, by their hash."""
 
     words: list[int]
     weights: list[float]
@@ -43,15 +57,37 @@ class Sparse(Struct, frozen=True):
     def pairs(self) -> dict[int, float]:
         return dict(zip(self.words, self.weights, strict=True))
 
+    def of_part(self, part: int) -> "Sparse":
+        """A query's words, to be sought in this part of texts."""
+        return Sparse([word | part << _HASH_BITS for word in self.words], self.weights)
 
-def of_entry(entry: Entry) -> Sparse:
-    """The title counts twice: what something is called says more than a word in passing."""
-    vector = _model.embed_document("\n".join((*[entry.title] * TITLE_TIMES, entry.text)))
-    return Sparse(vector.indices, vector.values)
+
+def of_item(item: Item) -> Sparse:
+    """The title stands before each passage, twice: what something is called says more than a word in passing."""
+    title, text = item.entry.title, item.entry.text
+    passages = item.passages or (Span(0, len(text)),)
+    weigh_less = 1 + PARTED * math.log(len(passages))
+    found: dict[int, float] = {}
+    for place, passage in enumerate(passages):
+        part = (place * PARTS_MAX // len(passages) if len(passages) > PARTS_MAX else place) << _HASH_BITS
+        vector = _model.embed_document("\n".join((*[title] * TITLE_TIMES, passage.of(text))))
+        for word, weight in zip(vector.indices, vector.values, strict=True):
+            key = word & _HASH | part
+            if weight > found.get(key, 0.0):
+                found[key] = weight
+    return Sparse(list(found), [weight / weigh_less for weight in found.values()])
 
 
 def of_query(text: str) -> Sequence[int]:
-    return _model.embed_query(text).indices
+    return [word & _HASH for word in _model.embed_query(text).indices]
+
+
+def matching(sought: Mapping[int, float], kept: Mapping[int, float]) -> float:
+    """How well an entry's words match, by its best part: what engines compute."""
+    parts = range((max(kept, default=0) >> _HASH_BITS) + 1)
+    return max(
+        sum(weight * kept.get(word | part << _HASH_BITS, 0.0) for word, weight in sought.items()) for part in parts
+    )
 
 
 class Counts:
@@ -59,12 +95,20 @@ class Counts:
 
     def __init__(self) -> None:
         self._entries = [0] * _RANKS
+        self._parted = [0] * PARTS_MAX
         self._words: dict[int, list[int]] = {}
 
-    def add(self, rank: int, words: Iterable[int], change: int = 1) -> None:
-        """One entry more (or, with -1, less)."""
+    @property
+    def parts(self) -> int:
+        """Into how many parts an entry is put at the most, as far as they have words."""
+        return max((part + 1 for part, entries in enumerate(self._parted) if entries), default=0)
+
+    def add(self, rank: int, words: Collection[int], change: int = 1) -> None:
+        """One entry more (or, with -1, less), whose sparse vector has these words."""
         self._entries[rank] += change
-        for word in words:
+        last = max(words, default=0) >> _HASH_BITS
+        self._parted[last] += change
+        for word in {word & _HASH for word in words} if last else words:
             counts = self._words.get(word)
             if counts is None:
                 counts = self._words[word] = [0] * _RANKS

@@ -2,9 +2,10 @@
 
 python -m bench.quality [--trial]
 
-Four sets: CISI (questions in whole sentences, judged by people); and of the standard library's documentation, each document being
+Five sets: CISI (questions in whole sentences, judged by people); and of the standard library's documentation, each document being
 what one query wants: by a first sentence that was taken out of it, by its name, and by a code that stands in its title while
-three others mention it.
+three others mention it; by first sentences also where half of the texts are documents of their own and the others stand in long
+ones, 100 in each.
 """
 
 import argparse
@@ -26,18 +27,19 @@ from adapters.passages import passages
 from adapters.qdrant_edge import EdgeVectors
 from adapters.retrieval import LocalRetrieval
 from bench import results
-from bench.documentation import documented
+from bench.documentation import Documented, documented
 from bench.ndcg import ndcg
 from contracts.domains import Clearance
 from contracts.ids import keyed_id
 from contracts.retrieval import Entry, Query
 from runtime.telemetry import NoTelemetry
-from runtime.vector_ports import ENTRY, Purpose, Vector
+from runtime.vector_ports import ENTRY, Item, Purpose, Vector
 from tests.data import shared_data
 from tests.stack import MODELS
 
 DEPTH = 10
 DOCUMENTS = 500
+TOGETHER = 100  # texts in a long document
 SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
 
@@ -99,7 +101,20 @@ def tasks() -> list[Task]:
         _known("first sentences", [("", one.rest) for one in texts], [one.first for one in texts]),
         _known("names", [("", f"{one.name}: {one.first} {one.rest}") for one in texts], [one.name for one in texts]),
         _known("codes", list(zip(codes, mentioning, strict=True)), [f"error {code}" for code in codes]),
+        _mixed(documented(3 * DOCUMENTS)),
     ]
+
+
+def _mixed(texts: Sequence[Documented]) -> Task:
+    """Half of the texts alone, the others in long documents; a third of the first sentences are asked for."""
+    half = len(texts) // 2
+    alone, others = texts[:half], texts[half:]
+    long = [others[start : start + TOGETHER] for start in range(0, len(others), TOGETHER)]
+    bodies = ["\n\n".join(f"{one.name}: {one.rest}" for one in group) for group in (*([one] for one in alone), *long)]
+    places = [place if place < half else half + (place - half) // TOGETHER for place in range(len(texts))]
+    entries = [_entry(f"mixed {place}", "", body) for place, body in enumerate(bodies)]
+    queries = [(one.first, frozenset((place,))) for one, place in zip(texts, places, strict=True)]
+    return Task("long and short", entries, queries[::3])
 
 
 def _known(name: str, documents: Sequence[tuple[str, str]], queries: Sequence[str]) -> Task:
@@ -148,13 +163,14 @@ async def _alone(task: Task, embedder: Remembering) -> tuple[NDArray[np.float32]
     cosines = np.full((len(task.queries), len(task.entries)), -1.0, np.float32)
     for column, owner in zip((asked @ vectors.T).T, owners, strict=True):
         cosines[:, owner] = np.maximum(cosines[:, owner], column)
-    counts, sparse = words.Counts(), [words.of_entry(entry).pairs() for entry in task.entries]
+    counts = words.Counts()
+    sparse = [words.of_item(Item(entry, [], passages(entry.title, entry.text))).pairs() for entry in task.entries]
     for one in sparse:
         counts.add(0, one)
     matching = np.zeros_like(cosines)
     for row, (text, _) in enumerate(task.queries):
         sought = words.weighted(text, 0, [counts]).pairs()
-        matching[row] = [sum(weight * one.get(word, 0.0) for word, weight in sought.items()) for one in sparse]
+        matching[row] = [words.matching(sought, one) for one in sparse]
     return cosines, matching
 
 

@@ -42,7 +42,7 @@ class Opener:
     async def open(self, generation: Generation) -> Shelved:
         """See Shelf.open."""
         spec = generation.spec
-        if spec.schema != vector_payload.SCHEMA:
+        if not vector_payload.SEARCHED_FROM <= spec.schema <= vector_payload.SCHEMA:
             raise InvalidError(f"its layout is {spec.schema}, that of this version {vector_payload.SCHEMA}")
         embedder = self._embedders.get((spec.model, spec.dimensions))
         if embedder is None:

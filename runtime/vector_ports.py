@@ -57,7 +57,8 @@ class Embeddings(Protocol):
 
 
 class Item(Struct, frozen=True):
-    """An entry with a vector for each of its passages; no passages: it has one vector, of the whole."""
+    """An entry with its passages, by which its words are counted, and a vector for each of the first (adapters/passages.py); no
+    passages: it has one vector, of the whole."""
 
     entry: Entry
     vectors: Sequence[Vector]

@@ -14,6 +14,7 @@ from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from contracts.domains import Clearance
 from contracts.retrieval import Entry
+from runtime.vector_ports import Item
 from tests.contract.vector_stores import DIMENSIONS, entry, items, query, vector
 
 WAIT_S_MAX = 20.0  # for what comes at once, unless the test fails
@@ -25,7 +26,7 @@ class Held:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         self.begun, self.passed, self.done = threading.Event(), threading.Event(), threading.Event()
         held = self
-        of_entry, change, synced = words.of_entry, EdgeShard.change, edge_shard._synced
+        of_item, change, synced = words.of_item, EdgeShard.change, edge_shard._synced
 
         class Watched(ThreadPoolExecutor):
             def __init__(self, workers: int, **named: Any) -> None:
@@ -38,11 +39,11 @@ class Held:
                     held.passed.set()
                 return future
 
-        def counting(one: Entry) -> words.Sparse:
-            if one.text == text:
+        def counting(item: Item) -> words.Sparse:
+            if item.entry.text == text:
                 held.begun.set()
                 assert held.passed.wait(WAIT_S_MAX)
-            return of_entry(one)
+            return of_item(item)
 
         def changing(shard: EdgeShard, one: Change) -> None:
             change(shard, one)
@@ -54,7 +55,7 @@ class Held:
             synced(place)
 
         monkeypatch.setattr(qdrant_edge, "ThreadPoolExecutor", Watched)
-        monkeypatch.setattr(words, "of_entry", counting)
+        monkeypatch.setattr(words, "of_item", counting)
         monkeypatch.setattr(EdgeShard, "change", changing)
         monkeypatch.setattr(edge_shard, "_synced", syncing)
 

@@ -1,5 +1,7 @@
 """The VectorStore contract: what a search finds, in which order, and what it says of it."""
 
+import re
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -7,11 +9,13 @@ import msgspec
 import pytest
 
 from adapters.memory_vectors import MemoryVectors
+from adapters.retrieval import LocalRetrieval
 from contracts.domains import Clearance, Partition
 from contracts.retrieval import Entry, Query, Ranking
 from contracts.span import Span
 from runtime.errors import InvalidError
-from runtime.vector_ports import Item, VectorStore
+from runtime.telemetry import NoTelemetry
+from runtime.vector_ports import ENTRY, Item, Purpose, Vector, VectorStore
 from tests.contract.vector_stores import DIMENSIONS, NOW, Opener, entry, exercise, items, on_every_store, query, vector
 
 pytestmark = on_every_store
@@ -110,6 +114,40 @@ def test_a_long_entry_is_found_once_by_its_nearest_passage(opener: Opener) -> No
     exercise(opener, test)
 
 
+def test_a_fact_in_the_middle_of_a_long_document_is_found_by_its_words(opener: Opener) -> None:
+    """100,000 characters, all as near by meaning as the others; a short text has one of the words, another long one has both
+    far apart."""
+    filler = [
+        f"Minute {number} of the meeting says nothing in particular about anything at all. " for number in range(1_350)
+    ]
+
+    def document(number: int, facts: dict[int, str]) -> Entry:
+        text = "".join(facts.get(place, sentence) for place, sentence in enumerate(filler))
+        return entry(number, title="", text=text[:100_000])
+
+    wanted = document(1, {630: "The Tuulikki reactor is cooled with liquid sodium. "})
+    apart = document(2, {100: "Tuulikki was not there. ", 1_200: "Sodium was on the menu. "})
+    short = [entry(number, title="", text=f"Sodium, and remark {number}. " + filler[number]) for number in range(3, 30)]
+
+    class Same:
+        """All texts mean the same to it."""
+
+        model, dimensions = "same", DIMENSIONS
+
+        async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:  # noqa: ARG002 - the port's
+            return [vector(1) for _ in texts]
+
+    async def test(store: VectorStore) -> None:
+        retrieval = LocalRetrieval(Same(), store, NoTelemetry())
+        await retrieval.index("research_data", [wanted, apart, *short])
+        asked = query("research_data", text="What cools the Tuulikki with sodium?", limit=3)
+        first, *others = await retrieval.search(asked)
+        assert first.entry.id == wanted.id
+        assert all(hit.relevance < first.relevance - 0.1 for hit in others)
+
+    exercise(opener, test)
+
+
 def test_words_find_what_the_vector_does_not_and_say_where(opener: Opener) -> None:
     """An error code is met by its word, stems meet, and stop words say nothing."""
     stored = [entry(number, title=f"note {number}", text="Nothing of interest.") for number in range(2, 30)]
@@ -174,17 +212,29 @@ def test_priority_and_recency_decide_among_equals_within_bounds(opener: Opener) 
     exercise(opener, test)
 
 
+def _lines(text: str) -> tuple[Span, ...]:
+    """Each a passage."""
+    return tuple(Span(found.start(), found.end()) for found in re.finditer(r"[^\n]+|^$", text))
+
+
 def test_of_more_entries_than_are_candidates_the_same_are_found_as_by_comparing_all(opener: Opener) -> None:
     entries = [
         entry(
             number,
-            text=" ".join(["amber"] * (number * 7 % 11) + ["basalt"] * (number * 5 % 13) + ["cobalt"] * (number % 3)),
+            text="\n".join(
+                " ".join(["amber"] * (number * 7 % 11) + ["basalt"] * (number * 5 % 13) + ["cobalt"] * (line % 3))
+                for line in range(number, number + 1 + number % 4 * 5)
+            ),
             priority=1 + number % 10,
             updated=NOW - timedelta(days=number),
         )
         for number in range(1, 261)
     ]
-    stored = items(entries, [vector(number) for number in range(1, 261)])
+    stored = [
+        Item(one, [vector(number + 300 * place) for place in range(len(spans))], spans)
+        for number, one in enumerate(entries, 1)
+        for spans in [_lines(one.text)]
+    ]
 
     async def found(store: VectorStore) -> list[list[str]]:
         await store.upsert("ceo_knowledge", stored[:130])
