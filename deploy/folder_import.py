@@ -32,6 +32,7 @@ from runtime.errors import InvalidError, OutcomeError
 FILES_MAX = 20_000
 ITEMS_MAX = 200_000
 DEPTH_MAX = 64
+NAMED_MAX = 5  # of names in a note
 TEXT_BYTES_MAX = 5_000_000
 JSONL_BYTES_MAX = 256_000_000
 
@@ -73,6 +74,7 @@ class _Reading:
         self.skipped: list[str] = []
         self.notes: list[str] = []
         self.left_out: Counter[str] = Counter()
+        self.blank: list[str] = []
 
     def take(self, path: Path, name: str) -> None:
         """Read one file, or one folder of source code, whatever it holds. Raises InvalidError above ITEMS_MAX."""
@@ -92,6 +94,8 @@ class _Reading:
         if self.left_out:
             told = (f"{name} ({count:,} files)" if count > 1 else name for name, count in sorted(self.left_out.items()))
             self.notes.append(f"front matter left out: {', '.join(told)}")
+        if self.blank and whole:
+            self.notes.append(f"without text, left out: {_some(self.blank)}")
         return Import(
             items=tuple(self.items),
             failures=tuple(self.failures),
@@ -109,6 +113,9 @@ class _Reading:
         if suffix in _TEXTS:
             front = front_matter(read_text(path))
             self.left_out.update(front.left_out)
+            if not front.body.strip():
+                self.blank.append(_printable(name))
+                return []
             return text_items(name, front.body, {**meta, **front.fields}, self.defaults)
         if suffix in _CAREFULLY:
             kind, bytes_max = _CAREFULLY[suffix]
@@ -177,6 +184,7 @@ def read_path(path: Path, defaults: Defaults, on_file: OnFile = lambda _n, _name
         reading = _Reading(defaults, careful)
         on_file(0, path.name)
         reading.take(path, under + path.name)
+        reading.failures += [Failure(path=name, reason="the file holds no text") for name in reading.blank]
         if reading.skipped:
             kind = path.suffix.lower() or "(none)"
             reading.failures.append(Failure(path=str(path), reason=f"files of kind {kind} are not read; {KINDS} are"))
@@ -222,8 +230,11 @@ def _found(root: Path, ignored: list[str], reading: _Reading) -> Iterator[Path]:
         links += [_printable(entry.relative_to(root).as_posix()) for entry in wanted if entry.is_symlink()]
         waiting += [entry for entry in wanted if not entry.is_symlink()]
     if links:
-        shown = ", ".join(sorted(links)[:5]) + (" …" if len(links) > 5 else "")
-        reading.notes.append(f"symbolic links are not followed: {shown}")
+        reading.notes.append(f"symbolic links are not followed: {_some(sorted(links))}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED_MAX]) + (f" and {len(names) - NAMED_MAX:,} more" if len(names) > NAMED_MAX else "")
 
 
 def _wanted(entry: Path, path: str, ignored: list[str]) -> bool:

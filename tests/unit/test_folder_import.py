@@ -12,7 +12,7 @@ from actors.tables import read_table
 from contracts.domains import Clearance
 from contracts.model import Evidence
 from deploy.demo import customers
-from deploy.folder_import import read_folder
+from deploy.folder_import import read_folder, read_path
 from deploy.items import CSV, ZIP, Defaults
 from runtime.errors import InvalidError
 
@@ -56,7 +56,6 @@ def test_markdown_with_and_without_front_matter(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("---\nconfidentiality: secret\n---\nx", "secret"),
-        ("", "no text"),
     ],
 )
 def test_a_wrong_file_is_named_and_the_rest_is_read(tmp_path: Path, text: str, reason: str) -> None:
@@ -64,6 +63,16 @@ def test_a_wrong_file_is_named_and_the_rest_is_read(tmp_path: Path, text: str, r
     assert [item.key for item in found.items] == ["good.md"]
     assert [failure.path for failure in found.failures] == ["bad.md"]
     assert reason in found.failures[0].reason
+
+
+def test_notes_without_text_are_left_out_and_told(tmp_path: Path) -> None:
+    """Vaults are full of them: they are no failures."""
+    files = {"a.md": "", "b.txt": " \n\n", "c.md": "---\ntitle: Only front matter\n---\n", "d.md": "Text."}
+    found = read_folder(write(tmp_path, files))
+    assert [item.key for item in found.items] == ["d.md"]
+    assert (found.failures, found.notes) == ((), ("without text, left out: a.md, b.txt, c.md",))
+    alone = read_path(tmp_path / "c.md", Defaults())
+    assert [(one.path, one.reason) for one in alone.failures] == [("c.md", "the file holds no text")]
 
 
 def test_jsonl_is_read_line_by_line(tmp_path: Path) -> None:
