@@ -216,7 +216,7 @@ def search(query: str, *, target: options.Target, as_json: bool, **filters: obje
     for hit in found.hits:
         said = hit.knowledge
         click.echo(f"{said.strategic_priority:>2}  {clean(said.title)}")
-        click.echo(f"    {clean(clip(_shown(hit), SHOWN_CHARS_MAX))}")
+        click.echo(f"    {clean(clip(shown(hit), SHOWN_CHARS_MAX))}")
         click.echo(f"    {hit.id}, {said.confidentiality.value}, relevance {hit.relevance:.2f}")
     if not found.hits:
         click.echo("nothing")
@@ -355,10 +355,10 @@ def _told(shown: "KnowledgeItem | KnowledgeVersion", *, as_json: bool) -> None:
     click.echo("\n".join(map(clean, said.content.splitlines())))
 
 
-def _shown(hit: "KnowledgeHit") -> str:
-    """The sentence that matches best, else how the passage begins."""
-    text = hit.knowledge.content if hit.passage is None else hit.passage.of(hit.knowledge.content)
-    return " ".join((hit.highlights[0].of(text) if hit.highlights else text).split())
+def shown(hit: "KnowledgeHit") -> str:
+    """The sentence that matches best, else the passage."""
+    said = hit.highlights[0] if hit.highlights else hit.passage
+    return " ".join((said.of(hit.knowledge.content) if said else hit.knowledge.content).split())
 
 
 def _place(shown: Struct) -> dict[str, object]:

@@ -10,11 +10,16 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from contracts.domains import Clearance
+from contracts.http import KnowledgeHit
+from contracts.knowledge import Knowledge
+from contracts.span import Span
 from deploy import contracts_export, stack
 from deploy.cli import COMMANDS, cli
 from deploy.commands import options
+from deploy.commands.knowledge import shown
 from deploy.keys import signing_key
 from deploy.settings import load
 from gateway.identity import Tokens
@@ -240,3 +245,14 @@ def test_a_file_that_cannot_be_an_item_is_refused_by_its_name(
     assert told.exit_code == 1
     assert reason in told.output
     assert "--debug" not in told.output
+
+
+def test_of_a_hit_the_sentence_is_shown_that_matches_best_wherever_it_stands() -> None:
+    content = "Much else. " * 50 + "The lamp\nis lit. More."
+    start = content.index("The lamp")
+    said = Knowledge(title="t", content=content, category="risk_management", confidentiality=Clearance.PUBLIC)
+    hit = KnowledgeHit(id="i", score=1.0, partition="ceo_knowledge", knowledge=said)
+    best, passage = Span(start, start + 16), Span(start - 11, len(content))
+    assert shown(replace(hit, passage=passage, highlights=(best,))) == "The lamp is lit."
+    assert shown(replace(hit, passage=passage)) == "Much else. The lamp is lit. More."
+    assert shown(hit).startswith("Much else. Much")
