@@ -12,7 +12,7 @@ from contracts.analysis import PhaseResult
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
 from contracts.knowledge import Category, Knowledge, Reason, Tags
-from contracts.model import Citation, Evidence
+from contracts.model import BudgetSpent, Citation, Evidence
 from contracts.span import Span
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
@@ -55,17 +55,6 @@ class Budget(Body, frozen=True, kw_only=True):
 
     tokens_max: Annotated[int, Meta(ge=1, le=10**12)] | None = None
     cost_max: Annotated[float, Meta(gt=0, le=10**9)] | None = None
-
-
-class BudgetSpent(Struct, frozen=True, kw_only=True):
-    """What a run may spend on models, and what it did. `exceeded`: its last calls cost more than was foreseen of them. They are
-    paid for, so what they say is given; the run makes no further one."""
-
-    tokens: int
-    cost: float
-    tokens_max: int | None = None
-    cost_max: float | None = None
-    exceeded: bool = False
 
 
 class AskQuestion(Body, frozen=True, kw_only=True):

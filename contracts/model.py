@@ -102,6 +102,17 @@ class Allowance(Struct, frozen=True, kw_only=True):
         return 0 in (self.tokens, self.cost_micros)
 
 
+class BudgetSpent(Struct, frozen=True, kw_only=True):
+    """What a run may spend on models, and what it did. `exceeded`: its last calls cost more than was foreseen of them. They are
+    paid for, so what they say is given; the run makes no further one."""
+
+    tokens: int
+    cost: float
+    tokens_max: int | None = None
+    cost_max: float | None = None
+    exceeded: bool = False
+
+
 class ProviderStatus(Struct, frozen=True):
     """How a provider of models is: whether it may be asked now, and why, in a few words."""
 

@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from contracts.chat import MESSAGES_MAX, TOOLS_MAX, FinishReason, ResponseFormat, ToolSpec
 from contracts.conversation import Contribution, Team
 from contracts.domains import Clearance, Partition
-from contracts.http import Body, BudgetSpent
-from contracts.model import Citation
+from contracts.http import Body
+from contracts.model import BudgetSpent, Citation
 
 PARTS_MAX = 256
 STOPS_MAX = 4

@@ -10,8 +10,8 @@ from uuid import UUID
 from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
-from contracts.http import Budget, BudgetSpent
-from contracts.model import NOTHING_USED, Allowance, Usage
+from contracts.http import Budget
+from contracts.model import NOTHING_USED, Allowance, BudgetSpent, Usage
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import Permission
 from gateway.execution import Command, Ended
