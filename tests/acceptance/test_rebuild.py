@@ -6,6 +6,7 @@ import sys
 import threading
 
 from contracts.domains import Clearance
+from projections.catalogue import PROJECTIONS
 from tests.stack import ROOT, Stack, ok
 
 
@@ -38,15 +39,7 @@ def test_rebuilt_under_traffic_every_table_equals_the_live_one(stack: Stack) -> 
         stop.set()
         writer.join(60)
     tables = json.loads(output.stdout)
-    assert {table["projection"] for table in tables} == {
-        "analyses",
-        "collaborations",
-        "knowledge",
-        "messages",
-        "runs",
-        "sessions",
-        "users",
-    }
+    assert {table["projection"] for table in tables} == {one.name for one in PROJECTIONS}
     for table in tables:
         assert table["compared"], table
         assert table["equal"], table
