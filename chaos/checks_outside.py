@@ -8,6 +8,7 @@ import msgspec
 from actors.findable import changes
 from adapters.jetstream import Broker
 from adapters.jetstream_log import JetStreamLog
+from adapters.jetstream_reactions import Reactions
 from adapters.jetstream_rpc import NatsRpc
 from adapters.postgres import Postgres
 from adapters.postgres_read_models import PostgresReadModels
@@ -85,7 +86,10 @@ async def check_index(broker: Broker) -> AsyncIterator[Finding]:
     rpc = NatsRpc(broker)
     retrieval = RemoteRetrieval(rpc, NoTelemetry())
     check = IndexBuild(JetStreamLog(broker), changes, retrieval, RemoteVectors(rpc), PARTITIONS, lambda *_: None)
-    for one in await check.check(settle_s=SETTLE_S):
+    checked = await check.check(Reactions(broker).ended, settle_s=SETTLE_S)
+    for domain, entries in checked.behind.items():
+        yield Finding("index equals logs", f"reactions of {domain.value} have not come to {entries} entries")
+    for one in checked.differences:
         said = f"log {one.version}, index {one.kept}"
         yield Finding("index equals logs", f"{one.id} in {one.partition} is {one.problem} ({said})")
 

@@ -80,3 +80,12 @@ class Difference(Struct, frozen=True, order=True):
     problem: Problem
     version: int = 0
     kept: int = 0
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """What a check found: how many entries the logs say there are, where the index disagrees, and, by the domain whose reactions
+    have not come to them yet, in how many entries it is behind."""
+
+    entries: int
+    differences: list[Difference]
+    behind: dict[Domain, int]

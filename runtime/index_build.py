@@ -6,8 +6,8 @@ So the same work builds a new index, goes on with one whose build was interrupte
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import aclosing
 from typing import Literal
 
@@ -15,7 +15,7 @@ import msgspec
 
 from contracts.domains import Domain, Partition
 from contracts.retrieval import Entry, Put
-from contracts.vectors import Difference
+from contracts.vectors import Checked, Difference
 from runtime.errors import DiarchyError
 from runtime.index_fold import DOMAINS, Changes, Expected, Lister, Place, changes_of, differences
 from runtime.ports import EventLog, Retrieval
@@ -30,6 +30,10 @@ LOOK_AGAIN_S = 0.5
 Stage = Literal["reading", "embedding", "comparing", "swapping"]
 Progress = Callable[[Stage, int, int], None]
 """Told the stage, what of it is done, and of how many as far as is known."""
+
+
+Ended = Callable[[Domain], Awaitable[Sequence[int]]]
+"""Up to which sequence of a domain's log the reactions to all events have ended, by the partition of its actors."""
 
 
 class UnequalIndexError(DiarchyError):
@@ -90,34 +94,60 @@ class IndexBuild:
             named = ", ".join(f"{one.id} in {one.partition} is {one.problem}" for one in left[:3])
             raise UnequalIndexError(f"{len(left)} entries are not as the logs say: {named}")
 
-    async def check(self, *, settle_s: float) -> list[Difference]:
-        """Where the store disagrees with the logs, and still does so after `settle_s`: what is under way is no difference.
+    async def check(self, ended: Ended, *, settle_s: float) -> Checked:
+        """Where the store disagrees with the logs as far as it has come, and by how many entries it is behind them.
 
+        It has come as far as the reactions that write to it have `ended`. For what is not done yet it waits up to `settle_s`.
         Raises UnavailableError.
         """
         await self._read()
-        found = await self._compare()
-        until = time.monotonic() + settle_s
-        while found and time.monotonic() < until:
+        until, before = time.monotonic() + settle_s, None
+        while True:
+            reached = {domain: await ended(domain) for domain in DOMAINS}  # before it is looked what the store has
+            found = await self._compare()
+            differing, behind = self._divided(found, reached, await self._tail(put=False))
+            again = differing == before and not behind
+            if not found or again or time.monotonic() >= until:
+                return Checked(entries=self.expected, differences=differing, behind=behind)
+            before = differing
             await asyncio.sleep(LOOK_AGAIN_S)
-            await self._tail(put=False)
-            again = set(await self._compare())
-            found = [one for one in found if one in again]
-        return found
+
+    def _divided(
+        self, found: Sequence[Difference], reached: Mapping[Domain, Sequence[int]], touched: Set[Place]
+    ) -> tuple[list[Difference], dict[Domain, int]]:
+        """What differs, and how much of each domain is only not done yet: its last event was not reached."""
+        differing: list[Difference] = []
+        behind: Counter[Domain] = Counter()
+        for one in found:
+            place = one.partition, one.id
+            said = self._expected.said(place)
+            if said is None:
+                differing.append(one)
+                continue
+            sequence, (domain, partition) = said
+            if place in touched or sequence > reached[domain][partition]:
+                behind[domain] += 1
+            else:
+                differing.append(one)
+        return differing, dict(behind)
 
     async def settle(self) -> None:
         """The records that came since. Complete, if nobody records anything meanwhile that was to be indexed."""
         await self._tail(put=True)
 
-    async def _tail(self, *, put: bool) -> None:
+    async def _tail(self, *, put: bool) -> set[Place]:
+        """What came since, and was changed by that."""
+        changed: set[Place] = set()
         for domain in DOMAINS:
             last = await self._log.last(domain)
             async with aclosing(between(self._log, domain, self.positions[domain], last)) as batches:
                 async for batch in batches:
                     touched = self._expected.fold(domain, batch)
+                    changed |= touched.keys()
                     if put:
                         await self._put(touched)
             self._expected.positions[domain] = last
+        return changed
 
     async def _read(self) -> None:
         """Fold the logs on. Nothing is embedded yet: of an entry that changed often only the last version is."""

@@ -10,7 +10,7 @@ import msgspec
 from contracts.domains import Domain, Partition
 from contracts.envelope import Event, Stored
 from contracts.retrieval import Change, Entry, Kept, Put, digest
-from contracts.subjects import lane_of
+from contracts.subjects import PARTITIONS, lane_of
 from contracts.vectors import Difference, Problem
 from runtime.actor import Recorded
 from runtime.read_models import logged
@@ -25,11 +25,23 @@ Place = tuple[Partition, str]
 """A partition and the id of an entry."""
 
 
+class Line(NamedTuple):
+    """A domain's log and one of the partitions of its actors: what reacts to its events comes to the end of them in order."""
+
+    domain: Domain
+    partition: int
+
+
+LINES = {f"{domain.value}.log.{number}": Line(domain, number) for domain in DOMAINS for number in range(PARTITIONS)}
+"""By how the subjects of its events begin."""
+
+
 class Due(NamedTuple):
-    """What is to be kept of one id: the log sequence that says so, and `retrieval.digest` of the entry."""
+    """What is to be kept of one id: the event that says so, and `retrieval.digest` of the entry."""
 
     version: int
     digest: bytes
+    line: Line
 
 
 class Lister(Protocol):
@@ -43,7 +55,7 @@ def changes_of(batch: Sequence[Stored], changes: Changes) -> list[tuple[int, Cha
 
     Nor does an id that is no UUID: no store takes it.
     """
-    events = [stored for stored in batch if lane_of(stored.subject) == "log"]
+    events = [stored for stored in batch if _is_event(stored)]
     found: list[tuple[int, Change]] = []
     for record in logged(events):
         if record.event is None:
@@ -59,22 +71,32 @@ class Expected:
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
         self.entries: defaultdict[Partition, dict[str, Due]] = defaultdict(dict)
+        self._removed: dict[Place, tuple[int, Line]] = {}
         self.positions: dict[Domain, int] = dict.fromkeys(DOMAINS, 0)
 
     def fold(self, domain: Domain, batch: Sequence[Stored]) -> dict[Place, Entry | None]:
         """Take in the next batch of a domain's log; what it changed, as it is behind the batch (None: removed)."""
         touched: dict[Place, Entry | None] = {}
+        lines = {stored.sequence: LINES[stored.subject.rsplit(".", 2)[0]] for stored in batch if _is_event(stored)}
         for sequence, change in changes_of(batch, self._changes):
-            partition, id_ = _place(change)
+            place = partition, id_ = _place(change)
             if isinstance(change, Put):
                 entry = msgspec.structs.replace(change.entry, version=sequence)
-                self.entries[partition][id_] = Due(sequence, bytes.fromhex(digest(entry)))
-                touched[partition, id_] = entry
+                self.entries[partition][id_] = Due(sequence, bytes.fromhex(digest(entry)), lines[sequence])
+                self._removed.pop(place, None)
+                touched[place] = entry
             else:
                 self.entries[partition].pop(id_, None)
-                touched[partition, id_] = None
+                self._removed[place] = sequence, lines[sequence]
+                touched[place] = None
         self.positions[domain] = batch[-1].sequence
         return touched
+
+    def said(self, place: Place) -> tuple[int, Line] | None:
+        """The last event that changed what is kept there."""
+        partition, id_ = place
+        due = self.entries[partition].get(id_)
+        return self._removed.get(place) if due is None else (due.version, due.line)
 
     def elsewhere(self, partition: Partition, id_: str) -> bool:
         """Whether the id is to be kept in another partition."""
@@ -97,7 +119,7 @@ async def differences(store: Lister, expected: Expected, partitions: Iterable[Pa
                 elif due is None:
                     problem: Problem = "doubled" if expected.elsewhere(partition, kept.id) else "extra"
                     found.append(Difference(partition, kept.id, problem, 0, kept.version))
-                elif due != (kept.version, bytes.fromhex(kept.digest)):
+                elif due[:2] != (kept.version, bytes.fromhex(kept.digest)):
                     found.append(Difference(partition, kept.id, "stale", due.version, kept.version))
                 seen.add(kept.id)
             after = page[-1].id
@@ -107,6 +129,10 @@ async def differences(store: Lister, expected: Expected, partitions: Iterable[Pa
 
 def _place(change: Change) -> Place:
     return change.partition, change.entry.id if isinstance(change, Put) else change.id
+
+
+def _is_event(stored: Stored) -> bool:
+    return lane_of(stored.subject) == "log"
 
 
 def _is_uuid(text: str) -> bool:

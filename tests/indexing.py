@@ -23,6 +23,7 @@ from contracts.vectors import Spec
 from runtime.actor import Recorded
 from runtime.errors import UnavailableError
 from runtime.generations import Generations
+from runtime.ports import EventLog
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import ENTRY, Purpose, Vector
 
@@ -63,8 +64,8 @@ class Counting:
 class Logs:
     """The CEO's log, and the items in it."""
 
-    def __init__(self) -> None:
-        self.log = MemoryLog(MemoryBroker(ack_wait_s=30))
+    def __init__(self, log: EventLog | None = None) -> None:
+        self.log = log or MemoryLog(MemoryBroker(ack_wait_s=30))
 
     async def record(self, event: Event, id_: str) -> int:
         """Append an event of a knowledge item; its sequence."""

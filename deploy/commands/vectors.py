@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 from msgspec import Struct
 
-from contracts.domains import Partition
+from contracts.domains import Domain, Partition
 from deploy.commands import options
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contracts.vectors import Built, Difference, VectorsStatus
     from deploy.progress import Steps
     from deploy.settings import Settings
-    from runtime.index_build import IndexBuild
+    from runtime.index_build import Ended, IndexBuild
     from runtime.ports import Rpc
 
 POLL_S = 0.2
@@ -37,12 +37,21 @@ def partition_option(function: F) -> F:
 
 
 class _Check(Struct, frozen=True, kw_only=True):
-    """What a check found: entries by the logs, and where the index disagrees; `left`: how many still do after a repair."""
+    """What a check found: entries by the logs, where the index disagrees, by domain in how many it is only behind; `left`: how
+    many disagree still after a repair."""
 
     entries: int
     differences: "list[Difference]"
+    behind: dict[Domain, int]
     repaired: int = 0
     left: int = 0
+
+
+class BehindError(options.FailedError):
+    """The index has not come to the end of the logs yet."""
+
+    exit_code = 75
+    """EX_TEMPFAIL of sysexits.h: try again later."""
 
 
 @click.group(short_help="The vector index: state, check, rebuild")
@@ -84,14 +93,15 @@ def status_(*, data: str | None, as_json: bool) -> None:
     default=10.0,
     show_default=True,
     metavar="S",
-    help="How long what differs may be under way.",
+    help="How long to wait for what the index has not come to yet.",
 )
 @options.data_option
 @options.json_option
 def check(*, partitions: tuple[Partition, ...], repair: bool, settle_s: float, data: str | None, as_json: bool) -> None:
     """Fold the logs and compare with what the index holds: missing, stale, extra and doubled entries.
 
-    The exit status is 1 where they disagree, and still do after --repair. Traffic may go on meanwhile.
+    The exit status is 1 where they disagree, and still do after --repair; 75 where the index agrees as far as it has come and is
+    behind the logs: what was recorded last is found once its reactions are done. Traffic may go on meanwhile.
 
     \b
     Examples:
@@ -110,15 +120,15 @@ def check(*, partitions: tuple[Partition, ...], repair: bool, settle_s: float, d
         if len(found.differences) > SHOWN_MAX:
             err(f"… and {len(found.differences) - SHOWN_MAX:,} more; --json has them all")
         if not found.differences:
-            click.echo(f"the index agrees with the logs: {found.entries:,} entries")
-    if found.left:
-        raise options.FailedError(
-            f"{found.left:,} entries still differ; `diarchy vectors rebuild` builds the index anew"
-        )
+            end = " as far as it has come" if found.behind else f": {found.entries:,} entries"
+            click.echo(f"the index agrees with the logs{end}")
     if found.repaired:
         err(f"{found.repaired:,} entries put right")
-    elif found.differences:
-        raise options.FailedError(f"{len(found.differences):,} entries differ; --repair puts them right")
+    if found.left:
+        remedy = "`diarchy vectors rebuild` builds the index anew" if repair else "--repair puts them right"
+        raise options.FailedError(f"{found.left:,} entries {'still ' if repair else ''}differ; {remedy}")
+    if found.behind:
+        raise BehindError(_behind(found.behind))
 
 
 @vectors.command("rebuild")
@@ -209,22 +219,32 @@ async def _check(settings: "Settings", partitions: Sequence[Partition], settle_s
     from deploy.progress import Steps
 
     with Steps() as steps:
-        async with _checking(settings, partitions, steps) as build:
-            found = left = await build.check(settle_s=settle_s)
-            entries = build.expected
-            if found and repair:
-                await build.mend(found)
-                left = await build.check(settle_s=settle_s)
-    return _Check(entries=entries, differences=found, repaired=len(found) - len(left), left=len(left))
+        async with _checking(settings, partitions, steps) as (build, ended):
+            found = last = await build.check(ended, settle_s=settle_s)
+            if found.differences and repair:
+                await build.mend(found.differences)
+                last = await build.check(ended, settle_s=settle_s)
+    left = len(last.differences)
+    repaired = len(found.differences) - left
+    return _Check(entries=last.entries, differences=found.differences, behind=last.behind, repaired=repaired, left=left)
+
+
+def _behind(entries: dict[Domain, int]) -> str:
+    domains = " and ".join(f"{number:,} of {domain.value}" for domain, number in sorted(entries.items()))
+    return (
+        f"the index is behind by {sum(entries.values()):,} entries, whose reactions are not done ({domains}): check again"
+        " later or with a longer --wait; if the number does not fall, the domain's workers are not running, or their log says why"
+    )
 
 
 @asynccontextmanager
 async def _checking(
     settings: "Settings", partitions: Sequence[Partition], steps: "Steps"
-) -> "AsyncIterator[IndexBuild]":
-    """The logs, and the serving index through its owner."""
+) -> "AsyncIterator[tuple[IndexBuild, Ended]]":
+    """The logs and how far their reactions have come, and the serving index through its owner."""
     from actors.findable import changes
     from adapters.jetstream_log import JetStreamLog
+    from adapters.jetstream_reactions import Reactions
     from adapters.retrieval import RemoteRetrieval
     from deploy.stack import broker
     from runtime.index_build import IndexBuild, Stage
@@ -237,7 +257,8 @@ async def _checking(
 
     async with _owner(settings) as (owner, rpc), broker(settings) as connection:
         retrieval = RemoteRetrieval(rpc, NoTelemetry())
-        yield IndexBuild(JetStreamLog(connection), changes, retrieval, owner, partitions, progress)
+        build = IndexBuild(JetStreamLog(connection), changes, retrieval, owner, partitions, progress)
+        yield build, Reactions(connection).ended
     steps.end(step)
 
 
