@@ -27,7 +27,7 @@ from gateway.identity import Principal
 from gateway.problems import ProblemError, ValidationProblemError, refused
 from gateway.services import Services
 from gateway.views import event_view
-from gateway.written import Follower
+from gateway.written import Early, Follower
 from runtime.errors import UnavailableError
 from runtime.ports import Watch
 
@@ -195,13 +195,15 @@ class Execution:
         if follower is None:
             yield await self.ended()
             return
+        early = Early()
         ending = asyncio.create_task(self.ended())
         ending.add_done_callback(lambda _: follower.wake())
         try:
             while not ending.done():
-                for written in await follower.take():
-                    if any(written.reaction == stored.record.envelope.id for stored in self._records):
-                        yield written  # Other actors of the domain may be asked in the same run.
+                announced = await follower.take()
+                known = {stored.record.envelope.id for stored in self._records}
+                for written in early.of(known, announced):
+                    yield written
             yield await ending
         finally:
             ending.cancel()
@@ -265,6 +267,8 @@ class Execution:
             if self._ended is not None and _given_up(self._ended.ending):
                 self._ended = None  # It was redriven: that is how it ends.
             self._records.append(stored)
+            if self._follower is not None:
+                self._follower.wake()  # What was announced before may be of this record's reaction.
             ours = envelope.type in KERNEL_TYPES and envelope.causation == self._attempt.id
             if self._ended is None and (ours or envelope.type in self._ends):
                 self._ended = Ended(ending=stored, records=self._records)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict, deque
+from collections.abc import Container, Iterable
 
 import msgspec
 
@@ -15,6 +16,9 @@ from runtime.ports import Rpc
 WAITING_MAX = 1_000  # pieces
 WAITING_CHARS_MAX = 1_000_000
 """How much may wait for one client to take it; then he is told that he is too slow."""
+EARLY_MAX = 1_000  # pieces
+EARLY_CHARS_MAX = 1_000_000
+"""How much of one run may wait for the records of the reactions that write it; then the oldest reaction's is forgotten."""
 
 _logger = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Written)
@@ -103,6 +107,36 @@ class Follower:
     def close(self) -> None:
         """Listen no longer; idempotent."""
         self._watch.forget(self)
+
+
+class Early:
+    """What was announced of reactions that are not known yet, bounded: the log tells of them on a way that may take longer.
+
+    Some never become known: other actors of the domain may be asked in the same run.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, list[Written]] = {}
+        self._count = 0
+        self._chars = 0
+
+    def of(self, known: Container[str], more: Iterable[Written]) -> list[Written]:
+        """What there is of the known reactions, each one's in its order; the rest is kept."""
+        for written in more:
+            self._held.setdefault(written.reaction, []).append(written)
+            self._count += 1
+            self._chars += _chars(written.delta)
+        placed = [reaction for reaction in self._held if reaction in known]
+        found = [written for reaction in placed for written in self._pop(reaction)]
+        while self._count > EARLY_MAX or self._chars > EARLY_CHARS_MAX:
+            self._pop(next(iter(self._held)))
+        return found
+
+    def _pop(self, reaction: str) -> list[Written]:
+        popped = self._held.pop(reaction)
+        self._count -= len(popped)
+        self._chars -= sum(_chars(written.delta) for written in popped)
+        return popped
 
 
 def _chars(delta: Delta) -> int:

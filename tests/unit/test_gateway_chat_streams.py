@@ -12,11 +12,13 @@ import pytest
 from contracts import subjects
 from contracts.chat import Delta, Written
 from contracts.domains import Clearance, Domain
+from contracts.envelope import Stored
 from contracts.raw_chat import CHAT
 from gateway.commands import new_actor
 from gateway.identity import Principal
 from gateway.server import GatewayServer
-from gateway.written import WAITING_MAX
+from gateway.written import WAITING_MAX, Follower
+from runtime.ports import Watch
 from tests.gateway_world import SETTINGS, TOKENS, Blind, World, now, run
 
 ANN = Principal(username="ann", roles=("sophia_user",), clearance=Clearance.CONFIDENTIAL)
@@ -208,6 +210,54 @@ def test_nothing_above_the_readers_clearance_is_sent_while_it_is_written() -> No
             await announce(one.world, run_, Delta(text="echo: secret"), label=Clearance.TOP_SECRET)
             one.world.chats.release.set()
             assert await text_of(stream) == " wait"
+
+    run(body)
+
+
+class Late:
+    """A watch on a log whose records come only after what is announced."""
+
+    def __init__(self, watch: Watch, opened: asyncio.Event) -> None:
+        self._watch = watch
+        self._opened = opened
+
+    async def take(self, timeout_s: float) -> list[Stored]:
+        await self._opened.wait()
+        return list(await self._watch.take(timeout_s))
+
+    async def close(self) -> None:
+        await self._watch.close()
+
+
+def test_what_is_written_before_its_record_is_seen_is_sent_with_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body() -> None:
+        async with served() as one:
+            watched, taken, opened = one.world.log.watch, asyncio.Event(), asyncio.Event()
+            take = Follower.take
+
+            async def late(*args: Any, **named: Any) -> Late:
+                return Late(await watched(*args, **named), opened)
+
+            async def noted(follower: Follower) -> list[Written]:
+                found = await take(follower)
+                taken.set()
+                return found
+
+            monkeypatch.setattr(one.world.log, "watch", late)
+            monkeypatch.setattr(Follower, "take", noted)
+            stream = await one.ask("wait for it")
+            run_ = (await anext(stream)).diarchy["run"]
+            await taken.wait()
+            taken.clear()
+            await announce(one.world, run_, Delta(text="echo: wait for it, secretly"), label=Clearance.TOP_SECRET)
+            await taken.wait()
+            opened.set()
+            text = ""
+            while text != "echo: wa":  # Nobody writes any more; only the record is new.
+                text += (await anext(stream)).choices[0].delta.content or ""
+            assert not one.world.chats.release.is_set()
+            one.world.chats.release.set()
+            assert text + await text_of(stream) == "echo: wait for it"
 
     run(body)
 

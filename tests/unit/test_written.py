@@ -8,13 +8,13 @@ from contracts import subjects
 from contracts.chat import Delta, Written
 from contracts.domains import Clearance, Domain
 from gateway.problems import ProblemError
-from gateway.written import WAITING_CHARS_MAX, WAITING_MAX, WrittenWatch
+from gateway.written import EARLY_CHARS_MAX, EARLY_MAX, WAITING_CHARS_MAX, WAITING_MAX, Early, WrittenWatch
 from tests.gateway_world import run
 
 
-def written(run_: str, text: str) -> Written:
+def written(run_: str, text: str, reaction: str = "e") -> Written:
     return Written(
-        run=run_, reaction="e", effect=0, attempt="a", number=0, label=Clearance.PUBLIC, delta=Delta(text=text)
+        run=run_, reaction=reaction, effect=0, attempt="a", number=0, label=Clearance.PUBLIC, delta=Delta(text=text)
     )
 
 
@@ -55,3 +55,26 @@ def test_who_takes_nothing_is_told_that_he_is_too_slow(times: int, text: str) ->
             await follower.take()
 
     run(body)
+
+
+def test_what_comes_before_its_record_waits_for_it_in_its_order() -> None:
+    early = Early()
+    one, two, other, three = (written("r", text, of) for text, of in [("1", "x"), ("2", "x"), ("-", "y"), ("3", "x")])
+    assert early.of(set(), [one, other]) == []
+    assert early.of({"z"}, [two]) == []
+    assert early.of({"x"}, [three]) == [one, two, three]
+    assert early.of({"x"}, []) == []
+    assert early.of({"x", "y"}, []) == [other]
+
+
+@pytest.mark.parametrize(("times", "text"), [(EARLY_MAX, ""), (4, "x" * (EARLY_CHARS_MAX // 4))])
+def test_of_too_much_that_comes_early_the_oldest_reaction_is_forgotten(times: int, text: str) -> None:
+    early = Early()
+    old, new = written("r", text, "old"), written("r", "y", "new")
+    assert early.of(set(), [old] * times) == []
+    assert early.of({"known"}, [new, *[written("r", text, "known")] * (times + 1)]) != []
+    assert early.of({"old", "new"}, []) == [new]
+    early.of(set(), [new] * (EARLY_MAX + 1))
+    assert early.of({"new"}, []) == []
+    assert early.of(set(), [old] * times) == []  # What was forgotten takes no room any more.
+    assert early.of({"old"}, []) == [old] * times
