@@ -114,8 +114,13 @@ async def delete_knowledge(incoming: Incoming[None]) -> Command:
 async def item_reply(
     incoming: Incoming[Knowledge] | Incoming[Declassify] | Incoming[ImportItem], command: Command, ended: Ended
 ) -> KnowledgeItem:
-    held = _fold(await incoming.services.log.read(subjects.log(command.actor)), until=ended.ending.sequence)
-    if held is None or held.knowledge is None:
+    """The item as the request left it. Raises NotFoundError once its asker may not read it any more, as everywhere."""
+    records = await incoming.services.log.read(subjects.log(command.actor))
+    held, now = _fold(records, until=ended.ending.sequence), _fold(records)
+    if held is None or held.knowledge is None or now is None:
+        raise NotFoundError("knowledge item")
+    principal = incoming.principal
+    if max(held.label, now.label) > principal.clearance or not may_read(principal, held.knowledge.partition):
         raise NotFoundError("knowledge item")
     return _item(command.actor, held, held.knowledge)
 

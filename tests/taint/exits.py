@@ -98,6 +98,22 @@ async def change(story: Story, reader: Reader) -> None:
             story.findings.append(f"leak: {method} {identity} answers {response.status} {response.body!r}")
 
 
+async def rewritten(story: Story, reader: Reader) -> None:
+    """What somebody wrote, sent again with the same key or another, cleared otherwise since: the item as it may be read now."""
+    for identity, first in story.writes.items():
+        reader = Reader(first.by, first.role, reader.clearance)
+        one = story.oracle.items[identity]
+        may = story.oracle.versions_for(reader, one, story.world.clock())
+        key = (
+            first.key
+            if story.random.random() < 0.5 or first.path == "/v1/knowledge"
+            else f"{first.key}-{story.marker()}"
+        )
+        response = await story.ask(reader, "POST", first.path, first.body, headers={"idempotency-key": key})
+        mine = one.level <= reader.clearance
+        told(story, response, may | (markers(msgspec.json.encode(first.body)) if mine else set()))
+
+
 async def lowering(story: Story, reader: Reader) -> None:
     """Only a permission lowers an item, and only as an act of its own."""
     items = [one for one in story.oracle.items_for(reader, story.world.clock()) if one.level > Clearance.PUBLIC]
@@ -355,6 +371,7 @@ EXITS: dict[str, Exit] = {
         summary,
         change,
         lowering,
+        rewritten,
         answer,
         answer_stream,
         collaboration,

@@ -273,6 +273,9 @@ MUTANTS: dict[str, Planted] = {
     "a summary": Planted(_rows("answer", "/v1/knowledge/summary"), ("summary",)),
     "a summary that somebody else asked for": Planted(_around(summaries, "Key", _whoever_asked), ("summary",)),
     "the change of an item": Planted(_rows("build", "/v1/knowledge/{item}", method="PUT"), ("change",)),
+    "a repeated write": Planted(
+        _rows("reply", "/v1/knowledge", "/v1/knowledge/imports", method="POST"), ("rewritten",)
+    ),
     "an update that lowers": Planted(_around(knowledge_item, "_changed", _lowering), ("lowering",)),
     "an import that brings an item back": Planted(_around(knowledge_item, "_imported", _reviving), ("item",)),
     "who may lower": Planted(_open_to_curators, ("lowering",)),

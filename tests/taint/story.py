@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from contracts.domains import Clearance, Partition
 from contracts.users import Role
-from tests.taint.oracle import Item, Oracle
+from tests.taint.oracle import Item, Oracle, may_read
 from tests.taint.world import Reader, Response, World
 
 ROOT = Reader("root", "admin", Clearance.TOP_SECRET)
@@ -28,6 +28,7 @@ PARTITIONS: tuple[Partition, ...] = (
     "research_data",
 )
 CATEGORIES = ("risk_management", "strategic_planning", "market_intelligence")
+CURATORS = {"admin", "cross_domain_user"}
 TECHNICAL = " Which software would that need?"
 
 
@@ -55,6 +56,7 @@ class Story:
         self.analyses: dict[str, str] = {}
         self.completions: dict[str, Question] = {}
         self.imported: dict[str, Item] = {}
+        self.writes: dict[str, Question] = {}
         self.shown = 0
         self.showable = 0
 
@@ -69,7 +71,11 @@ class Story:
         return Reader(name, self.random.choice(ROLES[name]), self.level())
 
     def item(self) -> Item | None:
+        """One that is there; often one that its author may send again."""
         live = [item for item in self.oracle.items.values() if item.live(self.world.clock())]
+        contributed = [item for item in live if item.id in self.writes]
+        if contributed and self.random.random() < 0.4:
+            return self.random.choice(contributed)
         return self.random.choice(live) if live else None
 
     async def ask(self, reader: Reader, method: str, path: str, body: object = None, **named: object) -> Response:
@@ -161,6 +167,26 @@ async def follow(story: Story) -> str:
     story.oracle.put(said)
     story.observe()
     return f"{said.id} follows its source: {said.marker.decode()} as {said.level.value}, until {said.expires}"
+
+
+async def contribute(story: Story) -> str:
+    """Somebody adds an item of his own or lets one follow its source, and may send the same again later."""
+    reader = story.reader()
+    said = _fresh(story)
+    if reader.role not in CURATORS or said.level > reader.clearance or not may_read(reader, said.partition):
+        return "nobody contributes"
+    path, body = "/v1/knowledge", content(said)
+    number = len(story.writes)
+    if story.random.random() < 0.7:
+        path, body = "/v1/knowledge/imports", {"collection": "own", "key": f"{number}.md", "knowledge": content(said)}
+    key = f"k{story.random.getrandbits(40):x}"
+    response = await story.done(reader, "POST", path, body, headers={"idempotency-key": key})
+    said.id = response.json()["id"]
+    said.versions.append((said.marker, said.level, said.partition))
+    story.oracle.put(said)
+    story.observe()
+    story.writes[said.id] = Question(reader.name, reader.role, path, body, key)
+    return f"{reader} contributes {said.id}: {said.marker.decode()} as {said.level.value}"
 
 
 async def declassify(story: Story) -> str:
@@ -277,7 +303,8 @@ ACTS: tuple[tuple[Act, int], ...] = (
     (add, 6),
     (update, 4),
     (lift, 5),
-    (follow, 3),
+    (follow, 4),
+    (contribute, 4),
     (declassify, 4),
     (delete, 2),
     (wait, 3),
