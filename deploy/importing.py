@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -42,6 +43,11 @@ STALL_S_MAX = 60.0  # without one more item becoming searchable
 LOOK_S_MIN = 0.1
 LOOK_S_MAX = 2.0
 PAGE = 200
+OUT_OF_REACH = (
+    "its item is out of your reach now: raised above your clearance, or deleted by somebody else; "
+    "ask an administrator to lower it, or take the file out of the import"
+)
+"""Which of the two it is the gateway does not tell, and neither may this."""
 
 
 class Imported(Struct, kw_only=True):
@@ -267,7 +273,12 @@ class _Posting:
         if item.content is not None and attachment is not None:
             await self._post("/v1/files", item.content, attachment.media_type)
         body = ImportItem(collection=self._collection, key=item.key, knowledge=item.knowledge, item=item.id)
-        return await self._post("/v1/knowledge/imports", msgspec.json.encode(body), "application/json")
+        try:
+            return await self._post("/v1/knowledge/imports", msgspec.json.encode(body), "application/json")
+        except GatewayError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise GatewayError(msgspec.structs.replace(error.problem, detail=OUT_OF_REACH)) from error
 
     async def _post(self, path: str, content: bytes, media_type: str) -> Reply:
         key = f"import-{self._nonce}-{hashlib.sha256(content).hexdigest()[:40]}"

@@ -14,9 +14,10 @@ from contracts.domains import Clearance
 from contracts.http import Problem
 from contracts.users import Role
 from deploy.client import Gateway
-from deploy.commands.knowledge_import import Done, Options, follow
+from deploy.commands.knowledge_import import Done, Options, follow, tell_failures
 from deploy.commands.options import FailedError
 from deploy.folder_import import read_path
+from deploy.importing import OUT_OF_REACH
 from deploy.items import Defaults
 from deploy.progress import Steps
 from gateway.identity import Principal
@@ -150,6 +151,37 @@ def test_what_stays_more_confidential_than_its_file_says_is_told(tmp_path: Path)
                 with Steps() as steps:
                     await follow(gateway, tmp_path, steps, Options(), done, source=False)
                 assert (done.changed, done.kept) == (1, kept)
+
+    run(body)
+
+
+def test_whose_item_was_raised_above_him_is_told_so_and_what_to_do(tmp_path: Path) -> None:
+    """Whether the file changed or not; and no more than that it is out of reach."""
+    (tmp_path / "one.md").write_text("The tide.")
+    (tmp_path / "two.md").write_text("The ebb.")
+
+    async def body() -> None:
+        everything = Clearance.TOP_SECRET
+        async with World() as world, gateway_of(world) as gateway:
+            assert await imported(gateway, tmp_path) == (2, 0, 0, 0)
+            item = (await listed(gateway, tmp_path))["one.md"]
+            async with world.client("admin", name="root", clearance=everything) as root:
+                said = (await root.get(f"/v1/knowledge/{item}")).json()["knowledge"]
+                raised = await root.put(f"/v1/knowledge/{item}", json={**said, "confidentiality": "restricted"})
+                assert raised.status_code == 200, raised.text
+            for text in ("The tide.", "Another tide."):
+                (tmp_path / "one.md").write_text(text)
+                done = Done()
+                with Steps() as steps:
+                    await follow(gateway, tmp_path, steps, Options(), done, source=False)
+                assert (done.new, done.changed, done.unchanged) == (0, 0, 1)
+                ((place, reason),) = [(one.path, one.reason) for one in done.failures]
+                assert place == "one.md"
+                assert reason == f"{OUT_OF_REACH} [404]"
+                assert "administrator" in reason
+                assert "restricted" not in reason
+                with pytest.raises(FailedError, match="1 of 2 documents were not imported"):
+                    tell_failures(done)
 
     run(body)
 
