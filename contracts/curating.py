@@ -152,7 +152,7 @@ class StrategicSummary(Struct, frozen=True, kw_only=True):
 
     `priorities` are the items of the highest strategic priority; `key_insights` those of 7 and above, three a category at most.
     `recommendations` are what items say should be done, and which of them have to be looked at again. `label` is the highest of
-    what is shown; `items` is how many were looked at.
+    what is shown; `items` is how many up to that were looked at.
     """
 
     domain: SummaryDomain

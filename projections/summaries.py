@@ -162,14 +162,15 @@ def summarise(query: SummaryQuery, outlook: Outlook, items: Sequence[StrategicIt
         "recommendations": _first(STATEMENTS_MAX, _advice(items, outlook.until)),
     }
     shown = [statement for statements in told.values() for statement in statements]
+    label = max((statement.label for statement in shown), default=Clearance.PUBLIC)
     return StrategicSummary(
         domain=query.domain,
         horizon=query.horizon,
         since=outlook.since,
         until=outlook.until,
         **told,
-        items=len(items),
-        label=max((statement.label for statement in shown), default=Clearance.PUBLIC),
+        items=sum(item.label <= label for item in items),
+        label=label,
     )
 
 
