@@ -100,7 +100,7 @@ def test_any_items_are_summed_up_the_same_way_in_bounds_and_under_the_label_of_w
     parts = (made.priorities, made.key_insights, made.risks, made.opportunities, made.recommendations)
     shown = [one for part in parts for one in part]
     assert all(one.label == known[one.items[0]].label for one in shown)
-    assert made.items == sum(one.label <= made.label for one in items)  # More would tell of what is above the label.
+    assert made.items == sum(one.label <= made.label for one in mine)  # More would tell of what is above the label.
     assert made.label == max((one.label for one in shown), default=Clearance.PUBLIC)
     assert all(one.strategic_priority >= 7 for one in made.key_insights)
     assert all(len(part) <= 5 for part in (made.priorities, made.risks, made.opportunities, made.recommendations))
