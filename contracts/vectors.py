@@ -31,10 +31,19 @@ class Generation(Struct, frozen=True, kw_only=True):
     replaced: datetime | None = None
 
 
+class Swap(Struct, frozen=True, kw_only=True):
+    """The last swap: the partitions it took from each generation (by name), which can serve them again."""
+
+    at: datetime
+    replaced: dict[str, tuple[Partition, ...]]
+
+
 class Manifest(Struct, frozen=True):
-    """Every generation that is stored, those that began first at the front."""
+    """Every generation that is stored, those that began first at the front. `goes_back`: the last swap is being taken back."""
 
     generations: tuple[Generation, ...] = ()
+    swap: Swap | None = None
+    goes_back: bool = False
 
 
 class Building(Struct, frozen=True, kw_only=True):

@@ -10,24 +10,26 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import islice
 
 import msgspec
 
 from contracts.domains import Partition
 from contracts.retrieval import Entry, Hit, Kept, Query
 from contracts.vectors import Building, Built, Generation, Manifest, Spec, VectorsStatus
+from runtime import index_manifest
 from runtime.errors import DiarchyError, InvalidError, OutcomeError, UnavailableError
 from runtime.gate import Gate
 from runtime.index_build import IndexBuild, Stage, UnequalIndexError
 from runtime.index_fold import Changes
 from runtime.index_heard import Hearing
+from runtime.index_manifest import Due, building, goes_back, named
 from runtime.ports import EventLog
 from runtime.telemetry import INDEX_BUILD_RATIO, Telemetry
 from runtime.vector_ports import Shelf, Shelved
 
 MANIFEST = "manifest"
-KEPT_S_MAX = 86_400.0  # how long the generation before can be rolled back to
 START_S_MAX = 10.0  # A start waits this long for what it can serve from the first moment on.
 RETRY_S_MIN = 0.5
 RETRY_S_MAX = 30.0
@@ -40,8 +42,8 @@ _manifest = msgspec.json.Decoder(Manifest)
 class _Open:
     """A generation that is searched. Its gate is closed for good before its store is."""
 
-    def __init__(self, generation: Generation, shelved: Shelved) -> None:
-        self.generation = generation
+    def __init__(self, name: str, shelved: Shelved) -> None:
+        self.name = name
         self.shelved = shelved
         self.gate = Gate()
 
@@ -75,7 +77,7 @@ class Generations:
         self._serving: dict[Partition, _Open] = {}
         self._gate = Gate()  # around changes
         self._hearing = Hearing(log, changes, shelf)
-        self._asked: Generation | None = None
+        self._asked: Due = ()
         self._wake = asyncio.Event()
         self._complete = asyncio.Event()
         self._building: Building | None = None
@@ -136,8 +138,7 @@ class Generations:
             self._trouble = f"generation {generation.name} is not served: {error}"
             _log.warning("%s", self._trouble)
             return
-        opened = _Open(generation, shelved)
-        self._serving.update(dict.fromkeys(generation.partitions, opened))
+        self._serving.update(dict.fromkeys(generation.partitions, _Open(generation.name, shelved)))
 
     # The Retrieval -------------------------------------------------------------------------------------------------
 
@@ -183,17 +184,17 @@ class Generations:
             yield held
 
     def _why(self) -> str:
-        building = self._building
-        if building is None:
+        now = self._building
+        if now is None:
             return self._trouble or "it waits to be built"
-        what = f"{building.stage} {building.done:,} of {building.total:,}"
-        return f"it is being built with {building.spec.model} ({what}){f'; {self._trouble}' if self._trouble else ''}"
+        what = f"{now.stage} {now.done:,} of {now.total:,}"
+        return f"it is being built with {now.spec.model} ({what}){f'; {self._trouble}' if self._trouble else ''}"
 
     def _ready_in_s(self) -> int:
-        building = self._building
-        if building is None or not building.done:
+        now = self._building
+        if now is None or not now.done:
             return RETRY_AFTER_S_MAX
-        left = (building.total - building.done) / building.done * (time.monotonic() - self._build_began)
+        left = (now.total - now.done) / now.done * (time.monotonic() - self._build_began)
         return max(1, min(RETRY_AFTER_S_MAX, round(left)))
 
     # What others ask of it -----------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ class Generations:
             wanted=self._wanted,
             generations=self._manifest.generations,
             counts=counts,
-            building=self._building or (_begun(self._asked) if self._asked else None),
+            building=self._building or (building(under_way) if (under_way := self._under_way()) else None),
             last=self._last,
             trouble=self._trouble,
         )
@@ -218,23 +219,27 @@ class Generations:
     async def rebuild(self, partitions: Sequence[Partition] = ()) -> str:
         """Begin a new generation for these partitions (none: all); its name. Raises OutcomeError while one is built."""
         self._demand_idle()
-        self._asked = self._new(partitions or self._partitions)
-        self._wake.set()
-        return self._asked.name
+        return self._ask(self._new(partitions or self._partitions))
 
     async def roll_back(self) -> str:
-        """Bring the generation before up to date and serve it again; its name. Raises OutcomeError where there is none."""
+        """Take the last swap back: bring all that served before it up to date, and serve it again; the name of this build.
+
+        Raises OutcomeError where nothing is kept, and while a generation is built.
+        """
         self._demand_idle()
-        kept = [one for one in self._manifest.generations if one.state == "kept" and one.spec == self._wanted]
-        if not kept:
+        due = index_manifest.replaced(self._manifest, self._wanted)
+        if not due:
             raise OutcomeError("no generation is kept that was made with the model and the layout of today")
-        self._asked = kept[-1]
-        self._wake.set()
-        return self._asked.name
+        return self._ask(due)
 
     def _demand_idle(self) -> None:
-        if self._building is not None or self._asked is not None:
+        if self._building is not None or self._under_way():
             raise OutcomeError("a generation is being built already; wait for it")
+
+    def _ask(self, due: Due) -> str:
+        self._asked = due
+        self._wake.set()
+        return named(due)
 
     # Building ------------------------------------------------------------------------------------------------------
 
@@ -244,7 +249,7 @@ class Generations:
         while True:
             due = self._due()
             try:
-                if due is None:
+                if not due:
                     self._complete.set()
                     await self._drop_old()
                     self._trouble, wait_s = "", RETRY_S_MIN
@@ -253,9 +258,9 @@ class Generations:
                 await self._build(due)
                 self._trouble, wait_s = "", RETRY_S_MIN
             except UnequalIndexError as error:
-                await self._failed(error)
+                await self._failed(due, error)
             except Exception as error:  # noqa: BLE001 - reported whole, tried again; what serves goes on serving
-                what = f"the build of {due.name} goes on" if due else "old generations are dropped"
+                what = f"the build of {named(due)} goes on" if due else "old generations are dropped"
                 self._trouble = f"{what} in {wait_s:g} s: {error}"
                 _log.warning("%s", self._trouble, exc_info=not isinstance(error, DiarchyError))
                 await asyncio.sleep(wait_s)
@@ -263,96 +268,95 @@ class Generations:
             finally:
                 self._building = None
 
-    async def _failed(self, error: UnequalIndexError) -> None:
+    async def _failed(self, due: Due, error: UnequalIndexError) -> None:
         """What was built is wrong: it is dropped, and what is needed all the same is begun anew a little later."""
-        built = [one for one in self._manifest.generations if one.state == "building"]
-        for one in built:
-            _log.error("generation %s was not swapped in: %s", one.name, error)
-            self._last = Built(generation=one.name, trouble=str(error))
-            with suppress(UnavailableError):
-                await self._forget(one)
-        if self._due() is not None:
+        _log.error("generation %s was not swapped in: %s", named(due), error)
+        self._last = Built(generation=named(due), trouble=str(error))
+        with suppress(UnavailableError):
+            if goes_back(due):
+                await self._write(index_manifest.settled(self._manifest))
+            else:
+                await self._forget(due)
+        if self._due():
             await asyncio.sleep(RETRY_S_MAX)
 
-    def _due(self) -> Generation | None:
-        """What is to be built next: what somebody asked for, or what the serving generations lack."""
-        if self._asked is not None:
+    def _under_way(self) -> Due:
+        """What somebody asked for, or a process before this one had begun."""
+        if self._asked:
             return self._asked
-        for one in self._manifest.generations:
-            if one.state == "building" and one.spec == self._wanted:
-                return one
-        good = {
-            partition
-            for one in self._manifest.generations
-            for partition in one.partitions
-            if one.state == "serving" and one.spec == self._wanted
-        }
-        lacking = tuple(partition for partition in self._partitions if partition not in good)
+        if self._manifest.goes_back and (due := index_manifest.replaced(self._manifest, self._wanted)):
+            return due
+        new = (one for one in self._manifest.generations if one.state == "building" and one.spec == self._wanted)
+        return tuple(islice(new, 1))
+
+    def _due(self) -> Due:
+        """What is to be built next: what was begun, or what the serving generations lack."""
+        if under_way := self._under_way():
+            return under_way
+        lacking = index_manifest.lacking(self._manifest, self._wanted, self._partitions)
         if not lacking:
-            return None
-        for one in reversed(self._manifest.generations):
-            if one.state == "kept" and one.spec == self._wanted and set(lacking) <= set(one.partitions):
-                return one  # As it is after going back to an earlier setting.
+            return ()
+        before = index_manifest.replaced(self._manifest, self._wanted)
+        if set(lacking) <= {partition for one in before for partition in one.partitions}:
+            return before  # As it is after going back to an earlier setting.
         return self._new(lacking)
 
-    def _new(self, partitions: Sequence[Partition]) -> Generation:
+    def _new(self, partitions: Sequence[Partition]) -> Due:
         began = self._clock()
         name = f"{began:%Y%m%d-%H%M%S-%f}"
-        return Generation(name=name, spec=self._wanted, state="building", partitions=tuple(partitions), began=began)
+        return (Generation(name=name, spec=self._wanted, state="building", partitions=tuple(partitions), began=began),)
 
-    async def _build(self, generation: Generation) -> None:
-        generation = msgspec.structs.replace(generation, state="building", replaced=None)
-        await self._write([one for one in self._manifest.generations if one.name != generation.name] + [generation])
-        self._asked = None
+    async def _build(self, due: Due) -> None:
+        await self._write(index_manifest.begun(self._manifest, due))
+        self._asked = ()
         self._build_began = time.monotonic()
-        self._building = _begun(generation)
-        shelved = await self._shelf.open(generation)
-        try:
-            build = IndexBuild(
-                self._event_log, self._changes, shelved.retrieval, shelved.store, generation.partitions, self._progress
-            )
-            await build.catch_up()
+        self._building = building(due)
+        async with AsyncExitStack() as opening:
+            opened = [await self._open(one, opening) for one in due]
+            builds = [self._index_build(one, to) for one, to in zip(due, opened, strict=True)]
+            for build in builds:
+                await build.catch_up()
             async with self._gate.closed():
                 self._progress("swapping", 0, 0)
-                await build.settle()
-                replaced = await self._swap(generation, shelved, build)
-        except BaseException:
-            await shelved.close()
-            raise
+                for build in builds:
+                    await build.settle()
+                replaced = await self._swap(due, opened, builds)
+                opening.pop_all()
         for one in replaced:
             async with one.gate.closed():
                 await one.shelved.close()
-        seconds = time.monotonic() - build.began
-        self._last = Built(generation=generation.name, entries=build.entries, seconds=seconds)
-        _log.info("generation %s serves: %d entries embedded in %.1f s", generation.name, build.entries, seconds)
+        seconds = time.monotonic() - builds[0].began
+        self._last = Built(generation=named(due), entries=sum(build.entries for build in builds), seconds=seconds)
+        _log.info("generation %s serves: %d entries embedded in %.1f s", named(due), self._last.entries, seconds)
         await self._shelf.drop_unnamed()
 
-    async def _swap(self, generation: Generation, shelved: Shelved, build: IndexBuild) -> list[_Open]:
-        """Serve it; what serves nothing any more. The manifest is written first, so a crash in between changes nothing."""
-        new = set(generation.partitions)
-        generation = msgspec.structs.replace(generation, state="serving", positions=dict(build.positions))
-        after: list[Generation] = []
-        for one in self._manifest.generations:
-            left = tuple(partition for partition in one.partitions if partition not in new)
+    async def _open(self, generation: Generation, opening: AsyncExitStack) -> _Open:
+        """As it serves other partitions already, or opened; closed with `opening`."""
+        for one in self._serving.values():
             if one.name == generation.name:
-                after.append(generation)
-            elif one.state != "serving" or len(left) == len(one.partitions):
-                after.append(one)
-            elif left:
-                after.append(msgspec.structs.replace(one, partitions=left))
-            else:
-                after.append(msgspec.structs.replace(one, state="kept", replaced=self._clock()))
-        await self._written(after)
-        opened = _Open(generation, shelved)
+                return one
+        shelved = await self._shelf.open(generation)
+        opening.push_async_callback(shelved.close)
+        return _Open(generation.name, shelved)
+
+    def _index_build(self, generation: Generation, to: _Open) -> IndexBuild:
+        retrieval, store = to.shelved.retrieval, to.shelved.store
+        return IndexBuild(self._event_log, self._changes, retrieval, store, generation.partitions, self._progress)
+
+    async def _swap(self, due: Due, opened: Sequence[_Open], builds: Sequence[IndexBuild]) -> list[_Open]:
+        """Serve it; what serves nothing any more. The manifest is written first, so a crash in between changes nothing."""
+        positions = {one.name: build.positions for one, build in zip(due, builds, strict=True)}
+        await self._written(index_manifest.swapped(self._manifest, due, positions, self._clock()))
         before = set(self._serving.values())
-        self._serving.update(dict.fromkeys(generation.partitions, opened))
+        for one, to in zip(due, opened, strict=True):
+            self._serving.update(dict.fromkeys(one.partitions, to))
         return list(before - set(self._serving.values()))
 
-    async def _written(self, generations: Sequence[Generation]) -> None:
+    async def _written(self, manifest: Manifest) -> None:
         """Once it is certain: what is stored now must not go on with the generation before."""
         while True:
             try:
-                return await self._write(generations)
+                return await self._write(manifest)
             except UnavailableError as error:
                 _log.warning("the swap waits: %s", error)
                 await asyncio.sleep(RETRY_S_MIN)
@@ -363,38 +367,28 @@ class Generations:
             self._telemetry.gauge(INDEX_BUILD_RATIO, done / total if total else 1.0)
 
     async def _idle(self) -> None:
-        """Until something is asked for, or a kept generation is old."""
-        ends = [self._kept_s_left(one) for one in self._manifest.generations if one.state == "kept"]
+        """Until something is asked for, or the last swap is old."""
+        left_s = index_manifest.kept_s_left(self._manifest, self._clock())
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(ends)) if ends else None):
+            async with asyncio.timeout(None if left_s is None else max(0.0, left_s)):
                 await self._wake.wait()
         self._wake.clear()
 
-    def _kept_s_left(self, generation: Generation) -> float:
-        ends = (generation.replaced or generation.began) + timedelta(seconds=KEPT_S_MAX)
-        return (ends - self._clock()).total_seconds()
-
     async def _drop_old(self) -> None:
-        """All generations that serve nothing, but for the one that was replaced last, for a day."""
-        kept = [one for one in self._manifest.generations if one.state == "kept"]
-        newest = max(kept, key=lambda one: one.replaced or one.began, default=None)
-        for one in self._manifest.generations:
-            old = one.state == "kept" and (one is not newest or self._kept_s_left(one) <= 0)
-            if old or one.state == "building":
-                await self._forget(one)
+        """All generations that serve nothing, but for those that the last swap replaced, for a day."""
+        left_s = index_manifest.kept_s_left(self._manifest, self._clock())
+        if left_s is not None and left_s <= 0:
+            await self._write(index_manifest.settled(self._manifest))
+        await self._forget(index_manifest.unneeded(self._manifest))
 
-    async def _forget(self, generation: Generation) -> None:
-        if self._asked is not None and self._asked.name == generation.name:
-            self._asked = None
-        await self._shelf.drop(generation.name)  # First: what is half dropped is built up again, should it be wanted.
-        await self._write([one for one in self._manifest.generations if one.name != generation.name])
+    async def _forget(self, generations: Due) -> None:
+        for generation in generations:
+            if any(one.name == generation.name for one in self._asked):
+                self._asked = ()
+            await self._shelf.drop(generation.name)  # First: half dropped, it is built up again should it be wanted.
+            left = tuple(one for one in self._manifest.generations if one.name != generation.name)
+            await self._write(msgspec.structs.replace(self._manifest, generations=left))
 
-    async def _write(self, generations: Sequence[Generation]) -> None:
-        manifest = Manifest(tuple(generations))
+    async def _write(self, manifest: Manifest) -> None:
         await self._shelf.save(MANIFEST, msgspec.json.encode(manifest))
         self._manifest = manifest
-
-
-def _begun(generation: Generation) -> Building:
-    """What is told of a build from the moment it is asked for: its name is in the manifest only a flush later."""
-    return Building(generation=generation.name, spec=generation.spec, partitions=generation.partitions)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.2
 SHOWN_MAX = 50
+SEVERAL = ", "  # stands in the name of a build that serves several generations again
 PARTITIONS: tuple[Partition, ...] = get_args(Partition)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -138,7 +139,7 @@ def check(*, partitions: tuple[Partition, ...], repair: bool, settle_s: float, d
 def rebuild(*, partitions: tuple[Partition, ...], data: str | None, as_json: bool) -> None:
     """Build the index anew from the logs beside the serving one, compare it with them, swap it in.
 
-    Searches and changes go on meanwhile. The generation before is kept for a day.
+    Searches and changes go on meanwhile. What served before is kept for a day.
 
     \b
     Examples:
@@ -156,7 +157,9 @@ def rebuild(*, partitions: tuple[Partition, ...], data: str | None, as_json: boo
 @options.data_option
 @options.json_option
 def rollback(*, data: str | None, as_json: bool) -> None:
-    """Bring the generation before up to date and serve it again.
+    """Take the last swap back: bring what served before it up to date and serve it again, all of it.
+
+    Once more, and what served until now serves again.
 
     \b
     Examples:
@@ -186,8 +189,14 @@ def _built(begin: Callable[["RemoteVectors"], Any], what: str, data: str | None,
     if built.trouble:
         raise options.FailedError(f"not swapped: {built.trouble}; the serving index is as it was")
     if not as_json:
-        click.echo(f"generation {built.generation} serves: {built.entries:,} entries embedded in {built.seconds:.1f} s")
-        err("the one before is kept for a day; `diarchy vectors rollback` serves it again")
+        serve = "serve" if SEVERAL in built.generation else "serves"
+        embedded = f"{built.entries:,} entries embedded in {built.seconds:.1f} s"
+        click.echo(f"{_named(built.generation)} {serve}: {embedded}")
+        err("what served before is kept for a day; `diarchy vectors rollback` serves it again")
+
+
+def _named(build: str) -> str:
+    return f"generation{'s' if SEVERAL in build else ''} {build}"
 
 
 async def _followed(owner: "RemoteVectors", name: str, steps: "Steps", what: str) -> "Built":
@@ -210,8 +219,8 @@ async def _followed(owner: "RemoteVectors", name: str, steps: "Steps", what: str
         if status.trouble and status.trouble != trouble:
             trouble = status.trouble
             steps.note(step, trouble)
-        if all(one.name != name for one in status.generations) and status.building is None:
-            raise options.FailedError(f"generation {name} is not built any more; `diarchy vectors status` tells")
+        if status.building is None:
+            raise options.FailedError(f"{_named(name)} is not being built any more; `diarchy vectors status` tells")
         await asyncio.sleep(POLL_S)
 
 

@@ -13,6 +13,7 @@ from contracts.domains import Partition
 from contracts.knowledge import KnowledgeAdded
 from contracts.vectors import Generation, Manifest, Spec
 from runtime import generations as module
+from runtime import index_manifest
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.generations import MANIFEST, Generations
 from runtime.vector_ports import Item, Shelved
@@ -187,8 +188,8 @@ def test_the_generation_before_can_be_rolled_back_to_and_has_what_came_since() -
             await built(owner, first)
             assert await titles(owner) == {"as it was", "after", "late"}
             assert [(one.name, one.state) for one in (await owner.status()).generations] == [
-                (second, "kept"),
                 (first, "serving"),
+                (second, "kept"),
             ]
             third = await owner.rebuild()
             await built(owner, third)
@@ -202,7 +203,7 @@ def test_the_generation_before_can_be_rolled_back_to_and_has_what_came_since() -
 
 
 def test_an_old_generation_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_S_MAX", 0.0)
+    monkeypatch.setattr(index_manifest, "KEPT_S_MAX", 0.0)
 
     async def scenario(logs: Logs) -> None:
         shelf = MemoryShelf(Counting("one"))
