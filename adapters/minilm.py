@@ -41,7 +41,6 @@ import importlib.util
 import logging
 import os
 import tempfile
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -50,9 +49,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from adapters import minilm_graph
+from adapters.wordpieces import WordPieces
 from contracts.embeddings import floats
 from runtime.errors import UnavailableError
 from runtime.vector_ports import ENTRY, Purpose, Vector
@@ -66,8 +65,6 @@ TOKENS_MAX = 256
 BATCH_TEXTS_MAX = 32
 BATCH_TOKENS_MAX = 256  # padding included
 BATCH_TOKENS_ABOUT = 20  # that a batch more costs as much as
-COUNTS_MAX = 1_024  # of short texts' tokens that are remembered
-COUNTED_CHARS_MAX = 1_000
 THREADS = 2  # batches at a time, each on one of them
 
 Precision = Literal["int8", "fp32"]
@@ -129,35 +126,20 @@ class _Loaded:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        os.environ["TOKENIZERS_PARALLELISM"] = (
-            "false"  # Its threads cost more than they save on a batch of short texts.
-        )
-        self._tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
-        self._tokenizer.enable_truncation(TOKENS_MAX)
-        self._tokenizer.no_padding()
+        self._pieces = WordPieces(source / "tokenizer.json", TOKENS_MAX)
         self._session: Any = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        self._counts: OrderedDict[str, int] = OrderedDict()
 
     def tokens(self, text: str) -> int:
-        """Who asks has mostly just had the text embedded, so it is not taken apart again."""
-        return self._counts.get(text) or len(self._tokenizer.encode(text).ids)
+        return len(self._pieces.of(text))
 
     def embed(self, texts: list[str]) -> list[Vector]:
         """Batches of texts of like length, so that little is padded."""
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
-        self._count(texts, tokens)
+        tokens = [self._pieces.of(text) for text in texts]
         vectors: list[Vector] = [()] * len(texts)
         for batch in batches([len(ids) for ids in tokens]):
             for index, vector in zip(batch, self._run([tokens[index] for index in batch]), strict=True):
                 vectors[index] = vector
         return vectors
-
-    def _count(self, texts: list[str], tokens: list[list[int]]) -> None:
-        for text, ids in zip(texts, tokens, strict=True):
-            if len(text) <= COUNTED_CHARS_MAX:
-                self._counts[text] = len(ids)
-        while len(self._counts) > COUNTS_MAX:
-            self._counts.popitem(last=False)
 
     def _run(self, tokens: list[list[int]]) -> list[Vector]:
         shape = len(tokens), max(map(len, tokens))

@@ -19,8 +19,8 @@ CHARS_MAX = 1_400
 UNDER_WAY_MAX = 2
 """Requests of one kind that were not full; while there are so many, texts wait for more of them. A full one leaves at once."""
 
-PATIENCE_S = 0.005
-"""For which as many texts are waited for as were just answered: who asks for one text after the other is back by then."""
+PATIENCE_S = 0.0006
+"""A text just answered, for which as many are waited for: who asks for one after the other is back by then."""
 
 
 class Kind(Struct, frozen=True):
@@ -150,7 +150,7 @@ class MergedEmbeddings:
         finally:
             line.under_way -= 1
             line.expected = max(len(wanted), 1)
-            line.patient_until = asyncio.get_running_loop().time() + self._patience_s
+            line.patient_until = asyncio.get_running_loop().time() + self._patience_s * len(wanted)
             if not self._stopped:
                 self._consider(kind, line)
 

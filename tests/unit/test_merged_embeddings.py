@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.otel import OtelTelemetry
@@ -147,6 +147,7 @@ KINDS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(KINDS, st.integers(0, 2**20), st.integers(0, 3)), max_size=60))
 def test_everybody_gets_his_own_and_no_request_mixes_clearances(
     calls: list[tuple[tuple[str, Clearance, int | None], int, int]],
