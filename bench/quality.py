@@ -25,12 +25,14 @@ from adapters import words
 from adapters.minilm import MiniLm
 from adapters.passages import passages
 from adapters.qdrant_edge import EdgeVectors
+from adapters.ranking import WORDS_SHARE
 from adapters.retrieval import LocalRetrieval
 from bench import results
 from bench.documentation import Documented, documented
 from bench.ndcg import ndcg
 from contracts.domains import Clearance
 from contracts.ids import keyed_id
+from contracts.knowledge import CANDIDATES_MAX, Rank, best_first
 from contracts.retrieval import Entry, Query
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import ENTRY, Item, Purpose, Vector
@@ -40,6 +42,7 @@ from tests.stack import MODELS
 DEPTH = 10
 DOCUMENTS = 500
 TOGETHER = 100  # texts in a long document
+PRIORITIES_SEED = 7
 SHARES = (0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
 
@@ -52,9 +55,11 @@ class Task(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """nDCG@10 of each query: as Diarchy ranks, by vectors alone, by words alone, and by other shares of the words."""
+    """nDCG@10 of each query: as Diarchy ranks, as a knowledge search shows items of random strategic priority, by vectors alone,
+    by words alone, and by other shares of the words."""
 
     hybrid: Sequence[float]
+    prioritised: Sequence[float]
     vectors: Sequence[float]
     words: Sequence[float]
     shares: Mapping[float, Sequence[float]]
@@ -148,7 +153,8 @@ async def measure(task: Task, embedder: Remembering) -> Found:
         await store.close()
     cosines, matching = alone
     shares = {share: _ranked(task, cosines + share * matching) for share in SHARES}
-    return Found(hybrid, _ranked(task, cosines), _ranked(task, matching), shares)
+    prioritised = _prioritised(task, cosines + WORDS_SHARE * matching)
+    return Found(hybrid, prioritised, _ranked(task, cosines), _ranked(task, matching), shares)
 
 
 async def _alone(task: Task, embedder: Remembering) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -179,6 +185,16 @@ def _ranked(task: Task, scores: NDArray[np.float32]) -> list[float]:
     return [_ndcg(row.tolist(), wanted) for row, (_, wanted) in zip(best, task.queries, strict=True)]
 
 
+def _prioritised(task: Task, scores: NDArray[np.float32]) -> list[float]:
+    priorities = np.random.default_rng(PRIORITIES_SEED).integers(1, 11, len(task.entries)).tolist()
+    candidates = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES_MAX]
+    values = []
+    for found, relevance, (_, wanted) in zip(candidates.tolist(), scores.tolist(), task.queries, strict=True):
+        ranks = [Rank(priorities[place], relevance[place], str(place)) for place in found]
+        values.append(ndcg([one.id for one in best_first(ranks, lambda one: one)], {str(one) for one in wanted}, DEPTH))
+    return values
+
+
 def _ndcg(ranked: Sequence[int], wanted: frozenset[int]) -> float:
     return ndcg([str(place) for place in ranked], {str(place) for place in wanted}, DEPTH)
 
@@ -196,15 +212,13 @@ def crossed(found: Found) -> float:
 def table(found: Mapping[str, Found]) -> str:
     shares = " | ".join(f"share {share}" for share in SHARES)
     lines = [
-        f"| nDCG@{DEPTH} | Diarchy | vectors alone | words alone | {shares} | share by the other half |",
-        f"|---|---|---|---|{'---|' * len(SHARES)}---|",
+        f"| nDCG@{DEPTH} | Diarchy | random priorities | vectors alone | words alone | {shares} | share by the other half |",
+        f"|---|---|---|---|---|{'---|' * len(SHARES)}---|",
     ]
     for name, one in found.items():
-        others = " | ".join(f"{fmean(one.shares[share]):.4f}" for share in SHARES)
-        lines.append(
-            f"| {name}, {len(one.hybrid)} queries | {fmean(one.hybrid):.4f} | {fmean(one.vectors):.4f} | {fmean(one.words):.4f}"
-            f" | {others} | {crossed(one):.4f} |"
-        )
+        measured = (one.hybrid, one.prioritised, one.vectors, one.words, *(one.shares[share] for share in SHARES))
+        figures = " | ".join(f"{fmean(values):.4f}" for values in measured)
+        lines.append(f"| {name}, {len(one.hybrid)} queries | {figures} | {crossed(one):.4f} |")
     return "\n".join(lines)
 
 

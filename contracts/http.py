@@ -90,7 +90,8 @@ class CancelRun(Body, frozen=True, kw_only=True):
 
 
 class SearchKnowledge(Body, frozen=True, kw_only=True):
-    """Search by meaning and words: of 20 candidates the best `limit`, by strategic priority, then relevance."""
+    """Search by meaning and words: of 20 candidates the best `limit`, by strategic priority, then relevance, those at least 0.85
+    times as relevant as the best one; behind them the others by relevance."""
 
     query: Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\S")]
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
@@ -283,7 +284,7 @@ class KnowledgeHit(Struct, frozen=True, kw_only=True):
 
 
 class KnowledgeHits(Struct, frozen=True, kw_only=True):
-    """Best first: by strategic priority, then by relevance."""
+    """By strategic priority, then relevance, those about as relevant as the best one; behind them the others by relevance."""
 
     hits: tuple[KnowledgeHit, ...]
 

@@ -1,8 +1,9 @@
 """The CEO's knowledge base: items with a category, a confidentiality and a strategic priority."""
 
 import hashlib
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -10,6 +11,7 @@ from msgspec import Meta, Struct
 from contracts.domains import Clearance, Partition
 from contracts.envelope import Event, Message
 
+T = TypeVar("T")
 Category = Literal[
     "strategic_planning",
     "financial_analysis",
@@ -40,9 +42,31 @@ KEY_INSIGHT_FROM = 7
 """Strategic priority from which an item is a key insight, and its changes are announced to the domains that it concerns."""
 
 
-def best_first(strategic_priority: int, relevance: float) -> tuple[int, float]:
-    """How candidates of a query are put in order (mission C2): by strategic priority, then by relevance."""
-    return -strategic_priority, -relevance
+REACH = 0.85
+"""The share of the best candidate's relevance from which on candidates compete by priority (docs/adr/0025 has the figures)."""
+
+
+class Rank(Struct, frozen=True):
+    """What a candidate's place depends on."""
+
+    strategic_priority: int
+    relevance: float
+    id: str
+
+
+def best_first(candidates: Iterable[T], rank: Callable[[T], Rank]) -> list[T]:
+    """The candidates of a query in order (mission C2): by strategic priority, then relevance, those within REACH of the most
+    relevant one; behind them, by relevance alone, what matches so much less that no priority makes it an answer."""
+    ranked = [(rank(candidate), candidate) for candidate in candidates]
+    top = max((one.relevance for one, _ in ranked), default=0.0)
+    least = top - (1 - REACH) * abs(top)
+
+    def place(pair: tuple[Rank, T]) -> tuple[bool, int, float, str]:
+        one = pair[0]
+        behind = one.relevance < least
+        return behind, 0 if behind else -one.strategic_priority, -one.relevance, one.id
+
+    return [candidate for _, candidate in sorted(ranked, key=place)]
 
 
 class Attachment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -41,7 +41,7 @@ from contracts.http import (
     Turn,
     Turns,
 )
-from contracts.knowledge import CANDIDATES_MAX, best_first
+from contracts.knowledge import CANDIDATES_MAX, Rank, best_first
 from contracts.model import Allowance, Usage
 from contracts.raw_chat import ChatAsked
 from contracts.retrieval import Hit, Query
@@ -162,7 +162,7 @@ async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
 
 
 async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits:
-    """Twenty candidates by meaning, the best of them by strategic priority, then relevance (mission C2)."""
+    """Twenty candidates by meaning and words, the best of them by strategic priority, then relevance (mission C2)."""
     wanted, now = incoming.body, incoming.services.clock()
     clearance = min(incoming.principal.clearance, wanted.confidentiality_max or incoming.principal.clearance)
     for partition in wanted.partitions:
@@ -190,8 +190,8 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
         and item.knowledge.confidentiality <= clearance
         and may_read(incoming.principal, item.knowledge.partition)
     ]
-    found.sort(key=lambda hit: (best_first(hit.knowledge.strategic_priority, hit.relevance), hit.id))
-    return KnowledgeHits(hits=tuple(found[: wanted.limit]))
+    ordered = best_first(found, lambda hit: Rank(hit.knowledge.strategic_priority, hit.relevance, hit.id))
+    return KnowledgeHits(hits=tuple(ordered[: wanted.limit]))
 
 
 def _is_wanted(item: KnowledgeItem, wanted: SearchKnowledge) -> bool:

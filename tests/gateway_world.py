@@ -113,9 +113,10 @@ class Words:
         """Without a filter on clearance, on purpose: the gateway must not rely on it alone."""
         words = set(query.text.lower().split())
         hits = [
-            Hit(entry=entry, partition=partition, score=len(words & set(entry.text.lower().split())) / len(words))
+            Hit(entry=entry, partition=partition, score=score, relevance=score)
             for (partition, _), entry in self.entries.items()
             if partition in query.partitions
+            for score in [len(words & set(entry.text.lower().split())) / len(words)]
         ]
         return sorted((hit for hit in hits if hit.score), key=lambda hit: -hit.score)[: query.limit]
 

@@ -4,7 +4,7 @@ from actors.ceo.summary import PARTITIONS, priorities
 from actors.handling import synthesise
 from actors.team import RELEVANT_FROM, evidence_of
 from contracts.collaboration import Outcome, Requested
-from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, best_first
+from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, Rank, best_first
 from contracts.model import Section
 from runtime.effects import Effects
 
@@ -24,7 +24,7 @@ async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome
     summary's priorities come along, whatever they have to do with the question: so they are not taken in for every one."""
     request = requested.request
     candidates = await effects.search(PARTITIONS, request.question, limit=CANDIDATES_MAX, score_min=RELEVANT_FROM)
-    best = sorted(candidates, key=lambda hit: best_first(hit.entry.priority, hit.relevance))[:BEST_MAX]
+    best = best_first(candidates, lambda hit: Rank(hit.entry.priority, hit.relevance, hit.entry.id))[:BEST_MAX]
     found = {item.id: item for item in evidence_of(best)}
     if request.needs_ceo_context:
         for item in await priorities(requested.asker, effects):

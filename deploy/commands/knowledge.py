@@ -190,7 +190,7 @@ def versions(item: str, *, limit: int, before: int | None, target: options.Targe
 @options.target_options
 @options.json_option
 def search(query: str, *, target: options.Target, as_json: bool, **filters: object) -> None:
-    """Search by meaning and by words, best first: by strategic priority, then by relevance.
+    """Search by meaning and by words. What matches about as well as the best is put by strategic priority, then relevance.
 
     \b
     Examples:

@@ -14,6 +14,7 @@ from contracts import subjects
 from contracts.collaboration import Outcome, Request, Requested
 from contracts.domains import Clearance, Domain
 from contracts.kernel import EffectRecorded
+from contracts.retrieval import Entry, Hit, Query
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
@@ -51,6 +52,39 @@ def test_a_known_request_is_completed_and_its_label_comes_along() -> None:
     )
     assert text == "completed: ['answer']"
     assert label == Clearance.RESTRICTED
+
+
+def test_an_alignment_rests_on_what_matches_before_what_is_important() -> None:
+    class Strategy(OneHit):
+        """Finds eleven items of the highest priority, and behind them the one that was asked for."""
+
+        async def search(self, query: Query) -> list[Hit]:
+            said = [(f"far {number}", 10, 0.25) for number in range(11)] + [("sought", 1, 1.6)]
+            return [
+                Hit(
+                    entry=Entry(id=id_, title="t", text="x", label=self.label, priority=priority),
+                    partition=query.partitions[0],
+                    score=0.3,
+                    relevance=relevance,
+                )
+                for id_, priority, relevance in said
+            ]
+
+    outcomes: list[Outcome] = []
+
+    async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the shape of a reaction
+        outcomes.append(await effects.ask(Domain.CEO, Request(request_type="strategic_alignment", question="?")))
+        await effects.tell(Note(text="done"))
+
+    async def body() -> None:
+        asker = Actor("counter", Sum(), decide, evolve, react)
+        async with World(asker, collaboration, retrieval=Strategy(Clearance.PUBLIC)) as running:
+            await running.send(Add(amount=1))
+            await running.events(at_least=2)
+
+    asyncio.run(asyncio.wait_for(body(), 20))
+    found = [one.id for one in outcomes[0].evidence]
+    assert (found[0], len(found)) == ("sought", 10)
 
 
 def test_an_unknown_request_type_names_the_known_ones() -> None:

@@ -220,3 +220,24 @@ def test_a_search_holds_all_of_its_filters() -> None:
             assert "other" not in await found(updated_to="2020-01-01T00:00:00Z")
 
     run(body)
+
+
+def test_what_matches_is_shown_before_what_is_important() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            for title, content, priority in (
+                ("merger", "the merger of two harbours", 10),
+                ("giraffes", "the giraffes of the zoo", 1),
+                ("board", "the giraffes of the zoo and the board", 9),
+            ):
+                said = {**SAID, "title": title, "content": content, "strategic_priority": priority}
+                made = await ann.post("/v1/knowledge", json=said)
+                while ("ceo_knowledge", made.json()["id"]) not in world.words.entries:
+                    await world.broker.logs[Domain.CEO].change(0.05)
+            shown = {}
+            for limit in (1, 10):
+                answer = await ann.post("/v1/knowledge/search", json={"query": "giraffes of the zoo", "limit": limit})
+                shown[limit] = [hit["knowledge"]["title"] for hit in answer.json()["hits"]]
+            assert shown == {1: ["board"], 10: ["board", "giraffes", "merger"]}
+
+    run(body)
