@@ -1,10 +1,12 @@
 """A chat model behind any OpenAI-compatible HTTP interface (Ollama, vLLM, OpenRouter, OpenAI …)."""
 
 import asyncio
+import logging
 import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import httpx
 from msgspec import Struct
@@ -12,21 +14,21 @@ from msgspec.structs import replace
 
 from adapters.openai_prompt import FormError, form, repair_of, reply_to, request_of
 from adapters.openai_wire import ANSWER_CHARS_MAX, LINE_BYTES_MAX, Answer, body, events, tokens_of
+from adapters.refusals import KEY_REFUSED, detailed, retry_after_s, told
 from adapters.section_stream import SectionStream
 from contracts.chat import ChatReply, ChatRequest
 from contracts.model import Allowance, Prompt, Reply, Usage
 from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, Call
-from runtime.text import clip
 
-RETRY_AFTER_S_DEFAULT = 5
-RETRY_AFTER_S_MAX = 600
 HEALTH_S_MAX = 5.0
 ERROR_BYTES_MAX = 65_536
 OUTPUT_TOKENS_MIN = 16  # of an answer that is worth asking for
 _FORM_REFUSED = (400, 413, 415, 422)
 _LATER = (408, 409, 425)
-_MAX_TOKENS = re.compile(r"\bmax_tokens\b")
+_MAX_TOKENS = re.compile(rb"\bmax_tokens\b")
+
+_logger = logging.getLogger(__name__)
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -103,8 +105,9 @@ class OpenAiChat:
             raise UnavailableError(
                 self.name, f"its list of models cannot be had ({str(error) or 'no answer'})"
             ) from error
-        if response.status_code in (401, 403):
-            raise OutcomeError(f"its key is refused (HTTP {response.status_code}): check its api_key")
+        if response.status_code in KEY_REFUSED:
+            why = detailed(response.status_code, response.content, self.endpoint.api_key)
+            raise OutcomeError(f"its key is refused ({why}): check its api_key")
         if response.status_code >= 500:
             raise UnavailableError(self.name, f"its list of models cannot be had (HTTP {response.status_code})")
 
@@ -264,15 +267,18 @@ class OpenAiChat:
         return held
 
     async def _error(self, response: httpx.Response) -> UnavailableError | OutcomeError:
-        status = response.status_code
-        said = (await _beginning(response, ERROR_BYTES_MAX)).decode(errors="replace")
-        text = f"HTTP {status}: {clip(' '.join(said.split()), 300)}"
+        status, key = response.status_code, self.endpoint.api_key
+        body = await _beginning(response, ERROR_BYTES_MAX)
+        text = told(status, body, key)
+        after_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
         if status == 429:
-            return FullError(self.name, text, _retry_after_s(response))
+            return FullError(self.name, text, after_s)
         if status >= 500 or status in _LATER:
-            return UnavailableError(self.name, text, _retry_after_s(response))
+            return UnavailableError(self.name, text, after_s)
+        if status in KEY_REFUSED:
+            _logger.warning("%s refused the request: %s", self.name, detailed(status, body, key))
         why = f"{self.name} refused the request: {text}"
-        if status == 400 and _MAX_TOKENS.search(said):
+        if status == 400 and _MAX_TOKENS.search(body):
             return _BoundRefusedError(why)
         return _FormRefusedError(why) if status in _FORM_REFUSED else OutcomeError(why)
 
@@ -319,11 +325,3 @@ class _Limit:
         next_at = asyncio.get_running_loop().time() + wait_s
         self._seconds = wait_s if next_at < self._ends_at else self._endpoint.whole_s
         return min(next_at, self._ends_at)
-
-
-def _retry_after_s(response: httpx.Response) -> int:
-    given = response.headers.get("retry-after", "")
-    try:
-        return min(RETRY_AFTER_S_MAX, max(1, math.ceil(float(given))))
-    except (ValueError, OverflowError):
-        return RETRY_AFTER_S_DEFAULT

@@ -1,13 +1,16 @@
 """Embeddings from any server that speaks OpenAI's embeddings API (Ollama, vLLM, OpenAI itself)."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
+from adapters.refusals import KEY_REFUSED, detailed, retry_after_s, told
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.vector_ports import ENTRY, Purpose, Use, Vector
 
@@ -17,6 +20,8 @@ REQUEST_TEXTS_MAX = 256
 NO_KEY = "none"  # The library wants one where a server of one's own has none.
 NO_PREFIXES: Mapping[Use, str] = MappingProxyType({})
 RETRYABLE_STATUS = frozenset({408, 409, 429})
+
+_logger = logging.getLogger(__name__)
 
 
 class _Item(Struct):
@@ -56,6 +61,7 @@ class OpenAiEmbedder:
             timeout=timeout_s,
             max_retries=RETRIES_MAX,
         )
+        self._key = api_key
         self._model = model
         self._dimensions = dimensions
         self._prefixes = prefixes
@@ -86,16 +92,25 @@ class OpenAiEmbedder:
         except APIConnectionError as error:
             raise UnavailableError(self._model, f"no answer from the embedding server: {error}") from error
         except APIStatusError as error:
-            reason = f"the embedding server answered {error.status_code}: {error.message}"
-            if error.status_code in RETRYABLE_STATUS or error.status_code >= 500:
-                raise UnavailableError(self._model, reason, _retry_after_s(error)) from error
-            raise OutcomeError(reason) from error
+            raise self._refused(error) from None  # Its own text has all that the server said.
         except (OpenAIError, msgspec.DecodeError) as error:
             raise OutcomeError(f"the embedding server's answer cannot be used: {error}") from error
         by_index = {item.index: item.embedding for item in answer.data}
         if sorted(by_index) != list(range(len(texts))):
             raise OutcomeError(f"the embedding server answered {len(by_index)} vectors for {len(texts)} texts")
         return [self._unit(by_index[index]) for index in range(len(texts))]
+
+    def _refused(self, error: APIStatusError) -> UnavailableError | OutcomeError:
+        response, status, key = error.response, error.status_code, self._key
+        reason = f"the embedding server answered {told(status, response.content, key)}"
+        if status in RETRYABLE_STATUS or status >= 500:
+            after_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+            return UnavailableError(self._model, reason, after_s)
+        if status in KEY_REFUSED:
+            _logger.warning(
+                "%s: the embedding server answered %s", self._model, detailed(status, response.content, key)
+            )
+        return OutcomeError(reason)
 
     def _unit(self, vector: list[float]) -> Vector:
         if len(vector) != self._dimensions:
@@ -104,8 +119,3 @@ class OpenAiEmbedder:
         if not norm > 0 or math.isinf(norm):
             raise OutcomeError(f"{self._model} gave a vector without a direction")
         return [number / norm for number in vector]
-
-
-def _retry_after_s(error: APIStatusError) -> int:
-    text = error.response.headers.get("retry-after", "")
-    return int(text) if text.isdecimal() else 5

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from adapters.refusals import said
 from contracts.chat import (
     ChatMessage,
     ChatReply,
@@ -216,7 +217,7 @@ class Answer:
         except (msgspec.DecodeError, UnicodeError) as error:
             raise self.unusable(f"did not answer as the interface says: {error}") from error
         if (failure := bytes(chunk.error)) not in (b"", b"null"):
-            raise self.unusable(f"broke off with an error: {clip(failure.decode(errors='replace'), 200)}")
+            raise self.unusable(f"broke off with an error: {said(failure)}")
         self._model = chunk.model or self._model
         self._used = chunk.usage or self._used
         for choice in chunk.choices or ():

@@ -1,7 +1,6 @@
 """Logs: JSON lines with the role and the run they belong to; plain text on a terminal. Secrets are masked."""
 
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
@@ -11,23 +10,9 @@ import msgspec
 
 from adapters.otel import current_ids
 from deploy.settings import Log
+from runtime.masking import mask
 
 MESSAGE_CHARS_MAX = 8_000
-MASK = "***"
-
-# What may slip into a message from a library: passwords in addresses, tokens, `password=…` in any notation.
-_SECRETS = (
-    (re.compile(r"(\w+://[^/\s:@]*:)[^@\s/]+@"), rf"\1{MASK}@"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
-    (
-        re.compile(
-            r"""(?i)(["']?\b\w*(?:password|passwd|secret|api[_-]?key|token|authorization)["']?\s*[=:]\s*["']?)(?!\s)[^\s"',;&}]+"""
-        ),
-        rf"\1{MASK}",
-    ),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]+"), MASK),
-    (re.compile(r"\bsk-[\w-]{16,}"), MASK),
-)
 _QUIET = ("httpx", "httpcore", "asyncio", "urllib3", "opentelemetry.sdk")  # They tell much at info.
 
 
@@ -45,13 +30,6 @@ def configure(role: str, log: Log, *, stream: TextIO | None = None) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
-
-
-def mask(text: str) -> str:
-    """The text without what looks like a secret."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 class JsonFormatter(logging.Formatter):

@@ -136,6 +136,8 @@ def test_a_server_without_json_schema_is_remembered(server: ModelServer) -> None
         ((503, {"Retry-After": "soon"}, "{}"), 5),
         ((500, {}, "not json"), 5),
         ((408, {"Retry-After": "99999"}, "{}"), 600),
+        ((503, {"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}, "{}"), 600),
+        ((429, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, "{}"), 1),
     ],
 )
 def test_what_may_pass_is_unavailable(
@@ -179,6 +181,34 @@ GOOD = {
 def test_what_stays_wrong_is_an_outcome(server: ModelServer, failure: tuple[int, dict[str, str], str]) -> None:
     server.options.failures = [failure]
     with pytest.raises(OutcomeError):
+        with_chat(server, complete)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_is_said_of_our_key_is_for_the_log_alone(
+    server: ModelServer, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = '{"error": {"message": "bad key sk-0a1b2c3d of the Acme account; your secret is known"}}'
+    server.options.failures = [(status, {}, body)]
+    with pytest.raises(OutcomeError) as caught:
+        with_chat(server, complete)
+    assert str(caught.value) == f"local refused the request: HTTP {status} (why is in the log of the process)"
+    assert caplog.messages == [
+        f"local refused the request: HTTP {status}: bad key *** of the Acme account; your *** is known"
+    ]
+
+
+def test_what_a_provider_says_is_told_tidily_and_without_our_key(server: ModelServer) -> None:
+    said = "no\n\tsuch \x1b[31mfield; the key is secret and the other one sk-0a1b2c3d; " + "x" * 1_000
+    for body in (json.dumps({"error": {"message": said}}), json.dumps({"error": said}), json.dumps({"message": said})):
+        server.options.failures = [(404, {}, body)]
+        with pytest.raises(OutcomeError) as caught:
+            with_chat(server, complete)
+        begun = "local refused the request: HTTP 404: no such [31mfield; the key is *** and the other one ***;"
+        assert str(caught.value).startswith(begun)
+        assert len(str(caught.value)) < 400
+    server.options.failures = [(200, {}, '{"error": {"message": "the key is sk-0a1b2c3d"}}')]
+    with pytest.raises(OutcomeError, match=r"broke off with an error: the key is \*\*\*$"):
         with_chat(server, complete)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.otel import OtelTelemetry
-from deploy.logs import configure, mask
+from deploy.logs import configure
 from deploy.settings import Log
+from runtime.masking import mask
 
 RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -60,6 +61,8 @@ def test_text_for_people() -> None:
         ("Authorization: Bearer abc.def-ghi123", "***"),
         ('{"password": "hunter2", "user": "u"}', '{"password": "***", "user": "u"}'),
         ("api_key=sk-1234567890abcdefgh, retry", "api_key=***, retry"),
+        ("bad key sk-secret.", "bad key ***."),
+        ("risk-management and a sk-tree", "risk-management and a sk-tree"),
         ("token eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl seen", "token *** seen"),
         ("input_tokens=15 output_tokens: 3", "input_tokens=15 output_tokens: 3"),
         ("http://127.0.0.1:8420/v1/ask at 12:30", "http://127.0.0.1:8420/v1/ask at 12:30"),

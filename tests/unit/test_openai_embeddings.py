@@ -96,7 +96,7 @@ def test_what_may_pass_is_unavailable(server: Server, status: int) -> None:
     server.status = status
     with pytest.raises(UnavailableError, match=str(status)) as caught:
         embed(server.url, ["abc"])
-    assert caught.value.retry_after_s == (17 if status == 429 else 0)
+    assert caught.value.retry_after_s == (17 if status == 429 else 1)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
@@ -104,6 +104,19 @@ def test_a_refusal_is_an_outcome(server: Server, status: int) -> None:
     server.status = status
     with pytest.raises(OutcomeError, match=str(status)):
         embed(server.url, ["abc"])
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(401, "401 (why is in the log of the process)"), (404, "404: bad key ***"), (500, "500: bad key ***")],
+)
+def test_of_our_key_nothing_is_told(server: Server, status: int, told: str, caplog: pytest.LogCaptureFixture) -> None:
+    server.status, server.body = status, b'{"error": {"message": "bad key secret"}}'
+    with pytest.raises((OutcomeError, UnavailableError)) as caught:
+        embed(server.url, ["abc"])
+    assert str(caught.value).endswith(f"the embedding server answered HTTP {told}")
+    logged = [record.getMessage() for record in caplog.records if record.name == openai_embeddings.__name__]
+    assert logged == (["m: the embedding server answered HTTP 401: bad key ***"] if status == 401 else [])
 
 
 @pytest.mark.parametrize(
