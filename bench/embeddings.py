@@ -3,11 +3,14 @@
 python -m bench.embeddings [--seconds 8] [--rounds 2] [--trial]
 
 The texts are 12 running words of CISI, each new. The bare loop takes them in batches of 32 of like length, on as many threads as
-there are cores: onnxruntime's own way. Beside it, the loop that the worker's way would be without the worker.
+there are cores: onnxruntime's own way. Beside it, the loop that the worker's way would be without the worker. All use the same
+model file. Over HTTP wrk reads every answer and counts those that are none; beside it a sample of answers is compared with what
+the bare loop makes of the same text.
 """
 
 import argparse
 import asyncio
+import base64
 import itertools
 import json
 import random
@@ -20,9 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from adapters.batching_embedder import BatchingEmbedder
@@ -51,6 +56,8 @@ BARE_TEXTS = 2_048
 BATCH_TEXTS = 32
 HITS = 20_000
 WARM_S = 2
+SAMPLE_EVERY_S = 0.5
+COSINE_MIN = 0.97  # in eight bits a text's company counts a little
 SCRIPT = """\
 local head = {{ ["Content-Type"] = "application/json", {headers} }}
 local words, seed = {{}}, 0
@@ -76,6 +83,7 @@ class Figures(Struct):
     port: list[float] = []
     hits: list[float] = []
     http: list[Outcome] = []
+    compared: int = 0
 
 
 def words() -> list[str]:
@@ -123,13 +131,18 @@ class Bare:
             list(pool.map(self._run, batches))
         return len(given) / (time.perf_counter() - began)
 
-    def _run(self, batch: list[list[int]]) -> None:
+    def vector(self, text: str) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = self._run([self._tokenizer.encode(text).ids])[0]
+        return found
+
+    def _run(self, batch: list[list[int]]) -> NDArray[np.float32]:
         shape = len(batch), max(map(len, batch))
         ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, numbers in enumerate(batch):
             ids[row, : len(numbers)] = numbers
             mask[row, : len(numbers)] = 1
-        self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        found: NDArray[np.float32] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return found
 
 
 HIT = Purpose("plain", Clearance.INTERNAL)
@@ -171,6 +184,29 @@ async def port(found: Figures, fresh: Iterator[str], seconds: float) -> None:
     await model.stop()
 
 
+async def sampled(load: Load, expected: dict[str, NDArray[np.float32]]) -> int:
+    """Ask for these texts while others are asked for; how many there were. Raises ValueError for a vector of another text."""
+    async with httpx.AsyncClient(headers=load.headers, timeout=30) as client:
+        for text, vector in expected.items():
+            body = {"model": MINILM.name, "encoding_format": "base64", "input": text}
+            answer = (await client.post(load.url, json=body)).raise_for_status().json()
+            found = np.frombuffer(base64.b64decode(answer["data"][0]["embedding"]), np.float32)
+            if found @ vector < COSINE_MIN:
+                raise ValueError(f"the vector of {text!r} is not its own: cosine {found @ vector:.3f}")
+            await asyncio.sleep(SAMPLE_EVERY_S)
+    return len(expected)
+
+
+async def over_http(found: Figures, wrk: Wrk, load: Load, seed: int, fresh: Iterator[str]) -> None:
+    """What wrk gets, and a sample of the answers' content."""
+    bare = Bare(1)
+    samples = itertools.islice(fresh, int(load.seconds / SAMPLE_EVERY_S / 2))
+    expected = {text: await asyncio.to_thread(bare.vector, text) for text in samples}
+    outcome, compared = await asyncio.gather(wrk.run(load, seed=seed), sampled(load, expected))
+    found.http.append(outcome)
+    found.compared += compared
+
+
 async def measure(seconds: int, rounds: int) -> Figures:
     """All of it in turn, `rounds` times, on a stack that rests while the others run."""
     found, source = Figures(), words()
@@ -187,7 +223,7 @@ async def measure(seconds: int, rounds: int) -> Figures:
                 given = list(itertools.islice(fresh, BARE_TEXTS))
                 await asyncio.to_thread(bare_rates, found, given)
                 await port(found, fresh, seconds / 2)
-                found.http.append(await wrk.run(replace(load, seconds=seconds), seed=turn))
+                await over_http(found, wrk, replace(load, seconds=seconds), turn, fresh)
                 await asyncio.to_thread(bare_rates, found, given)
         finally:
             await stack.stop()
@@ -237,7 +273,8 @@ def table(found: Figures) -> str:
         f"| one worker through the port, {CLIENTS} callers with one new text each | {rates(found.port)} |\n"
         f"| the same, texts it knows, one after the other | {rates(found.hits)} |\n"
         f"| over HTTP, {CLIENTS} clients, one new text a request | {rates([one.per_s for one in found.http])} |\n"
-        f"\nOver HTTP p50 / p99: {', '.join(f'{one.p50_ms:.0f} / {one.p99_ms:.0f} ms' for one in found.http)}; {failed} failed. "
+        f"\nOver HTTP p50 / p99: {', '.join(f'{one.p50_ms:.0f} / {one.p99_ms:.0f} ms' for one in found.http)}; {failed} failed; "
+        f"{found.compared} answers beside them compared with the bare loop's vectors. "
         f"Gateway, broker, worker and wrk share the two cores that the bare loops have to themselves. Texts: {WORDS} words.\n"
     )
 
