@@ -21,11 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 class _Failure(Struct, omit_defaults=True):
-    """The body of an error reply; `subject` is the field or the dependency."""
+    """The body of an error reply; `subject` is the field or the dependency, `told` what of the reason is for those outside."""
 
     reason: str
     subject: str = ""
     retry_after_s: int = 5
+    told: str = ""
 
 
 class NatsRpc:
@@ -144,7 +145,7 @@ class NatsRpc:
 def _failure(error: UnavailableError | InvalidError | OutcomeError | None) -> tuple[bytes, dict[str, str]]:
     match error:
         case UnavailableError():
-            name, failure = "unavailable", _Failure(str(error), error.dependency, error.retry_after_s)
+            name, failure = "unavailable", _Failure(str(error), error.dependency, error.retry_after_s, error.told)
         case InvalidError():
             name, failure = "invalid", _Failure(str(error), error.field)
         case OutcomeError():
@@ -163,6 +164,5 @@ def _raised(name: str, body: bytes) -> UnavailableError | InvalidError | Outcome
             return OutcomeError(failure.reason)
         case _:
             prefix = f"{failure.subject} is unavailable: "
-            return UnavailableError(
-                failure.subject or "service", failure.reason.removeprefix(prefix), failure.retry_after_s
-            )
+            reason = failure.reason.removeprefix(prefix)
+            return UnavailableError(failure.subject or "service", reason, failure.retry_after_s, told=failure.told)

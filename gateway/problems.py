@@ -111,7 +111,7 @@ def problem_for(error: BaseException) -> ProblemError:
             return ProblemError(503, "full", detail, headers={"Retry-After": str(error.retry_after_s)})
         case UnavailableError():
             _LOGGER.warning("unavailable: %s", error)
-            detail = f"{error.dependency} is unavailable; try again"
+            detail = f"{error.dependency} is unavailable{error.told and f': {error.told}'}; try again"
             return ProblemError(503, "unavailable", detail, headers={"Retry-After": str(error.retry_after_s)})
         case InvalidError():
             return ValidationProblemError(error.field or "$", str(error))

@@ -38,10 +38,16 @@ class ConflictError(DiarchyError):
 
 
 class UnavailableError(DiarchyError):
-    """`dependency` cannot be reached now; `retry_after_s` is a guess at when it may be. `usage`: what it cost all the same."""
+    """`dependency` cannot be reached now; `retry_after_s` is a guess at when it may be. `usage`: what it cost all the same.
 
-    def __init__(self, dependency: str, reason: str, retry_after_s: int = 5, *, usage: Usage = NOTHING_USED) -> None:
+    The reason is for operators and may name our insides. `told`: what of it is also for those outside, whoever they are.
+    """
+
+    def __init__(
+        self, dependency: str, reason: str, retry_after_s: int = 5, *, usage: Usage = NOTHING_USED, told: str = ""
+    ) -> None:
         super().__init__(f"{dependency} is unavailable: {reason}")
+        self.told = told
         self.dependency = dependency
         self.retry_after_s = retry_after_s
         self.usage = usage

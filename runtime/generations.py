@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from datetime import datetime
-from itertools import islice
 
 import msgspec
 
@@ -176,7 +175,7 @@ class Generations:
         for partition in dict.fromkeys(partitions):
             opened = self._serving.get(partition)
             if opened is None:
-                raise UnavailableError("vector index", self._why(), self._ready_in_s())
+                raise UnavailableError("vector index", self._why(), self._ready_in_s(), told=self._told())
             held.setdefault(opened, []).append(partition)
         with ExitStack() as inside:
             for opened in held:
@@ -189,6 +188,13 @@ class Generations:
             return self._trouble or "it waits to be built"
         what = f"{now.stage} {now.done:,} of {now.total:,}"
         return f"it is being built with {now.spec.model} ({what}){f'; {self._trouble}' if self._trouble else ''}"
+
+    def _told(self) -> str:
+        """What is for everybody: no model, no error, no number of entries, which may count what a reader may not know of."""
+        now = self._building
+        if now is None:
+            return "it waits to be built anew"
+        return f"it is being built anew ({now.stage}, {100 * now.done // max(1, now.total)} % of this step is done)"
 
     def _ready_in_s(self) -> int:
         now = self._building
@@ -286,8 +292,8 @@ class Generations:
             return self._asked
         if self._manifest.goes_back and (due := index_manifest.replaced(self._manifest, self._wanted)):
             return due
-        new = (one for one in self._manifest.generations if one.state == "building" and one.spec == self._wanted)
-        return tuple(islice(new, 1))
+        new = [one for one in self._manifest.generations if one.state == "building" and one.spec == self._wanted]
+        return tuple(new[:1])
 
     def _due(self) -> Due:
         """What is to be built next: what was begun, or what the serving generations lack."""

@@ -178,6 +178,7 @@ class IndexBuild:
         """Read the logs once more for the texts of these entries."""
         total, before = len(lacking), self.entries
         waiting: dict[Place, Entry | None] = {}
+        self._progress("embedding", 0, total)
         for domain in DOMAINS:
             async with aclosing(between(self._log, domain, 0, self.positions[domain])) as batches:
                 async for batch in batches:

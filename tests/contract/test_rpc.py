@@ -83,6 +83,7 @@ def test_errors_travel_by_name(run: Run) -> None:
         rpc = world.rpc(None)
         errors = {
             b"unavailable": UnavailableError("vector store", "starting", 9),
+            b"told": UnavailableError("vector index", "at 10.0.0.1", told="it is being built anew"),
             b"invalid": InvalidError("must not be empty", "$.text"),
             b"outcome": OutcomeError("no such model"),
             b"bug": ZeroDivisionError("secret detail"),
@@ -95,6 +96,10 @@ def test_errors_travel_by_name(run: Run) -> None:
         with pytest.raises(UnavailableError, match=r"^vector store is unavailable: starting$") as unavailable:
             await rpc.call(SUBJECT, b"unavailable", timeout_s=5)
         assert (unavailable.value.dependency, unavailable.value.retry_after_s) == ("vector store", 9)
+        assert unavailable.value.told == ""
+        with pytest.raises(UnavailableError, match=r"^vector index is unavailable: at 10\.0\.0\.1$") as told:
+            await rpc.call(SUBJECT, b"told", timeout_s=5)
+        assert told.value.told == "it is being built anew"
         with pytest.raises(InvalidError, match=r"^must not be empty$") as invalid:
             await rpc.call(SUBJECT, b"invalid", timeout_s=5)
         assert invalid.value.field == "$.text"

@@ -12,7 +12,9 @@ from contracts.domains import Clearance
 from contracts.envelope import Record
 from contracts.http import Problem
 from contracts.openai import OpenAiError
+from contracts.retrieval import Hit, Query
 from contracts.users import Permission
+from deploy.client import GatewayError
 from gateway.identity import PERMISSIONS, ROLE_PERMISSIONS, Principal, Tokens
 from gateway.problems import REFUSALS, refused
 from gateway.routes import ROUTES
@@ -211,6 +213,24 @@ def test_what_is_down_answers_503_with_retry_after_and_nothing_of_our_insides() 
             world.reads.run = broken  # type: ignore[assignment]
             answer = await root.get("/v1/runs/00000000-0000-0000-0000-000000000000")
             assert "secret" not in checked(answer, 500).detail
+
+    run(body)
+
+
+@pytest.mark.parametrize("told", ["", "it is being built anew (embedding, 42 % of this step is done)"])
+def test_of_why_it_is_down_only_what_is_meant_for_those_outside_is_said(told: str) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+
+            async def unserved(query: Query) -> list[Hit]:  # noqa: ARG001 - the port's
+                raise UnavailableError("vector index", "no folder /srv/vectors", 17, told=told)
+
+            world.words.search = unserved  # type: ignore[method-assign]
+            answer = await ann.post("/v1/knowledge/search", json={"query": "q"})
+            detail = checked(answer, 503).detail
+            assert detail == f"vector index is unavailable{told and ': '}{told}; try again"
+            assert answer.headers["Retry-After"] == "17"
+            assert str(GatewayError(checked(answer, 503))) == f"{detail} [503]"  # So the command line says it.
 
     run(body)
 

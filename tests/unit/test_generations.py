@@ -106,6 +106,7 @@ def test_without_the_old_model_or_layout_a_search_says_what_it_waits_for(wanted:
         with pytest.raises(UnavailableError, match=f"it is being built with {wanted.model}.*is not served") as refused:
             await titles(owner)
         assert refused.value.retry_after_s > 0
+        assert refused.value.told == "it is being built anew (embedding, 0 % of this step is done)"
         id_ = await logs.add("late")
         entry, version = await logs.entry(id_)
         await owner.index("ceo_knowledge", [entry], version=version)  # It is in the log: the build comes to it.
