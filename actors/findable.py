@@ -18,6 +18,7 @@ from contracts.knowledge import (
     KnowledgeExpired,
     KnowledgeUpdated,
 )
+from contracts.partitions import FieldValue
 from contracts.retrieval import Change, Entry, Put, Remove
 from contracts.subjects import ActorRef
 from runtime.actor import Recorded
@@ -67,6 +68,11 @@ async def make_findable(recorded: Recorded[Event], effects: Effects) -> None:
 def whose(actor: ActorRef, envelope: Envelope) -> str:
     """The source of one person's memories with one domain."""
     return f"{actor.domain.value}:{envelope.principal}"
+
+
+def remembering(domain: Domain) -> dict[str, FieldValue]:
+    """The fields of what a domain remembers of its answers."""
+    return {"agent": domain.value, "kind": "episodic"}
 
 
 def _knowledge(recorded: Recorded[Event], knowledge: Knowledge) -> Put:
@@ -126,6 +132,6 @@ def _memory(recorded: Recorded[Event], answered: Answered) -> tuple[Change, ...]
         source=whose(recorded.actor, recorded.envelope),
         tags=(recorded.actor.id,),
         updated=recorded.envelope.time,
-        fields={"agent": recorded.actor.domain.value, "kind": "episodic"},
+        fields=remembering(recorded.actor.domain),
     )
     return (Put("agent_memories", entry),)

@@ -5,7 +5,7 @@ Each person's memories with a domain are his own: nobody else's search sees them
 
 from collections.abc import Sequence
 
-from actors.findable import whose
+from actors.findable import remembering, whose
 from contracts.envelope import Event
 from contracts.retrieval import Hit
 from contracts.subjects import ActorRef
@@ -26,9 +26,15 @@ async def recall(recorded: Recorded[Event], question: str, effects: Effects) -> 
         score_min=SCORE_MIN,
     )
     return tuple(
-        f"In an earlier session, asked {hit.entry.title!r}: {hit.entry.text}" for hit in _others(hits, recorded.actor)
+        f"In an earlier session, asked {hit.entry.title!r}: {hit.entry.text}"
+        for hit in _remembered(hits, recorded.actor)
     )
 
 
-def _others(hits: Sequence[Hit], session: ActorRef) -> list[Hit]:
-    return [hit for hit in hits if session.id not in hit.entry.tags]
+def _remembered(hits: Sequence[Hit], session: ActorRef) -> list[Hit]:
+    """Those that the agent itself wrote, in other sessions: knowledge that was once put there under such a source is none.
+
+    Judged after the search, since its query is what journals of older versions are compared by.
+    """
+    wrote = remembering(session.domain)
+    return [hit for hit in hits if hit.entry.fields == wrote and session.id not in hit.entry.tags]

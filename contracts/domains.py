@@ -47,3 +47,14 @@ Partition = Literal[
     "code_knowledge",
 ]
 """A partition of the vector store (mission C1)."""
+
+ItemPartition = Literal[
+    "sophia_business",
+    "artemis_technical",
+    "shared_knowledge",
+    "ceo_knowledge",
+    "research_data",
+    "code_knowledge",
+]
+"""Where knowledge items may be put. The others are the agents' own: what stands there is what an agent answered or agreed on,
+never what somebody says that it did. Items that older versions took into those are still read, moved and deleted."""

@@ -7,11 +7,12 @@ from typing import get_args
 
 import msgspec
 
-from contracts.domains import Clearance, Partition
+from contracts.domains import Clearance, ItemPartition
 from contracts.knowledge import Category, Knowledge
 from runtime.errors import InvalidError
 
 FIELDS = {field.name: field.type for field in msgspec.structs.fields(Knowledge) if field.name != "attachment"}
+FIELDS["partition"] = ItemPartition
 GUARDS = ("confidentiality", "expires", "partition")
 """Who may read an item, and for how long: a field that looks misspelt for one of these is refused, any other unknown left out."""
 ALIKE = 0.8
@@ -24,7 +25,7 @@ _WANTED = {
     "source": "a text of at most 300 characters",
     "tags": "a list of at most 32 texts of at most 60 characters each, or these with commas between",
     "expires": "a date or time as in ISO 8601: 2027-01-31, or 2027-01-31T12:00:00Z",
-    "partition": f"one of {', '.join(get_args(Partition))}",
+    "partition": f"one of {', '.join(get_args(ItemPartition))}",
 }
 
 

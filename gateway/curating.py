@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import get_args
 
 import msgspec
 from msgspec import Struct
 
 from contracts import subjects
 from contracts.curating import ImportItem
-from contracts.domains import Clearance, Domain
+from contracts.domains import Clearance, Domain, ItemPartition
 from contracts.envelope import Stored
 from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded
 from contracts.http import Declassify, EventView, KnowledgeItem
@@ -38,6 +39,7 @@ from gateway.commands import (
 )
 from gateway.execution import Command, Ended
 from gateway.heads import before_run
+from gateway.identity import Principal
 from gateway.problems import NotFoundError, ValidationProblemError
 from gateway.services import Services
 from gateway.views import event_view
@@ -59,7 +61,7 @@ class Held(Struct, frozen=True):
 
 async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
     item = derived_id(incoming.id, KNOWLEDGE_ITEM)
-    require_partition(incoming.principal, incoming.body.partition)
+    check_partition(incoming.principal, incoming.body, "$.partition")
     check_expiry(incoming.body, "$.expires")
     await check_attachment(incoming.services, incoming.body, "$.attachment")
     return Command(
@@ -72,7 +74,7 @@ async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
 
 async def update_knowledge(incoming: Incoming[Knowledge]) -> Command:
     principal = incoming.principal
-    require_partition(principal, incoming.body.partition)
+    check_partition(principal, incoming.body, "$.partition")
     check_expiry(incoming.body, "$.expires")
     await check_attachment(incoming.services, incoming.body, "$.attachment")
     label = label_of(principal, incoming.body.confidentiality)
@@ -163,6 +165,16 @@ def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
 
 def _item(actor: ActorRef, held: Held, knowledge: Knowledge) -> KnowledgeItem:
     return KnowledgeItem(id=actor.id, knowledge=knowledge, by=held.by, created=held.created, updated=held.updated)
+
+
+def check_partition(principal: Principal, knowledge: Knowledge, field: str) -> None:
+    """Raises ForbiddenError for a partition that is closed to the writer, ValidationProblemError for one that takes no items."""
+    require_partition(principal, knowledge.partition)
+    taken = get_args(ItemPartition)
+    if knowledge.partition not in taken:
+        raise ValidationProblemError(
+            field, f"agents alone write in {knowledge.partition}; take one of {', '.join(taken)}"
+        )
 
 
 def check_expiry(knowledge: Knowledge, field: str) -> None:

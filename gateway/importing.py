@@ -15,8 +15,8 @@ from contracts.domains import Domain
 from contracts.ids import keyed_id
 from contracts.knowledge import Imported, ImportKnowledge, digest
 from contracts.subjects import ActorRef
-from gateway.commands import Incoming, label_of, require_partition
-from gateway.curating import KNOWLEDGE_ITEM, check_attachment, check_expiry
+from gateway.commands import Incoming, label_of
+from gateway.curating import KNOWLEDGE_ITEM, check_attachment, check_expiry, check_partition
 from gateway.execution import Command
 from gateway.problems import NotFoundError
 
@@ -25,7 +25,7 @@ async def import_item(incoming: Incoming[ImportItem]) -> Command:
     """The item's id follows from asker, collection and key, or he names one of his own: nobody else's import reaches it."""
     principal, body = incoming.principal, incoming.body
     knowledge = body.knowledge
-    require_partition(principal, knowledge.partition)
+    check_partition(principal, knowledge, "$.knowledge.partition")
     check_expiry(knowledge, "$.knowledge.expires")
     await check_attachment(incoming.services, knowledge, "$.knowledge.attachment")
     item = keyed_id(principal.username, KNOWLEDGE_ITEM, body.collection, body.key)

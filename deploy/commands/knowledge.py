@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts.curating import Horizon, KnowledgeVersion, KnowledgeVersions, StrategicSummary, SummaryDomain
-from contracts.domains import Partition
+from contracts.domains import ItemPartition, Partition
 from contracts.knowledge import Category, Knowledge
 from deploy.commands import options
 from runtime.errors import InvalidError
@@ -39,7 +39,7 @@ def _fields(function: F) -> F:
         click.option("--category", type=click.Choice(get_args(Category)), metavar="NAME"),
         click.option("--confidentiality", type=click.Choice(options.LEVELS), metavar="LEVEL"),
         click.option("--priority", "strategic_priority", type=click.IntRange(1, 10), metavar="1-10"),
-        click.option("--partition", type=click.Choice(get_args(Partition)), metavar="NAME"),
+        click.option("--partition", type=click.Choice(get_args(ItemPartition)), metavar="NAME"),
         click.option("--expires", metavar="TIME", help="RFC 3339, such as 2027-01-31T00:00:00Z."),
         click.option("--tags", metavar="A,B", help="Instead of those there are."),
     )

@@ -8,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from contracts.domains import Partition
+from contracts.domains import ItemPartition
 from contracts.knowledge import Category
 from deploy.commands import options
 
@@ -100,9 +100,9 @@ class Done(Struct):
 )
 @click.option(
     "--partition",
-    type=click.Choice(get_args(Partition)),
+    type=click.Choice(get_args(ItemPartition)),
     metavar="NAME",
-    help=f"Put everything there: {', '.join(get_args(Partition))}.",
+    help=f"Put everything there: {', '.join(get_args(ItemPartition))}.",
 )
 @click.option(
     "--source", multiple=True, type=click.Path(exists=True), metavar="PATH", help="A source tree; repeatable."

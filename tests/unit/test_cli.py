@@ -233,6 +233,10 @@ def test_the_demo_leaves_nothing_when_it_cannot_start(tmp_path: Path, monkeypatc
     ("content", "reason"),
     [
         (b"---\nconfidentiality: secret\n---\nText.", "note.md, line 2: confidentiality 'secret' is not taken"),
+        (
+            b"---\npartition: agent_memories\n---\nText.",
+            "line 2: partition 'agent_memories' is not taken; it is one of sophia_b",
+        ),
         (b"caf\xe9", "note.md: the file is not UTF-8 text (byte 3)"),
     ],
 )

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from contracts import subjects
-from contracts.domains import Clearance, Domain, Partition
+from contracts.domains import Clearance, Domain, ItemPartition, Partition
 from contracts.envelope import Envelope, Record
 from contracts.ids import new_id
+from contracts.knowledge import AddKnowledge, Knowledge
 from contracts.subjects import ActorRef
 from contracts.users import Role
 from tests.gateway_world import World, now, run
@@ -38,17 +39,21 @@ NEEDED: dict[str, set[Partition]] = {
 }
 
 
+async def item_in(world: World, partition: Partition) -> str:
+    """The path of an item there; where none may be put any more, as older versions took it."""
+    actor = ActorRef(Domain.CEO, "knowledge_item", new_id())
+    said = msgspec.convert({**ITEM, "partition": partition}, Knowledge)
+    await world.send(actor, AddKnowledge(by="root", knowledge=said), said.confidentiality)
+    while (partition, actor.id) not in world.words.entries:
+        await world.broker.logs[Domain.CEO].change(0.01)
+    return f"/v1/knowledge/{actor.id}"
+
+
 @pytest.mark.parametrize(("role", "readable"), READABLE)
 def test_each_partition_is_for_who_may_read_its_domain(role: Role, readable: set[Partition]) -> None:
     async def body() -> None:
         async with World() as world:
-            paths = {}
-            async with world.client("admin", name="root") as root:
-                for partition in PARTITIONS:
-                    made = await root.post("/v1/knowledge", json={**ITEM, "partition": partition})
-                    paths[partition] = made.headers["Location"]
-            while len(world.words.entries) < len(PARTITIONS):
-                await world.broker.logs[Domain.CEO].change(0.01)
+            paths = {partition: await item_in(world, partition) for partition in PARTITIONS}
             before = world.recorded()
             async with world.client(role) as ann:
                 for partition, path in paths.items():
@@ -68,9 +73,8 @@ def test_each_partition_is_for_who_may_read_its_domain(role: Role, readable: set
 def test_what_is_in_a_closed_partition_is_not_changed_and_nothing_is_put_there() -> None:
     async def body() -> None:
         async with World() as world, world.client("cross_domain_user") as ann:
-            async with world.client("admin", name="root") as root:
-                closed = {**ITEM, "partition": "agent_memories"}
-                path = (await root.post("/v1/knowledge", json=closed)).headers["Location"]
+            closed = {**ITEM, "partition": "agent_memories"}
+            path = await item_in(world, "agent_memories")
             own = (await ann.post("/v1/knowledge", json=ITEM)).headers["Location"]
             before = world.recorded()
             assert (await ann.put(path, json=ITEM)).status_code == 404
@@ -82,6 +86,36 @@ def test_what_is_in_a_closed_partition_is_not_changed_and_nothing_is_put_there()
     run(body)
 
 
+@pytest.mark.parametrize("partition", sorted(set(PARTITIONS) - set(get_args(ItemPartition))))
+def test_nobody_puts_an_item_among_what_agents_remember_or_agree_on(partition: Partition) -> None:
+    """One that is there since an older version is still read, moved and deleted."""
+
+    async def body() -> None:
+        async with World() as world, world.client("admin", name="root") as root:
+            own = (await root.post("/v1/knowledge", json=ITEM)).headers["Location"]
+            paths = [await item_in(world, partition) for _ in range(2)]
+            before = world.recorded()
+            forged = {**ITEM, "partition": partition, "source": "sophia:bob"}
+            for field, refused in (
+                ("$.partition", await root.post("/v1/knowledge", json=forged)),
+                ("$.partition", await root.put(own, json=forged)),
+                ("$.partition", await root.put(paths[0], json=forged)),
+                (
+                    "$.knowledge.partition",
+                    await root.post("/v1/knowledge/imports", json={"collection": "c", "key": "k", "knowledge": forged}),
+                ),
+            ):
+                (problem,) = refused.json()["errors"]
+                assert (refused.status_code, problem["field"]) == (422, field)
+                assert problem["detail"].startswith(f"agents alone write in {partition}; take one of sophia_business")
+            assert world.recorded() == before
+            assert (await root.get(paths[0])).json()["knowledge"]["partition"] == partition
+            assert (await root.put(paths[0], json=ITEM)).status_code == 200
+            assert (await root.delete(paths[1])).status_code == 204
+
+    run(body)
+
+
 def test_an_item_that_moved_is_not_found_where_the_index_still_has_it() -> None:
     async def body() -> None:
         async with World() as world, world.client("admin", name="root") as root:
@@ -89,11 +123,11 @@ def test_an_item_that_moved_is_not_found_where_the_index_still_has_it() -> None:
             while not world.words.entries:
                 await world.broker.logs[Domain.CEO].change(0.01)
             stale = dict(world.words.entries)
-            await root.put(made.headers["Location"], json={**ITEM, "partition": "agent_memories"})
-            while ("agent_memories", made.json()["id"]) not in world.words.entries:
+            await root.put(made.headers["Location"], json={**ITEM, "partition": "artemis_technical"})
+            while ("artemis_technical", made.json()["id"]) not in world.words.entries:
                 await world.broker.logs[Domain.CEO].change(0.01)
             world.words.entries.update(stale)
-            async with world.client("cross_domain_user") as ann:
+            async with world.client("sophia_user") as ann:
                 assert (await ann.post("/v1/knowledge/search", json={"query": "prices"})).json()["hits"] == []
 
     run(body)
