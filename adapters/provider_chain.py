@@ -61,11 +61,15 @@ class Member:
 
     def status(self) -> ProviderStatus:
         """For health reports."""
-        resting = ", resting as it asked" if self.rests_until > self._clock() else ""
-        mode = self.breaker.mode.replace("_", "-")
-        detail = f"{self.ill or self.refuses or 'healthy'}, circuit {mode}{resting}"
-        well = not (self.ill or self.refuses or resting or mode == "open")
-        return ProviderStatus(self.provider.name, well, detail)
+        rests_s, mode = self.rests_until - self._clock(), self.breaker.mode
+        troubles = [
+            self.ill or self.refuses,
+            "its last calls failed, so it is left alone for a while" if mode == "open" else "",
+            f"it asked to be left alone for {math.ceil(rests_s)} s more" if rests_s > 0 else "",
+        ]
+        trouble = "; ".join(filter(None, troubles))
+        detail = f"{trouble or 'healthy'}, circuit {mode.replace('_', '-')}"
+        return ProviderStatus(self.provider.name, not trouble, detail)
 
 
 class Tried(Struct):

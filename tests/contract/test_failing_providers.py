@@ -336,6 +336,21 @@ def test_the_unhealthy_are_left_alone_until_they_are_healthy(servers: list[Model
     run(servers, body)
 
 
+def test_who_asked_to_be_left_alone_is_not_called_healthy(servers: list[ModelServer]) -> None:
+    servers[0].options.failures = [(429, {"Retry-After": "17"}, "{}")]
+
+    async def body(setting: Setting) -> None:
+        chain = setting.chain("a", "b")
+        await ask(chain)
+        setting.now += 5
+        resting = ProviderStatus("a", usable=False, detail="it asked to be left alone for 12 s more, circuit closed")
+        assert chain.members[0].status() == resting
+        setting.now += 12
+        assert chain.members[0].status() == ProviderStatus("a", usable=True, detail="healthy, circuit closed")
+
+    run(servers, body)
+
+
 def test_a_refused_key_is_told_of_and_the_provider_still_asked(servers: list[ModelServer]) -> None:
     servers[0].options.models_status = 401
 
