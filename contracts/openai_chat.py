@@ -24,7 +24,7 @@ Hint = Annotated[str, Meta(max_length=512)]
 
 
 class ContentPart(Struct, frozen=True, kw_only=True):
-    """A part of a message. Only `text` is read; images, audio and files are refused."""
+    """A part of a message. Only `text` is read, each beginning a line; images, audio and files are refused."""
 
     type: Annotated[str, Meta(max_length=64)]
     text: str = ""

@@ -211,4 +211,4 @@ def _text(path: str, content: Content | None) -> str:
     for number, part in enumerate(content):
         if part.type != "text":
             raise UnsupportedError(f"{path}[{number}].type", f"is {part.type}: {_NO_MEDIA}")
-    return "".join(part.text for part in content)
+    return "\n".join(part.text for part in content)

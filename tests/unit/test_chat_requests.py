@@ -55,6 +55,12 @@ def encoded(**more: Any) -> CreateChatCompletion:
     return msgspec.json.decode(msgspec.json.encode(whole), type=CreateChatCompletion)
 
 
+def test_the_parts_of_a_message_are_lines_of_its_text() -> None:
+    body = chat({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]})
+    assert for_model(body).messages == (ChatMessage(role="user", content="a\nb"),)
+    assert for_agent(body) == ("a\nb", ())
+
+
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_each_is_refused_by_its_name(name: str) -> None:
     for asked in (for_model, for_agent):
