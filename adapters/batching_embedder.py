@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from runtime.errors import UnavailableError
+from runtime.errors import OutcomeError, UnavailableError
 from runtime.vector_ports import ENTRY, Embedder, Purpose, Vector
 
 CALLS_WAITING_MAX = 256
@@ -51,7 +51,8 @@ class BatchingEmbedder:
     A call that finds a free worker runs at once. Those that wait are merged, each batch around the one that waits longest.
     Entries and other texts wait apart, so that a search does not wait behind an import. A caller with many texts has a batch
     of them a worker in the queue at a time, so he does not hold up the others. When its queue is full, `embed` raises
-    UnavailableError. `stop` ends this embedder, not the one under it.
+    UnavailableError. A batch that is refused (OutcomeError) is tried by halves, until it is known whose text it is. `stop` ends
+    this embedder, not the one under it.
     """
 
     def __init__(
@@ -178,6 +179,11 @@ class BatchingEmbedder:
             texts = [text for call in wanted for text in call.texts]
             vectors = await self._embedder.embed(texts, batch[0].purpose) if wanted else []
         except Exception as error:  # noqa: BLE001 - whatever went wrong is for the callers to handle
+            if isinstance(error, OutcomeError) and len(wanted) > 1:
+                middle = len(wanted) // 2
+                await self._embed(wanted[:middle])
+                await self._embed(wanted[middle:])
+                return
             for call in wanted:
                 if not call.vectors.done():
                     call.vectors.set_exception(error)

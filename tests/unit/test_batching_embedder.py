@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.batching_embedder import CALLS_WAITING_MAX, PASSED_OVER_MAX, BatchingEmbedder, Bounds
-from runtime.errors import UnavailableError
+from runtime.errors import OutcomeError, UnavailableError
 from runtime.vector_ports import ENTRY, Purpose, Vector
 
 QUERY = Purpose("query")
@@ -16,7 +16,7 @@ BOUNDS = Bounds(texts_max=8, chars_max=40, text_chars_max=20)
 
 
 class Counting:
-    """An Embedder whose vectors are the texts' numbers; while `gate` is closed it waits, and it fails on the text "0"."""
+    """An Embedder whose vectors are the texts' numbers; while `gate` is closed it waits. It is away for "0", and refuses "-1"."""
 
     model = "counting"
     dimensions = 1
@@ -35,6 +35,8 @@ class Counting:
         await self.gate.wait()
         if "0" in texts:
             raise UnavailableError("counting", "nought")
+        if "-1" in texts:
+            raise OutcomeError("negative")
         return [[float(text)] for text in texts]
 
 
@@ -170,6 +172,27 @@ def test_an_error_reaches_its_batch_only() -> None:
         with pytest.raises(UnavailableError, match="nought"):
             await embedder.embed(["0", "1"])
         assert await embedder.embed(["1"]) == [[1.0]]
+        await embedder.stop()
+
+    asyncio.run(run())
+
+
+def test_a_text_that_is_refused_fails_its_own_caller_only() -> None:
+    async def run() -> None:
+        inner = Counting()
+        inner.gate.clear()
+        embedder = BatchingEmbedder(inner, workers=1)
+        await embedder.start()
+        first = asyncio.create_task(embedder.embed(["1"]))
+        await inner.entered.wait()
+        numbers = [*range(2, 14), -1, *range(14, 30)]
+        calls = [asyncio.create_task(embedder.embed([str(number)])) for number in numbers]
+        await asyncio.sleep(0)
+        inner.gate.set()
+        assert await first == [[1.0]]
+        for number, answer in zip(numbers, await asyncio.gather(*calls, return_exceptions=True), strict=True):
+            assert isinstance(answer, OutcomeError) if number == -1 else answer == [[float(number)]]
+        assert len(inner.batches) <= 2 + 2 * 5  # halved until it is found
         await embedder.stop()
 
     asyncio.run(run())
