@@ -12,9 +12,9 @@ from contracts.chat import ChatMessage, FinishReason
 from contracts.conversation import Answered, Asked, Failed
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event
-from contracts.http import AskQuestion, Budget
+from contracts.http import AskQuestion, Budget, FieldProblem
 from contracts.kernel import Refused
-from contracts.model import Failure, Usage
+from contracts.model import Allowance, Failure, Usage
 from contracts.openai_chat import (
     ChatCompletion,
     Choice,
@@ -237,9 +237,27 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
         case Refused(code=code, reason=reason):
             raise refused(code, reason)
         case ChatFailed(reason=reason, code=code) | Failed(reason=reason, code=code):
+            if code == "budget" and (field := _askers_bound(incoming, ended)):
+                raise _too_little(field, reason)
             raise _failed(reason, code, raw=isinstance(event, ChatFailed))
         case _:
             raise ProblemError(409, "unchanged", "this was asked before")
+
+
+def _askers_bound(incoming: Incoming[Any], ended: Ended) -> str | None:
+    """The parameter that bounds what the run may spend; None where that may be a bound of the settings."""
+    asked = _first(ended, ChatAsked) or _first(ended, Asked)
+    budget = (asked and asked.budget) or Allowance()
+    usual = incoming.services.settings.budget or Allowance()
+    bounds = {"tokens_max": (budget.tokens, usual.tokens), "cost_max": (budget.cost_micros, usual.cost_micros)}
+    held = {name: bound != default for name, (bound, default) in bounds.items() if bound is not None}
+    return f"$.metadata.{next(iter(held))}" if held and all(held.values()) else None
+
+
+def _too_little(field: str, reason: str) -> ProblemError:
+    problem = ProblemError(400, slug_of("budget"), f"there is no answer: {reason}")
+    problem.errors = (FieldProblem(field=field, detail="is too little for an answer; allow more"),)
+    return problem
 
 
 def _failed(reason: str, code: Failure | None, *, raw: bool) -> ProblemError:

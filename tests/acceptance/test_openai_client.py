@@ -371,10 +371,10 @@ def test_a_client_that_ran_out_of_time_repeats_by_itself_and_asks_once(provided:
 @pytest.mark.parametrize("name", [MODEL, "sophia"])
 def test_a_chat_stops_at_its_budget(client: openai.OpenAI, model: ModelServer, name: str) -> None:
     before = len(model.calls)
-    with pytest.raises(openai.InternalServerError, match="budget of 1 tokens") as stopped:
+    with pytest.raises(openai.BadRequestError, match="budget of 1 tokens") as stopped:
         ask(client, "Which customers leave us, and why?", name, metadata={"tokens_max": "1"})
     assert stopped.value.response.headers["x-should-retry"] == "false"
-    assert told(stopped.value)[2] == "budget_exceeded"
+    assert told(stopped.value) == ("invalid_request_error", "metadata.tokens_max", "budget_exceeded")
     assert len(model.calls) == before
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from contracts.domains import Clearance
+from contracts.model import Allowance
 from tests.gateway_world import SETTINGS, World, run
 
 JSON = dict[str, Any]
@@ -230,18 +232,34 @@ def test_who_can_do_something_about_a_failure_is_told_by_its_code() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
             refused = said("refuse: nonsense", model="echo")
-            stopped = said("pay for it", metadata={"tokens_max": "150"})
-            for chat, status, kind, code in (
-                (refused, 400, "invalid_request_error", "refused_by_provider"),
-                (stopped, 502, "server_error", "budget_exceeded"),
+            few = said("pay for it", metadata={"tokens_max": "150"})
+            cheap = said("pay for it", metadata={"cost_max": "0.01"})
+            for chat, code, param in (
+                (refused, "refused_by_provider", None),
+                (few, "budget_exceeded", "metadata.tokens_max"),
+                (cheap, "budget_exceeded", "metadata.cost_max"),
             ):
                 answer = await ann.post(PATH, json=chat)
                 run_ = answer.headers["Diarchy-Correlation-Id"]
                 for told in (answer, await ann.get(f"{PATH}/chatcmpl-{run_}")):
-                    assert (error(told, status)["type"], error(told, status)["code"]) == (kind, code)
+                    why = error(told, 400)
+                    assert (why["type"], why["code"], why["param"]) == ("invalid_request_error", code, param)
                     assert told.headers.get("x-should-retry", "false") == "false"
                 streamed = await ann.post(PATH, json={**chat, "stream": True})
                 assert f'"code":"{code}"' in streamed.text
+
+    run(body)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"cost_max": "100"}])
+def test_a_budget_that_the_settings_bound_is_not_the_askers_fault(metadata: dict[str, str]) -> None:
+    async def body() -> None:
+        settings = msgspec.structs.replace(SETTINGS, budget=Allowance(tokens=150))
+        async with World(settings) as world, world.client("sophia_user") as ann:
+            stopped = error(await ann.post(PATH, json=said("pay for it", metadata=metadata)), 502)
+            assert (stopped["type"], stopped["code"], stopped["param"]) == ("server_error", "budget_exceeded", None)
+            own = await ann.post(PATH, json=said("pay for it", metadata={"tokens_max": "160"}))
+            assert error(own, 400)["param"] == "metadata.tokens_max"
 
     run(body)
 
