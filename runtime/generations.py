@@ -8,8 +8,8 @@ the swap they are answered by the old one. A crash at any point leaves that one 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 
 import msgspec
@@ -19,14 +19,14 @@ from contracts.retrieval import Entry, Hit, Kept, Query
 from contracts.vectors import Building, Built, Generation, Manifest, Spec, VectorsStatus
 from runtime import index_manifest
 from runtime.errors import DiarchyError, InvalidError, OutcomeError, UnavailableError
-from runtime.gate import Gate
 from runtime.index_build import IndexBuild, Stage, UnequalIndexError
 from runtime.index_fold import Changes
 from runtime.index_heard import Hearing
 from runtime.index_manifest import Due, building, goes_back, named
+from runtime.index_serving import Open, Serving
 from runtime.ports import EventLog
 from runtime.telemetry import INDEX_BUILD_RATIO, Telemetry
-from runtime.vector_ports import Shelf, Shelved
+from runtime.vector_ports import Shelf
 
 MANIFEST = "manifest"
 START_S_MAX = 10.0  # A start waits this long for what it can serve from the first moment on.
@@ -36,15 +36,6 @@ RETRY_AFTER_S_MAX = 60
 
 _log = logging.getLogger(__name__)
 _manifest = msgspec.json.Decoder(Manifest)
-
-
-class _Open:
-    """A generation that is searched. Its gate is closed for good before its store is."""
-
-    def __init__(self, name: str, shelved: Shelved) -> None:
-        self.name = name
-        self.shelved = shelved
-        self.gate = Gate()
 
 
 class Generations:
@@ -73,9 +64,8 @@ class Generations:
         self._telemetry = telemetry
         self._clock = clock
         self._manifest = Manifest()
-        self._serving: dict[Partition, _Open] = {}
-        self._gate = Gate()  # around changes
         self._hearing = Hearing(log, changes, shelf)
+        self._serving = Serving(self._hearing, self._unserved)
         self._asked: Due = ()
         self._wake = asyncio.Event()
         self._complete = asyncio.Event()
@@ -103,7 +93,7 @@ class Generations:
         await self._hearing.start()
         self._task = asyncio.create_task(self._keep(), name="build vector index")
         waits: list[Coroutine[None, None, object]] = [self._hearing.caught_up()]
-        if not self._serving:
+        if not self._serving.opened:
             waits.append(self._complete.wait())
         with suppress(TimeoutError):
             async with asyncio.timeout(START_S_MAX):
@@ -114,7 +104,7 @@ class Generations:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        opened, self._serving = set(self._serving.values()), {}
+        opened = self._serving.end()
         async with AsyncExitStack() as ending:  # Each of it, whatever becomes of the others.
             if self._taken:
                 self._taken = False
@@ -137,50 +127,22 @@ class Generations:
             self._trouble = f"generation {generation.name} is not served: {error}"
             _log.warning("%s", self._trouble)
             return
-        self._serving.update(dict.fromkeys(generation.partitions, _Open(generation.name, shelved)))
+        self._serving.turn_to(Open(generation.name, shelved), generation.partitions)
 
     # The Retrieval -------------------------------------------------------------------------------------------------
 
     async def index(self, partition: Partition, entries: Sequence[Entry], *, version: int = 0) -> None:
-        async with self._gate.passing():
-            opened = self._serving.get(partition)
-            if opened is None:
-                return  # It is in the log, and the build that is under way comes to it.
-            newest = [one for one in entries if not self._too_late(partition, one.id, version or one.version)]
-            await opened.shelved.retrieval.index(partition, newest, version=version)
+        await self._serving.index(partition, entries, version=version)
 
     async def remove(self, partition: Partition, ids: Sequence[str], *, version: int = 0) -> None:
-        async with self._gate.passing():
-            opened = self._serving.get(partition)
-            if opened is not None:
-                heard = self._hearing.heard
-                newest = [id_ for id_ in ids if not version or not heard.put_since(partition, id_, version)]
-                await opened.shelved.retrieval.remove(partition, newest, version=version)
-
-    def _too_late(self, partition: Partition, id_: str, version: int) -> bool:
-        return version > 0 and self._hearing.heard.overtaken(partition, id_, version)
+        await self._serving.remove(partition, ids, version=version)
 
     async def search(self, query: Query) -> list[Hit]:
         """Also without what the logs say was changed or removed since. Raises UnavailableError."""
-        with self._held(query.partitions) as held:
-            parts = [(one, msgspec.structs.replace(query, partitions=tuple(some))) for one, some in held.items()]
-            found = await asyncio.gather(*(one.shelved.retrieval.search(part) for one, part in parts))
-        hits = sorted((hit for hits in found for hit in hits), key=lambda hit: hit.place, reverse=True)
-        return self._hearing.heard.current(hits)[: query.limit]
+        return await self._serving.search(query)
 
-    @contextmanager
-    def _held(self, partitions: Iterable[Partition]) -> Iterator[dict[_Open, list[Partition]]]:
-        """What serves these partitions, which is not closed meanwhile. Raises UnavailableError where nothing does."""
-        held: dict[_Open, list[Partition]] = {}
-        for partition in dict.fromkeys(partitions):
-            opened = self._serving.get(partition)
-            if opened is None:
-                raise UnavailableError("vector index", self._why(), self._ready_in_s(), told=self._told())
-            held.setdefault(opened, []).append(partition)
-        with ExitStack() as inside:
-            for opened in held:
-                inside.enter_context(opened.gate.inside())
-            yield held
+    def _unserved(self) -> UnavailableError:
+        return UnavailableError("vector index", self._why(), self._ready_in_s(), told=self._told())
 
     def _why(self) -> str:
         now = self._building
@@ -206,7 +168,7 @@ class Generations:
     # What others ask of it -----------------------------------------------------------------------------------------
 
     async def status(self) -> VectorsStatus:
-        with self._held(self._serving) as held:
+        with self._serving.held(self._serving.opened) as held:
             counts = {one: await opened.shelved.store.count(one) for opened, some in held.items() for one in some}
         return VectorsStatus(
             wanted=self._wanted,
@@ -219,7 +181,7 @@ class Generations:
 
     async def listed(self, partition: Partition, *, after: str | None, limit: int) -> list[Kept]:
         """What the serving generation keeps; see VectorStore.listed. Raises UnavailableError where none serves."""
-        with self._held((partition,)) as held:
+        with self._serving.held((partition,)) as held:
             return await next(iter(held)).shelved.store.listed(partition, after=after, limit=limit)
 
     async def rebuild(self, partitions: Sequence[Partition] = ()) -> str:
@@ -322,7 +284,7 @@ class Generations:
             builds = [self._index_build(one, to) for one, to in zip(due, opened, strict=True)]
             for build in builds:
                 await build.catch_up()
-            async with self._gate.closed():
+            async with self._serving.gate.closed():
                 self._progress("swapping", 0, 0)
                 for build in builds:
                     await build.settle()
@@ -336,27 +298,27 @@ class Generations:
         _log.info("generation %s serves: %d entries embedded in %.1f s", named(due), self._last.entries, seconds)
         await self._shelf.drop_unnamed()
 
-    async def _open(self, generation: Generation, opening: AsyncExitStack) -> _Open:
+    async def _open(self, generation: Generation, opening: AsyncExitStack) -> Open:
         """As it serves other partitions already, or opened; closed with `opening`."""
-        for one in self._serving.values():
+        for one in self._serving.opened.values():
             if one.name == generation.name:
                 return one
         shelved = await self._shelf.open(generation)
         opening.push_async_callback(shelved.close)
-        return _Open(generation.name, shelved)
+        return Open(generation.name, shelved)
 
-    def _index_build(self, generation: Generation, to: _Open) -> IndexBuild:
+    def _index_build(self, generation: Generation, to: Open) -> IndexBuild:
         retrieval, store = to.shelved.retrieval, to.shelved.store
         return IndexBuild(self._event_log, self._changes, retrieval, store, generation.partitions, self._progress)
 
-    async def _swap(self, due: Due, opened: Sequence[_Open], builds: Sequence[IndexBuild]) -> list[_Open]:
+    async def _swap(self, due: Due, opened: Sequence[Open], builds: Sequence[IndexBuild]) -> list[Open]:
         """Serve it; what serves nothing any more. The manifest is written first, so a crash in between changes nothing."""
         positions = {one.name: build.positions for one, build in zip(due, builds, strict=True)}
         await self._written(index_manifest.swapped(self._manifest, due, positions, self._clock()))
-        before = set(self._serving.values())
+        before = set(self._serving.opened.values())
         for one, to in zip(due, opened, strict=True):
-            self._serving.update(dict.fromkeys(one.partitions, to))
-        return list(before - set(self._serving.values()))
+            self._serving.turn_to(to, one.partitions)
+        return list(before - set(self._serving.opened.values()))
 
     async def _written(self, manifest: Manifest) -> None:
         """Once it is certain: what is stored now must not go on with the generation before."""

@@ -106,6 +106,14 @@ class Logs:
         return put.entry, stored.sequence
 
 
+async def three(logs: Logs) -> list[str]:
+    """Three items: one as it was, one updated into another partition; the third is deleted again."""
+    ids = [await logs.add(title) for title in ("as it was", "before", "gone")]
+    await logs.update(ids[1], "after", "shared_knowledge")
+    await logs.delete(ids[2])
+    return ids
+
+
 def knowledge(title: str, partition: Partition = "ceo_knowledge") -> Knowledge:
     return Knowledge(
         title=title, content="x", category="risk_management", confidentiality=Clearance.PUBLIC, partition=partition
@@ -114,6 +122,13 @@ def knowledge(title: str, partition: Partition = "ceo_knowledge") -> Knowledge:
 
 def spec(model: str = "one", schema: int = 1) -> Spec:
     return Spec(model, Counting.dimensions, schema)
+
+
+def play(scenario: Callable[[Logs], Awaitable[None]]) -> None:
+    async def body() -> None:
+        await scenario(Logs())
+
+    asyncio.run(asyncio.wait_for(body(), 20))
 
 
 def generations(logs: Logs, shelf: MemoryShelf, wanted: Spec | None = None) -> Generations:

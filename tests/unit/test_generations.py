@@ -1,7 +1,7 @@
 """Generations of the vector index: built of the logs beside the serving one, swapped at once, and never worse after a crash."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -13,31 +13,15 @@ from contracts.domains import Partition
 from contracts.knowledge import KnowledgeAdded
 from contracts.vectors import Generation, Manifest, Spec
 from runtime import generations as module
-from runtime import index_manifest
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.generations import MANIFEST, Generations
+from runtime.generations import MANIFEST
 from runtime.vector_ports import Item, Shelved
-from tests.indexing import Counting, Logs, built, generations, knowledge, running, spec, titles, until
-
-
-def play(scenario: Callable[[Logs], Awaitable[None]]) -> None:
-    async def body() -> None:
-        await scenario(Logs())
-
-    asyncio.run(asyncio.wait_for(body(), 20))
+from tests.indexing import Counting, Logs, built, generations, knowledge, play, running, spec, three, titles, until
 
 
 def states(owner_shelf: MemoryShelf) -> list[tuple[str, str]]:
     manifest = msgspec.json.decode(owner_shelf.notes[MANIFEST], type=Manifest)
     return [(one.spec.model, one.state) for one in manifest.generations]
-
-
-async def three(logs: Logs) -> list[str]:
-    """Three items: one as it was, one updated into another partition; the third is deleted again."""
-    ids = [await logs.add(title) for title in ("as it was", "before", "gone")]
-    await logs.update(ids[1], "after", "shared_knowledge")
-    await logs.delete(ids[2])
-    return ids
 
 
 def test_an_index_that_is_not_there_is_built_of_the_logs_before_the_start_ends() -> None:
@@ -174,93 +158,6 @@ def test_one_partition_is_rebuilt_and_the_others_stay() -> None:
     play(scenario)
 
 
-def test_the_generation_before_can_be_rolled_back_to_and_has_what_came_since() -> None:
-    async def scenario(logs: Logs) -> None:
-        await three(logs)
-        shelf = MemoryShelf(Counting("one"))
-        async with running(generations(logs, shelf)) as owner:
-            first = (await owner.status()).generations[0].name
-            with pytest.raises(OutcomeError, match="no generation is kept"):
-                await owner.roll_back()
-            second = await owner.rebuild()
-            await built(owner, second)
-            await logs.add("late")
-            assert await owner.roll_back() == first
-            await built(owner, first)
-            assert await titles(owner) == {"as it was", "after", "late"}
-            assert [(one.name, one.state) for one in (await owner.status()).generations] == [
-                (first, "serving"),
-                (second, "kept"),
-            ]
-            third = await owner.rebuild()
-            await built(owner, third)
-
-            async def dropped() -> bool:
-                return set(shelf.stores) == {first, third}  # Only the one before is kept.
-
-            await until(dropped)
-
-    play(scenario)
-
-
-def test_an_old_generation_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_manifest, "KEPT_S_MAX", 0.0)
-
-    async def scenario(logs: Logs) -> None:
-        shelf = MemoryShelf(Counting("one"))
-        async with running(generations(logs, shelf)) as owner:
-            second = await owner.rebuild()
-            await built(owner, second)
-
-            async def dropped() -> bool:
-                return set(shelf.stores) == {second}
-
-            await until(dropped)
-
-    play(scenario)
-
-
-def test_a_search_does_not_return_what_the_log_removed_or_changed() -> None:
-    """The reaction that would tell the store may be late, or wait for a worker that died."""
-
-    async def scenario(logs: Logs) -> None:
-        ids = [await logs.add(title) for title in ("stays", "deleted", "changed")]
-        shelf = MemoryShelf(Counting("one"))
-        async with running(generations(logs, shelf)) as owner:
-            assert await titles(owner) == {"stays", "deleted", "changed"}
-            await logs.delete(ids[1])
-            await logs.update(ids[2], "anew")
-
-            async def heard() -> bool:
-                return await titles(owner) == {"stays"}
-
-            await until(heard)
-            entry, version = await logs.entry(ids[2])
-            await owner.index("ceo_knowledge", [entry], version=version)
-            assert await titles(owner) == {"stays", "anew"}
-
-    play(scenario)
-
-
-def test_what_was_removed_before_a_restart_is_not_brought_back_by_a_late_call() -> None:
-    async def scenario(logs: Logs) -> None:
-        id_ = await logs.add("deleted")
-        entry, version = await logs.entry(id_)
-        shelf = MemoryShelf(Counting("one"))
-        async with running(generations(logs, shelf)) as owner:
-            removed = await logs.delete(id_)
-            await owner.remove("ceo_knowledge", [id_], version=removed)
-        async with running(generations(logs, shelf)) as owner:
-            await owner.index("ceo_knowledge", [entry], version=version)
-            assert (await owner.status()).counts["ceo_knowledge"] == 0
-        shelf.notes["heard"] = b"torn"  # Then the logs are heard from their beginning.
-        async with running(generations(logs, shelf)) as owner:
-            await owner.index("ceo_knowledge", [entry], version=version)
-            assert (await owner.status()).counts["ceo_knowledge"] == 0
-
-    play(scenario)
-
-
 def test_an_index_has_one_owner() -> None:
     async def scenario(logs: Logs) -> None:
         shelf = MemoryShelf(Counting("one"))
@@ -269,59 +166,6 @@ def test_an_index_has_one_owner() -> None:
                 await generations(logs, shelf).start()
 
     play(scenario)
-
-
-def test_searches_go_on_through_every_swap() -> None:
-    """While generation after generation is built, every search finds everything."""
-
-    async def scenario(logs: Logs) -> None:
-        for number in range(20):
-            await logs.add(f"item {number}")
-        embedder = Counting("one")
-        shelf = MemoryShelf(embedder)
-        async with running(generations(logs, shelf)) as owner:
-            for _ in range(3):
-                embedder.begun.clear()
-                embedder.go_on.clear()
-                name = await owner.rebuild()
-                status = await owner.status()
-                assert status.building is not None
-                assert status.building.generation == name  # from the first moment on
-                await embedder.begun.wait()
-                assert len(await titles(owner)) == 20
-                embedder.go_on.set()
-
-                async def whole(name: str = name) -> bool:
-                    status = await owner.status()
-                    assert len(await titles(owner)) == 20
-                    return status.last is not None and status.last.generation == name
-
-                await until(whole)
-
-    play(scenario)
-
-
-def test_a_call_under_way_when_the_swap_comes_is_in_the_new_generation() -> None:
-    async def scenario(logs: Logs) -> None:
-        embedder = Counting("one")
-        shelf = MemoryShelf(embedder)
-        async with running(generations(logs, shelf)) as owner:
-            calls = []
-            rebuilding = asyncio.create_task(_rebuild_often(owner, 3))
-            for number in range(60):
-                id_ = await logs.add(f"item {number}")
-                entry, version = await logs.entry(id_)
-                calls.append(asyncio.create_task(owner.index("ceo_knowledge", [entry], version=version)))
-                await asyncio.sleep(0)
-            await asyncio.gather(rebuilding, *calls)
-            assert await titles(owner) == {f"item {number}" for number in range(60)}
-
-    play(scenario)
-
-
-async def _rebuild_often(owner: Generations, times: int) -> None:
-    for _ in range(times):
-        await built(owner, await owner.rebuild())
 
 
 def test_what_no_store_takes_is_left_out() -> None:

@@ -1,7 +1,6 @@
 """Taking the last swap of the vector index back: whole, up to date, however many generations served before it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -18,16 +17,9 @@ from runtime import index_manifest
 from runtime.errors import OutcomeError
 from runtime.generations import MANIFEST, Generations
 from runtime.vector_ports import Item
-from tests.indexing import Counting, Logs, built, generations, running, spec, titles, until
+from tests.indexing import Counting, Logs, built, generations, play, running, spec, three, titles, until
 
 NOW = datetime.now(UTC)
-
-
-def play(scenario: Callable[[Logs], Awaitable[None]]) -> None:
-    async def body() -> None:
-        await scenario(Logs())
-
-    asyncio.run(asyncio.wait_for(body(), 20))
 
 
 def serving(manifest: Manifest) -> dict[Partition, str]:
@@ -50,6 +42,52 @@ async def first_and_parts(owner: Generations, logs: Logs) -> tuple[str, str]:
     second = await owner.rebuild(["ceo_knowledge"])
     await built(owner, second)
     return first, second
+
+
+def test_the_generation_before_can_be_rolled_back_to_and_has_what_came_since() -> None:
+    async def scenario(logs: Logs) -> None:
+        await three(logs)
+        shelf = MemoryShelf(Counting("one"))
+        async with running(generations(logs, shelf)) as owner:
+            first = (await owner.status()).generations[0].name
+            with pytest.raises(OutcomeError, match="no generation is kept"):
+                await owner.roll_back()
+            second = await owner.rebuild()
+            await built(owner, second)
+            await logs.add("late")
+            assert await owner.roll_back() == first
+            await built(owner, first)
+            assert await titles(owner) == {"as it was", "after", "late"}
+            assert [(one.name, one.state) for one in (await owner.status()).generations] == [
+                (first, "serving"),
+                (second, "kept"),
+            ]
+            third = await owner.rebuild()
+            await built(owner, third)
+
+            async def dropped() -> bool:
+                return set(shelf.stores) == {first, third}  # Only the one before is kept.
+
+            await until(dropped)
+
+    play(scenario)
+
+
+def test_an_old_generation_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_manifest, "KEPT_S_MAX", 0.0)
+
+    async def scenario(logs: Logs) -> None:
+        shelf = MemoryShelf(Counting("one"))
+        async with running(generations(logs, shelf)) as owner:
+            second = await owner.rebuild()
+            await built(owner, second)
+
+            async def dropped() -> bool:
+                return set(shelf.stores) == {second}
+
+            await until(dropped)
+
+    play(scenario)
 
 
 def test_a_rebuild_of_one_partition_is_taken_back_and_again() -> None:
