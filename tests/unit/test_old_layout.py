@@ -21,7 +21,7 @@ from runtime.errors import InvalidError
 from runtime.generations import Generations
 from runtime.telemetry import NoTelemetry
 from runtime.vector_ports import Item
-from tests.indexing import Counting, Logs, built, running
+from tests.indexing import Counting, Logs, built, running, until
 
 WORDS = "amber basalt cobalt"
 
@@ -64,8 +64,12 @@ def test_what_was_stored_in_the_layout_before_is_found_until_it_is_built_anew(
         with monkeypatch.context() as before:
             before.setattr(vector_payload, "SCHEMA", 3)
             before.setattr(words, "of_item", layout_3)
-            async with running(owner_of(logs, tmp_path, embedder)):
-                pass
+            async with running(owner_of(logs, tmp_path, embedder)) as owner:
+
+                async def complete(owner: Generations = owner) -> bool:
+                    return (await owner.status()).last is not None
+
+                await until(complete)  # A start does not wait for a slow disk without end.
         embedder.begun.clear()
         embedder.go_on.clear()
         async with running(owner_of(logs, tmp_path, embedder)) as owner:
