@@ -6,10 +6,9 @@ for as long, so it is built on a copy, by another process (adapters/edge_graph.p
 """
 
 import ctypes
-import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,8 +17,7 @@ from uuid import UUID
 import qdrant_edge as engine
 from msgspec import Struct
 
-from adapters import ranking, vector_payload, words
-from adapters.ranking import Candidate
+from adapters import vector_payload, words
 from contracts.domains import Partition
 from runtime.errors import InvalidError
 from runtime.vector_ports import Item, Vector
@@ -34,10 +32,9 @@ GRAPH_FROM = 10_000
 GRAPH_SHARE = 0.25
 """A graph is built anew when so many entries are in none: 10,000, or a quarter of all if that is more."""
 
-GRAPH_M, GRAPH_EF_BUILT, GRAPH_EF = 16, 100, 128
-"""Links of a point, candidates when it is linked, candidates of a search: docs/adr/0025."""
+GRAPH_M, GRAPH_EF_BUILT = 16, 100
+"""Links of a point, candidates when it is linked: docs/adr/0025."""
 
-OVERSAMPLING = 1.0
 SCANNED_KB = 10_000
 """Where so few vectors (6,500) pass a filter, they are all compared instead."""
 
@@ -47,25 +44,12 @@ WHOLE = "whole"
 MADV_DONTNEED = 4
 _libc = ctypes.CDLL(None)
 
-PointId = int | str | UUID
-
 
 class Change(Struct, frozen=True):
     """Points put in place of those with their ids, or ids whose points go."""
 
     put: Sequence[Item] = ()
     gone: Sequence[str] = ()
-
-
-class Sought(Struct, frozen=True):
-    """A query as every partition that it names is asked."""
-
-    vector: list[float]
-    words: words.Sparse
-    filter: engine.Filter
-    limit: int
-    relevance_min: Callable[[Iterable[float]], float]
-    """Of the relevances of some points: what is below this cannot be a hit (`ranking.relevance_min`)."""
 
 
 class EdgeShard:
@@ -151,39 +135,9 @@ class EdgeShard:
     def _graphed(self) -> int:
         return self._shard.info().indexed_vectors_count
 
-    def candidates(self, sought: Sought) -> list[Candidate]:
-        """Of the nearest by meaning and by words those that may come to be hits; each with both."""
-        by_meaning = engine.Query.Nearest(sought.vector, using=PASSAGES)
-        parts = range(self.counts.parts if sought.words.words else 0)
-        by_words = [_by_words(sought.words.of_part(part)) for part in parts]
-        requests = [
-            engine.QueryRequest(sought.limit, query=query, filter=sought.filter, params=_PARAMS)
-            for query in (by_meaning, *by_words)
-        ]
-        nearest, *answers = self._shard.query_batch(engine.QueryBatchRequest(requests))
-        near, matching = _best([nearest]), _best(answers)
-        near |= self._scores([by_meaning], matching.keys() - near.keys())
-
-        least = sought.relevance_min(ranking.relevance(near[key], matching.get(key, 0.0)) for key in near)
-        # Others match the words in a part, too, but there no better than the last of these.
-        most = max((points[-1].score for points in answers if len(points) == sought.limit), default=0.0)
-        hopeful = {key for key in near if matching.get(key, 0.0) < most and ranking.relevance(near[key], most) >= least}
-        matching |= self._scores(by_words, hopeful)
-        left = [key for key in near if ranking.relevance(near[key], matching.get(key, 0.0)) >= least]
-        return [
-            vector_payload.candidate(
-                self.partition, str(record.id), record.payload or {}, near[record.id], matching.get(record.id, 0.0)
-            )
-            for record in self._shard.retrieve(left, vector_payload.PLACING, with_vector=False)
-        ]
-
-    def _scores(self, queries: Sequence[engine.Query], ids: Set[PointId]) -> dict[PointId, float]:
-        """The best of these points, which are known to pass the filter, by any of the queries."""
-        if not ids:
-            return {}
-        only = engine.Filter(must=[engine.HasIdCondition(set(ids))])
-        requests = [engine.QueryRequest(len(ids), query=query, filter=only, params=_EXACT) for query in queries]
-        return _best(self._shard.query_batch(engine.QueryBatchRequest(requests)))
+    def search(self, request: engine.SearchRequest) -> Sequence[engine.ScoredPoint]:
+        """The caller holds the lock, here and in `payloads` and `vectors`."""
+        return self._shard.search(request)
 
     def payloads(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
@@ -253,29 +207,9 @@ class EdgeShard:
                 return found
 
 
-def _by_words(sought: words.Sparse) -> engine.Query:
-    return engine.Query.Nearest(engine.SparseVector(sought.words, sought.weights), using=WORDS)
-
-
-def _best(answers: Sequence[Sequence[engine.ScoredPoint]]) -> dict[PointId, float]:
-    """The highest score of each point."""
-    found: dict[PointId, float] = {}
-    for points in answers:
-        for point in points:
-            if point.score > found.get(point.id, -math.inf):
-                found[point.id] = point.score
-    return found
-
-
 def _vectors(record: engine.Record) -> dict[str, Any]:
     """By their names, as far as they were asked for."""
     return record.vector if isinstance(record.vector, dict) else {}
-
-
-_PARAMS = engine.SearchParams(
-    hnsw_ef=GRAPH_EF, quantization=engine.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
-)
-_EXACT = engine.SearchParams(exact=True)
 
 
 def _point(item: Item, sparse: words.Sparse) -> engine.Point:
@@ -345,7 +279,7 @@ def config(dimensions: int, graph_from_kb: int = NEVER_KB) -> engine.EdgeConfig:
             m=GRAPH_M, ef_construct=GRAPH_EF_BUILT, full_scan_threshold=SCANNED_KB, max_indexing_threads=THREADS
         ),
         optimizers=engine.EdgeOptimizersConfig(indexing_threshold=graph_from_kb, default_segment_number=1),
-        max_search_threads=THREADS,
+        max_search_threads=1,
     )
 
 
@@ -374,13 +308,3 @@ INDEXES = {
     vector_payload.UPDATED: engine.PayloadSchemaType.Float,
     **dict.fromkeys((*vector_payload.KEYWORDS, vector_payload.TAGS), engine.PayloadSchemaType.Keyword),
 }
-
-
-def allowed(wanted: vector_payload.Conditions) -> engine.Filter:
-    rank = engine.FieldCondition(vector_payload.RANK, range=engine.RangeFloat(lte=wanted.rank_max))
-    expired = engine.FieldCondition(vector_payload.EXPIRES, range=engine.RangeFloat(lte=wanted.now_epoch_s))
-    matches = [engine.FieldCondition(field, match=engine.MatchValue(value)) for field, value in wanted.matches]
-    priority = engine.FieldCondition(vector_payload.PRIORITY, range=engine.RangeFloat(gte=wanted.priority_min))
-    between = engine.RangeFloat(gte=wanted.updated_from_s, lte=wanted.updated_to_s)
-    dates = [engine.FieldCondition(vector_payload.UPDATED, range=between)] if wanted.dated else []
-    return engine.Filter(must=[rank, priority, *matches, *dates], must_not=[expired])

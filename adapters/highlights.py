@@ -1,10 +1,8 @@
 """What of a text matched a query: the sentence of its nearest passage that covers most of the query's words, and these words."""
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import lru_cache
-from itertools import compress
-from operator import not_
 from typing import Any
 
 import numpy as np
@@ -19,9 +17,11 @@ from runtime.vector_ports import Vector
 WORDS_MAX = 16
 """Highlighted words of a hit."""
 
-PART_CHARS_MAX = 64
-PARTS_REMEMBERED_MAX = 1 << 16
-_WORD = re.compile(rf"\w{{1,{PART_CHARS_MAX}}}")
+PARTS_CHARS_MAX = 1 << 19
+"""Of the parts of texts that are remembered: some 80,000."""
+
+STEMS_MAX = 1 << 12
+_WORD = re.compile(r"\w{1,64}")
 
 
 def hit(placed: Placed, values: dict[str, Any], vectors: ArrayLike, sought: Vector, words: Mapping[int, float]) -> Hit:
@@ -56,12 +56,8 @@ def highlights(text: str, passage: Span, sought: Mapping[int, float]) -> tuple[S
 
 def _matching(passage: str, sought: Set[int]) -> dict[str, tuple[int, ...]]:
     """The words of a passage that are sought, with the stems they are sought by."""
-    parts = set(passage.split())
-    if max(map(len, parts), default=0) > PART_CHARS_MAX:
-        parts = set(_WORD.findall(passage))
-    strange = map(sought.isdisjoint, map(_stems, parts))  # Most are: no line of Python is spent on them.
-    written = {word for part in compress(parts, map(not_, strange)) for word in _WORD.findall(part)}
-    return {word: stems for word in written if (stems := tuple(sought & set(_stems(word))))}
+    written = {word for part in _seen.having(sought, set(passage.split())) for word in _WORD.findall(part)}
+    return {word: stems for word in written if (stems := tuple(sought & _stems(word)))}
 
 
 def _occurrences(
@@ -81,6 +77,29 @@ def _in_word(text: str, place: int, within: Span) -> bool:
     return within.start <= place < within.end and (text[place].isalnum() or text[place] == "_")
 
 
-@lru_cache(PARTS_REMEMBERED_MAX)
-def _stems(part: str) -> tuple[int, ...]:
-    return tuple(words.of_query(part))
+class _Seen:
+    """What has stood between white space in texts, by the stems in it. So of a text most parts are looked up once."""
+
+    def __init__(self) -> None:
+        self._parts: tuple[set[str], dict[int, set[str]]] = set(), {}
+        self._chars = 0
+
+    def having(self, stems: Iterable[int], parts: set[str]) -> set[str]:
+        """Those of the parts with one of the stems."""
+        known, by_stem = self._parts
+        for part in parts - known:
+            for stem in words.of_query(part):
+                by_stem.setdefault(stem, set()).add(part)
+            known.add(part)
+            self._chars += len(part)
+        if self._chars > PARTS_CHARS_MAX:
+            self._parts, self._chars = (set(), {}), 0
+        return set().union(*(parts & by_stem[stem] for stem in stems if stem in by_stem))
+
+
+_seen = _Seen()
+
+
+@lru_cache(STEMS_MAX)
+def _stems(word: str) -> frozenset[int]:
+    return frozenset(words.of_query(word))

@@ -8,13 +8,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from adapters import edge_graph, edge_shard, highlights, ranking, vector_payload, words
-from adapters.edge_shard import Change, EdgeShard, Sought
+from adapters import edge_graph, edge_search, edge_shard, vector_payload
+from adapters.edge_shard import Change, EdgeShard
 from contracts.domains import Partition
 from contracts.retrieval import Hit, Kept, Query
 from runtime.errors import InvalidError, UnavailableError
@@ -67,7 +66,7 @@ class EdgeVectors:
         vector_payload.check_size(vector, self._dimensions)
         limit = vector_payload.limit(query)
         shards = {partition: self._shard(partition) for partition in vector_payload.partitions(query)}
-        return await self._run(partial(_search, shards, query, list(vector))) if limit else []
+        return await self._run(partial(edge_search.search, shards, query, list(vector))) if limit else []
 
     async def count(self, partition: Partition) -> int:
         shard = self._shard(partition)
@@ -145,27 +144,3 @@ class EdgeVectors:
             raise
         except Exception as error:  # The engine raises bare Exception for everything.
             raise UnavailableError("qdrant-edge", str(error)) from error
-
-
-def _search(shards: Mapping[Partition, EdgeShard], query: Query, vector: list[float]) -> list[Hit]:
-    """All partitions in one go, under one state of each."""
-    limit, wanted = vector_payload.limit(query), vector_payload.conditions(query)
-    with ExitStack() as held:
-        for partition in sorted(shards):
-            held.enter_context(shards[partition].lock)
-        sought = words.weighted(query.text, wanted.rank_max, [shard.counts for shard in shards.values()])
-        least = partial(ranking.relevance_min, query, limit)
-        asked = Sought(vector, sought, edge_shard.allowed(wanted), ranking.candidates(limit), least)
-        found = [candidate for shard in shards.values() for candidate in shard.candidates(asked)]
-        placed = ranking.best(found, query, limit)
-        hits: dict[tuple[Partition, str], Hit] = {}
-        for partition, shard in shards.items():
-            mine = {one.candidate.point: one for one in placed if one.candidate.partition == partition}
-            payloads = shard.payloads(list(mine)) if mine else {}
-            long = [point for point, values in payloads.items() if vector_payload.passages(values)]
-            vectors = shard.vectors(long) if long else {}
-            for point, values in payloads.items():
-                hits[partition, point] = highlights.hit(
-                    mine[point], values, vectors.get(point, ()), vector, sought.pairs()
-                )
-    return [hits[one.candidate.partition, one.candidate.point] for one in placed]

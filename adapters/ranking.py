@@ -7,13 +7,16 @@ error code is decided by its words, while a question in many common words is dec
 normalised scores before reciprocal ranks: Bruch, Gai and Ingber, ACM TOIS 42(1), 2023. docs/adr/0025 has the figures.)
 """
 
-from collections.abc import Iterable
-from heapq import nlargest
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import TypeVar
 
 from msgspec import UNSET, Struct
 
 from contracts.domains import Partition
 from contracts.retrieval import Query, Ranking
+
+K = TypeVar("K")
 
 WORDS_SHARE = 0.5
 ADDED_MAX = 0.2
@@ -58,10 +61,20 @@ def relevance(cosine: float, words: float) -> float:
     return cosine + WORDS_SHARE * words
 
 
+def relevances(cosines: Mapping[K, float], words: Mapping[K, float]) -> dict[K, float]:
+    """Of each that has a cosine."""
+    return {key: cosine + WORDS_SHARE * words.get(key, 0.0) for key, cosine in cosines.items()}
+
+
 def relevance_min(query: Query, limit: int, relevances: Iterable[float]) -> float:
     """What is less relevant than this is not among the first `limit` of these, however important and new it is."""
-    first = nlargest(limit, relevances)
+    first = sorted(relevances, reverse=True)[:limit]
     return first[-1] - sum(_shares(query)) - ROUNDED if first else 0.0
+
+
+def relevance_left(query: Query, limit: int, placed: Sequence[Placed]) -> float:
+    """What is less relevant than this comes behind all of these, which are the best `limit` of what was looked at."""
+    return placed[-1].place - sum(_shares(query)) - ROUNDED if len(placed) == limit else -inf
 
 
 def best(found: Iterable[Candidate], query: Query, limit: int) -> list[Placed]:

@@ -38,6 +38,9 @@ FIELDS = "fields"
 VERSION = "version"
 UPDATED = "updated_epoch_s"
 PASSAGES = "passages"
+PRIORITY_MIN = 1
+"""Every entry has it at least."""
+
 PLACING = [PRIORITY, UPDATED]
 """What an entry's place among hits depends on besides its text."""
 
@@ -54,7 +57,7 @@ class Conditions(Struct, frozen=True):
     rank_max: int
     now_epoch_s: float
     matches: tuple[tuple[str, FieldValue], ...]
-    priority_min: int = 1
+    priority_min: int = PRIORITY_MIN
     updated_from_s: float | None = None
     updated_to_s: float | None = None
 

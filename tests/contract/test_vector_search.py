@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import msgspec
+import numpy as np
 import pytest
 
 from adapters.memory_vectors import MemoryVectors
@@ -212,6 +213,23 @@ def test_priority_and_recency_decide_among_equals_within_bounds(opener: Opener) 
     exercise(opener, test)
 
 
+ONE_AND_TWO: tuple[tuple[Partition, ...], ...] = (("ceo_knowledge",), ("research_data", "ceo_knowledge"))
+
+
+def test_what_is_important_comes_first_though_much_is_nearer(opener: Opener) -> None:
+    near = np.asarray(vector(1))
+    leaning = [near + number / 1_000 * np.asarray(vector(2)) for number in range(90)]
+    vectors = [one / np.linalg.norm(one) for one in leaning]
+    stored = [entry(number, text="", priority=10 if number in (70, 80) else 1) for number in range(90)]
+
+    async def test(store: VectorStore) -> None:
+        await store.upsert("ceo_knowledge", items(stored, [one.tolist() for one in vectors]))
+        hits = await store.search(query(limit=3, ranking=Ranking(priority=0.2)), vector(1))
+        assert [hit.entry for hit in hits] == [stored[70], stored[80], stored[0]]
+
+    exercise(opener, test)
+
+
 def _lines(text: str) -> tuple[Span, ...]:
     """Each a passage."""
     return tuple(Span(found.start(), found.end()) for found in re.finditer(r"[^\n]+|^$", text))
@@ -228,26 +246,28 @@ def test_of_more_entries_than_are_candidates_the_same_are_found_as_by_comparing_
             priority=1 + number % 10,
             updated=NOW - timedelta(days=number),
         )
-        for number in range(1, 261)
+        for number in range(1, 361)
     ]
     stored = [
-        Item(one, [vector(number + 300 * place) for place in range(len(spans))], spans)
+        Item(one, [vector(number + 400 * place) for place in range(len(spans))], spans)
         for number, one in enumerate(entries, 1)
         for spans in [_lines(one.text)]
     ]
 
     async def found(store: VectorStore) -> list[list[str]]:
         await store.upsert("ceo_knowledge", stored[:130])
-        await store.upsert("ceo_knowledge", stored[130:])
+        await store.upsert("ceo_knowledge", stored[130:260])
+        await store.upsert("research_data", stored[260:])
         asked = [
             Query(
-                partitions=("ceo_knowledge",),
+                partitions=partitions,
                 text=text,
                 clearance=Clearance.PUBLIC,
                 now=NOW,
                 limit=40,
                 ranking=Ranking(priority=share, recency=share),
             )
+            for partitions in ONE_AND_TWO
             for share in (0.0, 0.2)
             for text in ("amber", "basalt cobalt", "cobalt amber basalt", "nothing of the kind")
         ]
