@@ -143,11 +143,11 @@ class LocalRetrieval:
     async def _found(self, query: Query, vector: Vector) -> list[Hit]:
         if self._similar is None:
             return await self._store.search(query, vector)
-        hits = self._similar.find(query, vector)
+        asked = self._similar.asked(query)
+        hits = self._similar.find(asked, vector)
         if hits is None:
-            since = self._similar.epochs(query)
             hits = await self._store.search(query, vector)
-            self._similar.keep(query, vector, hits, since)
+            self._similar.keep(asked, vector, hits)
         return hits
 
     def _changed(self, partition: Partition) -> AbstractContextManager[None]:

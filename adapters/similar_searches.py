@@ -46,10 +46,19 @@ _hits = msgspec.msgpack.Decoder(list[Hit])
 
 
 _Said = tuple[frozenset[int], tuple[str, ...]]
+_Place = tuple[Key, _Said]
+"""Those that may answer each other, but for their cosine and their time."""
+
+
+class Asked(Struct, frozen=True):
+    """A search that is to be made, and the state of its partitions before it is."""
+
+    query: Query
+    place: _Place
+    epochs: Epochs
 
 
 class _Search(Struct, frozen=True):
-    said: _Said
     vector: NDArray[np.float32]
     hits: bytes
     asked: datetime
@@ -57,7 +66,7 @@ class _Search(Struct, frozen=True):
 
 
 class SimilarSearches:
-    """Bounded by searches and bytes; those of the combination of clearance, partitions and filters used longest ago go first."""
+    """Bounded by searches and bytes; those in words that were asked longest ago go first."""
 
     def __init__(
         self,
@@ -73,34 +82,33 @@ class SimilarSearches:
         self._searches_max = searches_max
         self._bytes_max = bytes_max
         self._clock = clock
-        self._alike: OrderedDict[Key, list[_Search]] = OrderedDict()
-        self._resting: defaultdict[Partition, set[Key]] = defaultdict(set)
+        self._alike: OrderedDict[_Place, list[_Search]] = OrderedDict()
+        self._resting: defaultdict[Partition, set[_Place]] = defaultdict(set)
         self._epochs: defaultdict[Partition, int] = defaultdict(int)
         self._unsure_until: dict[Partition, float] = {}
         self._searches = self._bytes = 0
 
-    def find(self, query: Query, vector: Vector) -> list[Hit] | None:
+    def asked(self, query: Query) -> Asked:
+        """What `find` and `keep` are told of a search, taken before it is made."""
+        return Asked(query, (_key(query), _said(query.text)), self._state(query))
+
+    def find(self, asked: Asked, vector: Vector) -> list[Hit] | None:
         """The hits of such a search; None where there was none, or where one of them has expired at `query.now`."""
-        hits = self._found(query, np.asarray(vector, np.float32))
+        hits = self._found(asked, np.asarray(vector, np.float32))
         self._telemetry.count(CACHE_LOOKUPS_TOTAL, space=SPACE, outcome="miss" if hits is None else "l1")
         return hits
 
-    def epochs(self, query: Query) -> Epochs:
-        """The state of the partitions, to be taken before a search whose hits are to be kept."""
-        return tuple(self._epochs[partition] for partition in query.partitions)
-
-    def keep(self, query: Query, vector: Vector, hits: list[Hit], since: Epochs) -> None:
+    def keep(self, asked: Asked, vector: Vector, hits: list[Hit]) -> None:
         """Keep what was found, unless a partition has changed since."""
-        now = self._clock()
-        if since != self.epochs(query) or any(now < self._unsure_until.get(one, 0) for one in query.partitions):
+        now, query, place = self._clock(), asked.query, asked.place
+        if asked.epochs != self._state(query) or any(now < self._unsure_until.get(one, 0) for one in query.partitions):
             return
-        key = _key(query)
         encoded = msgspec.msgpack.encode(hits)
-        search = _Search(_said(query.text), np.asarray(vector, np.float32), encoded, query.now, now + self._ttl_s)
-        self._alike.setdefault(key, []).append(search)
-        self._alike.move_to_end(key)
+        search = _Search(np.asarray(vector, np.float32), encoded, query.now, now + self._ttl_s)
+        self._alike.setdefault(place, []).append(search)
+        self._alike.move_to_end(place)
         for partition in query.partitions:
-            self._resting[partition].add(key)
+            self._resting[partition].add(place)
         self._searches += 1
         self._bytes += len(encoded)
         while self._searches > self._searches_max or self._bytes > self._bytes_max:
@@ -109,11 +117,11 @@ class SimilarSearches:
     def changed(self, partition: Partition) -> None:
         """Forget what was found in it, and do not keep what is being searched there."""
         self._epochs[partition] += 1
-        for key in self._resting.pop(partition, set()):
-            for search in self._alike.pop(key, []):
+        for place in self._resting.pop(partition, set()):
+            for search in self._alike.pop(place, []):
                 self._searches -= 1
                 self._bytes -= len(search.hits)
-            self._rests_nowhere(key)
+            self._rests_nowhere(place)
 
     @contextmanager
     def changing(self, partition: Partition) -> Iterator[None]:
@@ -127,35 +135,37 @@ class SimilarSearches:
         finally:
             self.changed(partition)
 
-    def _found(self, query: Query, vector: NDArray[np.float32]) -> list[Hit] | None:
-        key = _key(query)
-        searches = self._alike.get(key)
+    def _state(self, query: Query) -> Epochs:
+        return tuple(self._epochs[partition] for partition in query.partitions)
+
+    def _found(self, asked: Asked, vector: NDArray[np.float32]) -> list[Hit] | None:
+        searches = self._alike.get(asked.place)
         if not searches:
             return None
-        self._alike.move_to_end(key)
+        self._alike.move_to_end(asked.place)
         cosines = np.stack([search.vector for search in searches]) @ vector
-        said, now = _said(query.text), self._clock()
-        for place in np.argsort(-cosines):
-            search = searches[place]
-            if cosines[place] < COSINE_MIN:
+        now, query = self._clock(), asked.query
+        for number in np.argsort(-cosines):
+            search = searches[number]
+            if cosines[number] < COSINE_MIN:
                 return None
-            if search.said == said and now < search.until and search.asked <= query.now:
+            if now < search.until and search.asked <= query.now:
                 hits = _hits.decode(search.hits)
                 alive = all(hit.entry.expires is None or hit.entry.expires > query.now for hit in hits)
                 return hits if alive else None
         return None
 
     def _forget_oldest(self) -> None:
-        key, searches = next(iter(self._alike.items()))
+        place, searches = next(iter(self._alike.items()))
         self._searches -= 1
         self._bytes -= len(searches.pop(0).hits)
         if not searches:
-            del self._alike[key]
-            self._rests_nowhere(key)
+            del self._alike[place]
+            self._rests_nowhere(place)
 
-    def _rests_nowhere(self, key: Key) -> None:
-        for keys in self._resting.values():
-            keys.discard(key)
+    def _rests_nowhere(self, place: _Place) -> None:
+        for places in self._resting.values():
+            places.discard(place)
 
 
 def _key(query: Query) -> Key:

@@ -273,16 +273,27 @@ def test_what_the_model_does_not_read_of_a_long_query_is_compared_too() -> None:
     """Its vector is that of the beginning: here both have the same."""
     searches = SimilarSearches(NoTelemetry())
     asked = Query(partitions=PARTITIONS[:1], text="filler gargantuan", clearance=Clearance.TOP_SECRET, now=NOW)
-    searches.keep(asked, [1.0, 0.0], [], searches.epochs(asked))
-    assert searches.find(replace(asked, text="the filler, GARGANTUAN"), [1.0, 0.0]) == []
-    assert searches.find(replace(asked, text="filler Norway"), [1.0, 0.0]) is None
+    searches.keep(searches.asked(asked), [1.0, 0.0], [])
+    assert searches.find(searches.asked(replace(asked, text="the filler, GARGANTUAN")), [1.0, 0.0]) == []
+    assert searches.find(searches.asked(replace(asked, text="filler Norway")), [1.0, 0.0]) is None
+
+
+def test_the_same_words_in_another_order_may_mean_something_else() -> None:
+    searches = SimilarSearches(NoTelemetry())
+    query = Query(partitions=PARTITIONS[:1], text="dog bites man", clearance=Clearance.TOP_SECRET, now=NOW)
+    asked, other = searches.asked(query), searches.asked(replace(query, text="man bites dog"))
+    searches.keep(asked, [1.0, 0.0], [])
+    assert asked.place == other.place
+    assert searches.find(other, [0.8, 0.6]) is None
+    searches.keep(other, [0.8, 0.6], [])
+    assert searches.find(asked, [1.0, 0.0]) == searches.find(other, [0.8, 0.6]) == []
 
 
 def test_nothing_is_left_of_searches_that_a_change_has_ended() -> None:
     searches = SimilarSearches(NoTelemetry())
     for number in range(10):
         asked = Query(partitions=PARTITIONS[:2], text="t", clearance=Clearance.PUBLIC, now=NOW, limit=number + 1)
-        searches.keep(asked, [1.0], [], searches.epochs(asked))
+        searches.keep(searches.asked(asked), [1.0], [])
         searches.changed(PARTITIONS[0])
     assert not any(searches._resting.values())
 
