@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from schemathesis.schemas import BaseSchema
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
+
+
+hypothesis.settings.register_profile(
+    "tests", deadline=None
+)  # A machine that does other things too stalls now and then.
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture
