@@ -80,6 +80,7 @@ class Keeper:
 
 @asynccontextmanager
 async def keeping(world: World) -> AsyncIterator[Keeper]:
+    await world.consume(Domain.CEO)
     store = MemoryVectors(WordEmbedder.dimensions)
     outside = Outside(
         log=world.log,

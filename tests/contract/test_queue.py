@@ -293,6 +293,7 @@ def test_domains_do_not_mix(run: Run) -> None:
     async def scenario(world: World) -> None:
         refs = [actor("the-one", domain) for domain in Domain]
         for ref in refs:
+            await world.consume(ref.domain)
             await send(world, ref=ref)
         for ref in refs:
             async with holding(world, ref=ref) as holder:
