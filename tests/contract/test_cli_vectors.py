@@ -26,6 +26,7 @@ def test_behind_until_the_reaction_has_ended_and_different_if_it_left_nothing(na
         return await asyncio.to_thread(CliRunner().invoke, cli, words, env=variables)
 
     async def scenario(world: World) -> None:
+        await world.consume(Domain.CEO)
         logs = Logs(world.log)
         async with connected(nats_server) as broker, running(generations(logs, MemoryShelf(Counting("one")))) as owner:
             await serve_retrieval(world.rpc(None), owner)
