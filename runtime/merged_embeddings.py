@@ -17,10 +17,14 @@ CHARS_MAX = 1_400
 """Of a request: about a batch of the built-in model. A text of more than half of it goes alone: others would wait for it."""
 
 UNDER_WAY_MAX = 2
-"""Requests of one kind that were not full; while there are so many, texts wait for more of them. A full one leaves at once."""
+"""Requests of one kind, as many as the built-in model runs batches at a time. While there are so many, texts wait for more of
+them; a full request leaves at once."""
 
 PATIENCE_S = 0.0006
 """A text just answered, for which as many are waited for: who asks for one after the other is back by then."""
+
+TICK_S = 0.001
+"""What timers may ring too early: uvloop counts in whole milliseconds."""
 
 
 class Kind(Struct, frozen=True):
@@ -41,13 +45,15 @@ class _Text:
 
 
 class _Line:
-    """The texts that wait for a request, and what is known of those who send them."""
+    """The texts that wait for a request, requests and texts that are under way, and texts that are expected in place of others
+    which were just answered."""
 
     def __init__(self) -> None:
         self.waiting: list[_Text] = []
         self.chars = 0
         self.under_way = 0
-        self.expected = 1
+        self.texts_under_way = 0
+        self.expected = 0
         self.patient_until = 0.0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -56,9 +62,9 @@ class MergedEmbeddings:
     """An Embeddings over another one, which is asked for texts of many callers at once. A Runnable.
 
     Texts are merged that are asked for one by one, by a model's name (where routing leads depends on the texts), in the same
-    dimensions and under the same clearance. Who is alone does not wait for company: a text leaves at once while fewer than
-    UNDER_WAY_MAX requests are under way, unless others were just answered and may be on their way back. What waits is less than
-    a request, so it waits for one that is under way at the most.
+    dimensions and under the same clearance. A request leaves when it has its share of all texts that wait, are under way or
+    expected, so who is alone does not wait for company, and many are divided among UNDER_WAY_MAX requests. What waits is less
+    than a full request, so it waits for one that is under way at the most.
 
     When texts of several callers fail together, each is asked for alone; that a model is away or unknown is true for all. A
     caller who gives up is left out.
@@ -110,12 +116,15 @@ class MergedEmbeddings:
             self._send(kind, line)
         line.waiting.append(one)
         line.chars += len(one.text)
+        line.expected = max(line.expected - 1, 0)
         self._consider(kind, line)
 
     def _consider(self, kind: Kind, line: _Line) -> None:
         """Send what waits if it is enough, else see to it that it is sent in time."""
         room = line.under_way < UNDER_WAY_MAX
-        if len(line.waiting) >= (min(line.expected, TEXTS_MAX) if room else TEXTS_MAX):
+        texts = len(line.waiting) + line.texts_under_way + line.expected
+        share = min(TEXTS_MAX, -(-texts // UNDER_WAY_MAX)) if room else TEXTS_MAX
+        if line.waiting and len(line.waiting) >= share:
             self._send(kind, line)
         elif room and line.timer is None:
             loop = asyncio.get_running_loop()
@@ -123,17 +132,20 @@ class MergedEmbeddings:
 
     def _end_patience(self, kind: Kind, line: _Line) -> None:
         line.timer = None
-        if asyncio.get_running_loop().time() >= line.patient_until:
-            line.expected = 1
-        if line.waiting:
+        if asyncio.get_running_loop().time() + TICK_S < line.patient_until:
             self._consider(kind, line)
-        elif not line.under_way:
+            return
+        line.expected = 0
+        if line.waiting and line.under_way < UNDER_WAY_MAX:
+            self._send(kind, line)
+        elif not line.waiting and not line.under_way:
             del self._lines[kind]
 
     def _send(self, kind: Kind, line: _Line) -> None:
         waiting, line.waiting, line.chars = line.waiting, [], 0
         wanted = [one for one in waiting if not one.answer.done()]
         line.under_way += 1
+        line.texts_under_way += len(wanted)
         context = wanted[0].context if len(wanted) == 1 else Context()
         task = asyncio.get_running_loop().create_task(self._answer(kind, line, wanted), context=context)
         self._asking.add(task)
@@ -149,8 +161,10 @@ class MergedEmbeddings:
             raise
         finally:
             line.under_way -= 1
-            line.expected = max(len(wanted), 1)
-            line.patient_until = asyncio.get_running_loop().time() + self._patience_s * len(wanted)
+            line.texts_under_way -= len(wanted)
+            line.expected += len(wanted)
+            patient_until = asyncio.get_running_loop().time() + self._patience_s * len(wanted)
+            line.patient_until = max(line.patient_until, patient_until)
             if not self._stopped:
                 self._consider(kind, line)
 

@@ -105,22 +105,23 @@ def test_a_full_request_does_not_wait() -> None:
     run(body)
 
 
-def test_those_who_were_answered_together_are_waited_for_and_come_back_together() -> None:
+def test_many_who_ask_again_and_again_are_divided_among_the_requests() -> None:
     async def body() -> None:
         inner = Numbers()
         merged = MergedEmbeddings(inner, NoTelemetry(), patience_s=LONG_S)
-        tasks = await held(merged, inner, "1", "2", "3")
-        inner.gate.set()
+        done = asyncio.Event()
 
-        async def client(number: int, first: asyncio.Task[Embedded]) -> None:
-            await first
-            for _ in range(5):
+        async def client(number: int) -> None:
+            while len(inner.requests) < 30:
                 await merged.embed(asked(str(number)))
+            done.set()
 
-        async with asyncio.TaskGroup() as clients:
-            for number, task in enumerate(tasks[UNDER_WAY_MAX:]):
-                clients.create_task(client(number, task))
-        assert inner.sizes == [*[1] * UNDER_WAY_MAX, *[3] * 6]
+        clients = [asyncio.create_task(client(number)) for number in range(10 * UNDER_WAY_MAX)]
+        await done.wait()
+        for task in clients:
+            task.cancel()
+        assert inner.sizes[:UNDER_WAY_MAX] == [1] * UNDER_WAY_MAX
+        assert inner.sizes[3 * UNDER_WAY_MAX :] == [10] * len(inner.sizes[3 * UNDER_WAY_MAX :])
         await merged.stop()
 
     run(body)
