@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
@@ -32,6 +32,10 @@ STOP_S_MAX = 3.0  # of all roles together; the servers take up to 1.5 s more
 STOP_FIRST = "gateway"
 STOP_LAST = "projector"
 ROLES = ("system", "embedding", "projector", "sophia", "artemis", "ceo", "gateway")
+
+TUNABLES = "GLIBC_TUNABLES"
+ON_HUGE_PAGES = frozenset({"embedding"})
+"""Roles that read much memory over and over: the model's weights for every batch, vectors for every search."""
 
 State = Literal["starting", "ready", "down", "stopped"]
 OnState = Callable[[str, State, str], None]
@@ -61,6 +65,12 @@ def holder(folder: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return None
+
+
+def on_huge_pages(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which glibc (2.35 and later) asks Linux for pages of 2 MiB; elsewhere it means nothing."""
+    given = environment.get(TUNABLES)
+    return {**environment, TUNABLES: ":".join(filter(None, [given, "glibc.malloc.hugetlb=1"]))}
 
 
 def say_ready(ready_fd: int) -> None:
@@ -211,6 +221,8 @@ class RoleProcess:
         reading, writing = os.pipe()
         try:
             environment = child_environment(self._config, ready_fd=writing)
+            if self.name in ON_HUGE_PAGES:
+                environment = on_huge_pages(environment)
             command = Command(name=self.name, argv=self._role.argv, environment=environment, inherited=(writing,))
             try:
                 child = self._child = await Child.start(command, self._log)

@@ -169,3 +169,22 @@ def test_back_off_doubles_to_its_cap_and_forgets_after_health() -> None:
 
 def test_the_standard_roles_are_one_process_each() -> None:
     assert [role.argv[1:] for role in standard_roles(["gateway"])] == [("-P", "-m", "deploy", "run", "gateway")]
+
+
+def test_only_the_role_with_the_model_has_huge_pages_beside_what_is_set_already(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.perturb=0")
+
+    def environment(pid: int | None) -> list[str]:
+        """glibc ends each of its settings with a zero where it stands."""
+        return Path(f"/proc/{pid}/environ").read_text().replace("\0", ":").split(":")
+
+    async def scenario() -> None:
+        async with stack(data_folder, role("embedding", "steady"), role("gateway", "steady")) as (supervisor, _):
+            for name in ("embedding", "gateway"):
+                found = environment(supervisor.pid(name))
+                assert "GLIBC_TUNABLES=glibc.malloc.perturb=0" in found
+                assert ("glibc.malloc.hugetlb=1" in found) == (name == "embedding")
+
+    asyncio.run(scenario())
