@@ -136,11 +136,15 @@ class Membership:
                 async with asyncio.timeout(self._limits.heartbeat_s):
                     await self._asked.wait()
             await self._say()
-            if self._now() - before > 2 * self._limits.heartbeat_s or self._deaf():
-                # We were paused or cut off: that we heard nobody says nothing about them.
-                for member in self._others.values():
-                    member.heard = self._now()
+            late_s = max(0.0, self._now() - before - self._limits.heartbeat_s)
+            self._heard_self = min(self._now(), self._heard_self + late_s)
+            self._forgive(self._limits.member_s_max if self._deaf() else late_s)
             self._bury_silent()
+
+    def _forgive(self, seconds: float) -> None:
+        """While we were paused, late or cut off we could hear nobody: that time says nothing about the others. The rest does."""
+        for member in self._others.values():
+            member.heard = min(self._now(), member.heard + seconds)
 
     def _deaf(self) -> bool:
         return self._now() - self._heard_self > 2 * self._limits.heartbeat_s

@@ -98,6 +98,40 @@ def test_who_is_silent_is_taken_for_dead() -> None:
     run(body)
 
 
+class Late(Membership):
+    """Its process comes to nothing for three heartbeats before each of its own: it has much to do."""
+
+    late_s = 0.0
+    beats = 0
+
+    async def _say(self, *, hello: bool = False) -> None:
+        self.late_s += 3 * QUICK.heartbeat_s
+        self.beats += 1
+        await super()._say(hello=hello)
+
+    def _now(self) -> float:
+        return super()._now() + self.late_s
+
+
+def test_who_is_always_late_takes_the_silent_for_dead_all_the_same_and_nobody_else() -> None:
+    async def body() -> None:
+        broker = MemoryBroker()
+        one, two = Late(MemoryRpc(broker), Domain.CEO, "one", QUICK), member(broker, "two")
+        await one.start()
+        await two.start()
+        await until([one], lambda: one.mine() != ALL)
+        half, beats = one.mine(), one.beats
+        await until([one], lambda: one.mine() != half or one.beats > beats + 20)
+        assert one.mine() == half
+        assert two._task is not None
+        two._task.cancel()
+        await until([one], lambda: one.mine() == ALL or one.beats > beats + 100)
+        assert one.mine() == ALL
+        await one.stop()
+
+    run(body)
+
+
 def test_who_hears_not_even_himself_takes_nobody_for_dead() -> None:
     async def body() -> None:
         broker = MemoryBroker()
