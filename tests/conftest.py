@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,13 @@ hypothesis.settings.register_profile(
     "tests", deadline=None
 )  # A machine that does other things too stalls now and then.
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector need not look through all that the tests are made of again and again: that was most of the time of
+    those that allocate much."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
