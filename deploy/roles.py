@@ -79,7 +79,7 @@ async def run_roles(
             await telemetry.metrics.serve(plant.untraced, role)
 
         async def ready() -> None:
-            _collect_less()
+            collect_less()
             say_ready(settings.ready_fd)
             _logger.info("ready")
 
@@ -109,7 +109,7 @@ async def _ensure_streams(broker: Broker, settings: Settings) -> None:
         ) from error
 
 
-def _collect_less() -> None:
+def collect_less() -> None:
     """Look for cyclic garbage less often, and never among what lives as long as the process: 5 % of a busy one's time."""
     gc.collect()
     gc.freeze()
