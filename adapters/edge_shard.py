@@ -39,7 +39,7 @@ SCANNED_KB = 10_000
 """Where so few vectors (6,500) pass a filter, they are all compared instead."""
 
 WHOLE = "whole"
-"""The file that marks a folder as complete."""
+"""The file that marks a folder as complete, and says how many of its points are in the graph (nothing: none are)."""
 
 MADV_DONTNEED = 4
 _libc = ctypes.CDLL(None)
@@ -68,11 +68,13 @@ class EdgeShard:
         self._number, self._shard = _opened(folder, config(dimensions), vector_payload.kinds(partition))
         self._fresh: engine.EdgeShard | None = None
         self._behind: set[str] | None = None
-        if not self._graphed():
+        self._copied = 0  # points, of which the copy's graph is built
+        self._graphed = _graphed(folder / str(self._number))
+        if not self._graphed:
             self._shard.optimize()
         for record in self._all():
             self._count(record, 1)
-        self._loose = self.count() - self._graphed()
+        self._loose = self.count() - self._graphed
         _unload(folder)
 
     def change(self, change: Change) -> None:
@@ -92,7 +94,7 @@ class EdgeShard:
         draft = self._folder / str(self._number + 1)
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(self._folder / str(self._number), draft, ignore=shutil.ignore_patterns(WHOLE))
-        self._behind = set()
+        self._behind, self._copied = set(), self.count()
         return draft
 
     def abandon(self) -> None:
@@ -123,17 +125,15 @@ class EdgeShard:
             raise RuntimeError("there is no copy that has caught up")
         self._fresh.flush()
         _synced(self._folder / str(self._number + 1))
-        _mark(self._folder / str(self._number + 1))
+        _mark(self._folder / str(self._number + 1), self._copied)
         place = self._folder / str(self._number)
         with self.lock:
             old, self._shard = self._shard, self._fresh
             self._number, self._fresh, self._behind = self._number + 1, None, None
         old.close()
         shutil.rmtree(place, ignore_errors=True)
-        self._loose = self.count() - self._graphed()
-
-    def _graphed(self) -> int:
-        return self._shard.info().indexed_vectors_count
+        self._graphed = self._copied
+        self._loose = self.count() - self._graphed
 
     def search(self, request: engine.SearchRequest) -> Sequence[engine.ScoredPoint]:
         """The caller holds the lock, here and in `payloads` and `vectors`."""
@@ -233,7 +233,7 @@ def _opened(folder: Path, wanted: engine.EdgeConfig, fields: Mapping[str, type])
         for field, kind in {**INDEXES, **{path: KINDS[kind] for path, kind in fields.items()}}.items():
             shard.update(engine.UpdateOperation.create_field_index(field, kind))
         shard.flush()
-        _mark(place)
+        _mark(place, 0)
         return number, shard
     try:
         return number, engine.EdgeShard.load(str(place), wanted)
@@ -245,9 +245,16 @@ def _opened(folder: Path, wanted: engine.EdgeConfig, fields: Mapping[str, type])
         ) from error
 
 
-def _mark(place: Path) -> None:
-    (place / WHOLE).touch()
+def _mark(place: Path, graphed: int) -> None:
+    """Whole, with this many points in its graph. (The engine's own count of them is also one of the sparse vectors.)"""
+    (place / WHOLE).write_text(str(graphed))
+    _sync(place / WHOLE)
     _sync(place)
+
+
+def _graphed(place: Path) -> int:
+    said = (place / WHOLE).read_text()
+    return int(said) if said.isdecimal() else 0
 
 
 def _synced(place: Path) -> None:

@@ -71,6 +71,26 @@ def test_edge_builds_a_graph_beside_and_misses_no_change(tmp_path: Path, monkeyp
     asyncio.run(run())
 
 
+def test_edge_builds_the_graph_that_a_stop_prevented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only that one: what has its graph is opened as it is."""
+
+    async def run() -> None:
+        store = EdgeVectors(tmp_path, DIMENSIONS)
+        await store.start()
+        stored = [entry(number, text="a word") for number in range(400)]
+        await store.upsert("ceo_knowledge", items(stored, [vector(number) for number in range(400)]))
+        await store.close()
+        monkeypatch.setattr(edge_shard, "GRAPH_FROM", 300)
+        for _ in range(2):
+            await store.start()
+            await store.graphed()
+            assert [place.name for place in (tmp_path / "ceo_knowledge").iterdir()] == ["2"]
+            assert await store.count("ceo_knowledge") == 400
+            await store.close()
+
+    asyncio.run(run())
+
+
 def test_a_change_that_comes_while_the_copy_catches_up_is_in_the_copy(tmp_path: Path) -> None:
     """Each round every entry is put again or removed; another thread reads meanwhile, and is never refused."""
     shard = EdgeShard("ceo_knowledge", tmp_path / "ceo_knowledge", DIMENSIONS)
