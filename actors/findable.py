@@ -5,6 +5,8 @@ The reactions do it as it happens, a rebuild folds the same function over the lo
 
 from typing import assert_never
 
+from msgspec import UNSET
+
 from actors.subscriptions import announcement
 from contracts.conversation import Answered
 from contracts.domains import Domain, Partition
@@ -90,6 +92,7 @@ def _knowledge(recorded: Recorded[Event], knowledge: Knowledge) -> Put:
         attachment=attachment.digest if attachment else None,
         media_type=attachment.media_type if attachment else None,
         updated=recorded.envelope.time,
+        fields=knowledge.fields or UNSET,
     )
     return Put(knowledge.partition, entry)
 

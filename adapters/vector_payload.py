@@ -107,10 +107,9 @@ def _kind(of: msgspec.inspect.Type) -> type[FieldValue]:
 
 
 def _check_fields(partition: Partition, fields: dict[str, FieldValue], whose: str) -> None:
-    try:
-        msgspec.convert(fields, partitions_.FIELDS[partition])
-    except msgspec.ValidationError as error:
-        raise InvalidError(f"the fields of {whose} do not fit partition {partition}: {error}", f"$.{FIELDS}") from error
+    misfit = partitions_.misfit(partition, fields)
+    if misfit:
+        raise InvalidError(f"the fields of {whose} do not fit partition {partition}: {misfit}", f"$.{FIELDS}")
 
 
 def payload(item: Item) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from msgspec import Meta, Raw, Struct
 from contracts.analysis import PhaseResult
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain, Partition
-from contracts.knowledge import Category, Knowledge, Reason, Tags
+from contracts.knowledge import FIELDS_MAX, Category, Knowledge, Reason, Tags
 from contracts.model import BudgetSpent, Citation, Evidence
+from contracts.partitions import FieldValue
 from contracts.span import Span
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
@@ -105,6 +106,12 @@ class SearchKnowledge(Body, frozen=True, kw_only=True):
     tags: Annotated[Tags, Meta(description="Only what has all of these.")] = ()
     updated_from: Annotated[datetime, Meta(tz=True)] | None = None
     updated_to: Annotated[datetime, Meta(tz=True)] | None = None
+    fields: Annotated[
+        dict[str, FieldValue],
+        Meta(
+            max_length=FIELDS_MAX, description="Only what says exactly this; each partition searched has all of them."
+        ),
+    ] = {}
 
 
 class Declassify(Body, frozen=True, kw_only=True):

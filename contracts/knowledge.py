@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.domains import Clearance, Partition
 from contracts.envelope import Event, Message
+from contracts.partitions import FieldValue
 
 T = TypeVar("T")
 Category = Literal[
@@ -31,6 +32,7 @@ Content = Annotated[str, Meta(min_length=1, max_length=CONTENT_CHARS_MAX, patter
 FILE_NAME = r"^[^\S/\\\x00-\x1f\x7f-\x9f]*[^\s/\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*(?![\s\S])"
 """Not blank, and nothing in it that is a path or a control character. (`$` would let a last line break through.)"""
 
+FIELDS_MAX = 8
 Reason = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
 StrategicPriority = Annotated[int, Meta(ge=1, le=10)]
 Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")], ...], Meta(max_length=32)]
@@ -79,7 +81,10 @@ class Attachment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Knowledge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an item says. `partition` is where it is searched."""
+    """What an item says. `partition` is where it is searched, `fields` what items there say besides (contracts/partitions.py).
+
+    Without fields they are left out of the encoding, too: it is what an import is compared by.
+    """
 
     title: Title
     content: Content
@@ -91,6 +96,7 @@ class Knowledge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expires: datetime | None = None
     partition: Partition = "ceo_knowledge"
     attachment: Attachment | None = None
+    fields: Annotated[dict[str, FieldValue], Meta(max_length=FIELDS_MAX)] | UnsetType = UNSET
 
 
 class Imported(Struct, frozen=True, kw_only=True):

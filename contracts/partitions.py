@@ -3,13 +3,17 @@
 A field is text, a whole number or true/false, and may be left out. An entry with another field or another type is refused.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from contracts.domains import Partition
 
 FieldValue = str | int | bool
+Text = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
+Year = Annotated[int, Meta(ge=1, le=9_999)]
 
 
 class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -17,42 +21,42 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
 
 class SophiaBusiness(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    client: str | None = None
-    region: str | None = None
+    client: Text | None = None
+    region: Text | None = None
 
 
 class ArtemisTechnical(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    service: str | None = None
+    service: Text | None = None
     severity: Literal["info", "low", "medium", "high", "critical"] | None = None
 
 
 class SharedKnowledge(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    topic: str | None = None
+    topic: Text | None = None
 
 
 class CeoKnowledge(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    owner: str | None = None
-    quarter: str | None = None
+    owner: Text | None = None
+    quarter: Text | None = None
 
 
 class ResearchData(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    url: str | None = None
-    published_year: int | None = None
+    url: Text | None = None
+    published_year: Year | None = None
 
 
 class AgentMemories(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    agent: str | None = None
+    agent: Text | None = None
     kind: Literal["semantic", "episodic", "procedural"] | None = None
 
 
 class SwarmCoordination(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    swarm: str | None = None
+    swarm: Text | None = None
     pattern: Literal["broadcast_gather", "pipeline", "round_robin"] | None = None
 
 
 class CodeKnowledge(Fields, frozen=True, kw_only=True, omit_defaults=True):
-    language: str | None = None
-    path: str | None = None
+    language: Text | None = None
+    path: Text | None = None
 
 
 FIELDS: dict[Partition, type[Fields]] = {
@@ -65,3 +69,13 @@ FIELDS: dict[Partition, type[Fields]] = {
     "swarm_coordination": SwarmCoordination,
     "code_knowledge": CodeKnowledge,
 }
+
+
+def misfit(partition: Partition, fields: Mapping[str, FieldValue]) -> str | None:
+    """What does not fit the partition in these fields, with those that it has; None where all do."""
+    try:
+        msgspec.convert(dict(fields), FIELDS[partition])
+    except msgspec.ValidationError as error:
+        known = ", ".join(FIELDS[partition].__struct_fields__)
+        return f"{error}; {partition} has {known}"
+    return None

@@ -107,7 +107,7 @@ def _settled(said: list[_Said]) -> tuple[dict[str, object], tuple[str, ...]]:
         try:
             if name == "content" or unknown([name]):
                 left_out.append(one.name)
-            elif isinstance(one.value, list | dict) and name != "tags":
+            elif isinstance(one.value, list | dict) and name not in ("tags", "fields"):
                 raise InvalidError(f"{name} takes one value; write a text that begins with a bracket in quotes")
             elif one.value not in (None, ""):
                 fields[name] = " ".join(str(one.value).split()) if name == "title" else checked(name, one.value)
@@ -174,6 +174,10 @@ def _entry(loader: _Loader, key: yaml.Node, value: yaml.Node, first: int) -> _Sa
     if isinstance(value, yaml.SequenceNode):
         words = [_word(one) for one in value.value]
         return _Said(key.value, [word for word in words if word != ""], line)
+    if key.value.casefold() == "fields" and isinstance(value, yaml.MappingNode):
+        return _Said(
+            key.value, {name.value: _word(one) for name, one in value.value if isinstance(name, yaml.ScalarNode)}, line
+        )
     if key.value.casefold() == "expires" and isinstance(value, yaml.ScalarNode) and value.tag == f"{_TAG}timestamp":
         try:
             return _Said(key.value, loader.construct_yaml_timestamp(value), line)

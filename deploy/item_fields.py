@@ -1,14 +1,16 @@
 """What files may say of an item beside its text: each field checked where it stands, so that its place can be named."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import get_args
 
 import msgspec
 
-from contracts.domains import Clearance, ItemPartition
+from contracts import partitions
+from contracts.domains import Clearance, ItemPartition, Partition
 from contracts.knowledge import Category, Knowledge
+from contracts.partitions import FieldValue
 from runtime.errors import InvalidError
 
 FIELDS = {field.name: field.type for field in msgspec.structs.fields(Knowledge) if field.name != "attachment"}
@@ -26,6 +28,7 @@ _WANTED = {
     "tags": "a list of at most 32 texts of at most 60 characters each, or these with commas between",
     "expires": "a date or time as in ISO 8601: 2027-01-31, or 2027-01-31T12:00:00Z",
     "partition": f"one of {', '.join(get_args(ItemPartition))}",
+    "fields": "what items of its partition say besides, by name: texts, whole numbers, true or false",
 }
 
 
@@ -37,10 +40,21 @@ def checked(name: str, value: object) -> object:
     elif name == "expires":
         said = _moment(value)
     try:
-        return msgspec.convert(said, FIELDS[name], strict=False)
+        return msgspec.convert(said, FIELDS[name], strict=name == "fields")
     except msgspec.ValidationError as error:
         wanted = f"it is {_WANTED[name]}" if name in _WANTED else str(error)
         raise InvalidError(f"{name} {str(value)[:60]!r} is not taken; {wanted}", f"$.{name}") from error
+
+
+def typed(partition: Partition, written: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
+    """A partition's fields of how they are written, without empty ones. Raises InvalidError naming those that there are."""
+    known = partitions.FIELDS[partition]
+    said = {name: value for name, value in written.items() if value != ""}
+    try:
+        fields: dict[str, FieldValue] = msgspec.to_builtins(msgspec.convert(said, known, strict=False))
+        return fields
+    except msgspec.ValidationError as error:
+        raise InvalidError(f"{error}; {partition} has {', '.join(known.__struct_fields__)}", "$.fields") from error
 
 
 def unknown(names: Iterable[str]) -> set[str]:

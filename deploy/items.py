@@ -17,7 +17,7 @@ from actors.tables import Summary, figure, read_table, summarise
 from contracts.domains import Clearance
 from contracts.knowledge import CONTENT_CHARS_MAX, TITLE_CHARS_MAX, Attachment, Category, Knowledge
 from deploy.documents import Document, parts
-from deploy.item_fields import FIELDS, checked, unknown
+from deploy.item_fields import FIELDS, checked, typed, unknown
 from deploy.source_archive import describe, pack
 from runtime.errors import InvalidError
 from runtime.text import clip
@@ -67,9 +67,10 @@ def knowledge(fields: Mapping[str, object], defaults: Defaults) -> Knowledge:
         )
     said = {name: checked(name, value) for name, value in fields.items()}
     try:
-        return msgspec.convert({**msgspec.structs.asdict(defaults), **said}, Knowledge)
+        made = msgspec.convert({**msgspec.structs.asdict(defaults), **said}, Knowledge)
     except msgspec.ValidationError as error:
         raise InvalidError(str(error)) from error
+    return msgspec.structs.replace(made, fields=typed(made.partition, made.fields)) if made.fields else made
 
 
 def text_items(name: str, text: str, fields: Mapping[str, object], defaults: Defaults) -> list[Item]:

@@ -12,6 +12,7 @@ from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
 from contracts.http import Budget
 from contracts.model import NOTHING_USED, Allowance, BudgetSpent, Usage
+from contracts.partitions import FieldValue, misfit
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import Permission
 from gateway.execution import Command, Ended
@@ -105,6 +106,13 @@ def require_partition(principal: Principal, partition: Partition) -> None:
     permission = PARTITION_READ[partition]
     if permission is not None:
         principal.require(permission)
+
+
+def check_fields(partition: Partition, fields: Mapping[str, FieldValue], where: str) -> None:
+    """Raises ValidationProblemError for fields that the partition does not have."""
+    problem = misfit(partition, fields)
+    if problem:
+        raise ValidationProblemError(where, problem)
 
 
 def allowance(budget: Budget | None, default: Allowance | None) -> Allowance | None:

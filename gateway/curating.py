@@ -31,6 +31,7 @@ from gateway.commands import (
     EXPIRES_YEAR_MAX,
     WRITE,
     Incoming,
+    check_fields,
     event_of,
     label_of,
     may_read,
@@ -61,7 +62,7 @@ class Held(Struct, frozen=True):
 
 async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
     item = derived_id(incoming.id, KNOWLEDGE_ITEM)
-    check_partition(incoming.principal, incoming.body, "$.partition")
+    check_partition(incoming.principal, incoming.body, "$")
     check_expiry(incoming.body, "$.expires")
     await check_attachment(incoming.services, incoming.body, "$.attachment")
     return Command(
@@ -74,7 +75,7 @@ async def add_knowledge(incoming: Incoming[Knowledge]) -> Command:
 
 async def update_knowledge(incoming: Incoming[Knowledge]) -> Command:
     principal = incoming.principal
-    check_partition(principal, incoming.body, "$.partition")
+    check_partition(principal, incoming.body, "$")
     check_expiry(incoming.body, "$.expires")
     await check_attachment(incoming.services, incoming.body, "$.attachment")
     label = label_of(principal, incoming.body.confidentiality)
@@ -167,14 +168,16 @@ def _item(actor: ActorRef, held: Held, knowledge: Knowledge) -> KnowledgeItem:
     return KnowledgeItem(id=actor.id, knowledge=knowledge, by=held.by, created=held.created, updated=held.updated)
 
 
-def check_partition(principal: Principal, knowledge: Knowledge, field: str) -> None:
-    """Raises ForbiddenError for a partition that is closed to the writer, ValidationProblemError for one that takes no items."""
+def check_partition(principal: Principal, knowledge: Knowledge, where: str) -> None:
+    """Raises ForbiddenError for a partition that is closed to the writer, ValidationProblemError for one that takes no items, or
+    not these fields."""
     require_partition(principal, knowledge.partition)
     taken = get_args(ItemPartition)
     if knowledge.partition not in taken:
         raise ValidationProblemError(
-            field, f"agents alone write in {knowledge.partition}; take one of {', '.join(taken)}"
+            f"{where}.partition", f"agents alone write in {knowledge.partition}; take one of {', '.join(taken)}"
         )
+    check_fields(knowledge.partition, knowledge.fields or {}, f"{where}.fields")
 
 
 def check_expiry(knowledge: Knowledge, field: str) -> None:

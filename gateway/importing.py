@@ -25,7 +25,7 @@ async def import_item(incoming: Incoming[ImportItem]) -> Command:
     """The item's id follows from asker, collection and key, or he names one of his own: nobody else's import reaches it."""
     principal, body = incoming.principal, incoming.body
     knowledge = body.knowledge
-    check_partition(principal, knowledge, "$.knowledge.partition")
+    check_partition(principal, knowledge, "$.knowledge")
     check_expiry(knowledge, "$.knowledge.expires")
     await check_attachment(incoming.services, knowledge, "$.knowledge.attachment")
     item = keyed_id(principal.username, KNOWLEDGE_ITEM, body.collection, body.key)

@@ -47,7 +47,7 @@ from contracts.raw_chat import ChatAsked
 from contracts.retrieval import Hit, Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
-from gateway.commands import READ, Incoming, budget_spent, event_of, may_read, require_partition
+from gateway.commands import READ, Incoming, budget_spent, check_fields, event_of, may_read, require_partition
 from gateway.conversing import session_ref
 from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
@@ -167,6 +167,7 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
     clearance = min(incoming.principal.clearance, wanted.confidentiality_max or incoming.principal.clearance)
     for partition in wanted.partitions:
         require_partition(incoming.principal, partition)
+        check_fields(partition, wanted.fields, "$.fields")
     hits = await incoming.services.retrieval.search(
         Query(
             partitions=tuple(dict.fromkeys(wanted.partitions)),
@@ -179,6 +180,7 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
             tags=wanted.tags or UNSET,
             updated_from=wanted.updated_from or UNSET,
             updated_to=wanted.updated_to or UNSET,
+            fields=wanted.fields or UNSET,
         )
     )
     best = {hit.entry.id: hit for hit in sorted(hits, key=lambda hit: hit.relevance)}
@@ -201,6 +203,7 @@ def _is_wanted(item: KnowledgeItem, wanted: SearchKnowledge) -> bool:
         said.strategic_priority >= wanted.priority_min
         and wanted.category in (None, said.category)
         and set(wanted.tags) <= set(said.tags)
+        and wanted.fields.items() <= (said.fields or {}).items()
         and (wanted.updated_from is None or item.updated >= wanted.updated_from)
         and (wanted.updated_to is None or item.updated <= wanted.updated_to)
     )

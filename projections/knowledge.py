@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from contracts.domains import Clearance, Domain, Partition
 from contracts.knowledge import (
@@ -16,6 +16,7 @@ from contracts.knowledge import (
     KnowledgeExpired,
     KnowledgeUpdated,
 )
+from contracts.partitions import FieldValue
 from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
 
@@ -23,7 +24,7 @@ DDL = """
 CREATE TABLE knowledge (
   id text PRIMARY KEY, title text NOT NULL, content text NOT NULL, category text NOT NULL,
   confidentiality diarchy.clearance NOT NULL, label diarchy.clearance NOT NULL, strategic_priority bigint NOT NULL,
-  source text NOT NULL, tags text[] NOT NULL, expires timestamptz, partition text NOT NULL, attachment jsonb,
+  source text NOT NULL, tags text[] NOT NULL, expires timestamptz, partition text NOT NULL, attachment jsonb, fields jsonb,
   created timestamptz NOT NULL, updated timestamptz NOT NULL, created_by text NOT NULL, updated_by text NOT NULL,
   collection text, place text, digest text
 )
@@ -51,6 +52,7 @@ class KnowledgeItem(Struct, frozen=True, kw_only=True):
     expires: datetime | None
     partition: Partition
     attachment: Attachment | None
+    fields: dict[str, FieldValue] | None = None
     created: datetime
     updated: datetime
     created_by: str
@@ -68,7 +70,8 @@ class KnowledgeItem(Struct, frozen=True, kw_only=True):
 
     def knowledge(self) -> Knowledge:
         """What the item says, in the language of the contracts."""
-        return Knowledge(**{name: getattr(self, name) for name in Knowledge.__struct_fields__})
+        said = {name: getattr(self, name) for name in Knowledge.__struct_fields__}
+        return Knowledge(**{**said, "fields": self.fields or UNSET})
 
 
 def key(logged: Logged) -> Key:
@@ -84,7 +87,7 @@ def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
             imported = before if isinstance(event, KnowledgeDeclassified) else event.imported or before
             return KnowledgeItem(
                 id=logged.address.actor.id,
-                **structs.asdict(said),
+                **{**structs.asdict(said), "fields": said.fields or None},
                 label=max(logged.envelope.label, said.confidentiality),
                 created=row.created if row else time,
                 updated=time,
@@ -102,7 +105,7 @@ def fold(row: KnowledgeItem | None, logged: Logged) -> KnowledgeItem | None:
 
 KNOWLEDGE = Projection(
     name="knowledge",
-    version=2,
+    version=3,
     domains=(Domain.CEO,),
     ddl=DDL,
     indexes=INDEXES,

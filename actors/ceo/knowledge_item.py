@@ -28,6 +28,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
     outline,
 )
+from contracts.partitions import misfit
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import Rejected
@@ -58,9 +59,9 @@ def decide(state: State, message: Understood) -> list[Recordable]:
         case AddKnowledge():
             if state.knowledge or state.deleted or state.expired:
                 return []
-            return [KnowledgeAdded(by=message.by, knowledge=message.knowledge)]
+            return [KnowledgeAdded(by=message.by, knowledge=_fitting(message.knowledge))]
         case UpdateKnowledge():
-            return _changed(message.by, _held(state, message.clearance), message.knowledge, None)
+            return _changed(message.by, _held(state, message.clearance), _fitting(message.knowledge), None)
         case ImportKnowledge():
             return _imported(state, message)
         case DeclassifyKnowledge():
@@ -86,6 +87,13 @@ def _held(state: State, clearance: Clearance) -> Knowledge:
     return state.knowledge
 
 
+def _fitting(knowledge: Knowledge) -> Knowledge:
+    problem = misfit(knowledge.partition, knowledge.fields or {})
+    if problem:
+        raise Rejected(f"fields: {problem}")
+    return knowledge
+
+
 def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:
     """Only what differs from the last import counts: a correction by hand is not undone by importing the same again.
 
@@ -98,7 +106,7 @@ def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:
     level = state.knowledge.confidentiality if state.knowledge else state.ended
     if level > message.clearance:
         raise Rejected("no such knowledge item", "not_found")
-    said = replace(message.knowledge, confidentiality=max(message.knowledge.confidentiality, level))
+    said = replace(_fitting(message.knowledge), confidentiality=max(message.knowledge.confidentiality, level))
     if state.knowledge is None and not (state.expired and state.imported == message.imported):
         return [KnowledgeAdded(by=message.by, knowledge=said, imported=message.imported)]
     if state.knowledge is None or state.imported == message.imported:

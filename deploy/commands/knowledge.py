@@ -32,6 +32,17 @@ def knowledge() -> None:
     """Search; add, show, change, declassify and delete single items. `diarchy import` takes folders."""
 
 
+def _pairs(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
+    pairs = [one.partition("=") for one in given]
+    if any(not name or not equals for name, equals, _ in pairs):
+        raise click.BadParameter("write NAME=VALUE", param=parameter)
+    return {name: value for name, _, value in pairs} or None
+
+
+def _field(told: str) -> Callable[[F], F]:
+    return click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", callback=_pairs, help=told)
+
+
 def _fields(function: F) -> F:
     """What may be said of an item beside its text."""
     added: tuple[Callable[[F], F], ...] = (
@@ -42,6 +53,7 @@ def _fields(function: F) -> F:
         click.option("--partition", type=click.Choice(get_args(ItemPartition)), metavar="NAME"),
         click.option("--expires", metavar="TIME", help="RFC 3339, such as 2027-01-31T00:00:00Z."),
         click.option("--tags", metavar="A,B", help="Instead of those there are."),
+        _field("What items of its partition say besides, instead of what there is; repeatable. NAME= for nothing."),
     )
     for option in reversed(added):
         function = option(function)
@@ -183,22 +195,27 @@ def versions(item: str, *, limit: int, before: int | None, target: options.Targe
 )
 @click.option("--category", type=click.Choice(get_args(Category)), metavar="NAME")
 @click.option("--tags", metavar="A,B", help="Only what has all of these.")
+@_field("Only what says exactly this. Repeatable.")
 @click.option("--priority-min", type=click.IntRange(1, 10), metavar="1-10")
 @click.option(
     "--confidentiality-max", type=click.Choice(options.LEVELS), metavar="LEVEL", help="Nothing more confidential."
 )
 @options.target_options
 @options.json_option
-def search(query: str, *, target: options.Target, as_json: bool, **filters: object) -> None:
+def search(
+    query: str, *, fields: dict[str, str] | None, target: options.Target, as_json: bool, **filters: object
+) -> None:
     """Search by meaning and by words. What matches about as well as the best is put by strategic priority, then relevance.
 
     \b
     Examples:
       diarchy knowledge search "who leaves, and why"
       diarchy knowledge search churn --partition sophia_business --tags pricing
+      diarchy knowledge search outage --partition artemis_technical --field severity=high
     """
     from contracts.http import KnowledgeHits, SearchKnowledge
     from deploy.client import pretty_json
+    from deploy.item_fields import typed
     from deploy.rendering import clean
 
     tags = filters["tags"]
@@ -209,6 +226,8 @@ def search(query: str, *, target: options.Target, as_json: bool, **filters: obje
         asked = msgspec.convert({"query": query, **given}, SearchKnowledge)
     except msgspec.ValidationError as error:
         raise click.UsageError(str(error)) from error
+    if fields:
+        asked = msgspec.structs.replace(asked, fields=typed(asked.partitions[0], fields))
     found = _asked(target, lambda gateway: gateway.post("/v1/knowledge/search", asked, KnowledgeHits))
     if as_json:
         click.echo(pretty_json(found))
@@ -323,7 +342,7 @@ def _changed(said: Knowledge, fields: dict[str, object]) -> Knowledge:
     held = {
         name: value
         for name, value in msgspec.structs.asdict(said).items()
-        if name not in given and name != "attachment"
+        if name not in given and name != "attachment" and value is not msgspec.UNSET
     }
     return msgspec.structs.replace(checked({**held, **given}, Defaults()), attachment=said.attachment)
 
@@ -342,6 +361,7 @@ def _told(shown: "KnowledgeItem | KnowledgeVersion", *, as_json: bool) -> None:
         "priority": said.strategic_priority,
         "partition": said.partition,
         "tags": ", ".join(said.tags),
+        **(said.fields or {}),
         "source": said.source,
         "expires": said.expires.isoformat(" ", "seconds") if said.expires else "",
         "by": shown.by,

@@ -59,7 +59,12 @@ def test_an_item_from_its_first_word_to_its_end(stack: Stack, tmp_path: Path) ->
         ["harbour"],
     )
     assert changed["category"] == "technology_roadmap"
-    assert "Pontoons" in diarchy(stack, "knowledge", "show", item)
+    told(stack, "knowledge", "update", item, "--field", "owner=Harbour master", "--field", "quarter=2027-Q1")
+    assert "owner           Harbour master" in diarchy(stack, "knowledge", "show", item)
+    assert "has owner, quarter" in diarchy(stack, "knowledge", "update", item, "--field", "client=x", status=1)
+    found = told(stack, "knowledge", "search", "how many pontoons", "--field", "quarter=2027-Q1")["hits"]
+    assert [one["id"] for one in found] == [item]
+    assert diarchy(stack, "knowledge", "search", "how many pontoons", "--field", "quarter=2027-Q2") == "nothing\n"
     found = told(stack, "knowledge", "search", "how many pontoons", "--tags", "harbour", "--limit", "1")["hits"]
     assert [(one["id"], one["knowledge"]["title"]) for one in found] == [(item, "Pontoons")]
     assert "    We have three pontoons.\n" in diarchy(stack, "knowledge", "search", "how many pontoons")

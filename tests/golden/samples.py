@@ -253,6 +253,25 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         ],
     ),
     "knowledge_item.2": (knowledge_item, Domain.CEO, [AddKnowledge(by="Zoë", knowledge=KNOWLEDGE)]),
+    "knowledge_item.fields": (
+        knowledge_item,
+        Domain.CEO,
+        [
+            AddKnowledge(
+                by="Zoë", knowledge=msgspec.structs.replace(KNOWLEDGE, fields={"owner": "Zoë", "quarter": "2027-Q1"})
+            ),
+            UpdateKnowledge(
+                by="Zoë",
+                clearance=Clearance.TOP_SECRET,
+                knowledge=msgspec.structs.replace(
+                    PLAIN,
+                    partition="research_data",
+                    confidentiality=Clearance.TOP_SECRET,
+                    fields={"published_year": 1999},
+                ),
+            ),
+        ],
+    ),
     "knowledge_item.3": (
         knowledge_item,
         Domain.CEO,

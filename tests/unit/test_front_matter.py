@@ -259,3 +259,23 @@ def test_what_a_yaml_library_wrote_comes_back(title: str, tags: list[str], style
     assert found.fields["title"] == " ".join(title.split())
     assert found.fields["tags"] == tuple(tag.strip() for tag in tags)
     assert found.body == "body"
+
+
+FIELDS = "partition: research_data\nfields: {url: here, published_year: %s}"
+
+
+def test_fields_of_the_partition_are_taken_or_refused_by_name(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "a.md": f"---\n{FIELDS % 1999}\n---\nGrow.",
+        "b.md": f"---\n{FIELDS % 'new'}\n---\nGrow.",
+        "c.jsonl": '{"text": "Grow.", "partition": "research_data", "fields": {"published_year": 2001}}',
+        "d.md": "---\nfields: [1]\n---\nGrow.",
+    }
+    found = read(tmp_path, files)
+    assert [one.knowledge.fields for one in found.items] == [
+        {"url": "here", "published_year": 1999},
+        {"published_year": 2001},
+    ]
+    assert [one.path for one in found.failures] == ["b.md", "d.md"]
+    assert "research_data has url, published_year" in found.failures[0].reason
+    assert "it is what items of its partition say besides, by name" in found.failures[1].reason

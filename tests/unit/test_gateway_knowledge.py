@@ -222,6 +222,55 @@ def test_a_search_holds_all_of_its_filters() -> None:
     run(body)
 
 
+def test_an_item_says_what_its_partition_knows_besides_and_is_found_by_that_too() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            said = {**SAID, "content": "alpha", "partition": "sophia_business"}
+            made = [
+                await ann.post("/v1/knowledge", json={**said, "fields": {"client": "Acme", "region": "EU"}}),
+                await ann.post("/v1/knowledge", json={**said, "fields": {"client": "Bolt", "region": "EU"}}),
+                await ann.post("/v1/knowledge", json=said),
+            ]
+            items = [one.json()["id"] for one in made]
+            while len(world.words.entries) < 3:
+                await world.broker.logs[Domain.CEO].change(0.05)
+
+            async def found(status: int = 200, **fields: object) -> set[int] | str:
+                asked = {"query": "alpha", "partitions": ["sophia_business"], "fields": fields}
+                answer = await ann.post("/v1/knowledge/search", json=asked)
+                assert answer.status_code == status, answer.text
+                if status != 200:
+                    return str(answer.json()["errors"])
+                return {items.index(hit["id"]) for hit in answer.json()["hits"]}
+
+            assert await found() == {0, 1, 2}
+            assert await found(region="EU") == {0, 1}
+            assert await found(region="EU", client="Acme") == {0}
+            assert await found(client="Nobody") == set()
+            assert "sophia_business has client, region" in str(await found(422, severity="high"))
+            path = f"/v1/knowledge/{items[0]}"
+            assert (await ann.get(path)).json()["knowledge"]["fields"] == {"client": "Acme", "region": "EU"}
+            assert "fields" not in (await ann.get(f"/v1/knowledge/{items[2]}")).json()["knowledge"]
+            moved = {**said, "partition": "research_data", "fields": {"client": "Acme"}}
+            for method, where, wrong in (
+                ("PUT", path, moved),
+                ("POST", "/v1/knowledge", {**moved, "fields": {"published_year": "1999"}}),
+                ("POST", "/v1/knowledge", {**moved, "fields": {"url": "x" * 301}}),
+            ):
+                refused = await ann.request(method, where, json=wrong)
+                problem = refused.json()["errors"][0]
+                assert (refused.status_code, problem["field"]) == (422, "$.fields")
+                assert "research_data has url, published_year" in problem["detail"]
+            body = {"collection": "c", "key": "k", "knowledge": moved}
+            refused = await ann.post("/v1/knowledge/imports", json=body)
+            assert refused.json()["errors"][0]["field"] == "$.knowledge.fields"
+            changed = await ann.put(path, json={**said, "fields": {"client": "Acme", "region": "US"}})
+            assert changed.status_code == 200
+            assert await found(region="EU") == {1}
+
+    run(body)
+
+
 def test_what_matches_is_shown_before_what_is_important() -> None:
     async def body() -> None:
         async with World() as world, world.client("cross_domain_user") as ann:

@@ -252,3 +252,18 @@ def test_a_year_passes_and_the_item_ends_at_its_moment_only() -> None:
             assert await world.timers.list(Domain.CEO) == []
 
     asyncio.run(asyncio.wait_for(body(), 20))
+
+
+def test_fields_that_its_partition_does_not_have_are_refused_whoever_sends_them() -> None:
+    wrong = msgspec.structs.replace(FIRST, fields={"client": "Acme"})
+    state = given(knowledge_item)
+    for message in (AddKnowledge(by="ann", knowledge=wrong), importing(wrong)):
+        state.when(message).rejects("ceo_knowledge has owner, quarter")
+    right = msgspec.structs.replace(FIRST, fields={"owner": "Ann"})
+    state = state.when(AddKnowledge(by="ann", knowledge=right)).then(KnowledgeAdded(by="ann", knowledge=right))
+    state.when(updating(wrong)).rejects("ceo_knowledge has owner, quarter")
+
+
+def test_without_fields_an_item_is_written_as_before_there_were_any() -> None:
+    assert b"fields" not in msgspec.json.encode(FIRST)
+    assert digest(msgspec.structs.replace(FIRST, fields={"owner": "Ann"})) != digest(FIRST)
