@@ -18,7 +18,7 @@ from adapters.refusals import KEY_REFUSED, detailed, retry_after_s, told
 from adapters.section_stream import SectionStream
 from contracts.chat import ChatReply, ChatRequest
 from contracts.model import Allowance, Prompt, Reply, Usage
-from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
+from runtime.errors import AllowanceError, FullError, KeyRefusedError, OutcomeError, UnavailableError
 from runtime.model_ports import ANEW, Call
 
 HEALTH_S_MAX = 5.0
@@ -107,7 +107,7 @@ class OpenAiChat:
             ) from error
         if response.status_code in KEY_REFUSED:
             why = detailed(response.status_code, response.content, self.endpoint.api_key)
-            raise OutcomeError(f"its key is refused ({why}): check its api_key")
+            raise KeyRefusedError(f"its key is refused ({why}): check its api_key")
         if response.status_code >= 500:
             raise UnavailableError(self.name, f"its list of models cannot be had (HTTP {response.status_code})")
 
@@ -277,6 +277,7 @@ class OpenAiChat:
             return UnavailableError(self.name, text, after_s)
         if status in KEY_REFUSED:
             _logger.warning("%s refused the request: %s", self.name, detailed(status, body, key))
+            return KeyRefusedError(f"{self.name} refused the request: {text}")
         why = f"{self.name} refused the request: {text}"
         if status == 400 and _MAX_TOKENS.search(body):
             return _BoundRefusedError(why)

@@ -15,7 +15,7 @@ from contracts.chat import ChatReply, ChatRequest, Delta
 from contracts.model import NOTHING_USED, Allowance, Prompt, ProviderStatus, Reply, Usage
 from runtime import breaker
 from runtime.breaker import Breaker, Policy
-from runtime.errors import AllowanceError, FullError, OutcomeError, UnavailableError
+from runtime.errors import AllowanceError, FullError, KeyRefusedError, OutcomeError, UnavailableError
 from runtime.model_names import Served, names_of
 from runtime.model_ports import ANEW, Call, ChatCompletions, ChatModel, OnDelta
 from runtime.telemetry import MODEL_COST_TOTAL, MODEL_TOKENS_TOTAL, PROVIDER_CALLS_TOTAL, NoTelemetry, Telemetry
@@ -38,8 +38,9 @@ class Provider(ChatModel, ChatCompletions, Protocol):
 
 
 class Member:
-    """A provider and what is known of it: its breaker, until when it rests (it said so), and of its last check whether it is
-    `ill` (then it is not asked) or `refuses` us (it is: what it says then tells why)."""
+    """A provider and what is known of it: its breaker, until when it rests (it said so), of its last check whether it is `ill`
+    (then it is not asked) or `refuses` us (it is: what it says then tells why), and whether the last call was `refused` for our
+    key: to some the list of models, which is what a check asks for, is open to everybody."""
 
     def __init__(self, provider: Provider, clock: Callable[[], float]) -> None:
         self.provider = provider
@@ -48,6 +49,12 @@ class Member:
         self.rests_until = 0.0
         self.ill = ""
         self.refuses = ""
+        self.refused = ""
+
+    @property
+    def trouble(self) -> str:
+        """What an operator should know of."""
+        return self.ill or self.refuses or self.refused
 
     def refusal(self, policy: Policy) -> tuple[str, float] | None:
         """Why it is not asked now and for how many seconds; None: it may be, and a half-open place is taken."""
@@ -63,7 +70,7 @@ class Member:
         """For health reports."""
         rests_s, mode = self.rests_until - self._clock(), self.breaker.mode
         troubles = [
-            self.ill or self.refuses,
+            self.trouble,
             "its last calls failed, so it is left alone for a while" if mode == "open" else "",
             f"it asked to be left alone for {math.ceil(rests_s)} s more" if rests_s > 0 else "",
         ]
@@ -276,13 +283,15 @@ class ProviderChain:
         except UnavailableError:
             member.breaker = breaker.failed(member.breaker, self._policy, self._clock(), key)
             raise
-        except OutcomeError:
+        except OutcomeError as error:
             member.breaker = breaker.succeeded(member.breaker, self._policy)  # It is there; its answer is bad.
+            if isinstance(error, KeyRefusedError):
+                member.refused = "the key of its last call was refused: check its api_key"
             raise
         except asyncio.CancelledError:
             member.breaker = breaker.released(member.breaker)
             raise
-        member.breaker = breaker.succeeded(member.breaker, self._policy)
+        member.breaker, member.refused = breaker.succeeded(member.breaker, self._policy), ""
         return answer
 
 

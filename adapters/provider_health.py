@@ -63,7 +63,7 @@ class HealthChecks:
             await asyncio.sleep(self._every_s * self._jitter(1 - JITTER, 1 + JITTER))
 
     async def _one(self, member: Member) -> None:
-        was, ill, refuses = bool(member.ill or member.refuses), "", ""
+        was, ill, refuses = bool(member.trouble), "", ""
         try:
             await member.provider.check()
         except UnavailableError as error:
@@ -74,7 +74,7 @@ class HealthChecks:
             _logger.exception("checking %s failed", member.provider.name)
             ill = "its check failed"
         member.ill, member.refuses = ill, refuses
-        trouble = ill or refuses
+        trouble = member.trouble
         if was != bool(trouble):
             _logger.warning("%s: %s", member.provider.name, trouble or "healthy again")
         self._telemetry.gauge(PROVIDER_HEALTHY, 0 if trouble else 1, provider=member.provider.name)

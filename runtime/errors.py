@@ -91,6 +91,10 @@ class OutcomeError(DiarchyError):
         self.code = code or type(self).code
 
 
+class KeyRefusedError(OutcomeError):
+    """A provider does not take our key: nobody's request is answered until an operator has put that right."""
+
+
 class AllowanceError(OutcomeError):
     """What may be spent does not do for an answer."""
 

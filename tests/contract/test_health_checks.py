@@ -49,6 +49,32 @@ def test_health_asks_every_workers_circuits(run: Run, servers: list[ModelServer]
     run(scenario)
 
 
+def test_a_key_that_calls_are_refused_for_is_told_of_where_the_list_of_models_is_open(
+    run: Run, servers: list[ModelServer]
+) -> None:
+    async def scenario(world: World) -> None:
+        async def body(setting: Setting) -> None:
+            checks: list[HealthChecks] = []
+            chains = [setting.chain("a") for _ in ASKING]
+            for domain, chain in zip(ASKING, chains, strict=True):
+                checks.append(HealthChecks(chain.members, NoTelemetry()))
+                await checks[-1].serve(world.rpc(None), domain)
+            servers[0].options.failures = [(401, {}, "no such key")]
+            with pytest.raises(OutcomeError):
+                await chains[0].chat(ASKED, Call("one"))
+            for _ in range(2):
+                with pytest.raises(UnavailableError, match="the key of its last call was refused: check its api_key"):
+                    await provider(world.rpc(None), "a")()
+                for check in checks:
+                    await check.check()
+            await chains[0].chat(ASKED, Call("two"))
+            assert await provider(world.rpc(None), "a")() == "healthy, circuit closed"
+
+        await over(servers, body)
+
+    run(scenario)
+
+
 def test_a_worker_that_does_not_answer_is_told_of(run: Run, servers: list[ModelServer]) -> None:
     async def scenario(world: World) -> None:
         async def body(setting: Setting) -> None:
