@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from actors.memory import recall
-from actors.team import RELEVANT_FROM, evidence_of, route, speaks_of, statements, united, unmarked
+from actors.team import evidence_of, relevant, route, speaks_of, statements, united, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome, Request
 from contracts.conversation import Answered, Asked, Contribution, Exchange
@@ -66,7 +66,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     domain = recorded.actor.domain
     teams = TEAMS[domain]
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
-    hits = await effects.search(team.partitions, asked.text, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
+    hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
     examined = await team.examine(asked.text, hits, effects)
     findings = examined.findings
     evidence = evidence_of(united(hits, examined.hits))

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from contracts import conversation
 from contracts.domains import Partition
+from contracts.facts import ANNOUNCED
 from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
 from runtime.effects import Effects
@@ -60,6 +61,17 @@ def route(question: str, teams: Sequence[Team]) -> Team:
 def speaks_of(question: str, cues: Sequence[str]) -> bool:
     """Whether any word of the question begins with one of the cues."""
     return any(word.startswith(cue) for word in _WORD.findall(question.lower()) for cue in cues)
+
+
+async def relevant(partitions: tuple[Partition, ...], question: str, effects: Effects, limit: int) -> tuple[Hit, ...]:
+    """What is near enough to a question to be evidence, best first."""
+    return once(await effects.search(partitions, question, limit=limit, score_min=RELEVANT_FROM))
+
+
+def once(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Without what was announced of an item that was found itself: that would be the same evidence twice."""
+    announced = {f"{ANNOUNCED}{hit.entry.id}" for hit in hits}
+    return tuple(hit for hit in hits if announced.isdisjoint(hit.entry.tags))
 
 
 def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:

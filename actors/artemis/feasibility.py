@@ -2,7 +2,7 @@
 
 from actors.artemis.teams import PARTITIONS, code_analysis
 from actors.handling import synthesise, with_ceo_context
-from actors.team import RELEVANT_FROM, evidence_of, united
+from actors.team import evidence_of, relevant, united
 from contracts.collaboration import Outcome, Requested
 from contracts.model import Section
 from runtime.effects import Effects
@@ -26,7 +26,7 @@ CEO_SECTIONS = (
 
 async def technical_feasibility_analysis(requested: Requested, effects: Effects) -> Outcome:
     request = requested.request
-    hits = await effects.search(PARTITIONS, request.question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
+    hits = await relevant(PARTITIONS, request.question, effects, EVIDENCE_MAX)
     examined = await code_analysis.examine(request.question, hits, effects)
     context = await with_ceo_context(request, effects)
     found = evidence_of(united(hits, examined.hits))

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from actors.answering import EVIDENCE_MAX
 from actors.sophia.teams import SOPHIA_TEAMS
-from actors.team import RELEVANT_FROM, evidence_of, route, statements, united
+from actors.team import evidence_of, relevant, route, statements, united
 from contracts.analysis import (
     PHASES,
     AnalysisCompleted,
@@ -132,7 +132,7 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
         )
 
     team = route(question, SOPHIA_TEAMS)
-    hits = await effects.search(team.partitions, question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
+    hits = await relevant(team.partitions, question, effects, EVIDENCE_MAX)
     examined = await team.examine(question, hits, effects)
     evidence = evidence_of(united(hits, examined.hits))
     business = await _chat("business_analysis", question, team.sections, evidence, examined.findings, effects)

@@ -1,7 +1,7 @@
 """Business impact analysis: what a technical question means for customers and money; Sophia's answer to other domains."""
 
 from actors.handling import synthesise, with_ceo_context
-from actors.team import RELEVANT_FROM, evidence_of
+from actors.team import evidence_of, relevant
 from contracts.collaboration import Outcome, Requested
 from contracts.domains import Partition
 from contracts.model import Section
@@ -18,6 +18,6 @@ SECTIONS = (
 async def business_impact_analysis(requested: Requested, effects: Effects) -> Outcome:
     request = requested.request
     partitions: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
-    hits = await effects.search(partitions, request.question, limit=EVIDENCE_MAX, score_min=RELEVANT_FROM)
+    hits = await relevant(partitions, request.question, effects, EVIDENCE_MAX)
     findings = await with_ceo_context(request, effects)
     return await synthesise("Sophia's business insight team", request, SECTIONS, evidence_of(hits), findings, effects)

@@ -3,9 +3,11 @@
 import pytest
 
 from actors.answering import TECHNICAL_CUES
-from actors.team import route, speaks_of
+from actors.subscriptions import announced_to
+from actors.team import once, route, speaks_of
 from actors.teams import TEAMS
-from contracts.domains import Domain
+from contracts.domains import Clearance, Domain
+from contracts.retrieval import Entry, Hit
 
 QUESTIONS = [
     (Domain.SOPHIA, "client_analysis", "Why are we losing small-business customers?"),
@@ -33,3 +35,14 @@ def test_every_team_is_reached() -> None:
 def test_technical_words_call_for_feasibility() -> None:
     assert speaks_of("Is the proposed self-service portal feasible?", TECHNICAL_CUES)
     assert not speaks_of("Why do customers leave us?", TECHNICAL_CUES)
+
+
+def test_what_was_announced_of_an_item_is_no_evidence_beside_the_item() -> None:
+    def hit(id_: str, *tags: str) -> Hit:
+        entry = Entry(id=id_, title=id_, text="x", label=Clearance.PUBLIC, tags=tags)
+        return Hit(entry=entry, partition="ceo_knowledge", score=0.5)
+
+    item, announced = hit("item"), hit("told", announced_to(Domain.SOPHIA, "item").id)
+    other = hit("other", announced_to(Domain.SOPHIA, "elsewhere").id)
+    assert once([announced, item, other]) == (item, other)
+    assert once([announced, other]) == (announced, other)
