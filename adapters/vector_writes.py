@@ -50,7 +50,8 @@ class VectorWrites:
         """Return once it is done, together with what else waits. Whoever stops waiting is left out, unless it has begun: then it
         is done to its end, and nothing passes it by.
 
-        Raises what the store does; where it refuses changes together, each is tried alone.
+        Raises what the store does; where it refuses changes together, each is tried alone. Of one that is away nothing is
+        asked again: each would wait for it as long as all together.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[partition].append((change, done))
@@ -78,7 +79,7 @@ class VectorWrites:
             await self._apply(partition, [change for change, _ in batch])
             problem = None
         except Exception as error:  # noqa: BLE001 - it is for who asked
-            if len(batch) == 1:
+            if len(batch) == 1 or isinstance(error, UnavailableError):
                 problem = error
                 return
             for one in batch:  # One of them may be to blame.

@@ -19,10 +19,11 @@ from runtime.errors import InvalidError, UnavailableError
 from runtime.vector_ports import Item
 
 BAD = keyed_id("bad")
+AWAY = keyed_id("away")
 
 
 class Slow(MemoryVectors):
-    """A store that waits for its gate, counts its changes, and refuses the id BAD."""
+    """A store that waits for its gate, counts its changes, refuses the id BAD, and does not answer to AWAY."""
 
     def __init__(self) -> None:
         super().__init__(2)
@@ -36,6 +37,8 @@ class Slow(MemoryVectors):
         self.changes.append(len(items))
         if any(item.entry.id == BAD for item in items):
             raise InvalidError("no such thing")
+        if any(item.entry.id == AWAY for item in items):
+            raise UnavailableError("vector store", "no answer")
         await super().upsert(partition, items)
 
 
@@ -92,6 +95,24 @@ def test_one_that_is_refused_is_told_so_and_the_others_are_done() -> None:
         )
         assert [type(one) for one in told] == [type(None), InvalidError, type(None)]
         assert await store.count("ceo_knowledge") == 2
+
+    asyncio.run(body())
+
+
+def test_a_store_that_is_away_is_asked_once_for_all_that_wait() -> None:
+    async def body() -> None:
+        store = Slow()
+        writes = writes_to(store)
+        first = asyncio.create_task(put(writes, "0"))
+        await store.entered.wait()
+        waiting = [asyncio.create_task(put(writes, name)) for name in ("1", "away", "2")]
+        await asyncio.sleep(0)
+        store.gate.set()
+        await first
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in told] == [UnavailableError] * 3
+        assert store.changes == [1, 3]
+        await put(writes, "1")
 
     asyncio.run(body())
 
