@@ -1,7 +1,6 @@
 """The same again: at once from many, after the fact, or under a key that was used for something else."""
 
 import asyncio
-import time
 from typing import Any
 
 import httpx
@@ -23,17 +22,13 @@ ITEM: JSON = {
 FACT: JSON = {"type": "business_insight.v1", "title": "Deal", "text": "closed", "origin": "crm"}
 KEY = {"Idempotency-Key": "k"}
 AT_ONCE = 5
-QUICK_S = 2.0
 
 
 async def at_once(*requests: Any) -> list[httpx.Response]:
-    started = time.monotonic()
-    answers = await asyncio.gather(*requests)
-    assert time.monotonic() - started < QUICK_S
-    return list(answers)
+    return list(await asyncio.gather(*requests))
 
 
-def test_identical_changes_at_once_all_succeed_quickly() -> None:
+def test_identical_changes_at_once_all_succeed() -> None:
     async def body() -> None:
         async with World() as world, world.client("cross_domain_user") as ann:
             path = (await ann.post("/v1/knowledge", json=ITEM)).headers["Location"]
@@ -65,7 +60,7 @@ def test_two_deletes_that_both_saw_the_item_both_succeed() -> None:
     run(body)
 
 
-def test_ends_of_a_session_at_once_all_succeed_quickly() -> None:
+def test_ends_of_a_session_at_once_all_succeed() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
             path = (await ann.post("/v1/sessions", json={"domain": "sophia"})).headers["Location"]

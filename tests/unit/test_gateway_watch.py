@@ -1,7 +1,6 @@
 """Waiting for the read models: as long as it takes, never for a projector that is silent."""
 
 import asyncio
-import time
 
 from adapters.memory import MemoryBroker, MemoryRpc
 from contracts import subjects
@@ -37,9 +36,7 @@ def test_a_silent_projector_is_waited_for_once_until_it_is_heard_again() -> None
         watch = ProjectionWatch(rpc)
         await watch.start()
         assert not await watch.reached(Domain.SOPHIA, 1, timeout_s=0.02)
-        started = time.monotonic()
-        assert not await watch.reached(Domain.SOPHIA, 1, timeout_s=5)
-        assert time.monotonic() - started < 1
+        assert not await watch.reached(Domain.SOPHIA, 1, timeout_s=3_600)
         await rpc.announce(SOPHIA, b"1")
         await watch.advance(timeout_s=5)
         assert await watch.reached(Domain.SOPHIA, 1, timeout_s=0)
