@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from contracts.domains import Clearance
+from contracts.domains import Clearance, Partition
 from contracts.http import Body, Cursor, Limit
 from contracts.knowledge import Category, Knowledge
 
@@ -30,6 +30,39 @@ class ImportItem(Body, frozen=True, kw_only=True):
     key: SourceKey
     knowledge: Knowledge
     item: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+
+
+class KnowledgeQuery(Body, frozen=True, kw_only=True):
+    """Filters are joined by AND; without `partition` in all that you may read. `since`: last changed then or later."""
+
+    category: Category | None = None
+    partition: Partition | None = None
+    priority_min: Annotated[int, Meta(ge=1, le=10)] = 1
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    after: Cursor | None = None
+    limit: Limit = 50
+
+
+class KnowledgeLine(Struct, frozen=True, kw_only=True):
+    """An item without its text; `by` changed it last."""
+
+    id: str
+    title: str
+    category: Category
+    confidentiality: Clearance
+    strategic_priority: int
+    partition: Partition
+    tags: tuple[str, ...]
+    expires: datetime | None
+    updated: datetime
+    by: str
+
+
+class KnowledgeLines(Struct, frozen=True, kw_only=True):
+    """By last change, newest first; go on with `next` until it is null."""
+
+    items: tuple[KnowledgeLine, ...]
+    next: str | None = None
 
 
 class ImportsQuery(Body, frozen=True, kw_only=True):

@@ -109,7 +109,8 @@ class SearchKnowledge(Body, frozen=True, kw_only=True):
     fields: Annotated[
         dict[str, FieldValue],
         Meta(
-            max_length=FIELDS_MAX, description="Only what says exactly this; each partition searched has all of them."
+            max_length=FIELDS_MAX,
+            description="Only what says exactly this: in those of the partitions that have these fields.",
         ),
     ] = {}
 

@@ -1,7 +1,7 @@
 """What files may say of an item beside its text: each field checked where it stands, so that its place can be named."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import get_args
 
@@ -46,15 +46,19 @@ def checked(name: str, value: object) -> object:
         raise InvalidError(f"{name} {str(value)[:60]!r} is not taken; {wanted}", f"$.{name}") from error
 
 
-def typed(partition: Partition, written: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
-    """A partition's fields of how they are written, without empty ones. Raises InvalidError naming those that there are."""
-    known = partitions.FIELDS[partition]
+def typed(among: Sequence[Partition], written: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
+    """The fields of the first of these partitions that has them, of how they are written, without empty ones. Raises InvalidError
+    naming those that there are."""
     said = {name: value for name, value in written.items() if value != ""}
-    try:
-        fields: dict[str, FieldValue] = msgspec.to_builtins(msgspec.convert(said, known, strict=False))
-        return fields
-    except msgspec.ValidationError as error:
-        raise InvalidError(f"{error}; {partition} has {', '.join(known.__struct_fields__)}", "$.fields") from error
+    problems: list[str] = []
+    for partition in among:
+        known = partitions.FIELDS[partition]
+        try:
+            fields: dict[str, FieldValue] = msgspec.to_builtins(msgspec.convert(said, known, strict=False))
+            return fields
+        except msgspec.ValidationError as error:
+            problems.append(f"{error}; {partition} has {', '.join(known.__struct_fields__)}")
+    raise InvalidError("; ".join(problems), "$.fields")
 
 
 def unknown(names: Iterable[str]) -> set[str]:

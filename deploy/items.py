@@ -70,7 +70,7 @@ def knowledge(fields: Mapping[str, object], defaults: Defaults) -> Knowledge:
         made = msgspec.convert({**msgspec.structs.asdict(defaults), **said}, Knowledge)
     except msgspec.ValidationError as error:
         raise InvalidError(str(error)) from error
-    return msgspec.structs.replace(made, fields=typed(made.partition, made.fields)) if made.fields else made
+    return msgspec.structs.replace(made, fields=typed((made.partition,), made.fields)) if made.fields else made
 
 
 def text_items(name: str, text: str, fields: Mapping[str, object], defaults: Defaults) -> list[Item]:

@@ -1,7 +1,7 @@
 """What every writing route begins with: the request as it came in, and the actor, label and deadline it names."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -108,11 +108,13 @@ def require_partition(principal: Principal, partition: Partition) -> None:
         principal.require(permission)
 
 
-def check_fields(partition: Partition, fields: Mapping[str, FieldValue], where: str) -> None:
-    """Raises ValidationProblemError for fields that the partition does not have."""
-    problem = misfit(partition, fields)
-    if problem:
-        raise ValidationProblemError(where, problem)
+def having(partitions: Iterable[Partition], fields: Mapping[str, FieldValue], where: str) -> tuple[Partition, ...]:
+    """Those of the partitions that have these fields, each once. Raises ValidationProblemError where none has."""
+    problems = {partition: misfit(partition, fields) for partition in partitions}
+    found = tuple(partition for partition, problem in problems.items() if problem is None)
+    if not found:
+        raise ValidationProblemError(where, "; ".join(problem for problem in problems.values() if problem))
+    return found
 
 
 def allowance(budget: Budget | None, default: Allowance | None) -> Allowance | None:

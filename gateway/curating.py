@@ -31,8 +31,8 @@ from gateway.commands import (
     EXPIRES_YEAR_MAX,
     WRITE,
     Incoming,
-    check_fields,
     event_of,
+    having,
     label_of,
     may_read,
     named_actor,
@@ -177,7 +177,7 @@ def check_partition(principal: Principal, knowledge: Knowledge, where: str) -> N
         raise ValidationProblemError(
             f"{where}.partition", f"agents alone write in {knowledge.partition}; take one of {', '.join(taken)}"
         )
-    check_fields(knowledge.partition, knowledge.fields or {}, f"{where}.fields")
+    having((knowledge.partition,), knowledge.fields or {}, f"{where}.fields")
 
 
 def check_expiry(knowledge: Knowledge, field: str) -> None:

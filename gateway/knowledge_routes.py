@@ -31,6 +31,15 @@ KNOWLEDGE: tuple[Route, ...] = (
         example=_KNOWLEDGE,
     ),
     Route(
+        method="GET",
+        path="/v1/knowledge",
+        summary="What the company knows, by last change, under your clearance",
+        action=Answers(queries.knowledge_items),
+        limit="cross_domain",
+        query=curated.KnowledgeQuery,
+        reply=curated.KnowledgeLines,
+    ),
+    Route(
         method="POST",
         path="/v1/knowledge/search",
         summary="Search what the company knows, under your clearance",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -13,7 +13,8 @@ from contracts import subjects
 from contracts.analysis import AnalysisStarted
 from contracts.catalogue import tag
 from contracts.conversation import Asked
-from contracts.domains import Clearance, Domain
+from contracts.curating import KnowledgeLines, KnowledgeQuery
+from contracts.domains import Clearance, Domain, Partition
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -47,7 +48,7 @@ from contracts.raw_chat import ChatAsked
 from contracts.retrieval import Hit, Query
 from contracts.subjects import ActorRef, actor_ref
 from contracts.users import UserCreated
-from gateway.commands import READ, Incoming, budget_spent, check_fields, event_of, may_read, require_partition
+from gateway.commands import READ, Incoming, budget_spent, event_of, having, may_read, require_partition
 from gateway.conversing import session_ref
 from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
@@ -161,16 +162,28 @@ async def knowledge_item(incoming: Incoming[None]) -> KnowledgeItem:
     return found[0]
 
 
+async def knowledge_items(incoming: Incoming[KnowledgeQuery]) -> KnowledgeLines:
+    principal, query = incoming.principal, incoming.body
+    if query.partition:
+        require_partition(principal, query.partition)
+    wanted: tuple[Partition, ...] = (query.partition,) if query.partition else get_args(Partition)
+    return await incoming.services.reads.knowledge_lines(
+        query,
+        partitions=[partition for partition in wanted if may_read(principal, partition)],
+        clearance=principal.clearance,
+        now=incoming.services.clock(),
+    )
+
+
 async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits:
     """Twenty candidates by meaning and words, the best of them by strategic priority, then relevance (mission C2)."""
     wanted, now = incoming.body, incoming.services.clock()
     clearance = min(incoming.principal.clearance, wanted.confidentiality_max or incoming.principal.clearance)
     for partition in wanted.partitions:
         require_partition(incoming.principal, partition)
-        check_fields(partition, wanted.fields, "$.fields")
     hits = await incoming.services.retrieval.search(
         Query(
-            partitions=tuple(dict.fromkeys(wanted.partitions)),
+            partitions=having(wanted.partitions, wanted.fields, "$.fields"),
             text=wanted.query,
             clearance=clearance,
             now=now,

@@ -8,8 +8,18 @@ from typing import cast
 import msgspec
 
 from contracts.conversation import Team
-from contracts.curating import AdoptableItem, AdoptableItems, AdoptableQuery, ImportedItem, ImportedItems, ImportsQuery
-from contracts.domains import Clearance, Domain
+from contracts.curating import (
+    AdoptableItem,
+    AdoptableItems,
+    AdoptableQuery,
+    ImportedItem,
+    ImportedItems,
+    ImportsQuery,
+    KnowledgeLine,
+    KnowledgeLines,
+    KnowledgeQuery,
+)
+from contracts.domains import Clearance, Domain, Partition
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -87,6 +97,23 @@ class PostgresReads:
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         rows = await knowledge.get_items(self._db, list(ids), clearance=clearance, now=now)
         return list(map(item_view, rows))
+
+    async def knowledge_lines(
+        self, query: KnowledgeQuery, *, partitions: Sequence[Partition], clearance: Clearance, now: datetime
+    ) -> KnowledgeLines:
+        with _cursor_is_after():
+            page = await knowledge.list_items(
+                self._db,
+                clearance=clearance,
+                now=now,
+                category=query.category,
+                partitions=tuple(partitions),
+                priority_min=query.priority_min,
+                since=query.since,
+                limit=query.limit,
+                cursor=query.after,
+            )
+        return KnowledgeLines(items=tuple(map(line_view, page.items)), next=page.next)
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
         return await runs.indexed(self._db, among, by=by, clearance=clearance)
@@ -243,6 +270,11 @@ def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
     return KnowledgeItem(
         id=row.id, knowledge=row.knowledge(), by=row.updated_by, created=row.created, updated=row.updated
     )
+
+
+def line_view(row: knowledge.ItemRow | knowledge.KnowledgeItem) -> KnowledgeLine:
+    said = {name: getattr(row, name) for name in KnowledgeLine.__struct_fields__ if name != "by"}
+    return KnowledgeLine(**said, by=row.updated_by)
 
 
 def imported_view(row: knowledge.ImportedRow) -> ImportedItem:

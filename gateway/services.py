@@ -7,8 +7,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from contracts.curating import AdoptableItems, AdoptableQuery, ImportedItems, ImportsQuery
-from contracts.domains import Clearance, Domain
+from contracts.curating import (
+    AdoptableItems,
+    AdoptableQuery,
+    ImportedItems,
+    ImportsQuery,
+    KnowledgeLines,
+    KnowledgeQuery,
+)
+from contracts.domains import Clearance, Domain, Partition
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -102,6 +109,12 @@ class Reads(Protocol):
 
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         """The items that exist, have not expired at `now` and may be read; in any order."""
+        ...
+
+    async def knowledge_lines(
+        self, query: KnowledgeQuery, *, partitions: Sequence[Partition], clearance: Clearance, now: datetime
+    ) -> KnowledgeLines:
+        """The items in these partitions that are there at `now`, by last change, newest first."""
         ...
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:

@@ -1,6 +1,7 @@
 """Knowledge: the items of the CEO's knowledge base as they are now; one that was deleted or has expired has no row."""
 
 from datetime import datetime
+from typing import get_args
 
 from msgspec import UNSET, Struct, structs
 
@@ -118,6 +119,22 @@ KNOWLEDGE = Projection(
 )
 
 
+class ItemRow(Struct, frozen=True, kw_only=True):
+    """An item without what it tells."""
+
+    id: str
+    title: str
+    category: Category
+    confidentiality: Clearance
+    label: Clearance
+    strategic_priority: int
+    tags: tuple[str, ...]
+    expires: datetime | None
+    partition: Partition
+    updated: datetime
+    updated_by: str
+
+
 class _Place(Struct, frozen=True, array_like=True):
     updated: datetime
     id: str
@@ -145,22 +162,23 @@ async def list_items(  # noqa: PLR0913 - each is a filter
     clearance: Clearance,
     now: datetime,
     category: Category | None = None,
-    partition: Partition | None = None,
+    partitions: tuple[Partition, ...] = get_args(Partition),
     priority_min: int = 1,
     since: datetime | None = None,
     limit: int = 50,
     cursor: str | None = None,
-) -> Page[KnowledgeItem]:
+) -> Page[ItemRow]:
     """Unexpired items by last change (at or after `since`), newest first. Raises InvalidError for a bad limit or cursor."""
     place = from_cursor(_Place, cursor) if cursor else None
     rows = await db.rows(
-        KnowledgeItem,
-        "SELECT * FROM read.knowledge WHERE label <= $1::text::diarchy.clearance"
+        ItemRow,
+        "SELECT id, title, category, confidentiality, label, strategic_priority, tags, expires, partition, updated, updated_by"
+        " FROM read.knowledge WHERE label <= $1::text::diarchy.clearance"
         " AND (expires IS NULL OR expires > $2::timestamptz) AND ($3::text IS NULL OR category = $3)"
-        " AND ($4::text IS NULL OR partition = $4) AND strategic_priority >= $5::bigint"
+        " AND partition = ANY($4::text[]) AND strategic_priority >= $5::bigint"
         " AND ($6::timestamptz IS NULL OR updated >= $6)"
         " AND ($7::timestamptz IS NULL OR (updated, id) < ($7, $8::text)) ORDER BY updated DESC, id DESC LIMIT $9",
-        *(clearance.value, now, category, partition, priority_min, since),
+        *(clearance.value, now, category, list(partitions), priority_min, since),
         *(place.updated if place else None, place.id if place else None, bounded(limit)),
     )
     last = rows[-1] if len(rows) == limit else None

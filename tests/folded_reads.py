@@ -9,8 +9,15 @@ from msgspec import Struct
 
 from adapters.memory import MemoryBroker
 from contracts.catalogue import tag
-from contracts.curating import AdoptableItems, AdoptableQuery, ImportedItems, ImportsQuery
-from contracts.domains import Clearance, Domain
+from contracts.curating import (
+    AdoptableItems,
+    AdoptableQuery,
+    ImportedItems,
+    ImportsQuery,
+    KnowledgeLines,
+    KnowledgeQuery,
+)
+from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Stored
 from contracts.facts import ANNOUNCED, SIGNAL
 from contracts.http import (
@@ -108,6 +115,22 @@ class FoldedReads:
             for row in self._fold(knowledge.KNOWLEDGE)
             if row.id in ids and row.label <= clearance and (row.expires is None or row.expires > now)
         ]
+
+    async def knowledge_lines(
+        self, query: KnowledgeQuery, *, partitions: Sequence[Partition], clearance: Clearance, now: datetime
+    ) -> KnowledgeLines:
+        found = [
+            row
+            for row in self._fold(knowledge.KNOWLEDGE)
+            if row.label <= clearance
+            and row.partition in partitions
+            and (row.expires is None or row.expires > now)
+            and query.category in (None, row.category)
+            and row.strategic_priority >= query.priority_min
+            and (query.since is None or row.updated >= query.since)
+        ]
+        found.sort(key=lambda row: (row.updated, row.id), reverse=True)
+        return KnowledgeLines(items=tuple(map(reads.line_view, found[: query.limit])))
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
         found = {

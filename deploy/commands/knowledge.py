@@ -182,6 +182,42 @@ def versions(item: str, *, limit: int, before: int | None, target: options.Targe
         err(f"there are older ones: --before {found.versions[-1].number}")
 
 
+@knowledge.command("list")
+@click.option("--partition", type=click.Choice(get_args(Partition)), metavar="NAME")
+@click.option("--category", type=click.Choice(get_args(Category)), metavar="NAME")
+@click.option("--priority-min", type=click.IntRange(1, 10), metavar="1-10")
+@click.option("--since", metavar="TIME", help="Last changed then or later: RFC 3339.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, metavar="N")
+@click.option("--after", metavar="CURSOR", help="Go on where a list ended.")
+@options.target_options
+@options.json_option
+def list_(*, target: options.Target, as_json: bool, **filters: object) -> None:
+    """List the items that you may read, the one that changed last first.
+
+    \b
+    Examples:
+      diarchy knowledge list --category risk_management --priority-min 7
+    """
+    from contracts.curating import KnowledgeLines
+    from deploy.client import pretty_json
+    from deploy.progress import err
+    from deploy.rendering import clean
+
+    asked = {name: value for name, value in filters.items() if value is not None}
+    found = _asked(target, lambda gateway: gateway.get("/v1/knowledge", KnowledgeLines, asked))
+    if as_json:
+        click.echo(pretty_json(found))
+        return
+    for one in found.items:
+        click.echo(f"{one.strategic_priority:>2}  {clean(one.title)}")
+        facts = (one.id, one.confidentiality.value, one.partition, one.updated.isoformat(" ", "seconds"), one.by)
+        click.echo(f"    {clean(', '.join(facts))}")
+    if not found.items:
+        click.echo("nothing")
+    if found.next:
+        err(f"there are more: --after {found.next}")
+
+
 @knowledge.command()
 @click.argument("query")
 @click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True, metavar="N")
@@ -227,7 +263,7 @@ def search(
     except msgspec.ValidationError as error:
         raise click.UsageError(str(error)) from error
     if fields:
-        asked = msgspec.structs.replace(asked, fields=typed(asked.partitions[0], fields))
+        asked = msgspec.structs.replace(asked, fields=typed(asked.partitions, fields))
     found = _asked(target, lambda gateway: gateway.post("/v1/knowledge/search", asked, KnowledgeHits))
     if as_json:
         click.echo(pretty_json(found))

@@ -72,6 +72,9 @@ def test_an_item_from_its_first_word_to_its_end(stack: Stack, tmp_path: Path) ->
         diarchy(stack, "knowledge", "search", "pontoons", "--confidentiality-max", "internal", "--tags", "harbour")
         == "nothing\n"
     )
+    listed = told(stack, "knowledge", "list", "--category", "technology_roadmap", "--priority-min", "9")
+    assert item in [one["id"] for one in listed["items"]]
+    assert "Pontoons\n" in diarchy(stack, "knowledge", "list")
     lowered = told(stack, "knowledge", "declassify", item, "internal", "--reason", "they float")
     assert lowered["knowledge"]["confidentiality"] == "internal"
     diarchy(stack, "knowledge", "delete", item, "--yes")

@@ -263,6 +263,7 @@ def test_expired_knowledge_is_not_told_and_items_are_found_by_ids_and_filters() 
             assert [one.id for one in (*page.items, *rest.items)] == ["i5", "i4", "i3"]
             none = await knowledge.list_items(db, clearance=TOP, now=now, category="human_resources")
             assert none.items == ()
+            assert (await knowledge.list_items(db, clearance=TOP, now=now, partitions=())).items == ()
 
     asyncio.run(scenario())
 

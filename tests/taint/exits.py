@@ -41,6 +41,12 @@ async def search(story: Story, reader: Reader) -> None:
     told(story, response, may, may if response.status == 200 and len(may) <= 20 else ())
 
 
+async def listing(story: Story, reader: Reader) -> None:
+    response = await story.ask(reader, "GET", "/v1/knowledge?limit=200")
+    may = {item.marker for item in story.oracle.items_for(reader, story.world.clock())}
+    told(story, response, may, may)
+
+
 async def item(story: Story, reader: Reader) -> None:
     may = {item.id: item.marker for item in story.oracle.items_for(reader, story.world.clock())}
     for identity in list(story.oracle.items):
@@ -366,6 +372,7 @@ EXITS: dict[str, Exit] = {
     one.__name__: one
     for one in (
         search,
+        listing,
         item,
         versions,
         summary,

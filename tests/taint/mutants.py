@@ -189,8 +189,8 @@ def _own_labels_in_sql() -> Iterator[None]:
 
 
 def _for_everybody(read: Any) -> Any:
-    def items(db: Any, ids: list[str], *, clearance: Clearance, now: datetime) -> Any:  # noqa: ARG001 - the query's
-        return read(db, ids, clearance=TOP, now=now)
+    def items(*asked: Any, clearance: Clearance, **more: Any) -> Any:  # noqa: ARG001 - the query's
+        return read(*asked, clearance=TOP, **more)
 
     return items
 
@@ -267,6 +267,7 @@ MUTANTS: dict[str, Planted] = {
     "a session's turns": Planted(_rows("answer", "/v1/sessions/{session}/messages"), ("sessions",)),
     "an analysis": Planted(_rows("answer", "/v1/analyses/{analysis}"), ("analyses",)),
     "a search": Planted(_rows("answer", "/v1/knowledge/search", method="POST"), ("search",)),
+    "a list of items": Planted(_rows("answer", "/v1/knowledge"), ("listing",)),
     "an item": Planted(_rows("answer", "/v1/knowledge/{item}"), ("item",)),
     "an item's versions": Planted(_rows("answer", "/v1/knowledge/{item}/versions"), ("versions",)),
     "a version of a raised item": Planted(_around(versions, "_at_least", lambda _: _as_it_was), ("versions",)),
@@ -300,6 +301,7 @@ STORED: dict[str, Planted] = {
     "what rests on a raised item, in the database": Planted(
         _around(resting, "raised_runs", _as_recorded), ("events", "journals", "run")
     ),
+    "a list of items, in the database": Planted(_around(knowledge, "list_items", _for_everybody), ("listing",)),
     "an item, in the database": Planted(_around(knowledge, "get_items", _for_everybody), ("item",)),
 }
 """Leaks of the queries themselves."""

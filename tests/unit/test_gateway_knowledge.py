@@ -210,6 +210,20 @@ def test_a_search_holds_all_of_its_filters() -> None:
                 assert answer.status_code == 200, answer.text
                 return {hit["knowledge"]["title"] for hit in answer.json()["hits"]}
 
+            async def listed(**filters: str | int) -> list[str]:
+                answer = await ann.get("/v1/knowledge", params=filters)
+                assert answer.status_code == 200, answer.text
+                return [item["title"] for item in answer.json()["items"]]
+
+            assert await listed() == ["other", "secret", "tagged", "plain"]
+            assert await listed(limit=2) == ["other", "secret"]
+            assert await listed(category="risk_management", partition="ceo_knowledge") == ["other"]
+            assert await listed(since=between, priority_min=9) == ["other"]
+            assert await listed(partition="research_data") == []
+            async with world.client("artemis_user", clearance=Clearance.INTERNAL) as eve:
+                seen = (await eve.get("/v1/knowledge")).json()["items"]
+                assert [one["title"] for one in seen] == ["other", "tagged", "plain"]
+                assert (await eve.get("/v1/knowledge?partition=sophia_business")).status_code == 403
             assert await found() == {"plain", "tagged", "secret", "other"}
             assert await found(tags=["red"]) == {"tagged", "secret"}
             assert await found(tags=["red", "tall"]) == {"tagged"}
@@ -248,6 +262,8 @@ def test_an_item_says_what_its_partition_knows_besides_and_is_found_by_that_too(
             assert await found(region="EU", client="Acme") == {0}
             assert await found(client="Nobody") == set()
             assert "sophia_business has client, region" in str(await found(422, severity="high"))
+            both = {"query": "alpha", "partitions": ["ceo_knowledge", "sophia_business"], "fields": {"client": "Acme"}}
+            assert len((await ann.post("/v1/knowledge/search", json=both)).json()["hits"]) == 1
             path = f"/v1/knowledge/{items[0]}"
             assert (await ann.get(path)).json()["knowledge"]["fields"] == {"client": "Acme", "region": "EU"}
             assert "fields" not in (await ann.get(f"/v1/knowledge/{items[2]}")).json()["knowledge"]
