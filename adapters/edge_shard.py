@@ -9,6 +9,7 @@ import ctypes
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -41,7 +42,11 @@ SCANNED_KB = 10_000
 WHOLE = "whole"
 """The file that marks a folder as complete, and says how many of its points are in the graph (nothing: none are)."""
 
+LOADED_BYTES_MAX = 2 << 30
+"""Of a partition: about 500,000 entries."""
+
 MADV_DONTNEED = 4
+MADV_POPULATE_READ = 22
 _libc = ctypes.CDLL(None)
 
 
@@ -76,6 +81,8 @@ class EdgeShard:
             self._count(record, 1)
         self._loose = self.count() - self._graphed
         _unload(folder)
+        if self._graphed:
+            _load(folder / str(self._number))
 
     def change(self, change: Change) -> None:
         """Flushed when this returns."""
@@ -107,7 +114,9 @@ class EdgeShard:
     def catch_up(self) -> bool:
         """Bring some of what changed meanwhile to the copy, which has a graph by now; whether only little is left."""
         if self._fresh is None:
-            self._fresh = engine.EdgeShard.load(str(self._folder / str(self._number + 1)), config(self._dimensions))
+            draft = self._folder / str(self._number + 1)
+            self._fresh = engine.EdgeShard.load(str(draft), config(self._dimensions))
+            _load(draft)
         behind = self._behind or set()
         ids = [behind.pop() for _ in range(min(len(behind), vector_payload.UPSERT_ENTRIES_MAX))]
         if ids:
@@ -291,16 +300,33 @@ def config(dimensions: int, graph_from_kb: int = NEVER_KB) -> engine.EdgeConfig:
 
 
 def _unload(place: Path) -> None:
-    """Let go of what opening a shard has read into memory: 4 MiB of each file, most of it holes, 200 MB for all partitions.
+    """Let go of what opening a shard has read into memory: 4 MiB of each file, most of it holes, 200 MB for all partitions. What
+    is needed is read again."""
+    for start, length in _mapped(place):
+        _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), MADV_DONTNEED)
 
-    Only of mappings shared with their files: what is needed is read again from there. Elsewhere than on Linux nothing is done.
-    """
+
+def _load(place: Path) -> None:
+    """Have in memory what searches will read, up to LOADED_BYTES_MAX: the engine has the system forget it when a graph is built,
+    and then a search would wait for the disk some twenty times."""
+    left = LOADED_BYTES_MAX
+    for start, length in sorted(_mapped(place / "segments"), key=itemgetter(1)):
+        left -= length
+        if left < 0:
+            return
+        _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), MADV_POPULATE_READ)
+
+
+def _mapped(place: Path) -> list[tuple[int, int]]:
+    """Where files in a folder are mapped as they are, with how many bytes. Elsewhere than on Linux nothing is known of it."""
     maps = Path("/proc/self/maps")
+    found: list[tuple[int, int]] = []
     for line in maps.read_text().splitlines() if maps.exists() else ():
         addresses, permissions, *_ = line.split(maxsplit=2)
         if permissions.endswith("s") and f"{place}/" in line:
             start, end = (int(address, 16) for address in addresses.split("-"))
-            _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)
+            found.append((start, end - start))
+    return found
 
 
 KINDS = {
