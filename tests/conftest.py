@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.servers import NatsServer
+from tests.spreading import LONG
 
 if TYPE_CHECKING:
     from schemathesis.schemas import BaseSchema
@@ -22,6 +23,10 @@ hypothesis.settings.register_profile(
     "tests", deadline=None
 )  # A machine that does other things too stalls now and then.
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:

@@ -14,6 +14,9 @@ STACKS = (
 ALONE = ("tests/acceptance/test_http_fuzz.py",)
 """Busy for itself, with a stack of its own that nobody else asks."""
 
+LONG = ("tests/unit/test_gateway_fuzz.py",)
+"""A minute in one process: begun last, the others would have nothing to do meanwhile."""
+
 
 class ByStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """Scopes are handed out in the order of collection, the long ones first: what comes last, unit tests, evens it out."""
