@@ -1,13 +1,15 @@
-"""What is asked of the knowledge base beside adding and searching: imports, versions, and the strategic summary."""
+"""What is asked of the knowledge base and what it answers: items, searches, imports, versions, and the strategic summary."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.domains import Clearance, Partition
 from contracts.http import Body, Cursor, Limit
-from contracts.knowledge import Category, Knowledge
+from contracts.knowledge import FIELDS_MAX, Category, Knowledge, Reason, Tags
+from contracts.partitions import FieldValue
+from contracts.span import Span
 
 RUNS_MAX = 1_000
 COLLECTIONS_MAX = 128
@@ -17,6 +19,72 @@ Collection = Annotated[
 SourceKey = Annotated[
     str, Meta(min_length=1, max_length=2_000, pattern=r"\S", description="The place in the collection: a path.")
 ]
+
+
+class SearchKnowledge(Body, frozen=True, kw_only=True):
+    """Search by meaning and words: of 20 candidates the best `limit`, by strategic priority, then relevance, those at least 0.85
+    times as relevant as the best one; behind them the others by relevance."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\S")]
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+    partitions: Annotated[tuple[Partition, ...], Meta(min_length=1, max_length=8)] = (
+        "ceo_knowledge",
+        "shared_knowledge",
+    )
+    category: Category | None = None
+    priority_min: Annotated[int, Meta(ge=1, le=10)] = 1
+    confidentiality_max: Annotated[Clearance | None, Meta(description="Nothing more confidential than this.")] = None
+    tags: Annotated[Tags, Meta(description="Only what has all of these.")] = ()
+    updated_from: Annotated[datetime, Meta(tz=True)] | None = None
+    updated_to: Annotated[datetime, Meta(tz=True)] | None = None
+    fields: (
+        Annotated[
+            dict[str, FieldValue],
+            Meta(
+                max_length=FIELDS_MAX,
+                description="Only what says exactly this: in those of the partitions that have these fields.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Declassify(Body, frozen=True, kw_only=True):
+    """To which level, and why; whoever may see the item then may see the reason, too."""
+
+    confidentiality: Clearance
+    reason: Reason
+
+
+class KnowledgeItem(Struct, frozen=True, kw_only=True):
+    id: str
+    knowledge: Knowledge
+    by: str
+    created: datetime
+    updated: datetime
+
+
+class KnowledgeHit(Struct, frozen=True, kw_only=True):
+    """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words
+    match.
+
+    `passage` is that part of the content, null where that is all; `highlights` are what matches in it: first the sentence that
+    covers most of the query's words, then these words. All are places in the content.
+    """
+
+    id: str
+    score: float
+    relevance: float = 0.0
+    partition: Partition
+    knowledge: Knowledge
+    passage: Span | None = None
+    highlights: tuple[Span, ...] = ()
+
+
+class KnowledgeHits(Struct, frozen=True, kw_only=True):
+    """By strategic priority, then relevance, those about as relevant as the best one; behind them the others by relevance."""
+
+    hits: tuple[KnowledgeHit, ...]
 
 
 class ImportItem(Body, frozen=True, kw_only=True):

@@ -10,11 +10,8 @@ from msgspec import Meta, Raw, Struct
 
 from contracts.analysis import PhaseResult
 from contracts.conversation import ContextType, Contribution, Question, Team
-from contracts.domains import Clearance, Domain, Partition
-from contracts.knowledge import FIELDS_MAX, Category, Knowledge, Reason, Tags
+from contracts.domains import Clearance, Domain
 from contracts.model import BudgetSpent, Citation, Evidence
-from contracts.partitions import FieldValue
-from contracts.span import Span
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
 
@@ -88,38 +85,6 @@ class CancelRun(Body, frozen=True, kw_only=True):
     """The reason is told to whoever may see the run; without one it is who cancelled it."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")] | None = None
-
-
-class SearchKnowledge(Body, frozen=True, kw_only=True):
-    """Search by meaning and words: of 20 candidates the best `limit`, by strategic priority, then relevance, those at least 0.85
-    times as relevant as the best one; behind them the others by relevance."""
-
-    query: Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\S")]
-    limit: Annotated[int, Meta(ge=1, le=50)] = 10
-    partitions: Annotated[tuple[Partition, ...], Meta(min_length=1, max_length=8)] = (
-        "ceo_knowledge",
-        "shared_knowledge",
-    )
-    category: Category | None = None
-    priority_min: Annotated[int, Meta(ge=1, le=10)] = 1
-    confidentiality_max: Annotated[Clearance | None, Meta(description="Nothing more confidential than this.")] = None
-    tags: Annotated[Tags, Meta(description="Only what has all of these.")] = ()
-    updated_from: Annotated[datetime, Meta(tz=True)] | None = None
-    updated_to: Annotated[datetime, Meta(tz=True)] | None = None
-    fields: Annotated[
-        dict[str, FieldValue],
-        Meta(
-            max_length=FIELDS_MAX,
-            description="Only what says exactly this: in those of the partitions that have these fields.",
-        ),
-    ] = {}
-
-
-class Declassify(Body, frozen=True, kw_only=True):
-    """To which level, and why; whoever may see the item then may see the reason, too."""
-
-    confidentiality: Clearance
-    reason: Reason
 
 
 class SessionsQuery(Body, frozen=True, kw_only=True):
@@ -264,37 +229,6 @@ class Analyses(Struct, frozen=True, kw_only=True):
 
     analyses: tuple[Analysis, ...]
     next: str | None = None
-
-
-class KnowledgeItem(Struct, frozen=True, kw_only=True):
-    id: str
-    knowledge: Knowledge
-    by: str
-    created: datetime
-    updated: datetime
-
-
-class KnowledgeHit(Struct, frozen=True, kw_only=True):
-    """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words
-    match.
-
-    `passage` is that part of the content, null where that is all; `highlights` are what matches in it: first the sentence that
-    covers most of the query's words, then these words. All are places in the content.
-    """
-
-    id: str
-    score: float
-    relevance: float = 0.0
-    partition: Partition
-    knowledge: Knowledge
-    passage: Span | None = None
-    highlights: tuple[Span, ...] = ()
-
-
-class KnowledgeHits(Struct, frozen=True, kw_only=True):
-    """By strategic priority, then relevance, those about as relevant as the best one; behind them the others by relevance."""
-
-    hits: tuple[KnowledgeHit, ...]
 
 
 class File(Struct, frozen=True, kw_only=True):

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
-from contracts.curating import ImportItem
+from contracts.curating import Declassify, ImportItem, KnowledgeItem
 from contracts.domains import Clearance, Domain, ItemPartition
 from contracts.envelope import Stored
 from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded
-from contracts.http import Declassify, EventView, KnowledgeItem
+from contracts.http import EventView
 from contracts.ids import derived_id
 from contracts.knowledge import (
     AddKnowledge,

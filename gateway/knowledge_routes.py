@@ -1,7 +1,6 @@
 """The rows of the API's table about the knowledge base."""
 
 from contracts import curating as curated
-from contracts import http
 from contracts.domains import Clearance
 from contracts.knowledge import Knowledge, KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
 from gateway import commands, curating, importing, queries, summarising, versions
@@ -25,7 +24,7 @@ KNOWLEDGE: tuple[Route, ...] = (
         action=Does(curating.add_knowledge, (KnowledgeAdded,), curating.item_reply),
         limit="cross_domain",
         request=Knowledge,
-        reply=http.KnowledgeItem,
+        reply=curated.KnowledgeItem,
         status=201,
         permissions=CURATE,
         example=_KNOWLEDGE,
@@ -45,9 +44,9 @@ KNOWLEDGE: tuple[Route, ...] = (
         summary="Search what the company knows, under your clearance",
         action=Answers(queries.search_knowledge),
         limit="cross_domain",
-        request=http.SearchKnowledge,
-        reply=http.KnowledgeHits,
-        example=http.SearchKnowledge(query="pricing of renewals", limit=5),
+        request=curated.SearchKnowledge,
+        reply=curated.KnowledgeHits,
+        example=curated.SearchKnowledge(query="pricing of renewals", limit=5),
     ),
     Route(
         method="POST",
@@ -56,7 +55,7 @@ KNOWLEDGE: tuple[Route, ...] = (
         action=Does(importing.import_item, (KnowledgeAdded, KnowledgeUpdated), curating.item_reply),
         limit="cross_domain",
         request=curated.ImportItem,
-        reply=http.KnowledgeItem,
+        reply=curated.KnowledgeItem,
         status=201,
         permissions=CURATE,
         example=curated.ImportItem(collection="handbook", key="pricing/2027.md", knowledge=_KNOWLEDGE),
@@ -118,7 +117,7 @@ KNOWLEDGE: tuple[Route, ...] = (
         summary="One knowledge item",
         action=Answers(queries.knowledge_item),
         limit="cross_domain",
-        reply=http.KnowledgeItem,
+        reply=curated.KnowledgeItem,
     ),
     Route(
         method="GET",
@@ -144,7 +143,7 @@ KNOWLEDGE: tuple[Route, ...] = (
         action=Does(curating.update_knowledge, (KnowledgeUpdated,), curating.item_reply),
         limit="cross_domain",
         request=Knowledge,
-        reply=http.KnowledgeItem,
+        reply=curated.KnowledgeItem,
         permissions=CURATE,
         example=_KNOWLEDGE,
     ),
@@ -154,10 +153,10 @@ KNOWLEDGE: tuple[Route, ...] = (
         summary="Lower a knowledge item's confidentiality, saying why; who did is recorded",
         action=Does(curating.declassify_knowledge, (KnowledgeDeclassified,), curating.item_reply),
         limit="cross_domain",
-        request=http.Declassify,
-        reply=http.KnowledgeItem,
+        request=curated.Declassify,
+        reply=curated.KnowledgeItem,
         permissions=("knowledge:declassify",),
-        example=http.Declassify(confidentiality=Clearance.INTERNAL, reason="announced to all staff on 1 March"),
+        example=curated.Declassify(confidentiality=Clearance.INTERNAL, reason="announced to all staff on 1 March"),
     ),
     Route(
         method="DELETE",

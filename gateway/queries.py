@@ -13,7 +13,14 @@ from contracts import subjects
 from contracts.analysis import AnalysisStarted
 from contracts.catalogue import tag
 from contracts.conversation import Asked
-from contracts.curating import KnowledgeLines, KnowledgeQuery
+from contracts.curating import (
+    KnowledgeHit,
+    KnowledgeHits,
+    KnowledgeItem,
+    KnowledgeLines,
+    KnowledgeQuery,
+    SearchKnowledge,
+)
 from contracts.domains import Clearance, Domain, Partition
 from contracts.http import (
     Analyses,
@@ -25,15 +32,11 @@ from contracts.http import (
     DetailedHealth,
     File,
     Health,
-    KnowledgeHit,
-    KnowledgeHits,
-    KnowledgeItem,
     Me,
     MessagesQuery,
     ModelUsage,
     Run,
     RunUsage,
-    SearchKnowledge,
     Session,
     Sessions,
     SessionsQuery,
@@ -183,7 +186,7 @@ async def search_knowledge(incoming: Incoming[SearchKnowledge]) -> KnowledgeHits
         require_partition(incoming.principal, partition)
     hits = await incoming.services.retrieval.search(
         Query(
-            partitions=having(wanted.partitions, wanted.fields, "$.fields"),
+            partitions=having(wanted.partitions, wanted.fields or {}, "$.fields"),
             text=wanted.query,
             clearance=clearance,
             now=now,
@@ -216,7 +219,7 @@ def _is_wanted(item: KnowledgeItem, wanted: SearchKnowledge) -> bool:
         said.strategic_priority >= wanted.priority_min
         and wanted.category in (None, said.category)
         and set(wanted.tags) <= set(said.tags)
-        and wanted.fields.items() <= (said.fields or {}).items()
+        and (wanted.fields or {}).items() <= (said.fields or {}).items()
         and (wanted.updated_from is None or item.updated >= wanted.updated_from)
         and (wanted.updated_to is None or item.updated <= wanted.updated_to)
     )

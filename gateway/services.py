@@ -12,6 +12,7 @@ from contracts.curating import (
     AdoptableQuery,
     ImportedItems,
     ImportsQuery,
+    KnowledgeItem,
     KnowledgeLines,
     KnowledgeQuery,
 )
@@ -22,7 +23,6 @@ from contracts.http import (
     Analysis,
     EventsQuery,
     EventView,
-    KnowledgeItem,
     MessagesQuery,
     ModelUsage,
     Session,

@@ -129,12 +129,3 @@ async def list_turns(
         *(session, clearance.value, owner, from_cursor(_Place, cursor).sequence if cursor else None, bounded(limit)),
     )
     return Page(tuple(rows), to_cursor(_Place(rows[-1].sequence)) if len(rows) == limit else None)
-
-
-async def get_turn(db: Db, session: str, turn: str, *, clearance: Clearance) -> Turn | None:
-    rows = await db.rows(
-        Turn,
-        "SELECT * FROM read.messages WHERE session = $1 AND turn = $2 AND label <= $3::text::diarchy.clearance LIMIT 1",
-        *(session, turn, clearance.value),
-    )
-    return rows[0] if rows else None

@@ -14,6 +14,7 @@ from contracts.curating import (
     AdoptableQuery,
     ImportedItems,
     ImportsQuery,
+    KnowledgeItem,
     KnowledgeLines,
     KnowledgeQuery,
 )
@@ -26,7 +27,6 @@ from contracts.http import (
     Analysis,
     EventsQuery,
     EventView,
-    KnowledgeItem,
     MessagesQuery,
     ModelUsage,
     Session,

@@ -1,7 +1,6 @@
-"""`diarchy knowledge`: search, one item of the knowledge base after the other, its versions, and the strategic summary."""
+"""`diarchy knowledge`: single items of the knowledge base and their versions; with the commands that find them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
@@ -9,22 +8,20 @@ import click
 import msgspec
 from msgspec import Struct
 
-from contracts.curating import Horizon, KnowledgeVersion, KnowledgeVersions, StrategicSummary, SummaryDomain
-from contracts.domains import ItemPartition, Partition
+from contracts.curating import KnowledgeVersion, KnowledgeVersions
+from contracts.domains import ItemPartition
 from contracts.knowledge import Category, Knowledge
 from deploy.commands import options
+from deploy.commands.knowledge_finding import asked, field_option, list_items, search, summary
 from runtime.errors import InvalidError
-from runtime.text import clip
 
 if TYPE_CHECKING:
-    from contracts.http import KnowledgeHit, KnowledgeItem
+    from contracts.curating import KnowledgeItem
     from deploy.client import Gateway
     from deploy.front_matter import FrontMatter
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
-SHOWN_CHARS_MAX = 240
-SECTIONS = ("priorities", "key_insights", "risks", "opportunities", "recommendations")
 
 
 @click.group(short_help="Search the knowledge base; its items, their versions, the strategic summary")
@@ -32,15 +29,8 @@ def knowledge() -> None:
     """Search; add, show, change, declassify and delete single items. `diarchy import` takes folders."""
 
 
-def _pairs(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str] | None:
-    pairs = [one.partition("=") for one in given]
-    if any(not name or not equals for name, equals, _ in pairs):
-        raise click.BadParameter("write NAME=VALUE", param=parameter)
-    return {name: value for name, _, value in pairs} or None
-
-
-def _field(told: str) -> Callable[[F], F]:
-    return click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", callback=_pairs, help=told)
+for _command in (list_items, search, summary):
+    knowledge.add_command(_command)
 
 
 def _fields(function: F) -> F:
@@ -53,7 +43,9 @@ def _fields(function: F) -> F:
         click.option("--partition", type=click.Choice(get_args(ItemPartition)), metavar="NAME"),
         click.option("--expires", metavar="TIME", help="RFC 3339, such as 2027-01-31T00:00:00Z."),
         click.option("--tags", metavar="A,B", help="Instead of those there are."),
-        _field("What items of its partition say besides, instead of what there is; repeatable. NAME= for nothing."),
+        field_option(
+            "What items of its partition say besides, instead of what there is; repeatable. NAME= for nothing."
+        ),
     )
     for option in reversed(added):
         function = option(function)
@@ -73,7 +65,7 @@ def add(file: Path, *, target: options.Target, as_json: bool, **fields: object) 
       diarchy knowledge add pricing.md --category strategic_planning --priority 8
       diarchy knowledge add notice.md --expires 2027-01-31T00:00:00Z
     """
-    from contracts.http import KnowledgeItem
+    from contracts.curating import KnowledgeItem
     from deploy.items import Defaults, text_items
 
     said = _read(file)
@@ -81,7 +73,7 @@ def add(file: Path, *, target: options.Target, as_json: bool, **fields: object) 
     if len(items) > 1:
         raise click.UsageError(f"{file} is too long for one item; `diarchy import {file}` makes several of it")
     added = _changed(items[0].knowledge, fields)
-    made = _asked(target, lambda gateway: gateway.post("/v1/knowledge", added, KnowledgeItem))
+    made = asked(target, lambda gateway: gateway.post("/v1/knowledge", added, KnowledgeItem))
     _told(made, as_json=as_json)
 
 
@@ -99,7 +91,7 @@ def update(item: str, *, file: Path | None, target: options.Target, as_json: boo
       diarchy knowledge update 0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d --priority 9
       diarchy knowledge update 0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d --file pricing.md
     """
-    from contracts.http import KnowledgeItem
+    from contracts.curating import KnowledgeItem
 
     path = f"/v1/knowledge/{options.path_part(item)}"
     if file is not None:
@@ -116,7 +108,7 @@ def update(item: str, *, file: Path | None, target: options.Target, as_json: boo
         sent = await gateway.send("PUT", path, content=body, headers={"Content-Type": "application/json"})
         return msgspec.json.decode(sent.body, type=KnowledgeItem)
 
-    _told(_asked(target, change), as_json=as_json)
+    _told(asked(target, change), as_json=as_json)
 
 
 @knowledge.command()
@@ -132,14 +124,14 @@ def show(item: str, *, number: int | None, target: options.Target, as_json: bool
       diarchy knowledge show 0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d
       diarchy knowledge show 0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d --version 1
     """
-    from contracts.http import KnowledgeItem
+    from contracts.curating import KnowledgeItem
 
     path = f"/v1/knowledge/{options.path_part(item)}"
     if number is None:
-        _told(_asked(target, lambda gateway: gateway.get(path, KnowledgeItem)), as_json=as_json)
+        _told(asked(target, lambda gateway: gateway.get(path, KnowledgeItem)), as_json=as_json)
     else:
         _told(
-            _asked(target, lambda gateway: gateway.get(f"{path}/versions/{number}", KnowledgeVersion)), as_json=as_json
+            asked(target, lambda gateway: gateway.get(f"{path}/versions/{number}", KnowledgeVersion)), as_json=as_json
         )
 
 
@@ -164,8 +156,8 @@ def versions(item: str, *, limit: int, before: int | None, target: options.Targe
     from deploy.rendering import clean, table
 
     path = f"/v1/knowledge/{options.path_part(item)}/versions"
-    asked = {"limit": limit, "before": before}
-    found = _asked(target, lambda gateway: gateway.get(path, KnowledgeVersions, asked))
+    wanted = {"limit": limit, "before": before}
+    found = asked(target, lambda gateway: gateway.get(path, KnowledgeVersions, wanted))
     if as_json:
         click.echo(pretty_json(found))
         return
@@ -182,101 +174,6 @@ def versions(item: str, *, limit: int, before: int | None, target: options.Targe
         err(f"there are older ones: --before {found.versions[-1].number}")
 
 
-@knowledge.command("list")
-@click.option("--partition", type=click.Choice(get_args(Partition)), metavar="NAME")
-@click.option("--category", type=click.Choice(get_args(Category)), metavar="NAME")
-@click.option("--priority-min", type=click.IntRange(1, 10), metavar="1-10")
-@click.option("--since", metavar="TIME", help="Last changed then or later: RFC 3339.")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, metavar="N")
-@click.option("--after", metavar="CURSOR", help="Go on where a list ended.")
-@options.target_options
-@options.json_option
-def list_(*, target: options.Target, as_json: bool, **filters: object) -> None:
-    """List the items that you may read, the one that changed last first.
-
-    \b
-    Examples:
-      diarchy knowledge list --category risk_management --priority-min 7
-    """
-    from contracts.curating import KnowledgeLines
-    from deploy.client import pretty_json
-    from deploy.progress import err
-    from deploy.rendering import clean
-
-    asked = {name: value for name, value in filters.items() if value is not None}
-    found = _asked(target, lambda gateway: gateway.get("/v1/knowledge", KnowledgeLines, asked))
-    if as_json:
-        click.echo(pretty_json(found))
-        return
-    for one in found.items:
-        click.echo(f"{one.strategic_priority:>2}  {clean(one.title)}")
-        facts = (one.id, one.confidentiality.value, one.partition, one.updated.isoformat(" ", "seconds"), one.by)
-        click.echo(f"    {clean(', '.join(facts))}")
-    if not found.items:
-        click.echo("nothing")
-    if found.next:
-        err(f"there are more: --after {found.next}")
-
-
-@knowledge.command()
-@click.argument("query")
-@click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True, metavar="N")
-@click.option(
-    "--partition",
-    "partitions",
-    multiple=True,
-    type=click.Choice(get_args(Partition)),
-    metavar="NAME",
-    help="Repeatable.  [default: ceo_knowledge, shared_knowledge]",
-)
-@click.option("--category", type=click.Choice(get_args(Category)), metavar="NAME")
-@click.option("--tags", metavar="A,B", help="Only what has all of these.")
-@_field("Only what says exactly this. Repeatable.")
-@click.option("--priority-min", type=click.IntRange(1, 10), metavar="1-10")
-@click.option(
-    "--confidentiality-max", type=click.Choice(options.LEVELS), metavar="LEVEL", help="Nothing more confidential."
-)
-@options.target_options
-@options.json_option
-def search(
-    query: str, *, fields: dict[str, str] | None, target: options.Target, as_json: bool, **filters: object
-) -> None:
-    """Search by meaning and by words. What matches about as well as the best is put by strategic priority, then relevance.
-
-    \b
-    Examples:
-      diarchy knowledge search "who leaves, and why"
-      diarchy knowledge search churn --partition sophia_business --tags pricing
-      diarchy knowledge search outage --partition artemis_technical --field severity=high
-    """
-    from contracts.http import KnowledgeHits, SearchKnowledge
-    from deploy.client import pretty_json
-    from deploy.item_fields import typed
-    from deploy.rendering import clean
-
-    tags = filters["tags"]
-    if isinstance(tags, str):
-        filters["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    given = {name: value for name, value in filters.items() if value}
-    try:
-        asked = msgspec.convert({"query": query, **given}, SearchKnowledge)
-    except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from error
-    if fields:
-        asked = msgspec.structs.replace(asked, fields=typed(asked.partitions, fields))
-    found = _asked(target, lambda gateway: gateway.post("/v1/knowledge/search", asked, KnowledgeHits))
-    if as_json:
-        click.echo(pretty_json(found))
-        return
-    for hit in found.hits:
-        said = hit.knowledge
-        click.echo(f"{said.strategic_priority:>2}  {clean(said.title)}")
-        click.echo(f"    {clean(clip(shown(hit), SHOWN_CHARS_MAX))}")
-        click.echo(f"    {hit.id}, {said.confidentiality.value}, relevance {hit.relevance:.2f}")
-    if not found.hits:
-        click.echo("nothing")
-
-
 @knowledge.command()
 @click.argument("item")
 @click.argument("level", type=click.Choice(options.LEVELS), metavar="LEVEL")
@@ -290,12 +187,12 @@ def declassify(item: str, level: str, *, reason: str, target: options.Target, as
     Examples:
       diarchy knowledge declassify 0199a3c4-6c1e-7b0a-9d55-0d0f6a1b2c3d public --reason announced
     """
+    from contracts.curating import Declassify, KnowledgeItem
     from contracts.domains import Clearance
-    from contracts.http import Declassify, KnowledgeItem
 
     path = f"/v1/knowledge/{options.path_part(item)}/declassify"
     said = Declassify(confidentiality=Clearance(level), reason=reason)
-    _told(_asked(target, lambda gateway: gateway.post(path, said, KnowledgeItem)), as_json=as_json)
+    _told(asked(target, lambda gateway: gateway.post(path, said, KnowledgeItem)), as_json=as_json)
 
 
 @knowledge.command()
@@ -313,44 +210,8 @@ def delete(item: str, *, yes: bool, target: options.Target) -> None:
 
     if not yes:
         click.confirm(f"Delete {item}?", abort=True, err=True)
-    _asked(target, lambda gateway: gateway.send("DELETE", f"/v1/knowledge/{options.path_part(item)}"))
+    asked(target, lambda gateway: gateway.send("DELETE", f"/v1/knowledge/{options.path_part(item)}"))
     err(f"{item} is deleted")
-
-
-@knowledge.command()
-@click.option("--domain", type=click.Choice(get_args(SummaryDomain)), default="business", show_default=True)
-@click.option("--horizon", type=click.Choice(get_args(Horizon)), default="quarter", show_default=True)
-@options.target_options
-@options.json_option
-def summary(*, domain: str, horizon: str, target: options.Target, as_json: bool) -> None:
-    """Show what matters: priorities, key insights, risks, opportunities, recommendations, each with its item's id.
-
-    \b
-    Examples:
-      diarchy knowledge summary --domain technical --horizon month
-    """
-    from deploy.client import pretty_json
-    from deploy.rendering import clean
-
-    asked = {"domain": domain, "horizon": horizon}
-    found = _asked(target, lambda gateway: gateway.get("/v1/knowledge/summary", StrategicSummary, asked))
-    if as_json:
-        click.echo(pretty_json(found))
-        return
-    click.echo(f"{domain}, {horizon} ({found.label.value}), of {found.items:,} items")
-    for section in SECTIONS:
-        click.echo(f"\n{section.replace('_', ' ').capitalize()}")
-        for statement in getattr(found, section):
-            click.echo(f"  {statement.strategic_priority:>2}  {clean(statement.text)}")
-            click.echo(f"      {', '.join(statement.items)}, {statement.label.value}")
-
-
-def _asked(target: options.Target, ask: "Callable[[Gateway], Awaitable[T]]") -> T:
-    async def fetch() -> T:
-        async with target.gateway() as gateway:
-            return await ask(gateway)
-
-    return asyncio.run(fetch())
 
 
 def _read(file: Path) -> "FrontMatter":
@@ -409,12 +270,6 @@ def _told(shown: "KnowledgeItem | KnowledgeVersion", *, as_json: bool) -> None:
             click.echo(f"  {name:<15} {clean(str(value))}")
     click.echo()
     click.echo("\n".join(map(clean, said.content.splitlines())))
-
-
-def shown(hit: "KnowledgeHit") -> str:
-    """The sentence that matches best, else the passage."""
-    said = hit.highlights[0] if hit.highlights else hit.passage
-    return " ".join((said.of(hit.knowledge.content) if said else hit.knowledge.content).split())
 
 
 def _place(shown: Struct) -> dict[str, object]:

@@ -52,8 +52,6 @@ async def everything(db: Db, clearance: Clearance) -> list[tuple[str, Clearance]
         told += [(f"one session {session.id}", session.label)] if session else []
         for turn in (await messages.list_turns(db, f"c{number}", clearance=clearance, limit=200)).items:
             told.append((f"turn {turn.domain}/{turn.session}/{turn.turn}", turn.label))
-            alone = await messages.get_turn(db, turn.session, turn.turn, clearance=clearance)
-            told += [(f"one turn {alone.session}/{alone.turn}", alone.label)] if alone else []
         got = await analyses.get_analysis(db, f"a{number}", clearance=clearance)
         told += [(f"one analysis {got.id}", got.label)] if got else []
         asked = await collaborations.get_collaboration(db, f"k{number}", clearance=clearance)

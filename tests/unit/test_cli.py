@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
+from contracts.curating import KnowledgeHit
 from contracts.domains import Clearance
-from contracts.http import KnowledgeHit
 from contracts.knowledge import Knowledge
 from contracts.span import Span
 from deploy import contracts_export, stack
 from deploy.cli import COMMANDS, cli
 from deploy.commands import options
-from deploy.commands.knowledge import shown
+from deploy.commands.knowledge_finding import shown
 from deploy.keys import signing_key
 from deploy.settings import load
 from gateway.identity import Tokens
