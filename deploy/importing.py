@@ -34,6 +34,7 @@ from contracts.curating import (
 )
 from contracts.domains import Clearance
 from contracts.knowledge import digest, text_digest
+from contracts.users import Permission
 from deploy.client import Gateway, GatewayError, OnWait, Reply, patiently
 from deploy.folder_import import collections_of
 from deploy.items import PART, Failure, Item
@@ -43,6 +44,8 @@ STALL_S_MAX = 60.0  # without one more item becoming searchable
 LOOK_S_MIN = 0.1
 LOOK_S_MAX = 2.0
 PAGE = 200
+NEEDED: Permission = "cross_domain:collaborate"
+"""Who lacks it may import nothing at all; what else is forbidden is so for one item: its level or its partition."""
 OUT_OF_REACH = (
     "its item is out of your reach now: raised above your clearance, or deleted by somebody else; "
     "ask an administrator to lower it, or take the file out of the import"
@@ -234,7 +237,7 @@ async def _each(
             try:
                 await work(item)
             except GatewayError as error:
-                if error.status in (401, 403):
+                if error.status == HTTPStatus.UNAUTHORIZED or error.problem.permission == NEEDED:
                     raise
                 failures.append(Failure(path=item.key, reason=str(error)))
             through += 1

@@ -49,8 +49,9 @@ def three(tmp_path: Path) -> list[Item]:
     return list(read_path(file, Defaults()).items)
 
 
-def problem(status: int, **headers: str) -> httpx.Response:
-    body = msgspec.json.encode(Problem(type="urn:x", title="T", status=status, detail=f"problem {status}"))
+def problem(status: int, permission: str = "", **headers: str) -> httpx.Response:
+    said = Problem(type="urn:x", title="T", status=status, detail=f"problem {status}", permission=permission)
+    body = msgspec.json.encode(said)
     return httpx.Response(status, content=body, headers=headers)
 
 
@@ -69,13 +70,20 @@ def test_each_place_is_sent_once_and_a_later_import_is_another_request(three: li
     assert len({*first.runs, *second.runs}) == len(set(keys)) == 6
 
 
-def test_one_bad_item_is_reported_and_the_others_go_through(three: list[Item]) -> None:
-    def handle(request: httpx.Request) -> httpx.Response:
-        return problem(422) if b"T1" in request.content else httpx.Response(201, json={})
-
-    result = posted(handle, three)
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (problem(422), "problem 422 [422]"),
+        (problem(403), "problem 403 [403]"),  # its level
+        (problem(403, "sophia:read"), "problem 403 (needs sophia:read) [403]"),  # its partition
+    ],
+)
+def test_one_bad_item_is_reported_and_the_others_go_through(
+    three: list[Item], answer: httpx.Response, reason: str
+) -> None:
+    result = posted(lambda request: answer if b"T1" in request.content else httpx.Response(201, json={}), three)
     assert len(result.runs) == 2
-    assert [(failure.path, failure.reason) for failure in result.failures] == [("three.jsonl#2", "problem 422 [422]")]
+    assert [(failure.path, failure.reason) for failure in result.failures] == [("three.jsonl#2", reason)]
 
 
 def test_a_full_gateway_is_asked_again_for_the_same(three: list[Item]) -> None:
@@ -95,8 +103,9 @@ def test_a_full_gateway_is_asked_again_for_the_same(three: list[Item]) -> None:
 
 
 def test_who_may_not_import_is_told_once(three: list[Item]) -> None:
-    with pytest.raises(GatewayError, match="problem 403"):
-        posted(lambda _: problem(403), three)
+    for answer in (problem(403, "cross_domain:collaborate"), problem(401)):
+        with pytest.raises(GatewayError, match=f"problem {answer.status_code}"):
+            posted(lambda _, answer=answer: answer, three)  # type: ignore[misc]
 
 
 def test_files_go_before_the_item_that_names_them(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from contracts.curating import ImportedItems
 from contracts.domains import Clearance
 from contracts.http import Problem
 from contracts.users import Role
-from deploy.client import Gateway
+from deploy.client import Gateway, GatewayError
 from deploy.commands.knowledge_import import Done, Options, follow, tell_failures
 from deploy.commands.options import FailedError
 from deploy.folder_import import read_path
-from deploy.importing import OUT_OF_REACH
+from deploy.importing import OUT_OF_REACH, post_items
 from deploy.items import Defaults
 from deploy.progress import Steps
 from gateway.identity import Principal
@@ -27,9 +27,11 @@ ANN: Sequence[Role] = ("admin",)
 
 
 @asynccontextmanager
-async def gateway_of(world: World, transport: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Gateway]:
+async def gateway_of(
+    world: World, transport: httpx.AsyncBaseTransport | None = None, roles: Sequence[Role] = ANN
+) -> AsyncIterator[Gateway]:
     app: Any = world.gateway.app  # Falcon says dict where httpx says MutableMapping.
-    principal = Principal(username="ann", roles=tuple(ANN), clearance=Clearance.CONFIDENTIAL)
+    principal = Principal(username="ann", roles=tuple(roles), clearance=Clearance.CONFIDENTIAL)
     token = TOKENS.issue(principal, now())
     async with Gateway(
         "http://gateway", lambda: token, transport=transport or httpx.ASGITransport(app=app, raise_app_exceptions=True)
@@ -182,6 +184,42 @@ def test_whose_item_was_raised_above_him_is_told_so_and_what_to_do(tmp_path: Pat
                 assert "restricted" not in reason
                 with pytest.raises(FailedError, match="1 of 2 documents were not imported"):
                     tell_failures(done)
+
+    run(body)
+
+
+def test_what_is_above_who_imports_is_named_and_the_rest_is_imported(tmp_path: Path) -> None:
+    levels = ("internal", "restricted", "public")
+    lines = (f'{{"title": "{level}", "text": "The tide.", "confidentiality": "{level}"}}' for level in levels)
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "b.md").write_text("---\nconfidentiality: top_secret\n---\nThe ebb.")
+    (tmp_path / "c.md").write_text("The moon.")
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world, roles=("cross_domain_user",)) as gateway:
+            for new, unchanged in ((3, 0), (0, 3)):
+                done = Done()
+                with Steps() as steps:
+                    await follow(gateway, tmp_path, steps, Options(concurrency=1), done, source=False)
+                assert (done.new, done.unchanged) == (new, unchanged)
+                assert sorted((one.path, one.reason) for one in done.failures) == [
+                    ("a.jsonl#2", "you are cleared for confidential, not for restricted [403]"),
+                    ("b.md", "you are cleared for confidential, not for top_secret [403]"),
+                ]
+                with pytest.raises(FailedError, match="2 of 5 documents were not imported"):
+                    tell_failures(done)
+
+    run(body)
+
+
+def test_who_may_not_import_is_told_so_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("The tide.")
+    items = read_path(tmp_path, Defaults()).items
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world, roles=("sophia_user",)) as gateway:
+            with pytest.raises(GatewayError, match="this needs the permission cross_domain:collaborate"):
+                await post_items(gateway, items, collection="here", concurrency=2)
 
     run(body)
 
