@@ -28,6 +28,8 @@ def settings_in(folder: Path) -> Settings:
             requests_per_hour_max=UNLIMITED,
             cross_requests_per_minute_max=UNLIMITED,
             cross_requests_per_hour_max=UNLIMITED,
+            import_requests_per_minute_max=UNLIMITED,
+            import_requests_per_hour_max=UNLIMITED,
         ),
     )
 

@@ -23,8 +23,9 @@ SEVERAL = ("sophia", "artemis", "ceo")
 
 TOKEN_S = 6 * 3_600
 UNCOUNTED = {
-    f"{name}_max": 1_000_000_000
-    for name in ("requests_per_minute", "requests_per_hour", "cross_requests_per_minute", "cross_requests_per_hour")
+    f"{kind}requests_per_{period}_max": 1_000_000_000
+    for kind in ("", "cross_", "import_")
+    for period in ("minute", "hour")
 }
 """A client here asks more often than a person may."""
 

@@ -89,6 +89,7 @@ async def wire_gateway(plant: Plant) -> None:
             connections_max=limits.connections_max,
             domain_quota=Quota(limits.requests_per_minute_max, limits.requests_per_hour_max),
             cross_quota=Quota(limits.cross_requests_per_minute_max, limits.cross_requests_per_hour_max),
+            import_quota=Quota(limits.import_requests_per_minute_max, limits.import_requests_per_hour_max),
             streams_max=limits.streams_max,
             cache_entries_max=limits.cache_entries_max,
             cache_bytes_max=limits.cache_bytes_max,

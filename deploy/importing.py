@@ -202,7 +202,13 @@ async def post_items(
     return result
 
 
-async def delete_items(gateway: Gateway, items: Sequence[ImportedItem], *, concurrency: int) -> list[Failure]:
+async def delete_items(
+    gateway: Gateway,
+    items: Sequence[ImportedItem],
+    *,
+    concurrency: int,
+    on_wait: OnWait = lambda _s, _why: None,
+) -> list[Failure]:
     """Delete what was imported before; those that could not be deleted. One that is gone already is no failure."""
     failures: list[Failure] = []
 
@@ -211,7 +217,7 @@ async def delete_items(gateway: Gateway, items: Sequence[ImportedItem], *, concu
             return await gateway.send("DELETE", f"/v1/knowledge/{quote(item.id)}")
 
         try:
-            await patiently(once, patience_s=PATIENCE_S)
+            await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
         except GatewayError as error:
             if error.status != 404:
                 raise

@@ -1,6 +1,7 @@
 """Progress on stderr: live where that is a terminal, a line a step where it is not."""
 
 import io
+import math
 import sys
 import time
 from types import TracebackType
@@ -82,11 +83,13 @@ class Steps:
         """How far the step is: absolute, not by how much."""
         plain = self._plain[task]
         plain.done, plain.total = done, total or plain.total
+        now = time.monotonic()
+        if note is None and now >= plain.waits_until:
+            note, plain.waits_until = "", math.inf
         if note is None:
             self._progress.update(task, completed=done, total=plain.total, rate=rate)
         else:
             self._progress.update(task, completed=done, total=plain.total, rate=rate, note=note)
-        now = time.monotonic()
         if now - plain.said >= PLAIN_EVERY_S and done != plain.total:
             plain.said = now
             self._say(f"  {plain.count} {rate}".rstrip())
@@ -95,6 +98,17 @@ class Steps:
         """What the step is doing now; a line of its own where nothing can be overwritten."""
         self._progress.update(task, note=text)
         self._say(f"  {text}")
+
+    def waits(self, task: TaskID, seconds: float, why: str) -> None:
+        """Say why the step stands still, in its note until that time is over; elsewhere in a line, one in 5 s at most."""
+        plain = self._plain[task]
+        now = time.monotonic()
+        plain.waits_until = now + seconds
+        text = f"{why}; again in {seconds:g} s"
+        self._progress.update(task, note=text)
+        if now >= plain.silent_until:
+            plain.silent_until = now + PLAIN_EVERY_S
+            self._say(f"  {plain.count}: {text}")
 
     def end(self, task: TaskID, note: str = "") -> None:
         plain = self._plain[task]
@@ -119,6 +133,8 @@ class _Plain:
         self.total = total
         self.done = 0
         self.began = self.said = time.monotonic()
+        self.waits_until = math.inf  # that it waits is not said, or not to be taken back
+        self.silent_until = 0.0  # about waiting
 
     @property
     def count(self) -> str:

@@ -112,6 +112,8 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     requests_per_hour_max: int = 1_000
     cross_requests_per_minute_max: int = 30  # of a user at a path across domains
     cross_requests_per_hour_max: int = 500
+    import_requests_per_minute_max: int = 3_000  # of a user at a path of importing, and of files
+    import_requests_per_hour_max: int = 60_000
     blob_bytes_max: int = 33_554_432
     log_stream_bytes_max: int = 6_442_450_944  # of one domain; a full log refuses, it never forgets
     in_stream_bytes_max: int = 2_147_483_648  # of one domain

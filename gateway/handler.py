@@ -46,6 +46,7 @@ class Handler:
         quotas: dict[str, Quota] = {
             **dict.fromkeys(COUNTED, settings.domain_quota),
             "cross_domain": settings.cross_quota,
+            "import": settings.import_quota,
         }
         self._rates = Rates(quotas)
         self._room = reading.Room(settings.bodies_bytes_max)

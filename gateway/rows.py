@@ -15,10 +15,10 @@ from gateway.commands import Incoming
 from gateway.execution import Command, Ended, Execution
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
-LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "embedding", "system"]
-"""Which rate limit a route counts against (mission F3)."""
+LimitClass = Literal["open", "sign_in", "sophia", "artemis", "cross_domain", "import", "embedding", "system"]
+"""Which rate limit a route counts against: those of mission F3, for questions; an import has one that a program can work with."""
 
-COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "embedding", "system"})
+COUNTED: frozenset[LimitClass] = frozenset({"sophia", "artemis", "cross_domain", "import", "embedding", "system"})
 """The classes whose requests are counted, a user and path; signing in has its own bound (Passwords)."""
 
 MEDIA_JSON = "application/json"

@@ -68,6 +68,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     streams_max: int = 500
     domain_quota: Quota = Quota(per_minute=60, per_hour=1_000)
     cross_quota: Quota = Quota(per_minute=30, per_hour=500)
+    import_quota: Quota = Quota(per_minute=3_000, per_hour=60_000)
     cache_entries_max: int = 10_000
     cache_bytes_max: int = 32 * 1024 * 1024
     check_timeout_s: float = 3.0

@@ -69,6 +69,7 @@ SETTINGS = GatewaySettings(
     body_bytes_max=300_000,
     domain_quota=UNCOUNTED,
     cross_quota=UNCOUNTED,
+    import_quota=UNCOUNTED,
 )
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 DOMAINS = (Domain.SOPHIA, Domain.ARTEMIS, Domain.CEO, Domain.SYSTEM)

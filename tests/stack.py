@@ -33,6 +33,8 @@ UNCOUNTED = {
         "REQUESTS_PER_HOUR",
         "CROSS_REQUESTS_PER_MINUTE",
         "CROSS_REQUESTS_PER_HOUR",
+        "IMPORT_REQUESTS_PER_MINUTE",
+        "IMPORT_REQUESTS_PER_HOUR",
     )
 }
 """A test asks more often than a person."""

@@ -1,6 +1,7 @@
 """`diarchy import`: folders of documents and tables into the knowledge base."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -14,7 +15,7 @@ from deploy.commands import options
 
 if TYPE_CHECKING:
     from contracts.curating import ImportedItem
-    from deploy.client import Gateway, OnWait
+    from deploy.client import Gateway
     from deploy.folder_import import Import
     from deploy.importing import Plan
     from deploy.items import Defaults, Failure
@@ -316,17 +317,18 @@ async def _send(gateway: "Gateway", plan: "Plan", collection: str, steps: "Steps
     def count(through: int) -> None:
         steps.advance(step, through, rate=f"{through / max(time.monotonic() - began, 1e-9):.0f} items/s")
 
+    waits = partial(steps.waits, step)
     imported = await post_items(
         gateway,
         plan.posts,
         collection=collection,
         concurrency=wanted.concurrency,
         on_count=count,
-        on_wait=_told(steps),
+        on_wait=waits,
     )
     failed = {failure.path for failure in imported.failures}
     stale = without_those_of(imported.failures, plan.stale)
-    not_deleted = await delete_items(gateway, stale, concurrency=wanted.concurrency)
+    not_deleted = await delete_items(gateway, stale, concurrency=wanted.concurrency, on_wait=waits)
     steps.end(step)
     done.runs += imported.runs
     done.failures += [*plan.expired, *imported.failures, *not_deleted]
@@ -364,18 +366,3 @@ async def _prune(done: Done, target: options.Target, wanted: Options) -> None:
     done.deleted += len(done.gone) - len(failures)
     done.failures += failures
     done.gone = []
-
-
-def _told(steps: "Steps") -> "OnWait":
-    """Says once a second at most that the gateway asked for a pause."""
-    import time
-
-    last = 0.0
-
-    def tell(seconds: float, why: str) -> None:
-        nonlocal last
-        if time.monotonic() - last > 1:
-            last = time.monotonic()
-            steps.say(f"{why}; again in {seconds:g} s")
-
-    return tell

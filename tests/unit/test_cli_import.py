@@ -233,3 +233,21 @@ def test_no_name_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str
     with Steps() as steps:
         steps.say("front matter left out: \x1b[31m")
     assert capsys.readouterr().err == "[2Jred name.md: [31mbad\nfront matter left out: [31m\n"
+
+
+def test_that_a_step_waits_is_noted_until_it_goes_on() -> None:
+    with Steps() as steps:
+        step = steps.begin("Importing", 3)
+
+        def noted() -> str:
+            return str(steps._progress.tasks[step].fields["note"])
+
+        steps.waits(step, 3_600, "429")
+        steps.advance(step, 1)  # Another one's turn came, while most wait.
+        assert noted() == "429; again in 3600 s"
+        steps.waits(step, 0, "429")
+        steps.advance(step, 2)
+        assert noted() == ""
+        steps.advance(step, 2, note="begun")
+        steps.advance(step, 3)
+        assert noted() == "begun"  # Only what was said of waiting is taken back.

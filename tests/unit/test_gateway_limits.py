@@ -14,6 +14,7 @@ from gateway import rates
 from gateway.app import Gateway
 from gateway.problems import ProblemError
 from gateway.rates import Quota, Rates
+from gateway.routes import ROUTES
 from runtime.errors import FullError
 from tests.gateway_world import SETTINGS, World, run
 
@@ -115,6 +116,24 @@ def test_who_asks_too_often_is_told_how_long_to_wait() -> None:
             async with world.client("cross_domain_user", name="bob") as bob, world.client("admin", name="root") as root:
                 assert (await bob.get("/v1/sessions")).status_code == 200
                 assert {(await root.get("/v1/sessions")).status_code for _ in range(9)} == {200}
+
+    run(body)
+
+
+def test_an_import_has_a_limit_of_its_own_and_takes_nothing_from_questions() -> None:
+    ours = ("imports", "imports/collections", "imports/adoptable", "imports/searchable")
+
+    async def body() -> None:
+        settings = msgspec.structs.replace(SETTINGS, cross_quota=ONE, import_quota=Quota(per_minute=7, per_hour=90))
+        async with World(settings) as world, world.client("cross_domain_user") as ann:
+            known = {(row.method, row.path) for row in ROUTES if row.path.startswith("/v1/knowledge/imports")}
+            assert {path for _, path in known} == {f"/v1/knowledge/{name}" for name in ours}
+            for method, path in (*sorted(known), ("POST", "/v1/files")):
+                headers = (await ann.request(method, path)).headers
+                assert headers["RateLimit-Policy"] == '"minute";q=7;w=60, "hour";q=90;w=3600', path
+            for method, path in (("POST", "/v1/knowledge"), ("GET", "/v1/knowledge"), ("POST", "/v1/knowledge/search")):
+                headers = (await ann.request(method, path)).headers
+                assert headers["RateLimit-Policy"] == '"minute";q=3;w=60, "hour";q=5;w=3600', path
 
     run(body)
 

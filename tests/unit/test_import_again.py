@@ -104,6 +104,43 @@ def test_part_of_an_imported_folder_is_imported_as_part_of_it(tmp_path: Path) ->
     run(body)
 
 
+def test_a_throttled_import_says_so_waits_and_counts_each_document_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.md", "b.md", "c.md", "d.md"):
+        (tmp_path / name).write_text(f"The tide of {name}.")
+
+    class Throttling(httpx.AsyncBaseTransport):
+        """The gateway, but the first time each item comes too soon, and one is sent away for an hour."""
+
+        def __init__(self, app: Any) -> None:
+            self._gateway = httpx.ASGITransport(app=app)
+            self._seen: set[str] = set()
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            key = request.headers.get("Idempotency-Key", "")
+            late = b'"d.md"' in request.content
+            if not key.startswith("import-") or (key in self._seen and not late):
+                return await self._gateway.handle_async_request(request)
+            self._seen.add(key)
+            problem = Problem(type="urn:x", title="T", status=429, detail="3,000 requests a minute are allowed here")
+            headers = {"Retry-After": "3600" if late else "0"}
+            return httpx.Response(429, content=msgspec.json.encode(problem), headers=headers, request=request)
+
+    async def body() -> None:
+        async with World() as world, gateway_of(world, Throttling(world.gateway.app)) as gateway:
+            done = Done()
+            with Steps() as steps:
+                await follow(gateway, tmp_path, steps, Options(), done, source=False)
+            assert (done.new, done.changed, done.unchanged, len(done.runs)) == (3, 0, 0, 3)
+            reason = "3,000 requests a minute are allowed here [429]"
+            assert [(one.path, one.reason) for one in done.failures] == [("d.md", reason)]
+            told = [line for line in capsys.readouterr().err.splitlines() if "429" in line]
+            assert told == [f"  0 of 4: {reason}; again in 0 s"]  # Once, not for each.
+
+    run(body)
+
+
 def test_nothing_of_a_document_is_deleted_whose_new_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "long.md"
 
