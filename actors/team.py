@@ -15,7 +15,9 @@ from runtime.errors import OutcomeError
 from runtime.text import sentences
 
 EVIDENCE_CHARS_MAX = 1_500
-RELEVANT_FROM = 0.2  # cosine: what is further from the question is no evidence, and its label must not rise for it
+RELEVANT_FROM = 0.2
+"""Cosine: what is further from the question, and does not match it by its words, is no evidence, and no label rises for it."""
+
 _CITATION = re.compile(r"\s*\[\d+\]")
 _WORD = re.compile(r"[a-z][a-z0-9-]+")
 
@@ -75,12 +77,12 @@ def once(hits: Sequence[Hit]) -> tuple[Hit, ...]:
 
 
 def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
-    """What was found as evidence, each text cut to its first 1,500 characters, scores clipped to 0 … 1."""
+    """What was found as evidence: of each text 1,500 characters with the passage that answers best; scores clipped to 0 … 1."""
     return tuple(
         Evidence(
             id=hit.entry.id,
             title=hit.entry.title,
-            text=hit.entry.text[:EVIDENCE_CHARS_MAX],
+            text=_passage(hit),
             label=hit.entry.label,
             score=round(min(1.0, max(0.0, hit.score)), 4),
             source=hit.entry.source,
@@ -88,6 +90,13 @@ def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
         )
         for hit in hits
     )
+
+
+def _passage(hit: Hit) -> str:
+    """From where the best passage begins, and what follows it; of the last one what comes before it, too."""
+    text = hit.entry.text
+    start = min(hit.passage.start, len(text) - EVIDENCE_CHARS_MAX) if hit.passage else 0
+    return text[max(start, 0) :][:EVIDENCE_CHARS_MAX]
 
 
 def statements(text: str, limit: int) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
-"""What of a text matched a query: the sentence of its nearest passage that covers most of the query's words, and these words."""
+"""What of a text matched a query: the sentence of its best passage that covers most of the query's words, and these words."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from adapters import passages, vector_payload, words
+from adapters import passages, ranking, vector_payload, words
 from adapters.ranking import Placed
 from contracts.retrieval import Hit
 from contracts.span import Span
@@ -28,7 +29,8 @@ def hit(placed: Placed, values: dict[str, Any], vectors: ArrayLike, sought: Vect
     """What a reader gets of a point: `vectors` are those of its passages, needed where it has several."""
     candidate, entry = placed.candidate, vector_payload.entry(values)
     spans = vector_payload.passages(values)
-    nearest = spans[int(np.argmax(np.asarray(vectors) @ np.asarray(sought)))] if spans else None
+    cosines = (np.asarray(vectors) @ np.asarray(sought)).tolist() if spans else []
+    nearest = best_passage(entry.text, spans, cosines, words) if spans else None
     return Hit(
         entry=entry,
         partition=candidate.partition,
@@ -38,6 +40,22 @@ def hit(placed: Placed, values: dict[str, Any], vectors: ArrayLike, sought: Vect
         passage=nearest,
         highlights=highlights(entry.text, nearest or Span(0, len(entry.text)), words),
     )
+
+
+def best_passage(text: str, spans: Sequence[Span], cosines: Sequence[float], sought: Mapping[int, float]) -> Span:
+    """The one that answers a query best by meaning and words, as entries are ranked. Those behind the ones that have a cosine are
+    found by their words only."""
+    whole = Span(0, len(text))
+    found = sorted(_occurrences(text, whole, _matching(text, frozenset(sought))))
+    starts = [start for start, _, _ in found]
+
+    def relevance(place: int) -> float:
+        span = spans[place]
+        inside = found[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
+        weight = sum(sought[stem] for stem in {stem for _, _, stems in inside for stem in stems})
+        return ranking.relevance(cosines[place] if place < len(cosines) else 0.0, weight)
+
+    return spans[max(range(len(spans)), key=relevance)]
 
 
 def highlights(text: str, passage: Span, sought: Mapping[int, float]) -> tuple[Span, ...]:

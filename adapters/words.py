@@ -28,8 +28,8 @@ AVERAGE_WORDS = 100.0
 """Stop words left out; a constant, so that a vector does not depend on what else is stored."""
 
 TITLE_TIMES = 2
-CODE_TIMES = 20
-"""How much more the words count, next to the meaning, in a query that is nothing but codes: a model does not know those."""
+CODE_TIMES = 12
+"""How much more a code counts than its rarity says: a model does not know it, and of several words it is the one meant."""
 
 PARTS_MAX = 8
 """Each is asked for by itself. Of more passages than that several in a row are one part, each word as it weighs most in them."""
@@ -124,10 +124,10 @@ class Counts:
         return sum(counts[: rank_max + 1]) if counts else 0
 
 
-def weighted(query: str, rank_max: int, counts: Sequence[Counts]) -> Sparse:
+def weighted(query: str, rank_max: int, counts: Sequence[Counts], code_times: float = CODE_TIMES) -> Sparse:
     """The words of a query that the reader can find in these partitions at all, each with its share of their rarity.
 
-    The weights sum to 1, and to 1 + CODE_TIMES · the codes' share of the rarity where there are codes among the words.
+    The weights sum to 1 where no codes are among the words; a code weighs 1 + `code_times` times its share.
     """
     entries = sum(one.entries(rank_max) for one in counts)
     found = {word: having for word in of_query(query) if (having := sum(one.having(word, rank_max) for one in counts))}
@@ -135,6 +135,6 @@ def weighted(query: str, rank_max: int, counts: Sequence[Counts]) -> Sparse:
     whole = sum(rarity.values())
     if not whole:
         return Sparse([], [])
-    codes = of_query(" ".join(_CODE.findall(query)))
-    times = 1 + CODE_TIMES * sum(rarity.get(word, 0.0) for word in codes) / whole
-    return Sparse(list(rarity), [times * one / whole for one in rarity.values()])
+    codes = {*of_query(" ".join(_CODE.findall(query)))}
+    times = {word: 1 + code_times if word in codes else 1 for word in rarity}
+    return Sparse(list(rarity), [times[word] * one / whole for word, one in rarity.items()])

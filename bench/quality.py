@@ -56,7 +56,7 @@ class Task(Struct, frozen=True):
 
 class Found(Struct, frozen=True):
     """nDCG@10 of each query: as Diarchy ranks, as a knowledge search shows items of random strategic priority, by vectors alone,
-    by words alone, and by other shares of the words."""
+    by words alone (BM25 as it is), and by other shares of the words."""
 
     hybrid: Sequence[float]
     prioritised: Sequence[float]
@@ -132,7 +132,7 @@ def _entry(key: str, title: str, text: str) -> Entry:
 
 
 async def measure(task: Task, embedder: Remembering) -> Found:
-    alone = await _alone(task, embedder)
+    cosines, matching, plain = await _alone(task, embedder)
     with tempfile.TemporaryDirectory(prefix="diarchy-bench-") as folder:
         store = EdgeVectors(Path(folder), embedder.dimensions)
         await store.start()
@@ -151,14 +151,14 @@ async def measure(task: Task, embedder: Remembering) -> Found:
             hits = await retrieval.search(query)
             hybrid.append(_ndcg([places[hit.entry.id] for hit in hits], wanted))
         await store.close()
-    cosines, matching = alone
     shares = {share: _ranked(task, cosines + share * matching) for share in SHARES}
     prioritised = _prioritised(task, cosines + WORDS_SHARE * matching)
-    return Found(hybrid, prioritised, _ranked(task, cosines), _ranked(task, matching), shares)
+    return Found(hybrid, prioritised, _ranked(task, cosines), _ranked(task, plain), shares)
 
 
-async def _alone(task: Task, embedder: Remembering) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Query by document: the cosine of the nearest passage, and how well the words match."""
+async def _alone(task: Task, embedder: Remembering) -> list[NDArray[np.float32]]:
+    """Query by document: the cosine of the nearest passage, how well the words match, and how well by BM25 as it is, in which a
+    code is a word as any other."""
     owners, texts = [], []
     for place, entry in enumerate(task.entries):
         for span in passages(entry.title, entry.text):
@@ -173,11 +173,15 @@ async def _alone(task: Task, embedder: Remembering) -> tuple[NDArray[np.float32]
     sparse = [words.of_item(Item(entry, [], passages(entry.title, entry.text))).pairs() for entry in task.entries]
     for one in sparse:
         counts.add(0, one)
-    matching = np.zeros_like(cosines)
+    matching, plain = np.zeros_like(cosines), np.zeros_like(cosines)
     for row, (text, _) in enumerate(task.queries):
-        sought = words.weighted(text, 0, [counts]).pairs()
-        matching[row] = [words.matching(sought, one) for one in sparse]
-    return cosines, matching
+        for scores, weighted in (
+            (matching, words.weighted(text, 0, [counts])),
+            (plain, words.weighted(text, 0, [counts], code_times=0)),
+        ):
+            sought = weighted.pairs()
+            scores[row] = [words.matching(sought, one) for one in sparse]
+    return [cosines, matching, plain]
 
 
 def _ranked(task: Task, scores: NDArray[np.float32]) -> list[float]:

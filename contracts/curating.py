@@ -68,8 +68,8 @@ class KnowledgeHit(Struct, frozen=True, kw_only=True):
     """`score` is the cosine of the query and the nearest passage of the content, -1 to 1; `relevance` adds how well its words
     match.
 
-    `passage` is that part of the content, null where that is all; `highlights` are what matches in it: first the sentence that
-    covers most of the query's words, then these words. All are places in the content.
+    `passage` is the part of the content that answers best by meaning and words, null where that is all; `highlights` are what
+    matches in it: first the sentence that covers most of the query's words, then these words. All are places in the content.
     """
 
     id: str

@@ -100,8 +100,8 @@ class Hit(Struct, frozen=True, kw_only=True):
     """One entry found, best first. `score` is the cosine of its nearest passage, -1 to 1; `relevance` adds how well its words
     match (adapters/ranking.py), `place` what `Ranking` adds to that: hits come by descending place.
 
-    `passage` is the part of the text that is nearest to the query, None where that is the whole; `highlights` are what matches in
-    it: the sentence that covers most of the query's words, then these words.
+    `passage` is the part of the text that answers the query best by meaning and words, None where that is the whole; `highlights`
+    are what matches in it: the sentence that covers most of the query's words, then these words.
     """
 
     entry: Entry

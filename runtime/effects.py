@@ -32,6 +32,8 @@ from runtime.telemetry import SPAN_EFFECT
 from runtime.writing import Writing
 
 T = TypeVar("T")
+WORDS_MATCH_FROM = 0.5
+"""Of a hit's relevance, beyond its cosine: a query's words count half, and weigh 1 together (adapters/words.py)."""
 
 
 class Effects:
@@ -79,7 +81,8 @@ class Effects:
         media_type: str | None = None,
         score_min: float = -1.0,
     ) -> list[Hit]:
-        """The best entries under the asker's clearance, best first; none whose cosine to the text is below `score_min`."""
+        """The best entries under the asker's clearance, best first; none whose cosine to the text is below `score_min`, unless
+        its words match it as if all of them stood there."""
 
         def query(now: datetime) -> Query:
             return Query(
@@ -94,7 +97,7 @@ class Effects:
 
         async def search(_: str) -> list[Hit]:
             hits = await self._outside.retrieval.search(query(self._outside.clock()))
-            return [hit for hit in hits if hit.score >= score_min]
+            return [hit for hit in hits if hit.score >= score_min or hit.relevance - hit.score >= WORDS_MATCH_FROM]
 
         return await self._run.perform(
             "search",

@@ -171,3 +171,28 @@ def imported(client: httpx.Client, collection: str) -> dict[str, int]:
             found[one["key"]] = found.get(one["key"], 0) + 1
         asked["after"] = page["next"]
     return found
+
+
+def test_an_agent_answers_from_the_middle_of_a_long_document_and_by_a_code(stack: Stack) -> None:
+    steps = "\n\n".join(f"Step {n}: check valve {n} of the boiler and note the pressure in the book." for n in range(80))
+    middle = "If the boiler pressure exceeds nine bar, call the fire brigade at once."
+    half = steps.index("Step 40")
+    said = {"category": "operational_metrics", "confidentiality": "internal"}
+    manual = {**said, "title": "Manual", "content": f"{steps[:half]}{middle}\n\n{steps[half:]}"}
+    codes = {**said, "title": "Odds and ends", "content": "Of the lamps in the hall QRT5512 is the broken one."}
+    with stack.client() as client:
+        for item in (manual, codes):
+            made = client.post("/v1/knowledge", json=item)
+            assert made.status_code == 201, made.text
+            body = {"query": item["content"][-60:], "limit": 50}
+            while made.json()["id"] not in [
+                hit["id"] for hit in client.post("/v1/knowledge/search", json=body).json()["hits"]
+            ]:
+                pass  # Each asks the index anew.
+        for question, answer in (
+            ("Whom do I call if the boiler pressure exceeds nine bar?", "call the fire brigade"),
+            ("QRT5512?", "QRT5512 is the broken one"),
+        ):
+            told = client.post("/v1/sophia/ask", json={"question": question}, headers={"Prefer": "wait=60"}).json()
+            assert answer in told["answer"]["content"], told
+            assert any(answer in one["text"] for one in told["answer"]["evidence"])

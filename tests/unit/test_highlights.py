@@ -1,7 +1,7 @@
 """Highlights: the sentence of a passage that covers most of the query's words, then these words, whole ones only."""
 
 from adapters import words
-from adapters.highlights import WORDS_MAX, highlights
+from adapters.highlights import WORDS_MAX, best_passage, highlights
 from contracts.span import Span
 
 
@@ -40,3 +40,14 @@ def test_words_are_found_in_what_has_no_white_space() -> None:
 
 def test_so_many_words_are_marked_at_most() -> None:
     assert len(marked("compute " * 100, "computing")) == 1 + WORDS_MAX
+
+
+def test_the_best_passage_is_the_one_with_the_code_however_near_another_is_by_meaning() -> None:
+    parts = ["Error codes are explained here. ", "QRT5512 is the broken fuse. ", "Nothing else. "]
+    text = "".join(parts)
+    spans = [Span(text.index(part), text.index(part) + len(part)) for part in parts]
+    error, code = (words.of_query(word)[0] for word in ("error", "QRT5512"))
+    sought = {error: 0.2, code: 4.0}
+    assert best_passage(text, spans, [0.5, 0.3, 0.1], sought) == spans[1]
+    assert best_passage(text, spans, [0.5, 0.3, 0.1], {}) == spans[0]
+    assert best_passage(text, spans, [0.5], sought) == spans[1]  # Of which only the first has a vector.

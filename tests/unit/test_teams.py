@@ -1,13 +1,15 @@
 """The router: every team is reached by a question of its own."""
 
+import msgspec
 import pytest
 
 from actors.answering import TECHNICAL_CUES
 from actors.subscriptions import announced_to
-from actors.team import once, route, speaks_of
+from actors.team import EVIDENCE_CHARS_MAX, evidence_of, once, route, speaks_of
 from actors.teams import TEAMS
 from contracts.domains import Clearance, Domain
 from contracts.retrieval import Entry, Hit
+from contracts.span import Span
 
 QUESTIONS = [
     (Domain.SOPHIA, "client_analysis", "Why are we losing small-business customers?"),
@@ -46,3 +48,13 @@ def test_what_was_announced_of_an_item_is_no_evidence_beside_the_item() -> None:
     other = hit("other", announced_to(Domain.SOPHIA, "elsewhere").id)
     assert once([announced, item, other]) == (item, other)
     assert once([announced, other]) == (announced, other)
+
+
+def test_evidence_is_the_passage_that_answers_wherever_it_stands() -> None:
+    text = "".join(f"{number:04} " for number in range(2_000))
+    entry = Entry(id="long", title="long", text=text, label=Clearance.PUBLIC)
+    for start, end, shown in ((0, 500, 0), (5_000, 5_500, 5_000), (9_500, 10_000, 10_000 - EVIDENCE_CHARS_MAX)):
+        hit = Hit(entry=entry, partition="ceo_knowledge", score=0.5, passage=Span(start, end))
+        assert evidence_of([hit])[0].text == text[shown : shown + EVIDENCE_CHARS_MAX]
+    whole = Hit(entry=msgspec.structs.replace(entry, text="short"), partition="ceo_knowledge", score=0.5)
+    assert evidence_of([whole])[0].text == "short"
