@@ -253,7 +253,8 @@ class StrategicSummary(Struct, frozen=True, kw_only=True):
 
     `priorities` are the items of the highest strategic priority; `key_insights` those of 7 and above, three a category at most.
     `recommendations` are what items say should be done, and which of them have to be looked at again. `label` is the highest of
-    what is shown; `items` is how many up to that were looked at.
+    what is shown; `items` is how many up to that were looked at, of a
+    category not more than 20, those of the highest strategic priority.
     """
 
     domain: SummaryDomain

@@ -277,7 +277,11 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 class ModelUsage(Struct, frozen=True, kw_only=True):
-    """Calls of models, and what they read, wrote and cost. `estimated`: of some the provider did not count the tokens."""
+    """Calls of models, and what they read, wrote and cost. `estimated`: of some the provider did not count the tokens.
+
+    A call is one of the run's, by whichever provider it was answered: what others were asked in vain counts as tokens and cost
+    where that was paid for. The quoting model's tokens count, too, and cost nothing.
+    """
 
     calls: int = 0
     input_tokens: int = 0

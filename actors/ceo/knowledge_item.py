@@ -6,7 +6,7 @@ An item that has ended comes back only where its source is imported again and sa
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.ceo.announcing import announce
@@ -91,7 +91,7 @@ def _fitting(knowledge: Knowledge) -> Knowledge:
     problem = misfit(knowledge.partition, knowledge.fields or {})
     if problem:
         raise Rejected(f"fields: {problem}")
-    return knowledge
+    return knowledge if knowledge.fields else replace(knowledge, fields=UNSET)
 
 
 def _imported(state: State, message: ImportKnowledge) -> list[Recordable]:

@@ -174,7 +174,9 @@ def imported(client: httpx.Client, collection: str) -> dict[str, int]:
 
 
 def test_an_agent_answers_from_the_middle_of_a_long_document_and_by_a_code(stack: Stack) -> None:
-    steps = "\n\n".join(f"Step {n}: check valve {n} of the boiler and note the pressure in the book." for n in range(80))
+    steps = "\n\n".join(
+        f"Step {n}: check valve {n} of the boiler and note the pressure in the book." for n in range(80)
+    )
     middle = "If the boiler pressure exceeds nine bar, call the fire brigade at once."
     half = steps.index("Step 40")
     said = {"category": "operational_metrics", "confidentiality": "internal"}

@@ -262,6 +262,8 @@ def test_fields_that_its_partition_does_not_have_are_refused_whoever_sends_them(
     right = msgspec.structs.replace(FIRST, fields={"owner": "Ann"})
     state = state.when(AddKnowledge(by="ann", knowledge=right)).then(KnowledgeAdded(by="ann", knowledge=right))
     state.when(updating(wrong)).rejects("ceo_knowledge has owner, quarter")
+    plain = state.when(updating(FIRST)).then(updated("bob", FIRST, right))
+    plain.when(updating(msgspec.structs.replace(FIRST, fields={}))).then()
 
 
 def test_without_fields_an_item_is_written_as_before_there_were_any() -> None:
