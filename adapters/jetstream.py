@@ -168,7 +168,7 @@ class Broker:
         task: asyncio.Task[None] | None = self._client._reconnection_task  # noqa: SLF001 - there is no public way
         if task is None or task.done():
             return
-        self._client._server_pool.clear()  # noqa: SLF001
+        self._client._server_pool.clear()  # noqa: SLF001 - nats-py has no other way
         task.cancel()
         await asyncio.wait([task], timeout=DRAIN_S_MAX)
 
@@ -203,9 +203,9 @@ class Broker:
         if not client.is_connected or client.is_draining_pubs:
             raise UnavailableError("broker", "not connected")
         client._pending.append(frames)  # noqa: SLF001 - what nats-py's publish does, without its tasks
-        client._pending_data_size += len(frames)  # noqa: SLF001
-        if client._flush_queue.empty():  # noqa: SLF001
-            client._flush_queue.put_nowait(asyncio.get_running_loop().create_future())  # noqa: SLF001
+        client._pending_data_size += len(frames)  # noqa: SLF001 - nats-py has no other way
+        if client._flush_queue.empty():  # noqa: SLF001 - nats-py has no other way
+            client._flush_queue.put_nowait(asyncio.get_running_loop().create_future())  # noqa: SLF001 - nats-py has no other way
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """Call `handler` for each message; kept over reconnects. The handler must be quick and must not raise.
@@ -223,7 +223,7 @@ class Broker:
         return subscription
 
     async def unsubscribe(self, subscription: Subscription) -> None:
-        self._parser.handlers.pop(subscription._id, None)  # noqa: SLF001
+        self._parser.handlers.pop(subscription._id, None)  # noqa: SLF001 - nats-py has no other way
         try:
             await subscription.unsubscribe()
         except (nats.errors.Error, OSError) as error:
@@ -357,7 +357,7 @@ class Broker:
     def _lose(self, reason: str) -> None:
         """Fail whatever waits for an answer: nothing that was sent before may be sent later, or be answered to another."""
         self._client._pending = []  # noqa: SLF001 - accepted, but never written: it has failed
-        self._client._pending_data_size = 0  # noqa: SLF001
+        self._client._pending_data_size = 0  # noqa: SLF001 - nats-py has no other way
         for answer in list(self._pending):
             _fail(answer, UnavailableError("broker", reason))
         for listener in list(self.on_lost):

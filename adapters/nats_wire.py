@@ -170,12 +170,12 @@ class Parser:
     async def _control(self, line: bytes) -> None:
         client = self._client
         if line == b"PING":
-            await client._process_ping()  # noqa: SLF001
+            await client._process_ping()  # noqa: SLF001 - nats-py has no other way
         elif line == b"PONG":
-            await client._process_pong()  # noqa: SLF001
+            await client._process_pong()  # noqa: SLF001 - nats-py has no other way
         elif line.startswith(b"-ERR"):
-            await client._process_err(line[4:].decode("utf-8", "replace").strip().lower())  # noqa: SLF001
+            await client._process_err(line[4:].decode("utf-8", "replace").strip().lower())  # noqa: SLF001 - nats-py has no other way
         elif line.startswith(b"INFO "):
-            await client._process_info(msgspec.json.decode(line[5:]))  # noqa: SLF001
+            await client._process_info(msgspec.json.decode(line[5:]))  # noqa: SLF001 - nats-py has no other way
         elif line and not line.startswith(b"+OK"):
             raise ProtocolError(f"nats: unknown protocol {line[:40]!r}")

@@ -58,7 +58,7 @@ class PostgresBatch:
         self.position = position
 
     async def load(self, projection: Projection[R], keys: Sequence[Key]) -> list[R]:
-        sql = f"SELECT row_to_json(t)::text FROM {self._schema}.{projection.table} t WHERE {_matches(projection)}"  # noqa: S608
+        sql = f"SELECT row_to_json(t)::text FROM {self._schema}.{projection.table} t WHERE {_matches(projection)}"  # noqa: S608 - constants
         return decode_rows(projection.row, await self._connection.fetch(sql, *zip(*keys, strict=True)))
 
     async def save(self, projection: Projection[R], rows: Sequence[R]) -> None:
@@ -71,7 +71,7 @@ class PostgresBatch:
             await self._connection.execute(_save_sql(projection, self._schema), json_text(rows))
 
     async def remove(self, projection: Projection[R], keys: Sequence[Key]) -> None:
-        sql = f"DELETE FROM {self._schema}.{projection.table} t WHERE {_matches(projection)}"  # noqa: S608
+        sql = f"DELETE FROM {self._schema}.{projection.table} t WHERE {_matches(projection)}"  # noqa: S608 - constants
         await self._connection.execute(sql, *zip(*keys, strict=True))
 
     async def advance(self, sequence: int) -> None:
@@ -86,14 +86,14 @@ class PostgresBatch:
 def _matches(projection: AnyProjection) -> str:
     columns = projection.key_columns
     arrays = ", ".join(f"${number}::text[]" for number in range(1, len(columns) + 1))
-    return f"({', '.join(columns)}) IN (SELECT * FROM unnest({arrays}))"  # noqa: S608
+    return f"({', '.join(columns)}) IN (SELECT * FROM unnest({arrays}))"  # noqa: S608 - constants
 
 
 def _save_sql(projection: AnyProjection, schema: str) -> str:
     """All rows in one JSON argument: the server gives every field the type of its column."""
     table = f"{schema}.{projection.table}"
     columns = ", ".join(projection.row.__struct_fields__)
-    insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, $1::json)"  # noqa: S608
+    insert = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, $1::json)"  # noqa: S608 - constants
     others = [column for column in projection.row.__struct_fields__ if column not in projection.key_columns]
     changes = ", ".join(f"{column} = excluded.{column}" for column in others)
     return f"{insert} ON CONFLICT ({', '.join(projection.key_columns)}) DO UPDATE SET {changes}"
@@ -191,7 +191,7 @@ async def serve(connection: Any, schema: str, instead_of: str | None) -> None:
     for table in await tables_of(connection, instead_of or schema):
         await connection.execute(f"DROP VIEW IF EXISTS read.{table}")
     for table in await tables_of(connection, schema):
-        await connection.execute(f"CREATE VIEW read.{table} AS SELECT * FROM {schema}.{table}")  # noqa: S608
+        await connection.execute(f"CREATE VIEW read.{table} AS SELECT * FROM {schema}.{table}")  # noqa: S608 - constants
 
 
 def rebuild_lock(name: str) -> str:

@@ -223,7 +223,7 @@ def _peer_python() -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     pip = f"{folder}/bin/pip install --quiet --disable-pip-version-check --require-hashes -r".split()
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603 - our own commands
-    subprocess.run([*pip, PEER_LOCK], check=True)  # noqa: S603
+    subprocess.run([*pip, PEER_LOCK], check=True)  # noqa: S603 - our own words
     installed.touch()
     return python
 

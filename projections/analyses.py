@@ -109,7 +109,7 @@ class _Place(Struct, frozen=True, array_like=True):
     id: str
 
 
-async def get_analysis(db: Db, id: str, *, clearance: Clearance, by: str | None = None) -> Analysis | None:  # noqa: A002
+async def get_analysis(db: Db, id: str, *, clearance: Clearance, by: str | None = None) -> Analysis | None:  # noqa: A002 - the column
     """The analysis, if the reader may see it. With `by` only if that user started it."""
     rows = await db.rows(
         Analysis,

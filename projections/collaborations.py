@@ -105,7 +105,7 @@ async def list_collaborations(
     )
 
 
-async def get_collaboration(db: Db, id: str, *, clearance: Clearance) -> Collaboration | None:  # noqa: A002
+async def get_collaboration(db: Db, id: str, *, clearance: Clearance) -> Collaboration | None:  # noqa: A002 - the column
     rows = await db.rows(
         Collaboration,
         "SELECT * FROM read.collaborations WHERE id = $1 AND label <= $2::text::diarchy.clearance LIMIT 1",

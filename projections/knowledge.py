@@ -151,7 +151,7 @@ async def get_items(db: Db, ids: list[str], *, clearance: Clearance, now: dateti
     )
 
 
-async def get_item(db: Db, id: str, *, clearance: Clearance, now: datetime) -> KnowledgeItem | None:  # noqa: A002
+async def get_item(db: Db, id: str, *, clearance: Clearance, now: datetime) -> KnowledgeItem | None:  # noqa: A002 - the column
     rows = await get_items(db, [id], clearance=clearance, now=now)
     return rows[0] if rows else None
 

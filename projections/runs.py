@@ -225,7 +225,7 @@ async def list_events(  # noqa: PLR0913 - the page, the reader, the form
     body = "body" if bodies else "'' AS body"
     found = await db.rows(
         RunRecord,
-        f"SELECT r.* FROM unnest($1::text[], $2::bigint[]) AS place(domain, sequence) CROSS JOIN LATERAL ("  # noqa: S608
+        f"SELECT r.* FROM unnest($1::text[], $2::bigint[]) AS place(domain, sequence) CROSS JOIN LATERAL ("  # noqa: S608 - constants
         f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE domain = place.domain AND sequence > place.sequence"
         f"{_visible('$3')} AND ($4::text IS NULL OR kind = $4)"
         " AND ($5::text IS NULL OR actor = $5) AND ($6::text IS NULL OR type = $6)"
@@ -277,7 +277,7 @@ async def get_run(
     body = "body" if bodies else "'' AS body"
     rows = await db.rows(
         RunRecord,
-        f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE correlation = $1"  # noqa: S608
+        f"SELECT {_COLUMNS}, {body} FROM read.runs WHERE correlation = $1"  # noqa: S608 - constants
         f"{_visible('$2')} ORDER BY time, domain, sequence LIMIT $3",
         *(correlation, clearance.value, bounded(limit, RUN_RECORDS_MAX) + 1),
     )
@@ -305,7 +305,7 @@ async def indexed(db: Db, correlations: Sequence[str], *, by: str, clearance: Cl
     """Those of somebody's runs that have put a knowledge item into the index, or changed nothing of it."""
     rows = await db.rows(
         _Indexed,
-        "SELECT DISTINCT correlation FROM read.runs WHERE correlation = ANY($1::text[]) AND principal = $2"  # noqa: S608
+        "SELECT DISTINCT correlation FROM read.runs WHERE correlation = ANY($1::text[]) AND principal = $2"  # noqa: S608 - constants
         f" AND kind = '{KNOWLEDGE_ITEM}' AND (effect = '{INDEX_EFFECT}' OR type = '{tag(Unchanged)}'){_visible('$3')}",
         *(list(correlations), by, clearance.value),
     )
@@ -333,7 +333,7 @@ async def get_spent(db: Db, correlation: str, *, clearance: Clearance) -> dict[D
     """What a run has spent by domain, as far as its calls of models are not above the reader's clearance."""
     calls = await db.rows(
         ModelCall,
-        "SELECT domain, body FROM read.runs WHERE correlation = $1 AND effect = ANY($2::text[])"  # noqa: S608
+        "SELECT domain, body FROM read.runs WHERE correlation = $1 AND effect = ANY($2::text[])"  # noqa: S608 - constants
         f"{_visible('$3')} ORDER BY domain, sequence LIMIT $4",
         *(correlation, list(MODEL_EFFECTS), clearance.value, RUN_RECORDS_MAX),
     )

@@ -98,7 +98,7 @@ class _Place(Struct, frozen=True, array_like=True):
 
 async def get_session(
     db: Db,
-    id: str,  # noqa: A002
+    id: str,  # noqa: A002 - the column
     *,
     clearance: Clearance,
     domain: Domain | None = None,

@@ -35,7 +35,7 @@ def token(*, user: str | None, password_stdin: bool, data: str | None, url: str 
             )
         click.echo(asyncio.run(_signed_in(user, options.password(from_stdin=password_stdin), data, url)))
     elif signed["roles"]:
-        click.echo(_signed(data, **signed))  # type: ignore[arg-type]
+        click.echo(_signed(data, **signed))  # type: ignore[arg-type] # click gives what the options say
     else:
         raise click.UsageError(
             "say who: --user NAME to sign in, or --role ROLE to sign a token with the data folder's key"

@@ -169,7 +169,7 @@ def _binaries() -> Path:
 
 def _new_user(name: str) -> str:
     try:
-        subprocess.run(["useradd", "--system", "--no-create-home", name], check=True, capture_output=True)  # noqa: S603, S607
+        subprocess.run(["useradd", "--system", "--no-create-home", name], check=True, capture_output=True)  # noqa: S603, S607 - the system
     except (OSError, subprocess.CalledProcessError) as error:
         remedy = "run diarchy as another user, or make a system user named pgserver"
         raise StartError(
