@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
-from adapters.refusals import KEY_REFUSED, detailed, retry_after_s, told
+from adapters.refusals import KEY_REFUSED, detailed, retry_after_s, said
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.vector_ports import ENTRY, Purpose, Use, Vector
 
@@ -19,14 +19,15 @@ RETRIES_MAX = 2
 REQUEST_TEXTS_MAX = 256
 NO_KEY = "none"  # The library wants one where a server of one's own has none.
 NO_PREFIXES: Mapping[Use, str] = MappingProxyType({})
-RETRYABLE_STATUS = frozenset({408, 409, 429})
+TEXTS_REFUSED = frozenset({400, 413, 422})  # which may be said of what was sent; nothing else is a text's fault
+NOT_FOUND = 404
 
 _logger = logging.getLogger(__name__)
 
 
 class _Item(Struct):
     index: int
-    embedding: list[float]
+    embedding: list[float | None] | None
 
 
 class _Answer(Struct):
@@ -41,8 +42,15 @@ class OpenAiEmbedder:
     """An Embedder. Vectors are normalised here, since not every server does it.
 
     `dimensions` is what the model gives; it is checked in every answer. `prefixes`: what the model wants before a text, by its
-    use. Raises UnavailableError when the server cannot be
-    reached, answers 408, 409, 429 or 5xx, also after two retries; OutcomeError when it refuses or answers something else.
+    use.
+
+    Raises OutcomeError for what may be a text's fault: 400, 413, 422, and embeddings without a vector for each text. Who sent
+    several texts can find the one by halves.
+
+    Raises UnavailableError for whatever else goes wrong, also after two retries: what was accepted waits until the server is
+    well again, and is found then. That is so for a key that is refused, a page of a proxy, and also for vectors of another
+    size, which last until an operator puts the server or the settings right: no text is at fault, and every one that is given
+    up meanwhile would be missing from the index.
     """
 
     def __init__(
@@ -62,6 +70,7 @@ class OpenAiEmbedder:
             max_retries=RETRIES_MAX,
         )
         self._key = api_key
+        self._key_refused = False
         self._model = model
         self._dimensions = dimensions
         self._prefixes = prefixes
@@ -88,34 +97,49 @@ class OpenAiEmbedder:
     async def _request(self, texts: list[str]) -> list[Vector]:
         try:
             create = self._client.embeddings.with_raw_response.create
-            answer = _answer.decode((await create(model=self._model, input=texts, encoding_format="float")).content)
+            content = (await create(model=self._model, input=texts, encoding_format="float")).content
         except APIConnectionError as error:
             raise UnavailableError(self._model, f"no answer from the embedding server: {error}") from error
         except APIStatusError as error:
             raise self._refused(error) from None  # Its own text has all that the server said.
-        except (OpenAIError, msgspec.DecodeError) as error:
-            raise OutcomeError(f"the embedding server's answer cannot be used: {error}") from error
-        by_index = {item.index: item.embedding for item in answer.data}
+        except OpenAIError as error:
+            raise UnavailableError(self._model, f"it answered no embeddings ({error})") from error
+        self._key_refused = False
+        by_index = {item.index: item.embedding for item in self._decoded(content)}
         if sorted(by_index) != list(range(len(texts))):
             raise OutcomeError(f"the embedding server answered {len(by_index)} vectors for {len(texts)} texts")
         return [self._unit(by_index[index]) for index in range(len(texts))]
 
-    def _refused(self, error: APIStatusError) -> UnavailableError | OutcomeError:
-        response, status, key = error.response, error.status_code, self._key
-        reason = f"the embedding server answered {told(status, response.content, key)}"
-        if status in RETRYABLE_STATUS or status >= 500:
-            after_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
-            return UnavailableError(self._model, reason, after_s)
-        if status in KEY_REFUSED:
-            _logger.warning(
-                "%s: the embedding server answered %s", self._model, detailed(status, response.content, key)
-            )
-        return OutcomeError(reason)
+    def _decoded(self, content: bytes) -> list[_Item]:
+        try:
+            return _answer.decode(content).data
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            reason = f"it answered no embeddings ({error}): {said(content, self._key)}"
+            raise UnavailableError(self._model, reason) from error
 
-    def _unit(self, vector: list[float]) -> Vector:
-        if len(vector) != self._dimensions:
-            raise OutcomeError(f"{self._model} gave {len(vector)} numbers where {self._dimensions} are configured")
-        norm = math.sqrt(math.fsum(number * number for number in vector))
+    def _refused(self, error: APIStatusError) -> UnavailableError | OutcomeError:
+        response, status = error.response, error.status_code
+        reason = f"the embedding server answered {detailed(status, response.content, self._key)}"
+        if status in TEXTS_REFUSED:
+            return OutcomeError(reason)
+        if status in KEY_REFUSED:
+            if not self._key_refused:
+                self._key_refused = True
+                _logger.warning("%s: %s", self._model, reason)
+            reason = f"its key is refused (HTTP {status}): check api_key"
+        elif status == NOT_FOUND:
+            reason = f"{reason}: check its address and the model's name"
+        after_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+        return UnavailableError(self._model, reason, after_s)
+
+    def _unit(self, vector: list[float | None] | None) -> Vector:
+        numbers = [number for number in vector or () if number is not None]
+        if not vector or len(numbers) < len(vector):
+            raise OutcomeError(f"{self._model} gave no vector for a text")
+        if len(numbers) != self._dimensions:
+            told = f"its server gives {len(numbers):,} numbers where {self._dimensions:,} are configured"
+            raise UnavailableError(self._model, told, told=told)
+        norm = math.sqrt(math.fsum(number * number for number in numbers))
         if not norm > 0 or math.isinf(norm):
             raise OutcomeError(f"{self._model} gave a vector without a direction")
-        return [number / norm for number in vector]
+        return [number / norm for number in numbers]

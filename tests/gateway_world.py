@@ -38,13 +38,16 @@ from gateway.services import GatewaySettings, Services
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from runtime.actor import Actor, AnyActor
+from runtime.breaker import Policy
 from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import AllowanceError, UnavailableError
+from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.merged_embeddings import MergedEmbeddings
 from runtime.model_names import Named
 from runtime.model_ports import Call
 from runtime.outside import Outside
+from runtime.ports import Retrieval
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.embedders import hashed
@@ -134,12 +137,13 @@ class Blind:
 class World:
     """A running system in memory, and clients of its gateway."""
 
-    def __init__(self, settings: GatewaySettings = SETTINGS) -> None:
+    def __init__(self, settings: GatewaySettings = SETTINGS, retrieval: Retrieval | None = None) -> None:
         self.broker = MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
         self.queue = MemoryQueue(self.broker)
         self.rpc = MemoryRpc(self.broker)
         self.words = Words()
+        self.retrieval = retrieval or self.words
         workers = EmbeddingWorkers([hashed("all-minilm"), hashed("mxbai-embed-large")], NoTelemetry())
         self.embeddings = MergedEmbeddings(workers, NoTelemetry())
         self.agents = Agents()
@@ -152,7 +156,7 @@ class World:
             log=self.log,
             queue=self.queue,
             letters=self.broker.letters,
-            retrieval=self.words,
+            retrieval=self.retrieval,
             embeddings=self.embeddings,
             blobs=MemoryBlobs(self.broker),
             reads=self.reads,
@@ -194,7 +198,7 @@ class World:
             log=self.log,
             queue=self.queue,
             timers=MemoryTimers(self.broker),
-            retrieval=self.words,
+            retrieval=self.retrieval,
             model=Costly(),
             chats=self.chats,
             announce=self.rpc.announce,
@@ -203,6 +207,7 @@ class World:
             clock=now,
             tools={},
             limits=LIMITS,
+            guards=Guards({"retrieval": Policy(reset_s=LIMITS.retry_s_max)}),
         )
         rpc = MemoryRpc(self.broker)
         self.workers = [Worker(domain, actors, outside, rpc, new_id()) for domain in DOMAINS]

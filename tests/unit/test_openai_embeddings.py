@@ -1,6 +1,7 @@
 """OpenAiEmbedder against a real HTTP server on a free port that answers as it is told."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -99,40 +100,91 @@ def test_what_may_pass_is_unavailable(server: Server, status: int) -> None:
     assert caught.value.retry_after_s == (17 if status == 429 else 1)
 
 
-@pytest.mark.parametrize("status", [400, 401, 404])
-def test_a_refusal_is_an_outcome(server: Server, status: int) -> None:
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_may_be_the_texts_fault_is_an_outcome(server: Server, status: int) -> None:
     server.status = status
     with pytest.raises(OutcomeError, match=str(status)):
         embed(server.url, ["abc"])
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
-    [(401, "401 (why is in the log of the process)"), (404, "404: bad key ***"), (500, "500: bad key ***")],
+    ("status", "reason"),
+    [
+        (401, "its key is refused (HTTP 401): check api_key"),
+        (403, "its key is refused (HTTP 403): check api_key"),
+        (402, "the embedding server answered HTTP 402: bad key ***"),
+        (404, "the embedding server answered HTTP 404: bad key ***: check its address and the model's name"),
+        (500, "the embedding server answered HTTP 500: bad key ***"),
+    ],
 )
-def test_of_our_key_nothing_is_told(server: Server, status: int, told: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_no_texts_fault_is_waited_for_and_of_our_key_nothing_is_told(
+    server: Server, status: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     server.status, server.body = status, b'{"error": {"message": "bad key secret"}}'
-    with pytest.raises((OutcomeError, UnavailableError)) as caught:
+    with pytest.raises(UnavailableError) as caught:
         embed(server.url, ["abc"])
-    assert str(caught.value).endswith(f"the embedding server answered HTTP {told}")
+    assert str(caught.value) == f"m is unavailable: {reason}"
+    assert caught.value.told == ""
     logged = [record.getMessage() for record in caplog.records if record.name == openai_embeddings.__name__]
-    assert logged == (["m: the embedding server answered HTTP 401: bad key ***"] if status == 401 else [])
+    refused = [f"m: the embedding server answered HTTP {status}: bad key ***"]
+    assert logged == (refused if status in (401, 403) else [])
+
+
+def test_what_is_said_of_our_key_is_logged_once_until_the_server_takes_it(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        embedder = OpenAiEmbedder(server.url, "secret", "m", 3)
+        for status in (401, 401, 200, 401):
+            server.status = status
+            with contextlib.suppress(UnavailableError):
+                await embedder.embed(["abc"])
+        await embedder.close()
+
+    asyncio.run(run())
+    assert len([record for record in caplog.records if record.name == openai_embeddings.__name__]) == 2
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"no json", b"{}", b'{"object": "list", "data": []}', b"[1]", b'{"data": [{"index": 0, "embedding": null}]}'],
+    [
+        b"<html>Log in, secret</html>",
+        b'{"object": "list", "data": [{"index": 0, "embed',
+        b'{"object": "list", "data": [{"index": 0, "embedding": [0.1, "\xff"]}]}',
+        b"{}",
+        b"[1]",
+        b"[" * 100_000,
+        b'{"error": "loading"}',
+    ],
 )
-def test_an_unusable_answer_is_an_outcome(server: Server, body: bytes) -> None:
+def test_an_answer_that_is_no_embeddings_is_waited_for(server: Server, body: bytes) -> None:
     server.body = body
+    with pytest.raises(UnavailableError, match="m is unavailable: it answered no embeddings") as caught:
+        embed(server.url, ["abc"])
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        b"[]",
+        b'[{"index": 0, "embedding": null}]',
+        b'[{"index": 0, "embedding": [0.1, null, 0.2]}]',
+        b'[{"index": 0, "embedding": [0, 0, 0]}]',
+    ],
+)
+def test_embeddings_without_a_vector_for_a_text_are_an_outcome(server: Server, vectors: bytes) -> None:
+    server.body = b'{"object": "list", "data": ' + vectors + b"}"
     with pytest.raises(OutcomeError):
         embed(server.url, ["abc"])
 
 
-def test_another_size_is_an_outcome(server: Server) -> None:
+def test_vectors_of_another_size_are_waited_for(server: Server) -> None:
     server.numbers = 2
-    with pytest.raises(OutcomeError, match="2 numbers where 3"):
+    with pytest.raises(UnavailableError) as caught:
         embed(server.url, ["abc"])
+    told = "its server gives 2 numbers where 3 are configured"
+    assert (str(caught.value), caught.value.told) == (f"m is unavailable: {told}", told)
 
 
 def test_no_server_and_a_server_that_is_gone(server: Server) -> None:
