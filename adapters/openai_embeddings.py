@@ -137,7 +137,7 @@ class OpenAiEmbedder:
         if not vector or len(numbers) < len(vector):
             raise OutcomeError(f"{self._model} gave no vector for a text")
         if len(numbers) != self._dimensions:
-            told = f"its server gives {len(numbers):,} numbers where {self._dimensions:,} are configured"
+            told = f"its server gives {len(numbers):,} numbers where {self._dimensions:,} are expected"
             raise UnavailableError(self._model, told, told=told)
         norm = math.sqrt(math.fsum(number * number for number in numbers))
         if not norm > 0 or math.isinf(norm):

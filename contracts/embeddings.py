@@ -32,11 +32,16 @@ class EmbeddingModel(Struct, frozen=True, kw_only=True):
 
 
 class ServedModel(Struct, frozen=True, kw_only=True):
-    """A model, the servers that provide it (the first that answers is asked), and whether one of them does."""
+    """A model, the servers that provide it (the first that answers is asked), and whether one of them does.
+
+    `reasons`, for operators: why each of the servers does not answer, empty for one that does. `told`: what of it is for all.
+    """
 
     model: EmbeddingModel
     servers: tuple[str, ...]
     available: bool = True
+    reasons: tuple[str, ...] = ()
+    told: str = ""
 
 
 class EmbedTexts(Struct, frozen=True, kw_only=True):

@@ -93,7 +93,9 @@ def _named(served: Sequence[ServedModel], name: str, dimensions: int | None) -> 
     if not _gives(found.model, dimensions):
         raise InvalidError(f"{name} gives {_sizes(found.model)} dimensions, not {dimensions}", "dimensions")
     if not found.available:
-        raise UnavailableError(name, f"no answer from {', '.join(found.servers)}")
+        reasons = found.reasons or ("no answer",) * len(found.servers)
+        why = "; ".join(f"{server}: {reason}" for server, reason in zip(found.servers, reasons, strict=True))
+        raise UnavailableError(name, why, told=found.told)
     return found.model
 
 

@@ -38,16 +38,21 @@ class Source:
         self.embedder = embedder
         self.tokens = tokens
         self.probed = probed
-        self.available = True
+        self.away: UnavailableError | None = None
+
+    @property
+    def available(self) -> bool:
+        return self.away is None
 
     async def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
-        """Raises what the embedder does; with UnavailableError it counts as away."""
+        """Raises what the embedder does; with UnavailableError, which names the model as we do, it counts as away."""
         try:
             vectors = await self.embedder.embed(texts, purpose)
         except UnavailableError as error:
-            self._found(available=not self.probed, why=str(error))
-            raise
-        self._found(available=True)
+            away = UnavailableError(self.model.name, error.reason, error.retry_after_s, told=error.told)
+            self._found(away if self.probed else None)
+            raise away from error
+        self._found(None)
         return vectors
 
     async def probe(self) -> None:
@@ -56,14 +61,17 @@ class Source:
             async with asyncio.timeout(PROBE_S_MAX):
                 await self.embed(["ready"], PROBE)
         except TimeoutError:
-            self._found(available=False, why=f"no answer in {PROBE_S_MAX:g} s")
+            self._found(UnavailableError(self.model.name, f"no answer in {PROBE_S_MAX:g} s"))
+        except UnavailableError:
+            pass  # known by now
         except DiarchyError as error:
-            self._found(available=False, why=str(error))
+            self._found(UnavailableError(self.model.name, str(error)))
 
-    def _found(self, *, available: bool, why: str = "it answers again") -> None:
-        if available != self.available:
+    def _found(self, away: UnavailableError | None) -> None:
+        if (away is None) != self.available:
+            why = "it answers again" if away is None else away.reason
             _log.warning("embedding model %s on %s: %s", self.model.name, self.server, why)
-        self.available = available
+        self.away = away
 
 
 class EmbeddingWorkers:
@@ -93,14 +101,7 @@ class EmbeddingWorkers:
         by_name: dict[str, list[Source]] = {}
         for source in self._sources:
             by_name.setdefault(source.model.name, []).append(source)
-        return [
-            ServedModel(
-                model=sources[0].model,
-                servers=tuple(source.server for source in sources),
-                available=any(source.available for source in sources),
-            )
-            for sources in by_name.values()
-        ]
+        return [_served(sources) for sources in by_name.values()]
 
     async def embed(self, request: EmbedTexts) -> Embedded:
         models = route(await self.models(), request.model, texts=request.texts, dimensions=request.dimensions)
@@ -128,6 +129,19 @@ class EmbeddingWorkers:
         while True:
             await asyncio.gather(*(source.probe() for source in self._sources if source.probed))
             await asyncio.sleep(self._probe_s)
+
+
+def _served(sources: Sequence[Source]) -> ServedModel:
+    """What is known of a model that these are sources of."""
+    available = any(source.available for source in sources)
+    away = [source.away for source in sources if source.away]
+    return ServedModel(
+        model=sources[0].model,
+        servers=tuple(source.server for source in sources),
+        available=available,
+        reasons=tuple(source.away.reason if source.away else "" for source in sources),
+        told="" if available else next((one.told for one in away if one.told), ""),
+    )
 
 
 async def _counted(source: Source, texts: Sequence[str]) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ class UnavailableError(DiarchyError):
         self, dependency: str, reason: str, retry_after_s: int = 5, *, usage: Usage = NOTHING_USED, told: str = ""
     ) -> None:
         super().__init__(f"{dependency} is unavailable: {reason}")
+        self.reason = reason
         self.told = told
         self.dependency = dependency
         self.retry_after_s = retry_after_s

@@ -8,24 +8,26 @@ from collections.abc import Sequence
 from contracts.embeddings import EmbeddingModel
 from runtime.embedding_catalogue import known
 from runtime.embedding_workers import Source
-from runtime.errors import UnavailableError
+from runtime.errors import DiarchyError, UnavailableError
 from runtime.vector_ports import ENTRY, Purpose, Vector
 
 
 class WordHashes:
-    """An Embedder: each word counts in the dimension that its hash says. `away` makes it raise; `asked` is what it was asked."""
+    """An Embedder: each word counts in the dimension that its hash says. `away` makes it raise `error`; `asked` is what it was
+    asked."""
 
     def __init__(self, model: str = "hashes", dimensions: int = 64) -> None:
         self.model = model
         self.dimensions = dimensions
         self.away = False
+        self.error: DiarchyError = UnavailableError(model, "away")
         self.answered = asyncio.Event()
         self.asked: list[tuple[str, Purpose]] = []
 
     async def embed(self, texts: Sequence[str], purpose: Purpose = ENTRY) -> list[Vector]:
         self.asked += [(text, purpose) for text in texts]
         if self.away:
-            raise UnavailableError(self.model, "away")
+            raise self.error
         self.answered.set()
         return [self._vector(text) for text in texts]
 

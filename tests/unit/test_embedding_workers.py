@@ -11,7 +11,7 @@ from adapters.memory import MemoryBroker, MemoryRpc
 from contracts.domains import Clearance
 from contracts.embeddings import EmbedTexts, floats
 from runtime.embedding_workers import EmbeddingWorkers, Source
-from runtime.errors import InvalidError, UnavailableError
+from runtime.errors import InvalidError, OutcomeError, UnavailableError
 from runtime.telemetry import NoTelemetry
 from tests.embedders import WordHashes, hashed
 
@@ -65,6 +65,45 @@ def test_a_server_that_is_away_is_asked_again_until_it_answers() -> None:
         assert (await workers.embed(asked("bge-m3"))).dimensions == 1_024
         await workers.stop()
         await workers.stop()
+
+    run(body)
+
+
+def test_why_a_server_is_away_is_logged_once_and_said_with_the_name_of_its_model(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    size, key = "its server gives 8 numbers where 1,024 are expected", "its key is refused"
+
+    def logged() -> list[str]:
+        records = [*caplog.records]
+        caplog.clear()
+        return [record.getMessage() for record in records if record.name == "runtime.embedding_workers"]
+
+    async def body() -> None:
+        first, second = hashed("bge-m3", "one"), hashed("bge-m3", "two")
+        hashes(first).error = UnavailableError("m:latest", size, told=size)
+        hashes(second).error = UnavailableError("m:latest", key)
+        broker = MemoryBroker()
+        await serve_embeddings(MemoryRpc(broker), EmbeddingWorkers([first, second], NoTelemetry()))
+        remote = RemoteEmbeddings(MemoryRpc(broker))
+        hashes(first).away = hashes(second).away = True
+        for reason in (key, f"one: {size}; two: {key}"):  # the last that was asked; then what is known of all
+            with pytest.raises(UnavailableError) as away:
+                await remote.embed(asked("bge-m3"))
+            assert str(away.value) == f"bge-m3 is unavailable: {reason}"
+        assert away.value.told == size
+        await first.probe()
+        assert (await remote.models())[0].reasons == (size, key)
+        assert logged() == [f"embedding model bge-m3 on one: {size}", f"embedding model bge-m3 on two: {key}"]
+        hashes(first).away = False
+        await first.probe()
+        await first.probe()
+        assert logged() == ["embedding model bge-m3 on one: it answers again"]
+        served = (await remote.models())[0]
+        assert (served.available, served.reasons, served.told) == (True, ("", key), "")
+        hashes(first).away, hashes(first).error = True, OutcomeError("it refuses the word")
+        await first.probe()
+        assert logged() == ["embedding model bge-m3 on one: it refuses the word"]
 
     run(body)
 

@@ -183,7 +183,7 @@ def test_vectors_of_another_size_are_waited_for(server: Server) -> None:
     server.numbers = 2
     with pytest.raises(UnavailableError) as caught:
         embed(server.url, ["abc"])
-    told = "its server gives 2 numbers where 3 are configured"
+    told = "its server gives 2 numbers where 3 are expected"
     assert (str(caught.value), caught.value.told) == (f"m is unavailable: {told}", told)
 
 
