@@ -31,13 +31,23 @@ def embedding_sources(settings: Settings, cache: Cache | None) -> tuple[Source, 
     own = settings.embedding.provider == "minilm"
     if own or installed():
         sources.append(_minilm(settings, parts))
-    servers = [*([] if own else [_of_index(settings.embedding)]), *settings.embeddings]
+    servers = _servers(settings)
     first_remote = len(sources)
     sources += [_remote(settings, server, offered, parts) for server in servers for offered in server.models]
     if cache is not None:
         for source in sources:
             source.embedder = CachedEmbedder(source.embedder, cache, of=_of(source), ttl_s=settings.caches.vectors_s)
     return sources[0 if own else first_remote], sources, parts
+
+
+def server_names(settings: Settings) -> list[str]:
+    """Of all servers that embed; the one that the index alone has is `index`."""
+    return [server.name for server in _servers(settings)]
+
+
+def _servers(settings: Settings) -> list[EmbeddingServer]:
+    own = settings.embedding.provider == "minilm"
+    return [*([] if own else [_of_index(settings.embedding)]), *settings.embeddings]
 
 
 def _of(source: Source) -> Of:

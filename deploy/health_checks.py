@@ -1,10 +1,12 @@
-"""What `/health/detailed` asks: every dependency and role, the vector index, and each provider of models for every worker."""
+"""What `/health/detailed` asks: every dependency and role, the vector index, each provider of models for every worker,
+and each embedding server."""
 
 import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
+from adapters.embedding_rpc import RemoteEmbeddings
 from adapters.postgres import PostgresDb
 from adapters.retrieval import RemoteRetrieval
 from adapters.vector_admin import RemoteVectors, ailment, described
@@ -13,6 +15,7 @@ from contracts.domains import Clearance, Domain
 from contracts.model import ProviderStatus
 from contracts.retrieval import Query
 from deploy.clock import now
+from deploy.embedding_models import server_names
 from deploy.plant import Plant
 from gateway.services import CheckFunction
 from runtime.errors import UnavailableError
@@ -49,6 +52,7 @@ def checks(plant: Plant, db: PostgresDb, retrieval: RemoteRetrieval, others: Seq
         "vectors": vectors(plant.untraced),
         **{name: role(plant.untraced, name) for name in others},
         **{f"model provider {one.name}": provider(plant.untraced, one.name) for one in plant.settings.chat},
+        **{f"embedding server {name}": embedding_server(plant.untraced, name) for name in server_names(plant.settings)},
     }
 
 
@@ -83,6 +87,26 @@ def provider(rpc: Rpc, name: str) -> CheckFunction:
             if not status.usable:
                 raise UnavailableError(f"{name} for {domain.value}", status.detail)
         return asked[0].detail
+
+    return check
+
+
+def embedding_server(rpc: Rpc, name: str) -> CheckFunction:
+    """Whether it answered for all of its models when it was last asked, and why not."""
+
+    async def check() -> str:
+        away: list[str] = []
+        models: list[str] = []
+        for one in await RemoteEmbeddings(rpc).models():
+            for server, reason in zip(one.servers, one.reasons, strict=True):
+                if server == name:
+                    models.append(one.model.name)
+                    away += [f"{one.model.name}: {reason}"] if reason else []
+        if away:
+            raise UnavailableError(name, "; ".join(away))
+        if not models:
+            raise UnavailableError(name, "the embedding role was started without it")
+        return f"answers for {', '.join(models)}"
 
     return check
 

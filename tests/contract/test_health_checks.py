@@ -2,16 +2,19 @@
 
 import pytest
 
+from adapters.embedding_rpc import serve_embeddings
 from adapters.provider_chain import ProviderChain
 from adapters.provider_health import HealthChecks
 from adapters.vector_admin import serve_vectors
 from adapters.vector_shelf import MemoryShelf
 from contracts.domains import Domain
-from deploy.health_checks import ASKING, provider, vectors
+from deploy.health_checks import ASKING, embedding_server, provider, vectors
+from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.model_ports import Call
 from runtime.telemetry import NoTelemetry
 from tests.contract.conftest import Run, World
+from tests.embedders import WordHashes, hashed
 from tests.indexing import Counting, Logs, built, generations, running, spec, until
 from tests.model_server import ModelServer
 from tests.providers import ASKED, Setting, over
@@ -84,6 +87,29 @@ def test_a_worker_that_does_not_answer_is_told_of(run: Run, servers: list[ModelS
                 await provider(world.rpc(None), "a")()
 
         await over(servers, body)
+
+    run(scenario)
+
+
+def test_each_embedding_server_is_told_of_with_what_it_is_asked_for(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        rpc, size = world.rpc(None), "its server gives 8 numbers where 1,024 are expected"
+        near, far, other = hashed("bge-m3", "near"), hashed("bge-m3", "far"), hashed("all-minilm", "far")
+        await serve_embeddings(rpc, EmbeddingWorkers([near, far, other], NoTelemetry()))
+        assert await embedding_server(rpc, "near")() == "answers for bge-m3"
+        assert await embedding_server(rpc, "far")() == "answers for bge-m3, all-minilm"
+        assert isinstance(far.embedder, WordHashes)
+        far.embedder.away, far.embedder.error = True, UnavailableError("m:latest", size)
+        await far.probe()
+        with pytest.raises(UnavailableError) as away:
+            await embedding_server(rpc, "far")()
+        assert str(away.value) == f"far is unavailable: bge-m3: {size}"
+        assert await embedding_server(rpc, "near")() == "answers for bge-m3"
+        far.embedder.away = False
+        await far.probe()
+        assert await embedding_server(rpc, "far")() == "answers for bge-m3, all-minilm"
+        with pytest.raises(UnavailableError, match="was started without it"):
+            await embedding_server(rpc, "nowhere")()
 
     run(scenario)
 
