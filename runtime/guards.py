@@ -20,6 +20,7 @@ class Guards:
         self._policies = policies
         self._clock = clock
         self._breakers: dict[str, Breaker] = {}
+        self._last: dict[str, str] = {}
 
     def admit(self, dependency: str) -> None:
         """Before a call; then exactly one of `succeeded`, `failed`, `released`. Raises OpenCircuitError."""
@@ -27,12 +28,16 @@ class Guards:
         self._breakers[dependency], admitted = breaker.admit(self._of(dependency), policy, self._clock())
         if not admitted:
             seconds = breaker.retry_after_s(self._of(dependency), policy, self._clock())
-            raise OpenCircuitError(dependency, "its circuit is open after several failures", max(1, round(seconds)))
+            last = self._last.get(dependency)
+            reason = "its circuit is open after several failures" + (f", at last: {last}" if last else "")
+            raise OpenCircuitError(dependency, reason, max(1, round(seconds)))
 
     def succeeded(self, dependency: str) -> None:
         self._breakers[dependency] = breaker.succeeded(self._of(dependency), self._policy(dependency))
 
-    def failed(self, dependency: str) -> None:
+    def failed(self, dependency: str, why: str = "") -> None:
+        """`why` is said with what is refused from then on."""
+        self._last[dependency] = why
         self._breakers[dependency] = breaker.failed(self._of(dependency), self._policy(dependency), self._clock())
 
     def released(self, dependency: str) -> None:
@@ -45,8 +50,8 @@ class Guards:
         self.admit(dependency)
         try:
             yield
-        except (UnavailableError, TimeoutError):
-            self.failed(dependency)
+        except (UnavailableError, TimeoutError) as error:
+            self.failed(dependency, str(error))
             raise
         except OutcomeError:
             self.succeeded(dependency)
