@@ -105,16 +105,16 @@ async def change(story: Story, reader: Reader) -> None:
 
 
 async def rewritten(story: Story, reader: Reader) -> None:
-    """What somebody wrote, sent again with the same key or another, cleared otherwise since: the item as it may be read now."""
+    """What somebody wrote, sent again with the same key or another, cleared otherwise since: the item as it may be read now.
+
+    Of what was deleted only with the same: an import that is made again brings it back, as it should.
+    """
     for identity, first in story.writes.items():
         reader = Reader(first.by, first.role, reader.clearance)
         one = story.oracle.items[identity]
         may = story.oracle.versions_for(reader, one, story.world.clock())
-        key = (
-            first.key
-            if story.random.random() < 0.5 or first.path == "/v1/knowledge"
-            else f"{first.key}-{story.marker()}"
-        )
+        same = story.random.random() < 0.5 or first.path == "/v1/knowledge" or one.deleted
+        key = first.key if same else f"{first.key}-{story.marker()}"
         response = await story.ask(reader, "POST", first.path, first.body, headers={"idempotency-key": key})
         mine = one.level <= reader.clearance
         told(story, response, may | (markers(msgspec.json.encode(first.body)) if mine else set()))
