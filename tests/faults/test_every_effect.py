@@ -69,7 +69,10 @@ def running(folder: Path, **options: Any) -> Iterator[tuple[DyingStack, httpx.Cl
         try:
             stack.start()
             with stack.client(clearance=Clearance.TOP_SECRET) as client:
-                _learn(client)
+                try:
+                    _learn(client)
+                except httpx.TransportError as error:
+                    raise AssertionError(stack.role_logs()) from error
                 yield stack, client, record
         finally:
             stack.stop()
