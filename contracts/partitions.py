@@ -71,10 +71,10 @@ FIELDS: dict[Partition, type[Fields]] = {
 }
 
 
-def misfit(partition: Partition, fields: Mapping[str, FieldValue]) -> str | None:
-    """What does not fit the partition in these fields, with those that it has; None where all do."""
+def misfit(partition: Partition, fields: Mapping[str, FieldValue], *, strict: bool = True) -> str | None:
+    """What does not fit the partition in these fields, with those that it has; None where all do. Not `strict`: as written."""
     try:
-        msgspec.convert(dict(fields), FIELDS[partition])
+        msgspec.convert(dict(fields), FIELDS[partition], strict=strict)
     except msgspec.ValidationError as error:
         known = ", ".join(FIELDS[partition].__struct_fields__)
         return f"{error}; {partition} has {known}"

@@ -50,15 +50,14 @@ def typed(among: Sequence[Partition], written: Mapping[str, FieldValue]) -> dict
     """The fields of the first of these partitions that has them, of how they are written, without empty ones. Raises InvalidError
     naming those that there are."""
     said = {name: value for name, value in written.items() if value != ""}
-    problems: list[str] = []
-    for partition in among:
-        known = partitions.FIELDS[partition]
-        try:
-            fields: dict[str, FieldValue] = msgspec.to_builtins(msgspec.convert(said, known, strict=False))
+    problems = {partition: partitions.misfit(partition, said, strict=False) for partition in among}
+    for partition, problem in problems.items():
+        if problem is None:
+            fields: dict[str, FieldValue] = msgspec.to_builtins(
+                msgspec.convert(said, partitions.FIELDS[partition], strict=False)
+            )
             return fields
-        except msgspec.ValidationError as error:
-            problems.append(f"{error}; {partition} has {', '.join(known.__struct_fields__)}")
-    raise InvalidError("; ".join(problems), "$.fields")
+    raise InvalidError("; ".join(filter(None, problems.values())), "$.fields")
 
 
 def unknown(names: Iterable[str]) -> set[str]:

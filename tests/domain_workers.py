@@ -30,7 +30,7 @@ class Load:
             for actor in ACTORS:
                 await self.world.send(Note(text=str(self.sent)), actor)
             self.sent += 1
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # The pace of the load: nothing is waited for.
 
     async def goes_on(self) -> None:
         """Return when every actor has recorded what is sent from now on."""

@@ -2,7 +2,7 @@
 
 from actors.ceo.summary import PARTITIONS, priorities
 from actors.handling import synthesise
-from actors.team import RELEVANT_FROM, evidence_of
+from actors.team import evidence_of, relevant
 from contracts.collaboration import Outcome, Requested
 from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, Rank, best_first
 from contracts.model import Section
@@ -23,7 +23,7 @@ async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome
     """Twenty candidates, the best ten by strategic priority, then relevance. Where the CEO's context is wanted the strategic
     summary's priorities come along, whatever they have to do with the question: so they are not taken in for every one."""
     request = requested.request
-    candidates = await effects.search(PARTITIONS, request.question, limit=CANDIDATES_MAX, score_min=RELEVANT_FROM)
+    candidates = await relevant(PARTITIONS, request.question, effects, CANDIDATES_MAX)
     best = best_first(candidates, lambda hit: Rank(hit.entry.priority, hit.relevance, hit.entry.id))[:BEST_MAX]
     found = {item.id: item for item in evidence_of(best)}
     if request.needs_ceo_context:
