@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from actors.requests import HANDLERS
 from contracts.collaboration import COLLABORATION, Collaborate, Conclude, Concluded, Outcome, Requested
+from contracts.model import FLOW
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
@@ -30,7 +31,7 @@ def decide(state: State, message: Collaborate | Conclude) -> list[Requested | Co
 
 
 def _requested(message: Collaborate) -> Requested:
-    return Requested(asker=message.asker, request=message.request, budget=message.budget)
+    return Requested(asker=message.asker, request=message.request, budget=message.budget, flow=FLOW)
 
 
 def evolve(state: State, event: Requested | Concluded) -> State:

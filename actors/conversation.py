@@ -23,6 +23,7 @@ from contracts.conversation import (
     StartSession,
 )
 from contracts.domains import Clearance
+from contracts.model import FLOW
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
@@ -74,6 +75,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         history=state.recent if state.owner else tuple(_cut(past.question, past.answer) for past in message.history),
         label=state.label,
         budget=message.budget,
+        flow=FLOW,
     )
     if state.owner is None:
         return [

@@ -65,6 +65,7 @@ class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1
     subject: str
     question: str
     budget: Allowance | None = None
+    flow: int = 1
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="analysis.phase_completed.v1"):

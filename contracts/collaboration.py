@@ -66,6 +66,7 @@ class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v
     asker: Domain
     request: Request
     budget: Allowance | None = None
+    flow: int = 1
 
     @property
     def label(self) -> Clearance:

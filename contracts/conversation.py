@@ -88,7 +88,10 @@ class SessionStarted(Event, frozen=True, kw_only=True, tag="conversation.started
 
 
 class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
-    """A question, with the last exchanges of the session as its working memory; `label` is at least theirs."""
+    """A question, with the last exchanges of the session as its working memory; `label` is at least theirs.
+
+    `flow` is the order of work in which it is answered (`contracts.model.FLOW`).
+    """
 
     turn: str
     by: str
@@ -98,6 +101,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     history: tuple[Exchange, ...] = ()
     label: Clearance = Clearance.PUBLIC
     budget: Allowance | None = None
+    flow: int = 1
 
 
 class Contribution(Struct, frozen=True, kw_only=True):

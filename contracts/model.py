@@ -36,6 +36,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
     partition: Partition | None = None
 
 
+FLOW = 2
+"""How a question, request or analysis that is recorded now is worked on. One that was recorded under a lower number goes on as it
+began: its journal holds the effects of that order."""
+
+
 class Section(Struct, frozen=True):
     """One named part of the wanted answer, and in a sentence what belongs there."""
 

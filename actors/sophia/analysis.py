@@ -23,7 +23,7 @@ from contracts.analysis import (
 )
 from contracts.collaboration import Outcome, Request
 from contracts.domains import Clearance, Domain
-from contracts.model import Evidence, Prompt, Section
+from contracts.model import FLOW, Evidence, Prompt, Section
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
@@ -55,7 +55,11 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
                 return []
             return [
                 AnalysisStarted(
-                    by=message.by, subject=message.subject, question=message.question, budget=message.budget
+                    by=message.by,
+                    subject=message.subject,
+                    question=message.question,
+                    budget=message.budget,
+                    flow=FLOW,
                 )
             ]
         case RecordPhase():

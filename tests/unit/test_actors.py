@@ -58,6 +58,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
     outline,
 )
+from contracts.model import FLOW
 from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, ChatFailed, FailChat
 from contracts.users import CreateUser
 from runtime.errors import Rejected
@@ -65,7 +66,7 @@ from runtime.testing import given
 
 STARTED = SessionStarted(owner="ann", title="Churn", context_type="business")
 ASK = Ask(turn="t1", by="ann", text="Why do customers leave?", context_type="business")
-ASKED = Asked(turn="t1", by="ann", text="Why do customers leave?")
+ASKED = Asked(turn="t1", by="ann", text="Why do customers leave?", flow=FLOW)
 
 
 def answered(turn: str = "t1", content: str = "Because.", label: Clearance = Clearance.PUBLIC) -> Answered:
@@ -98,10 +99,12 @@ def test_one_turn_at_a_time() -> None:
     second = Ask(turn="t2", by="ann", text="And now?", context_type="business")
     given(conversation, STARTED, ASKED).when(second).rejects("t1 is unanswered")
     given(conversation, STARTED, ASKED, answered()).when(second).then(
-        Asked(turn="t2", by="ann", text="And now?", history=(Exchange("Why do customers leave?", "Because."),))
+        Asked(
+            turn="t2", by="ann", text="And now?", flow=FLOW, history=(Exchange("Why do customers leave?", "Because."),)
+        )
     )
     given(conversation, STARTED, ASKED).when(Fail(turn="t1", reason="no"), second).then(
-        Asked(turn="t2", by="ann", text="And now?")
+        Asked(turn="t2", by="ann", text="And now?", flow=FLOW)
     )
 
 
@@ -115,9 +118,11 @@ def test_a_new_session_begins_with_what_was_said_elsewhere_an_old_one_knows_bett
     )
     second = Ask(turn="t2", by="ann", text="And now?", context_type="business", history=(Exchange("made", "up"),))
     begun.when(Answer(turn="t1", answer=answered()), second).then(
-        Asked(turn="t2", by="ann", text="And now?", history=(*known, Exchange(ASK.text, "Because.")))
+        Asked(turn="t2", by="ann", text="And now?", flow=FLOW, history=(*known, Exchange(ASK.text, "Because.")))
     )
-    begun.when(Fail(turn="t1", reason="no"), second).then(Asked(turn="t2", by="ann", text="And now?", history=known))
+    begun.when(Fail(turn="t1", reason="no"), second).then(
+        Asked(turn="t2", by="ann", text="And now?", flow=FLOW, history=known)
+    )
 
 
 def test_working_memory_is_bounded_and_labelled() -> None:
@@ -151,7 +156,7 @@ def test_an_answer_to_another_turn_changes_nothing() -> None:
     given(conversation, STARTED, ASKED).when(Fail(turn="t1", reason="no")).then(Failed(turn="t1", reason="no"))
 
 
-REQUESTED = Requested(asker=Domain.SOPHIA, request=Request(request_type="x", question="?"))
+REQUESTED = Requested(asker=Domain.SOPHIA, request=Request(request_type="x", question="?"), flow=FLOW)
 
 
 def test_a_collaboration_ends_once() -> None:
@@ -173,7 +178,7 @@ def phase(name: Phase, confidence: float = 0.5, label: Clearance = Clearance.PUB
 
 def test_the_phases_come_in_their_order_and_are_all_needed() -> None:
     start = StartAnalysis(by="ann", subject="s", question="q")
-    state = given(analysis).when(start).then(AnalysisStarted(by="ann", subject="s", question="q"))
+    state = given(analysis).when(start).then(AnalysisStarted(by="ann", subject="s", question="q", flow=FLOW))
     state.when(RecordPhase(result=phase("feasibility"))).rejects("not the next one")
     for name in PHASES:
         state.when(FinishAnalysis()).rejects(f"phase {name} is not done")

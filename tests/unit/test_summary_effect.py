@@ -16,7 +16,7 @@ from contracts.domains import Clearance, Domain
 from contracts.ids import new_id
 from contracts.kernel import EffectRecorded
 from contracts.knowledge import AddKnowledge, Category, Knowledge
-from contracts.model import Prompt, Reply
+from contracts.model import FLOW, Prompt, Reply
 from contracts.subjects import ActorRef
 from projections.summaries import Summaries
 from runtime.actor import Actor, AnyActor, Recorded
@@ -219,7 +219,7 @@ def test_an_alignment_rests_on_the_priorities_where_the_ceos_context_is_wanted()
 def test_the_request_ends_once() -> None:
     asked = Collaborate(asker=Domain.SOPHIA, request=SUMMARY)
     ended = Outcome(status="completed", sections={"priorities": "- Grow."}, label=RESTRICTED)
-    after = given(collaboration).when(asked).then(Requested(asker=Domain.SOPHIA, request=SUMMARY))
+    after = given(collaboration).when(asked).then(Requested(asker=Domain.SOPHIA, request=SUMMARY, flow=FLOW))
     after = after.when(Conclude(outcome=ended)).then(Concluded(outcome=ended))
     assert Concluded(outcome=ended).label is RESTRICTED
     after.when(Conclude(outcome=Outcome(status="failed"))).then()
