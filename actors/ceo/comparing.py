@@ -1,0 +1,190 @@
+"""Comparing what is required with what the strategy says: pure, without a language model, and the same every time.
+
+Every statement of the requirement is set against every statement of the strategy.
+
+**Same topic.** `topic` is the cosine of the two sentences (of the embedding model, see `Effects.similarities`) + 0.3 · the share
+of key terms the two have in common (of the shorter one's). They are about the same from 0.5, where they share a term and the
+cosine is at least 0.28, or with a cosine of 0.6 whatever their words. Without an embedding model the terms decide alone: from
+a half shared, two at least. Anything else is *unrelated* (`other_topic`).
+
+**Opposed stance.** Of two statements about the same, the first rule that has something to say decides:
+
+1. `limit`: the strategy's most or least against the requirement's figure of the same unit (a currency, per cent, a time, a noun).
+2. `date`: the strategy's last day (or day before which something is forbidden) against the requirement's time.
+3. `opposite`: both point somewhere on one axis (`actors/ceo/stance.py` has them: more or less, made or bought, cloud or own
+   machines …) about a common term; a forbidding word turns a statement round.
+4. `prohibition`: one of them forbids and the other does not. Of what is forbidden `without` something only what is without it.
+5. `exclusive`: `only through X`, and the requirement says `through` something else.
+
+Where a rule finds agreement they are *aligned* by that rule, where none decides, by being about the same (`same_topic`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from actors.ceo.figures import Bounded, Dated
+from actors.ceo.stance import Direction, Stance, overlap, stance
+from contracts.comparison import Comparison, Relation, Rule, Stated
+
+TERMS_SHARE = 0.3
+TOPIC_FROM = 0.5
+COSINE_FROM = 0.28  # where key terms are shared
+COSINE_ALONE_FROM = 0.6  # where none is
+TERMS_ALONE_FROM = 0.5  # where there is no cosine
+TERMS_ALONE_MIN = 2
+PLAIN: Mapping[Rule, float] = {
+    "limit": 1.0,
+    "date": 1.0,
+    "opposite": 0.85,
+    "prohibition": 0.9,
+    "exclusive": 0.8,
+    "same_topic": 0.6,
+    "other_topic": 1.0,
+}
+"""How plain what a rule decides is, against the others."""
+
+CONFLICTS_MAX = 20
+ALIGNED_MAX = 10
+UNRELATED_MAX = 5
+
+Verdict = tuple[Relation, Rule, str]
+
+
+def compare(
+    requirement: Sequence[Stated], strategy: Sequence[Stated], cosines: Sequence[Sequence[float]] | None, today: date
+) -> tuple[Comparison, ...]:
+    """All pairs in order. `cosines` has a row a requirement and a column a strategy; None: there is no embedding model."""
+    wanted = [stance(one.text, today) for one in requirement]
+    held = [stance(one.text, today) for one in strategy]
+    return tuple(
+        _compared(requirement[row], strategy[column], wants, holds, None if cosines is None else cosines[row][column])
+        for row, wants in enumerate(wanted)
+        for column, holds in enumerate(held)
+    )
+
+
+def telling(compared: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    """What is worth showing: the plainest 20 conflicts, then the plainest 10 that agree, then, of statements that nothing in the
+    strategy speaks to, the nearest (5)."""
+    pairs = sorted(compared, key=lambda one: (-one.score, -one.topic, one.requirement.id, one.strategy.id))
+    conflicts = [one for one in pairs if one.relation == "conflicting"][:CONFLICTS_MAX]
+    aligned = [one for one in pairs if one.relation == "aligned"][:ALIGNED_MAX]
+    spoken = {one.requirement.id for one in pairs if one.relation != "unrelated"}
+    nearest: dict[str, Comparison] = {}
+    for one in sorted(pairs, key=lambda one: (-one.topic, one.requirement.id, one.strategy.id)):
+        if one.requirement.id not in spoken:
+            nearest.setdefault(one.requirement.id, one)
+    return (*conflicts, *aligned, *list(nearest.values())[:UNRELATED_MAX])
+
+
+def _compared(requirement: Stated, strategy: Stated, wants: Stance, holds: Stance, cosine: float | None) -> Comparison:
+    shared = wants.terms & holds.terms
+    share = overlap(wants.terms, holds.terms)
+    if cosine is None:
+        topic, same = share, share >= TERMS_ALONE_FROM and len(shared) >= TERMS_ALONE_MIN
+    else:
+        topic = min(1.0, max(0.0, cosine) + TERMS_SHARE * share)
+        same = cosine >= COSINE_ALONE_FROM or (bool(shared) and cosine >= COSINE_FROM and topic >= TOPIC_FROM)
+    about = f"both are about {', '.join(sorted(shared))}" if shared else "their meaning is close"
+    verdict: Verdict = (
+        _verdict(wants, holds, about) if same else ("unrelated", "other_topic", "they are about other things")
+    )
+    return Comparison(
+        requirement=requirement,
+        strategy=strategy,
+        relation=verdict[0],
+        rule=verdict[1],
+        reason=verdict[2],
+        topic=round(topic, 3),
+        score=round(PLAIN[verdict[1]] * (topic if same else 1 - topic), 3),
+    )
+
+
+def _verdict(wants: Stance, holds: Stance, about: str) -> Verdict:
+    for decide in (_limit, _date, _opposite, _prohibition, _exclusive):
+        if (found := decide(wants, holds)) is not None:
+            return found
+    return "aligned", "same_topic", about
+
+
+def _limit(wants: Stance, holds: Stance) -> Verdict | None:
+    """The first pair of figures that breaks a limit, else the first that keeps one."""
+    kept: Verdict | None = None
+    for limit in holds.figures:
+        for figure in wants.figures:
+            if limit.bound == "none" or not limit.comparable(figure):
+                continue
+            reason = f"{figure.phrase!r} against {limit.phrase!r}"
+            if _breaks(figure, limit):
+                return "conflicting", "limit", reason
+            kept = kept or ("aligned", "limit", reason)
+    return kept
+
+
+def _breaks(figure: Bounded, limit: Bounded) -> bool:
+    if limit.bound == "max":
+        return figure.value > limit.value
+    return figure.value < limit.value and figure.bound != "min"
+
+
+def _date(wants: Stance, holds: Stance) -> Verdict | None:
+    """Only the strategy's times that bind: a last day, or the day before which something is forbidden."""
+    for bound in holds.dates:
+        for wanted in wants.dates:
+            reason = f"{wanted.phrase!r} against {bound.phrase!r}"
+            if holds.forbids and bound.when in ("before", "from"):
+                return ("conflicting" if _earlier(wanted, bound) else "aligned"), "date", reason
+            if not holds.forbids and bound.when == "by" and wanted.when != "from":
+                return ("conflicting" if wanted.first > bound.last else "aligned"), "date", reason
+    return None
+
+
+def _earlier(wanted: Dated, bound: Dated) -> bool:
+    return wanted.first < bound.first
+
+
+def _opposite(wants: Stance, holds: Stance) -> Verdict | None:
+    agreed: Verdict | None = None
+    for wanted in wants.directions:
+        for held in holds.directions:
+            if wanted.axis != held.axis or not _one_object(wanted, held, wants, holds):
+                continue
+            turned = bool(wants.refuses) != bool(holds.forbids)
+            reason = f"{wanted.axis}: {wanted.word!r} against {_turned(holds)}{held.word!r}"
+            if (wanted.pole == held.pole) == turned:
+                return "conflicting", "prohibition" if wanted.pole == held.pole else "opposite", reason
+            agreed = agreed or ("aligned", "opposite", reason)
+    return agreed
+
+
+def _turned(holds: Stance) -> str:
+    return f"{holds.forbids!r} and " if holds.forbids else ""
+
+
+def _one_object(wanted: Direction, held: Direction, wants: Stance, holds: Stance) -> bool:
+    """Whether the two words are said of a common term, other than themselves."""
+    common = wanted.about & held.about
+    own = {*wanted.word.split(), *held.word.split()}
+    return bool({term for term in common if not any(term in word for word in own)}) or not (wants.terms & holds.terms)
+
+
+def _prohibition(wants: Stance, holds: Stance) -> Verdict | None:
+    if bool(holds.forbids) == bool(wants.refuses):
+        return ("aligned", "prohibition", f"{wants.refuses!r} and {holds.forbids!r}") if holds.forbids else None
+    if holds.forbids and holds.unless and not wants.unless:
+        return None
+    if holds.forbids:
+        return "conflicting", "prohibition", f"the strategy says {holds.forbids!r}"
+    return "conflicting", "prohibition", f"the requirement says {wants.refuses!r}"
+
+
+def _exclusive(wants: Stance, holds: Stance) -> Verdict | None:
+    if holds.only is None:
+        return None
+    preposition, allowed = holds.only
+    if allowed & wants.terms:
+        return "aligned", "exclusive", f"{', '.join(sorted(allowed & wants.terms))}, as the strategy wants"
+    if wants.followed.get(preposition):
+        named = ", ".join(sorted(wants.followed[preposition]))
+        return "conflicting", "exclusive", f"only {preposition} {', '.join(sorted(allowed))}, not {named}"
+    return None

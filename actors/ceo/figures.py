@@ -1,0 +1,173 @@
+"""Figures and dates of a sentence with their bounds: `at most 500,000 EUR`, `before 2028`, `by the end of March 2027`; pure."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Literal
+
+from msgspec import Struct
+
+from runtime.text import STOP_WORDS, stem
+
+Bound = Literal["max", "min", "none"]
+When = Literal["by", "before", "from", "at"]
+
+_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_WORDED = {
+    word: float(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905 - shorter
+    )
+}
+_MAX = (
+    r"at most|no more than|not (?:\w+ )?(?:more|longer|higher|greater) than|(?:not|never) exceed|no longer than|no higher than"
+    r"|(?:a )?maximum (?:of|is)|maximum|max\.?|capped at|(?:a )?cap of|limited to|(?:a )?limit of|within|less than|fewer than"
+    r"|below|under|up to"
+)
+_MIN = r"at least|no less than|no fewer than|not less than|(?:a )?minimum (?:of|is)|minimum|more than|above|over"
+_FIGURE = re.compile(
+    rf"(?P<phrase>(?:\b(?:must|may|shall|will|can|do|does)\s+)?(?:(?P<max>\b(?:{_MAX}))|(?P<min>\b(?:{_MIN})))?\s*"
+    rf"(?P<before>€|\$|£|\bEUR\s|\bUSD\s|\bGBP\s|\bCHF\s)?(?<![\w.,])(?P<number>{_NUMBER}|\b(?:{'|'.join(_WORDED)})\b)(?![\d,]*\d)"
+    r"\s?(?P<scale>thousand|million|billion|bn\b|m\b|k\b)?\s?(?P<unit>%|€|\$|£|[A-Za-z][\w-]*(?:\s+[A-Za-z][\w-]*){0,3})?)",
+    re.IGNORECASE,
+)
+_SCALES = {"thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9}
+_MONEY = {
+    "€": "eur",
+    "eur": "eur",
+    "euro": "eur",
+    "euros": "eur",
+    "$": "usd",
+    "usd": "usd",
+    "dollars": "usd",
+    "dollar": "usd",
+}
+_MONEY |= {"£": "gbp", "gbp": "gbp", "pounds": "gbp", "chf": "chf"}
+_DAYS = {
+    "second": 1 / 86_400,
+    "minute": 1 / 1_440,
+    "hour": 1 / 24,
+    "day": 1.0,
+    "week": 7.0,
+    "month": 30.44,
+    "year": 365.25,
+}
+_PERCENT = frozenset({"%", "percent", "per"})
+
+_MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905
+_DATE = re.compile(
+    r"(?P<word>\b(?:not before|before|until|by|due(?: by| on| in)?|no later than|not earlier than|from|after|since|in|for)\s+)?"
+    r"(?P<end>(?:the\s+)?(?:end|close)\s+of\s+)?(?:the\s+)?"
+    rf"(?:(?P<iso>20\d\d-\d\d-\d\d)|(?P<part>[QH][1-4])\s(?:of\s)?(?P<py>20\d\d)"
+    rf"|(?:(?P<day>\d{{1,2}})\s)?(?P<month>{'|'.join(_MONTHS)})\s(?:(?P<day2>\d{{1,2}}),\s)?(?P<my>20\d\d)"
+    r"|(?<![\d,.€$£-])(?P<year>20\d\d)(?![\d,.%-]*\d|\s?(?:EUR|USD|€|%))|(?P<relative>this|next)\s(?P<span>year|quarter|month))"
+    r"(?P<latest>\s+at the latest)?",
+    re.IGNORECASE,
+)
+_WHEN: dict[str, When] = {
+    "before": "before",
+    "until": "before",
+    "not before": "from",
+    "not earlier than": "from",
+    "from": "from",
+}
+_WHEN |= {"after": "from", "since": "from", "in": "at", "for": "at", "": "at"}
+
+
+class Bounded(Struct, frozen=True, kw_only=True):
+    """A figure as written (`phrase`), its value in its `unit` (a currency, `%`, `days`; of counts empty: then `nouns` say of
+    what), and whether it is the most or the least that is allowed."""
+
+    phrase: str
+    bound: Bound
+    value: float
+    unit: str
+    nouns: frozenset[str] = frozenset()
+
+    def comparable(self, other: "Bounded") -> bool:
+        return self.unit == other.unit and (self.unit != "" or bool(self.nouns & other.nouns))
+
+
+class Dated(Struct, frozen=True, kw_only=True):
+    """A time as written, from its first to its last day; it is a last day, the one before which, from which, or when."""
+
+    phrase: str
+    when: When
+    first: date
+    last: date
+
+
+def bounded(text: str) -> Iterator[Bounded]:
+    """The figures of a text in order, without years and dates."""
+    for found in _FIGURE.finditer(_DATE.sub(lambda match: "·" * len(match.group()), text)):
+        phrase = text[found.start("phrase") : found.end("phrase")]
+        number = found["number"].lower()
+        value = _WORDED.get(number, -1.0) if number in _WORDED else float(number.replace(",", ""))
+        value *= _SCALES.get((found["scale"] or "").lower(), 1.0)
+        unit, factor, nouns = _unit((found["before"] or "").strip().lower(), (found["unit"] or "").lower())
+        if unit or nouns:
+            bound: Bound = "max" if found["max"] else "min" if found["min"] else "none"
+            yield Bounded(phrase=phrase.strip(), bound=bound, value=value * factor, unit=unit, nouns=nouns)
+
+
+def _unit(before: str, behind: str) -> tuple[str, float, frozenset[str]]:
+    if before in _MONEY:
+        return _MONEY[before], 1.0, frozenset()
+    listed = behind.split()
+    first = listed[0] if listed else ""
+    if first in _MONEY:
+        return _MONEY[first], 1.0, frozenset()
+    if first in _PERCENT:
+        return "%", 1.0, frozenset()
+    if first.removesuffix("s") in _DAYS:
+        return "days", _DAYS[first.removesuffix("s")], frozenset()
+    nouns: list[str] = []
+    for word in listed:
+        if word in STOP_WORDS:
+            break
+        nouns += [stem(part) for part in word.split("-")]
+    return "", 1.0, frozenset(nouns) - {"new"}
+
+
+def dates(text: str, today: date) -> Iterator[Dated]:
+    """The times a text names, in order; a year needs to begin with 20."""
+    for found in _DATE.finditer(text):
+        try:
+            first, last = _days(found, today)
+        except ValueError:  # no such day
+            continue
+        word = " ".join((found["word"] or "").lower().split())
+        when = "by" if found["latest"] else _WHEN.get(word, "by")
+        if found["end"]:
+            first = last
+        yield Dated(phrase=found.group().strip(), when=when, first=first, last=last)
+
+
+def _days(found: re.Match[str], today: date) -> tuple[date, date]:
+    if found["iso"]:
+        return (day := date.fromisoformat(found["iso"])), day
+    if found["part"]:
+        year, number = int(found["py"]), int(found["part"][1])
+        months = 3 if found["part"][0].upper() == "Q" else 6
+        return _months(year, (number - 1) * months + 1, months)
+    if found["month"]:
+        year, month = int(found["my"]), _MONTHS.index(found["month"].lower()) + 1
+        if (named := found["day"] or found["day2"]) is None:
+            return _months(year, month, 1)
+        return (exact := date(year, month, int(named))), exact
+    if found["year"]:
+        return _months(int(found["year"]), 1, 12)
+    return _relative(found["relative"].lower() == "next", found["span"].lower(), today)
+
+
+def _relative(following: bool, span: str, today: date) -> tuple[date, date]:
+    months = {"year": 12, "quarter": 3, "month": 1}[span]
+    begins = (today.month - 1) // months * months + 1 + (months if following else 0)
+    return _months(today.year, begins, months)
+
+
+def _months(year: int, month: int, months: int) -> tuple[date, date]:
+    """From the first day of a month, counted on beyond December, so many months. Raises ValueError where there is no such."""
+    beyond = month - 1 + months
+    first = date(year + (month - 1) // 12, (month - 1) % 12 + 1, 1)
+    return first, date(year + beyond // 12, beyond % 12 + 1, 1) - timedelta(days=1)

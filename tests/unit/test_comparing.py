@@ -1,0 +1,157 @@
+"""Comparing requirements with the strategy: labelled pairs by the real embedding model, and each rule by itself."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.ceo.comparing import ALIGNED_MAX, CONFLICTS_MAX, UNRELATED_MAX, compare, telling
+from actors.ceo.figures import bounded, dates
+from actors.ceo.stance import plans, stance
+from adapters.minilm import MiniLm
+from contracts.comparison import Comparison, Relation, Stated
+from contracts.domains import Clearance
+from runtime.vector_ports import Purpose
+from tests.comparison_pairs import DEVELOPMENT, HELD_OUT, Pair
+
+TODAY = date(2026, 11, 29)
+SAME = [[1.0]]  # cosines of a pair that is about the same
+
+
+def stated(text: str, id_: str = "s") -> Stated:
+    return Stated(id=id_, text=text, source=id_, label=Clearance.PUBLIC)
+
+
+def compared(requirement: str, strategy: str, cosines: Sequence[Sequence[float]] | None = SAME) -> Comparison:
+    return compare([stated(requirement, "r")], [stated(strategy)], cosines, TODAY)[0]
+
+
+@pytest.fixture(scope="module")
+def cosines(tmp_path_factory: pytest.TempPathFactory) -> dict[Pair, float]:
+    """Of every labelled pair, by the real model."""
+    pairs = (*DEVELOPMENT, *HELD_OUT)
+
+    async def embedded() -> dict[Pair, float]:
+        model = MiniLm(tmp_path_factory.mktemp("models"))
+        await model.start()
+        try:
+            texts = [text for pair in pairs for text in (pair.requirement, pair.strategy)]
+            vectors = await model.embed(texts, Purpose("plain"))
+        finally:
+            await model.stop()
+        both = zip(pairs, vectors[::2], vectors[1::2], strict=True)
+        return {pair: sum(x * y for x, y in zip(one, other, strict=True)) for pair, one, other in both}
+
+    return asyncio.run(embedded())
+
+
+@pytest.mark.parametrize(
+    ("part", "precision_min", "recall_min"), [("development", 0.95, 0.95), ("held out", 0.85, 0.9)]
+)
+def test_labelled_pairs_are_told_apart(
+    cosines: dict[Pair, float], part: str, precision_min: float, recall_min: float
+) -> None:
+    pairs = HELD_OUT if part == "held out" else DEVELOPMENT
+    counts: Counter[tuple[Relation, Relation]] = Counter()
+    wrong = []
+    for pair in pairs:
+        found = compared(pair.requirement, pair.strategy, [[cosines[pair]]])
+        counts[pair.relation, found.relation] += 1
+        if found.relation != pair.relation:
+            wrong.append((pair, found.relation, found.rule, found.reason))
+    right = counts["conflicting", "conflicting"]
+    judged = sum(count for (_, given_), count in counts.items() if given_ == "conflicting")
+    labelled = sum(count for (wanted, _), count in counts.items() if wanted == "conflicting")
+    assert right / judged >= precision_min, wrong
+    assert right / labelled >= recall_min, wrong
+    assert sum(count for (wanted, given_), count in counts.items() if wanted == given_) / len(pairs) >= 0.9, wrong
+
+
+def test_the_labelled_pairs_are_as_many_as_is_said_and_none_is_in_both_parts() -> None:
+    assert (len(DEVELOPMENT), len(HELD_OUT)) == (56, 40)
+    assert not set(DEVELOPMENT) & set(HELD_OUT)
+    assert {pair.relation for pair in HELD_OUT} == {"conflicting", "aligned", "unrelated"}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "strategy", "relation", "rule"),
+    [
+        ("The pilot needs 30 engineers.", "A pilot has at most 20 engineers.", "conflicting", "limit"),
+        ("The pilot needs 20 engineers.", "A pilot has at most 20 engineers.", "aligned", "limit"),
+        ("The pilot needs 30 engineers.", "A pilot has at most 20 testers.", "aligned", "same_topic"),
+        ("The pilot costs $2 million.", "A pilot may cost no more than 1,500,000 USD.", "conflicting", "limit"),
+        ("The pilot is available 99 % of the time.", "A pilot is available at least 99.5 %.", "conflicting", "limit"),
+        ("The pilot starts in May 2027.", "No new pilots before July 2027.", "conflicting", "date"),
+        ("The pilot starts in July 2027.", "No new pilots before July 2027.", "aligned", "date"),
+        ("The pilot ends in Q4 2027.", "The pilot ends by 30 June 2027.", "conflicting", "date"),
+        ("Start a pilot.", "No new pilots before July 2027.", "conflicting", "prohibition"),
+        ("We will not start a pilot.", "No pilots are started.", "aligned", "prohibition"),
+        ("Stop the pilot.", "The pilot goes on in all regions.", "conflicting", "prohibition"),
+        ("Expand the pilot to Spain.", "The pilot in Spain is closed.", "conflicting", "opposite"),
+        ("Reduce the power of the pilot.", "The power of the pilot must not grow.", "aligned", "opposite"),
+        ("Sell the pilot to banks.", "The pilot is sold only to insurers.", "conflicting", "exclusive"),
+    ],
+)
+def test_each_rule_decides_its_own(requirement: str, strategy: str, relation: Relation, rule: str) -> None:
+    found = compared(requirement, strategy)
+    assert (found.relation, found.rule) == (relation, rule), found.reason
+    assert (found.requirement.text, found.strategy.text) == (requirement, strategy)
+
+
+def test_what_is_about_something_else_never_conflicts() -> None:
+    found = compared("Start a pilot.", "No new parks are opened.", [[0.1]])
+    assert (found.relation, found.rule) == ("unrelated", "other_topic")
+
+
+def test_without_an_embedding_model_the_words_decide_the_topic() -> None:
+    assert compared("Build a customer portal.", "No new customer portals are built.", None).relation == "conflicting"
+    assert compared("Build a customer portal.", "No new offices are opened.", None).relation == "unrelated"
+
+
+def test_what_is_told_is_bounded_plainest_first_and_names_the_nearest_of_what_nothing_speaks_to() -> None:
+    wanted = [stated(f"The pilot needs {30 + number} engineers.", f"r{number:02}") for number in range(40)]
+    alone = stated("Paint the walls.", "walls")
+    held = [stated("A pilot has at most 20 engineers.", "limit"), stated("Engineers run a pilot.", "run")]
+    found = telling(compare([*wanted, alone], held, [*[[0.9, 0.7]] * 40, [0.1, 0.2]], TODAY))
+    assert Counter(one.relation for one in found) == {
+        "conflicting": CONFLICTS_MAX,
+        "aligned": ALIGNED_MAX,
+        "unrelated": 1,
+    }
+    assert UNRELATED_MAX >= 1
+    assert (found[-1].requirement, found[-1].strategy) == (alone, held[1])
+    assert [one.relation for one in found] == sorted(
+        (one.relation for one in found), key=["conflicting", "aligned", "unrelated"].index
+    )
+
+
+def test_figures_and_dates_are_read_with_their_bounds() -> None:
+    found = [
+        (one.bound, one.value, one.unit)
+        for one in bounded("At most €1.5 million, 20 % or six weeks, at least 3 racks.")
+    ]
+    assert found == [("max", 1_500_000, "eur"), ("none", 20, "%"), ("none", 42, "days"), ("min", 3, "")]
+    text = "Not before Q2 2027, until 2029, by the end of March 2030, due 2031-01-31, this quarter, in 31 June 2027."
+    assert [(one.when, one.first.isoformat(), one.last.isoformat()) for one in dates(text, TODAY)] == [
+        ("from", "2027-04-01", "2027-06-30"),
+        ("before", "2029-01-01", "2029-12-31"),
+        ("by", "2030-03-31", "2030-03-31"),
+        ("by", "2031-01-31", "2031-01-31"),
+        ("at", "2026-10-01", "2026-12-31"),
+    ]
+
+
+def test_what_should_be_is_told_from_what_is() -> None:
+    assert plans("The portal must show bills.")
+    assert plans("Build a portal.")
+    assert not plans("Churn was 26 % in the last year.")
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_any_text_has_a_stance_and_comparing_is_the_same_every_time(one: str, other: str) -> None:
+    assert compared(one, other) == compared(one, other)
+    assert stance(one, TODAY) == stance(one, TODAY)
