@@ -1,28 +1,40 @@
-"""How a tool is declared: a function of its own argument Struct becomes a value of the port `Tool`."""
+"""How a tool is declared: a typed function of its own argument Struct becomes a value of the port `Tool`."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 from msgspec import Struct
 
-from runtime.errors import OutcomeError
-from runtime.ports import Tool
+from contracts.users import Permission
+from runtime.ports import Tool, ToolLimits
 
 Fetch = Callable[[str], bytes]
-"""The bytes of a stored file by its digest. Raises OutcomeError when there is none."""
+"""The bytes of a stored file by its digest, one that the arguments name. Raises OutcomeError when there is none."""
+
+DEFAULT_LIMITS = ToolLimits()
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Struct)
 ResultT = TypeVar("ResultT", bound=Struct)
 
 
 def tool(
-    name: str, arguments: type[ArgumentsT], result: type[ResultT], run: Callable[[ArgumentsT, Fetch], ResultT]
+    name: str,
+    run: Callable[[ArgumentsT, Fetch], ResultT],
+    description: str,
+    *,
+    permission: Permission,
+    limits: ToolLimits = DEFAULT_LIMITS,
+    approval: bool = False,
 ) -> Tool:
-    """The port's value for a typed function; arguments of another type are an OutcomeError."""
-
-    def checked(given: Struct, blobs: Fetch) -> Struct:
-        if not isinstance(given, arguments):
-            raise OutcomeError(f"{name} takes {arguments.__name__}, not {type(given).__name__}")
-        return run(given, blobs)
-
-    return Tool(name=name, arguments=arguments, result=result, run=checked)
+    """The port's value for a function of a module; what goes in and comes out follows from its annotations."""
+    hints = get_type_hints(run)
+    return Tool(
+        name=name,
+        description=description,
+        arguments=hints["arguments"],
+        result=hints["return"],
+        run=run,
+        permission=permission,
+        limits=limits,
+        approval=approval,
+    )

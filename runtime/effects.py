@@ -213,17 +213,18 @@ class Effects:
         return f"the run stops at its budget of {' and '.join(filter(None, (tokens, cost)))}: {why}"
 
     async def tool(self, name: str, arguments: Struct, returns: type[T]) -> T:
-        """The result of a registered tool, run in a thread. Raises OutcomeError when its input is unusable or takes too long."""
+        """The result of a registered tool, run in a process of its own that gets the blobs `arguments` name and nothing else.
+
+        Raises OutcomeError when its input is unusable or it takes more than its limits.
+        """
         tool = self._outside.tools[name]
 
         async def run(_: str) -> T:
-            loop = asyncio.get_running_loop()
-
-            def blob(digest: str) -> bytes:
-                return asyncio.run_coroutine_threadsafe(self._outside.blobs.get(digest), loop).result()
-
-            threads, s_max = self._outside.tool_threads, self._outside.limits.tool_s_max
-            return cast("T", await threads.run(name, lambda: tool.run(arguments, blob), s_max))
+            outside = self._outside
+            if not isinstance(arguments, tool.arguments):
+                raise OutcomeError(f"{name} takes {tool.arguments.__name__}, not {type(arguments).__name__}")
+            s_max = min(tool.limits.s_max, outside.limits.tool_s_max)
+            return cast("T", await outside.tool_runner.run(tool, arguments, outside.blobs.get, s_max))
 
         return await self._run.perform(f"tool {name}", arguments, returns, run)
 

@@ -16,6 +16,7 @@ from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
 from runtime.telemetry import Telemetry
+from runtime.tool_runner import ToolRunner
 from runtime.tool_threads import ToolThreads
 
 RETRIEVAL_RESET_S = 5.0  # our own service comes back quickly; what belongs to others has the breaker's 60 s
@@ -67,7 +68,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime]
     summaries: Summaries = msgspec.field(default_factory=NoSummaries)
     tools: dict[str, Tool] = {}
-    tool_threads: ToolThreads = msgspec.field(default_factory=ToolThreads)
+    tool_runner: ToolRunner = msgspec.field(default_factory=ToolThreads)
     limits: Limits = Limits()
     near: Near = _far
     guards: Guards = msgspec.field(default_factory=lambda: Guards({"retrieval": Policy(reset_s=RETRIEVAL_RESET_S)}))

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from contracts.letters import LetterFilter
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from contracts.trace import SpanRecord
+from contracts.users import Permission
 from runtime.schedule import When
 
 
@@ -321,16 +322,31 @@ class Summaries(Protocol):
         ...
 
 
-class Tool(Struct, frozen=True):
+class ToolLimits(Struct, frozen=True, kw_only=True):
+    """What one call may take: seconds by the clock, and bytes for all of its processes together, beyond what they begin with."""
+
+    s_max: float = 120.0
+    memory_bytes_max: int = 1 << 30
+    preload: tuple[str, ...] = ()  # modules slow to import: done once, before the first call, not in each
+
+
+class Tool(Struct, frozen=True, kw_only=True):
     """A named piece of real work on real input: `run(arguments, blobs)` with a Struct in and a Struct out.
 
-    It runs in a thread; it may be slow, it must be a function of its arguments and the blobs they name. Raises OutcomeError.
+    It runs in a process of its own that reaches nothing but a scratch folder (`tempfile`), the programs of the environment, and
+    the blobs that its arguments name: a function of these. Raises OutcomeError. `run` is a function of a module, which holds the
+    tool too: that is how the process finds it. `description` is for models; who asks needs the `permission`; `approval`: people
+    have to agree to each call.
     """
 
     name: str
+    description: str
     arguments: type[Struct]
     result: type[Struct]
-    run: Callable[[Struct, Callable[[str], bytes]], Struct]
+    run: Callable[[Any, Callable[[str], bytes]], Struct]
+    permission: Permission
+    limits: ToolLimits = ToolLimits()
+    approval: bool = False
 
 
 class Runnable(Protocol):

@@ -1,4 +1,7 @@
-"""ToolThreads: where tools run. Nothing can end a thread, so one that hangs must keep neither the other tools nor the process."""
+"""ToolThreads: tools within this process, for worlds of tests; nothing restricts them there.
+
+Nothing can end a thread, so one that hangs must keep neither the other tools nor the process.
+"""
 
 import asyncio
 import contextlib
@@ -8,7 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from msgspec import Struct
+
 from runtime.errors import OutcomeError, UnavailableError
+from runtime.ports import Tool
+from runtime.tool_runner import Blob
 
 T = TypeVar("T")
 
@@ -25,7 +32,18 @@ class ToolThreads:
         self._overdue = 0
         self._overdue_max = overdue_max
 
-    async def run(self, name: str, call: Callable[[], T], s_max: float) -> T:
+    async def run(self, tool: Tool, arguments: Struct, blob: Blob, s_max: float) -> Struct:
+        loop = asyncio.get_running_loop()
+
+        def fetch(digest: str) -> bytes:
+            async def fetched() -> bytes:
+                return await blob(digest)
+
+            return asyncio.run_coroutine_threadsafe(fetched(), loop).result()
+
+        return await self.call(tool.name, lambda: tool.run(arguments, fetch), s_max)
+
+    async def call(self, name: str, call: Callable[[], T], s_max: float) -> T:
         """What the call returns or raises; OutcomeError when it takes longer, UnavailableError when no thread is free so long."""
         try:
             async with asyncio.timeout(s_max):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.tool import Fetch, tool
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
 from adapters.memory_timers import MemoryTimers
 from contracts import subjects
@@ -24,7 +25,7 @@ from runtime.errors import Rejected
 from runtime.limits import Limits
 from runtime.model_ports import Call
 from runtime.outside import NoSummaries, Outside
-from runtime.ports import Retrieval, Summaries, Tool
+from runtime.ports import Retrieval, Summaries
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 
@@ -155,7 +156,7 @@ class World:
             telemetry=NoTelemetry(),
             clock=lambda: datetime.now(UTC),
             summaries=summaries or NoSummaries(),
-            tools={"double": Tool(name="double", arguments=Sum, result=Sum, run=_double)},
+            tools={"double": tool("double", _double, "Doubles a sum.", permission="sophia:read")},
             limits=limits,
         )
 
@@ -208,6 +209,5 @@ class World:
         return [one.letter for one in found]
 
 
-def _double(arguments: Struct, _blobs: object) -> Struct:
-    assert isinstance(arguments, Sum)
+def _double(arguments: Sum, _blobs: Fetch) -> Sum:
     return Sum(total=2 * arguments.total)

@@ -189,6 +189,8 @@ def test_effects_are_journaled_in_order_and_label_what_follows() -> None:
         name = await effects.new_id()
         await effects.search(("ceo_knowledge",), "q")
         doubled = await effects.tool("double", Sum(total=4), Sum)
+        with pytest.raises(OutcomeError, match="double takes Sum, not Prompt"):
+            await effects.tool("double", PROMPT, Sum)
         reply = await effects.chat(PROMPT)
         await effects.tell(Note(text=f"{now.year > 2000} {len(name)} {doubled.total} {reply.sections['answer']}"))
 
@@ -199,9 +201,16 @@ def test_effects_are_journaled_in_order_and_label_what_follows() -> None:
             assert msgspec.json.decode(found[1].record.body)["text"] == "True 36 8 q 1"
             assert found[1].record.envelope.label == Clearance.CONFIDENTIAL
             journal = await _journal(world)
-            assert [entry["name"] for entry, _ in journal] == ["now", "new_id", "search", "tool double", "chat"]
-            assert [envelope.label for _, envelope in journal] == [Clearance.PUBLIC] * 2 + [Clearance.CONFIDENTIAL] * 3
-            prompt = await world.outside.blobs.get(journal[4][0]["arguments"])
+            assert [entry["name"] for entry, _ in journal] == [
+                "now",
+                "new_id",
+                "search",
+                "tool double",
+                "tool double",
+                "chat",
+            ]
+            assert [envelope.label for _, envelope in journal] == [Clearance.PUBLIC] * 2 + [Clearance.CONFIDENTIAL] * 4
+            prompt = await world.outside.blobs.get(journal[5][0]["arguments"])
             assert b'"question":"q"' in prompt
 
     run(body)

@@ -4,16 +4,14 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 import pytest
-from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.tool import Fetch, tool
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import Tool
 from runtime.tool_threads import ToolThreads
 from tests.kernel_world import LIMITS, Add, Added, Note, Sum, World, decide, evolve
 
@@ -21,7 +19,7 @@ A_HANGING_TOOL = """
 import asyncio, threading
 from runtime.tool_threads import ToolThreads
 try:
-    asyncio.run(ToolThreads().run("hangs", threading.Event().wait, 0.01))
+    asyncio.run(ToolThreads().call("hangs", threading.Event().wait, 0.01))
 except Exception as error:
     print(error)
 """
@@ -30,20 +28,20 @@ except Exception as error:
 def test_what_is_overdue_keeps_neither_the_others_nor_when_it_ends_a_place() -> None:
     async def scenario() -> None:
         threads, end = ToolThreads(threads_max=1, overdue_max=1), threading.Event()
-        assert await threads.run("quick", lambda: 1, 10) == 1
+        assert await threads.call("quick", lambda: 1, 10) == 1
         with pytest.raises(ZeroDivisionError):
-            await threads.run("wrong", lambda: 1 // 0, 10)
+            await threads.call("wrong", lambda: 1 // 0, 10)
         with pytest.raises(OutcomeError, match="the tool slow took longer"):
-            await threads.run("slow", end.wait, 0.01)
-        assert await threads.run("quick", lambda: 2, 10) == 2
+            await threads.call("slow", end.wait, 0.01)
+        assert await threads.call("quick", lambda: 2, 10) == 2
         with pytest.raises(OutcomeError):
-            await threads.run("slow", end.wait, 0.01)
+            await threads.call("slow", end.wait, 0.01)
         with pytest.raises(UnavailableError, match="no thread was free"):
-            await threads.run("quick", lambda: 3, 0.01)
+            await threads.call("quick", lambda: 3, 0.01)
         end.set()
-        assert await threads.run("quick", lambda: 4, 10) == 4
+        assert await threads.call("quick", lambda: 4, 10) == 4
         with pytest.raises(TimeoutError, match="its own"):
-            await threads.run("asks", _asks, 10)
+            await threads.call("asks", _asks, 10)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
@@ -61,10 +59,10 @@ def test_a_tool_that_hangs_does_not_keep_the_process() -> None:
 
 def test_a_tool_that_takes_too_long_is_begun_once_and_its_outcome_is_recorded() -> None:
     runs: list[str] = []
-    begun: list[Struct] = []
+    begun: list[Sum] = []
     end = threading.Event()
 
-    def slow(arguments: Struct, _blobs: Callable[[str], bytes]) -> Struct:
+    def slow(arguments: Sum, _blobs: Fetch) -> Sum:
         begun.append(arguments)
         end.wait()
         return arguments
@@ -81,7 +79,7 @@ def test_a_tool_that_takes_too_long_is_begun_once_and_its_outcome_is_recorded() 
     async def scenario() -> None:
         actor = Actor("counter", Sum(), decide, evolve, react)
         world = World(actor, limits=replace(LIMITS, tool_s_max=0.05))
-        world.outside.tools["slow"] = Tool(name="slow", arguments=Sum, result=Sum, run=slow)
+        world.outside.tools["slow"] = tool("slow", slow, "Is slow.", permission="sophia:read")
         async with world:
             await world.send(Add(amount=1))
             await world.events(at_least=2)

@@ -217,4 +217,9 @@ def _run(arguments: CodeAnalysisArguments, blobs: Fetch) -> CodeAnalysisResult:
     return analyse(read_archive(blobs(arguments.archive)))
 
 
-CODE_ANALYSIS: Tool = tool("code_analysis", CodeAnalysisArguments, CodeAnalysisResult, _run)
+CODE_ANALYSIS: Tool = tool(
+    "code_analysis",
+    _run,
+    "Reads a stored archive of source code: languages, size, modules, dependencies, the most complex places.",
+    permission="artemis:read",
+)

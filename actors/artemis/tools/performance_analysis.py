@@ -229,4 +229,9 @@ def _run(arguments: PerformanceAnalysisArguments, blobs: Fetch) -> PerformanceAn
     return scan(read_archive(blobs(arguments.archive)))
 
 
-PERFORMANCE_ANALYSIS: Tool = tool("performance_analysis", PerformanceAnalysisArguments, PerformanceAnalysisResult, _run)
+PERFORMANCE_ANALYSIS: Tool = tool(
+    "performance_analysis",
+    _run,
+    "Reads a stored archive of source code: places that are slow by construction, by file and line.",
+    permission="artemis:read",
+)

@@ -252,4 +252,9 @@ def _run(arguments: SecurityArguments, blobs: Fetch) -> SecurityResult:
     return scan(read_archive(blobs(arguments.archive)))
 
 
-SECURITY: Tool = tool("security", SecurityArguments, SecurityResult, _run)
+SECURITY: Tool = tool(
+    "security",
+    _run,
+    "Reads a stored archive of source code: secrets left in it and calls that open a door, by file and line.",
+    permission="artemis:read",
+)

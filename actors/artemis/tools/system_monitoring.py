@@ -295,4 +295,9 @@ def _run(arguments: SystemMonitoringArguments, blobs: Fetch) -> SystemMonitoring
     return monitor(arguments.evidence, read_table(blobs(arguments.metrics)) if arguments.metrics else None)
 
 
-SYSTEM_MONITORING: Tool = tool("system_monitoring", SystemMonitoringArguments, SystemMonitoringResult, _run)
+SYSTEM_MONITORING: Tool = tool(
+    "system_monitoring",
+    _run,
+    "Adds up incidents from notes (services, severity, duration, causes) and finds points of a metrics CSV that stand out.",
+    permission="artemis:read",
+)

@@ -129,4 +129,9 @@ def _run(arguments: BusinessInsightArguments, blobs: Fetch) -> BusinessInsightRe
     return insight(arguments.question, arguments.evidence)
 
 
-BUSINESS_INSIGHT: Tool = tool("business_insight", BusinessInsightArguments, BusinessInsightResult, _run)
+BUSINESS_INSIGHT: Tool = tool(
+    "business_insight",
+    _run,
+    "Finds the figures of a business in texts (revenue, margin, growth, costs …) and where texts contradict each other.",
+    permission="sophia:read",
+)

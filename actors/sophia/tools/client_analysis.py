@@ -236,4 +236,9 @@ def _run(arguments: ClientAnalysisArguments, blobs: Fetch) -> ClientAnalysisResu
     return analyse_clients(read_table(blobs(arguments.table)), arguments.question)
 
 
-CLIENT_ANALYSIS: Tool = tool("client_analysis", ClientAnalysisArguments, ClientAnalysisResult, _run)
+CLIENT_ANALYSIS: Tool = tool(
+    "client_analysis",
+    _run,
+    "Reads a stored CSV of customers: how many left, which groups leave most, what is associated with leaving, revenue at risk.",
+    permission="sophia:read",
+)

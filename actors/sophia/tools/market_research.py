@@ -117,4 +117,9 @@ def _run(arguments: MarketResearchArguments, blobs: Fetch) -> MarketResearchResu
     return research(arguments.question, arguments.evidence)
 
 
-MARKET_RESEARCH: Tool = tool("market_research", MarketResearchArguments, MarketResearchResult, _run)
+MARKET_RESEARCH: Tool = tool(
+    "market_research",
+    _run,
+    "Finds what texts claim about a market: its size, growth and shares, who competes, and which texts say so.",
+    permission="sophia:read",
+)

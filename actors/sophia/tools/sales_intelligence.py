@@ -229,4 +229,9 @@ def _run(arguments: SalesIntelligenceArguments, blobs: Fetch) -> SalesIntelligen
     return analyse_sales(read_table(blobs(arguments.table)))
 
 
-SALES_INTELLIGENCE: Tool = tool("sales_intelligence", SalesIntelligenceArguments, SalesIntelligenceResult, _run)
+SALES_INTELLIGENCE: Tool = tool(
+    "sales_intelligence",
+    _run,
+    "Reads a stored CSV of customers or deals: where revenue comes from, how concentrated it is, whom to offer more.",
+    permission="sophia:read",
+)
