@@ -264,6 +264,14 @@ async def _chat(subject: Subject) -> list[Check]:
     )
 
 
+async def _web(subject: Subject) -> list[Check]:
+    settings = subject.settings.web
+    if not settings.url:
+        remedy = "set web.url to a search engine that answers as SearXNG does"
+        return [Check(name="web", state="note", detail="no web research; it rests on what is known", remedy=remedy)]
+    return [await _reached("web", settings.url.rstrip("/") + "/", settings.api_key.reveal())]
+
+
 async def _reached(name: str, url: str, key: str) -> Check:
     """Whether a server answers at all, and lets us in."""
     import httpx
@@ -291,4 +299,5 @@ CHECKS: Sequence[CheckFunction] = (
     _embedding,
     _qdrant,
     _chat,
+    _web,
 )

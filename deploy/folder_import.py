@@ -12,8 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from actors.tables import BYTES_MAX as TABLE_BYTES_MAX
-from deploy.careful_reading import CarefulReader
-from deploy.documents import HTML_BYTES_MAX, PDF_BYTES_MAX, Kind
+from adapters.careful_reading import CarefulReader
+from adapters.documents import HTML_BYTES_MAX, PDF_BYTES_MAX, Kind
 from deploy.front_matter import FrontMatterError, front_matter, side_file
 from deploy.items import (
     Defaults,

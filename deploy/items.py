@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from actors.tables import Summary, figure, read_table, summarise
+from adapters.documents import Document, parts
 from contracts.domains import Clearance
 from contracts.knowledge import CONTENT_CHARS_MAX, TITLE_CHARS_MAX, Attachment, Category, Knowledge
-from deploy.documents import Document, parts
 from deploy.item_fields import FIELDS, checked, typed, unknown
 from deploy.source_archive import describe, pack
 from runtime.errors import InvalidError

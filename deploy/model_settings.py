@@ -93,3 +93,18 @@ class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     tokens_max: Annotated[int, Meta(ge=0, le=10**12)] = 0
     cost_max: Annotated[float, Meta(ge=0, le=10**9)] = 0.0
+
+
+class Web(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Research on the web. `url`: a search engine that answers as SearXNG does, with JSON; empty: none, research rests on what
+    the company knows. `label_max`: of what confidentiality a question may be to be sent there. `private_hosts`: `HOST:PORT` whose
+    pages are read though they are not on the internet."""
+
+    url: str = ""
+    api_key: Secret = Secret()
+    label_max: Literal["public", "internal", "confidential", "restricted", "top_secret"] = "internal"
+    search_s_max: Seconds = 10.0
+    page_s_max: Seconds = 10.0
+    research_s_max: Seconds = 45.0  # for all of it; then there is none
+    page_bytes_max: Annotated[int, Meta(ge=1_000, le=64_000_000)] = 4_000_000
+    private_hosts: tuple[str, ...] = ()

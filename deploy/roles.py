@@ -14,7 +14,7 @@ from adapters.jetstream_streams import TOO_FEW_NODES, Sizes, TooSmallError, ensu
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
-from contracts.domains import Domain
+from contracts.domains import Clearance, Domain
 from contracts.ids import new_id
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES, say_ready
@@ -24,6 +24,7 @@ from deploy.settings import Limits, Settings, SettingsError
 from runtime.lifecycle import run_until_stopped
 from runtime.outside import NoSummaries, Outside
 from runtime.ports import EventLog, Summaries
+from runtime.researching import NO_RESEARCH, Research
 from runtime.worker import Worker
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
@@ -154,6 +155,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         blobs=plant.blobs,
         telemetry=plant.telemetry,
         clock=now,
+        research=_research(plant) if domain is Domain.SOPHIA else NO_RESEARCH,
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         tools=TOOLS.get(domain, {}),
         limits=limits,
@@ -161,6 +163,27 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     worker = Worker(domain, ACTORS[domain], outside, plant.untraced, new_id())
     plant.parts.append(worker)
     plant.watched.append(worker.wait)
+
+
+def _research(plant: Plant) -> Research:
+    """Of the configured engine; without one nothing of it is loaded."""
+    settings = plant.settings.web
+    if not settings.url:
+        return NO_RESEARCH
+    from adapters.web_search import Engine, SearxWeb
+
+    web = SearxWeb(
+        Engine(
+            url=settings.url,
+            api_key=settings.api_key.reveal(),
+            search_s_max=settings.search_s_max,
+            page_s_max=settings.page_s_max,
+            page_bytes_max=settings.page_bytes_max,
+            private_hosts=settings.private_hosts,
+        )
+    )
+    plant.parts.append(Opened(close=web.close))
+    return Research(web=web, label_max=Clearance(settings.label_max), s_max=settings.research_s_max)
 
 
 def _summaries(plant: Plant) -> Summaries:

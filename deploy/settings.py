@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-from deploy.model_settings import Budget, Caches, ChatProvider, Embedding, EmbeddingServer, Extractive
+from deploy.model_settings import Budget, Caches, ChatProvider, Embedding, EmbeddingServer, Extractive, Web
 from deploy.secret import Secret
 from deploy.settings_checks import problems
 from runtime import limits
@@ -160,6 +160,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chat: tuple[ChatProvider, ...] = ()
     extractive: Extractive = Extractive()
     budget: Budget = Budget()
+    web: Web = Web()
     gateway: Gateway = Gateway()
     telemetry: Telemetry = Telemetry()
     log: Log = Log()

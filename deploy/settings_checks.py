@@ -136,6 +136,7 @@ def _of_urls(settings: "Settings") -> Iterator[Problem]:
         *(("nats.url", url, NATS) for url in servers),
         ("qdrant.url", settings.qdrant.url, HTTP),
         ("embedding.url", settings.embedding.url, HTTP),
+        ("web.url", settings.web.url, HTTP),
         ("telemetry.otlp_endpoint", settings.telemetry.otlp_endpoint, HTTP),
         ("postgres.dsn", settings.postgres.dsn.reveal(), POSTGRES),
         *((f"embeddings[{n}].base_url", server.base_url, HTTP) for n, server in enumerate(settings.embeddings)),

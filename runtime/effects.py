@@ -24,8 +24,10 @@ from contracts.kernel import EffectRecorded, Resolve
 from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
+from contracts.web import WebFindings
 from runtime.errors import AllowanceError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
+from runtime.researching import Asking, research
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
 from runtime.telemetry import SPAN_EFFECT
@@ -127,6 +129,19 @@ class Effects:
         return await self._run.perform(
             "summary", [partitions, query], StrategicSummary, summary, lambda found: found.label
         )
+
+    async def research(self, query: str, *, sources_max: int = 5) -> WebFindings:
+        """What pages of the web say to a query, where that is configured and the cause's label lets it be sent there.
+
+        What is found is public and kept as blobs. Raises OutcomeError where the web is not to be had now.
+        """
+
+        async def look(_: str) -> WebFindings:
+            outside = self._outside
+            asked = Asking(query=query, label=self._cause.label, sources_max=sources_max, now=outside.clock())
+            return await research(outside.research, asked, outside.blobs, outside.guards)
+
+        return await self._run.perform("research", [query, sources_max], WebFindings, look)
 
     async def index(self, partition: Partition, entry: Entry) -> None:
         """Make an entry findable; one with the same id is replaced."""

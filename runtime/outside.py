@@ -15,6 +15,7 @@ from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
+from runtime.researching import NO_RESEARCH, Research
 from runtime.telemetry import Telemetry
 from runtime.tool_runner import ToolRunner
 from runtime.tool_threads import ToolThreads
@@ -67,6 +68,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     clock: Callable[[], datetime]
     summaries: Summaries = msgspec.field(default_factory=NoSummaries)
+    research: Research = NO_RESEARCH
     tools: dict[str, Tool] = {}
     tool_runner: ToolRunner = msgspec.field(default_factory=ToolThreads)
     limits: Limits = Limits()

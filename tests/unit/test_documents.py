@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.careful_reading import CarefulReader
-from deploy.documents import Kind, html_document, parts, pdf_document, read_document
+from adapters.careful_reading import CarefulReader
+from adapters.documents import Kind, html_document, parts, pdf_document, read_document
 from deploy.folder_import import read_folder
 from deploy.items import PART, PART_CHARS_MAX
 from runtime.errors import OutcomeError

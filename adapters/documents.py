@@ -1,6 +1,6 @@
 """What a document says: its title and its text, out of HTML and PDF. Pure functions of bytes from anywhere.
 
-Whoever is not sure of the bytes calls them in a process of their own (`deploy.careful_reading`): a document can be made so
+Whoever is not sure of the bytes calls them in a process of their own (`adapters.careful_reading`): a document can be made so
 that reading it takes for ever or all memory.
 """
 
@@ -21,7 +21,8 @@ PDF_BYTES_MAX = 64_000_000
 PDF_PAGES_MAX = 2_000
 CHARS_MAX = 5_000_000
 
-Kind = Literal["html", "pdf"]
+Kind = Literal["html", "pdf", "page"]
+"""`page`: HTML without what stands around its matter, such as menus."""
 
 _UNSEEN = ("script", "style", "template", "noscript", "head", "svg", "iframe", "object", "select", "textarea", "button")
 _UNSEEN_STYLE = re.compile(
@@ -32,20 +33,24 @@ _BLOCKS = frozenset(
     h6 header html li main nav ol p pre section summary table tbody td tfoot th thead tr ul""".split()  # noqa: SIM905 - prose wraps better than a list of forty literals
 )
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
+_AROUND = ("nav", "footer", "aside", "form")
+_AROUND_ROLES = ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog")
+_DATES = "article:published_time", "datepublished", "date", "dc.date", "dcterms.date", "citation_publication_date"
 _CELLS = ("td", "th")
 _NO_TITLE = re.compile(r"(?i)untitled|(?:microsoft \w+ - )?[\w .()-]{0,200}\.(?:docx?|pptx?|xlsx?|indd|tex|dvi|ps|pdf)")
 
 
 class Document(Struct, frozen=True):
-    """`title` is empty where the document has none of its own."""
+    """`title` is empty where the document has none of its own; `published`: its date as it says it, empty where it says none."""
 
     title: str
     text: str
+    published: str = ""
 
 
 def read_document(kind: Kind, data: bytes) -> Document:
     """Raises OutcomeError with the reason why there is nothing to be had."""
-    document = html_document(data) if kind == "html" else pdf_document(data)
+    document = pdf_document(data) if kind == "pdf" else html_document(data, around=kind == "html")
     if not document.text.strip():
         remedy = "; if it is scanned, run text recognition over it first" if kind == "pdf" else ""
         raise OutcomeError(f"the {kind.upper()} holds no text{remedy}")
@@ -54,8 +59,11 @@ def read_document(kind: Kind, data: bytes) -> Document:
     return document
 
 
-def html_document(data: bytes) -> Document:
-    """What a reader sees: no scripts, styles, comments, nor what is hidden. Headings, lists and rows as in Markdown."""
+def html_document(data: bytes, *, around: bool = True) -> Document:
+    """What a reader sees: no scripts, styles, comments, nor what is hidden. Headings, lists and rows as in Markdown.
+
+    Without `around` menus, footers and the like are left out.
+    """
     if b"\0" in data[:4_096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise OutcomeError("the file is not HTML but binary")
     soup = BeautifulSoup(data, "html.parser")
@@ -63,9 +71,25 @@ def html_document(data: bytes) -> Document:
         raise OutcomeError("the text is not in the encoding that the file says")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
     heading = soup.find("h1")
-    for tag in soup.find_all(_hidden):
+    name = title or (" ".join(heading.get_text().split()) if heading else "")
+    published = _published(soup)
+    for tag in soup.find_all(lambda tag: _hidden(tag) or (not around and _beside(tag))):
         tag.decompose()
-    return Document(title or (" ".join(heading.get_text().split()) if heading else ""), _joined(_paragraphs(soup)))
+    return Document(name, _joined(_paragraphs(soup)), published)
+
+
+def _beside(tag: Tag) -> bool:
+    return tag.name in _AROUND or str(tag.get("role") or "").lower() in _AROUND_ROLES
+
+
+def _published(soup: BeautifulSoup) -> str:
+    """The date that a page gives itself: of its properties, else the first that it marks as one."""
+    for tag in soup.find_all("meta"):
+        named = str(tag.get("property") or tag.get("name") or tag.get("itemprop") or "").lower()
+        if named in _DATES and tag.get("content"):
+            return str(tag["content"]).strip()[:40]
+    marked = soup.find("time", attrs={"datetime": True})
+    return str(marked["datetime"]).strip()[:40] if marked else ""
 
 
 def _hidden(tag: Tag) -> bool:

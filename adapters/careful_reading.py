@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from deploy.documents import Document, Kind, read_document
+from adapters.documents import Document, Kind, read_document
 from runtime.errors import OutcomeError
 
 DOCUMENT_S_MAX = 60.0
@@ -77,7 +77,7 @@ class CarefulReader:
 def _started() -> subprocess.Popen[bytes]:
     # `-P`: nothing of the folder we stand in is imported. What is read decides nothing but its own text.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "deploy.careful_reading"],
+        [sys.executable, "-P", "-m", "adapters.careful_reading"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
