@@ -68,13 +68,16 @@ class Sizes(Struct, frozen=True, kw_only=True):
     dead_letters_bytes_max: int = 1 * GIB
     spans_bytes_max: int = 1 * GIB
     spans_age_s_max: int = WEEK_S
+    measurements_bytes_max: int = GIB // 4
+    measurements_age_s_max: int = WEEK_S
     blobs_bytes_max: int = 8 * GIB
     cache_bytes_max: int = 64 << 20
 
     @property
     def total(self) -> int:
         domain = self.inbox_bytes_max + self.log_bytes_max + self.snapshots_bytes_max + self.timers_bytes_max
-        return len(Domain) * domain + self.dead_letters_bytes_max + self.spans_bytes_max + self.blobs_bytes_max
+        telemetry = self.spans_bytes_max + self.measurements_bytes_max
+        return len(Domain) * domain + self.dead_letters_bytes_max + telemetry + self.blobs_bytes_max
 
 
 class _Mapping(Struct, kw_only=True, omit_defaults=True):
@@ -247,19 +250,7 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
             allow_direct=True,
         )
     )
-    found.append(
-        Stream(
-            name=subjects.SPANS_STREAM,
-            subjects=[subjects.SPANS_FILTER],
-            storage="file",
-            num_replicas=replicas,
-            max_bytes=sizes.spans_bytes_max,
-            max_age=sizes.spans_age_s_max * SECOND_NS,
-            allow_direct=True,
-            # Spans are no truth: without this each would cost the disk a flush. Replicated streams cannot have it.
-            persist_mode="async" if replicas == 1 else "default",
-        )
-    )
+    found += _telemetry(replicas, sizes)
     found.append(
         Stream(
             name=subjects.BLOBS_STREAM,
@@ -275,6 +266,35 @@ def streams(replicas: int, sizes: Sizes) -> list[Stream]:
     )
     found.append(_cache(replicas, sizes))
     return found
+
+
+def _telemetry(replicas: int, sizes: Sizes) -> list[Stream]:
+    """Spans and measurements: no truth, so they are not flushed each, and the oldest go.
+
+    Replicated streams cannot have `persist_mode: async`.
+    """
+    kept = (
+        (subjects.SPANS_STREAM, subjects.SPANS_FILTER, sizes.spans_bytes_max, sizes.spans_age_s_max),
+        (
+            subjects.MEASUREMENTS_STREAM,
+            subjects.MEASUREMENTS_FILTER,
+            sizes.measurements_bytes_max,
+            sizes.measurements_age_s_max,
+        ),
+    )
+    return [
+        Stream(
+            name=name,
+            subjects=[subject],
+            storage="file",
+            num_replicas=replicas,
+            max_bytes=bytes_max,
+            max_age=age_s_max * SECOND_NS,
+            allow_direct=True,
+            persist_mode="async" if replicas == 1 else "default",
+        )
+        for name, subject, bytes_max, age_s_max in kept
+    ]
 
 
 def _cache(replicas: int, sizes: Sizes) -> Stream:

@@ -86,6 +86,15 @@ class PrometheusMetrics:
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
+    def samples(self) -> Iterator[tuple[str, str, str, dict[str, str], float]]:
+        """What we counted (nothing of the process): type, metric, part of a histogram, labels, value."""
+        for metric, _ in self._metrics.values():
+            for family in metric.collect():
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                for sample in family.samples:
+                    part = sample.name.removeprefix(family.name).removeprefix("_total").lstrip("_")
+                    yield family.type, name, part, sample.labels, sample.value
+
     async def serve(self, rpc: Rpc, role: str) -> None:
         """Answer with this process's metrics whoever gathers them."""
 

@@ -2,18 +2,19 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
 
 from adapters.jetstream import Broker
+from adapters.kept_window import PAGE_BYTES_MAX, PAGE_MESSAGES_MAX, pages
 from contracts import subjects
 from contracts.trace import SpanRecord
 from runtime.errors import InvalidError, UnavailableError
 
-PAGE_MESSAGES_MAX = 500
-PAGE_BYTES_MAX = 4 << 20
+LATE_S_MAX = 10.0  # from a span's end to its being kept
 TRACE_SPANS_MAX = 20_000  # a reader is shown the first so many of a trace
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
@@ -56,6 +57,13 @@ class JetStreamSpanStore:
             more = bool(parts) and int(headers.get("Nats-Num-Pending", 0)) > 0
         return latest(found)
 
+    async def between(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[SpanRecord]]:
+        last = until + timedelta(seconds=LATE_S_MAX)
+        stream, subject = subjects.SPANS_STREAM, subjects.SPANS_FILTER
+        async for page in pages(self._broker, stream, subject, since=since, until=last):
+            if found := _ended([span for message in page for span in _decoder.decode(message.data)], since, until):
+                yield found
+
 
 class MemorySpanStore:
     """A SpanStore that forgets everything with its process."""
@@ -69,6 +77,10 @@ class MemorySpanStore:
 
     async def trace(self, trace_id: str) -> list[SpanRecord]:
         return latest(self._spans.get(_checked(trace_id), []))
+
+    async def between(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[SpanRecord]]:
+        if found := _ended([span for spans in self._spans.values() for span in spans], since, until):
+            yield found
 
 
 def latest(spans: Iterable[SpanRecord]) -> list[SpanRecord]:
@@ -86,6 +98,11 @@ def _by_trace(spans: Sequence[SpanRecord]) -> dict[str, list[SpanRecord]]:
     for span in spans:
         groups[span.trace_id].append(span)
     return groups
+
+
+def _ended(spans: Iterable[SpanRecord], since: datetime, until: datetime) -> list[SpanRecord]:
+    first, last = since.timestamp() * 1e9, until.timestamp() * 1e9
+    return [span for span in spans if first <= span.end_ns < last]
 
 
 def _checked(trace_id: str) -> str:

@@ -187,6 +187,8 @@ DEAD_LETTERS_STREAM = "DLQ"
 DEAD_LETTERS_FILTER = "dlq.*.*.*"
 SPANS_STREAM = "SPANS"
 SPANS_FILTER = "system.span.*"
+MEASUREMENTS_STREAM = "MEASUREMENTS"
+MEASUREMENTS_FILTER = "system.measured.*"
 BLOBS_STREAM = "BLOBS"
 BLOBS_FILTER = "blob.*.*"
 ATTEMPTS_STREAM = "ATTEMPTS"
@@ -238,6 +240,13 @@ def blob(digest: str, chunk: int | Literal["*"]) -> str:
 def spans(trace_id: str) -> str:
     """Where the finished spans of one trace (32 hex digits) are kept."""
     return f"system.span.{trace_id}"
+
+
+def measured(source: str) -> str:
+    """Where the measurements of one source are kept. Raises ValueError for what cannot be the name of one."""
+    if not _TOKEN.fullmatch(source):
+        raise ValueError(f"not a source of measurements: {source[:60]!r}")
+    return f"system.measured.{source}"
 
 
 def projected(domain: Domain) -> str:

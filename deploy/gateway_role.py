@@ -24,6 +24,7 @@ from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
 from deploy.health_checks import checks
 from deploy.keys import admin_password, signing_key
+from deploy.measuring import of_health
 from deploy.plant import Opened, Plant
 from deploy.providers import chat_names
 from deploy.settings import Settings
@@ -96,6 +97,7 @@ async def wire_gateway(plant: Plant) -> None:
             budget=budget_of(settings),
         ),
     )
+    plant.sources |= of_health(services.checks, services.settings.check_timeout_s)
     plant.parts += [Opened(close=postgres.close), embeddings]
     administrator = FirstAdministrator(plant)
     plant.parts.append(administrator)

@@ -19,6 +19,7 @@ from contracts.ids import new_id
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
+from deploy.measuring import of_machine_and_broker, sampler
 from deploy.plant import Opened, Plant
 from deploy.settings import Limits, Settings, SettingsError
 from runtime.lifecycle import run_until_stopped
@@ -33,7 +34,12 @@ INBOX_PREFIX = "_DIARCHY"
 
 GARBAGE_OBJECTS = 20_000  # new ones that make the collector look; Python's own 700 are less than ten requests
 
-_LIMITS_OF_STREAMS = {"LOG": "log_stream_bytes_max", "IN": "in_stream_bytes_max", "SPANS": "spans_bytes_max"}
+_LIMITS_OF_STREAMS = {
+    "LOG": "log_stream_bytes_max",
+    "IN": "in_stream_bytes_max",
+    "SPANS": "spans_bytes_max",
+    "MEASUREMENTS": "measurements_bytes_max",
+}
 """By the end of a stream's name; the size of the others is no setting."""
 
 _logger = logging.getLogger(__name__)
@@ -78,6 +84,7 @@ async def run_roles(
             await _wire(role, plant)
         for role in roles:
             await telemetry.metrics.serve(plant.untraced, role)
+        plant.parts.append(sampler(service, plant))
 
         async def ready() -> None:
             collect_less()
@@ -163,6 +170,8 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     worker = Worker(domain, ACTORS[domain], outside, plant.untraced, new_id())
     plant.parts.append(worker)
     plant.watched.append(worker.wait)
+    if domain is Domain.SYSTEM:
+        plant.sources |= of_machine_and_broker(plant)
 
 
 def _research(plant: Plant) -> Research:
@@ -233,6 +242,8 @@ def _sizes(limits: Limits) -> Sizes:
         log_bytes_max=limits.log_stream_bytes_max,
         spans_bytes_max=limits.spans_bytes_max,
         spans_age_s_max=limits.spans_age_s_max,
+        measurements_bytes_max=limits.measurements_bytes_max,
+        measurements_age_s_max=limits.measurements_age_s_max,
         cache_bytes_max=limits.shared_cache_bytes_max,
     )
 

@@ -120,6 +120,9 @@ class Limits(limits.Limits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     in_stream_age_s_max: int = 604_800  # what waits for longer is forgotten
     spans_bytes_max: int = 1_073_741_824
     spans_age_s_max: int = 604_800
+    measurements_bytes_max: int = 268_435_456
+    measurements_age_s_max: int = 604_800
+    measure_s: float = 30.0  # between two measurements of a source
     projection_batch_max: int = 500  # events in one transaction
     embed_batch_max: int = 32  # texts that the built-in model embeds at once
     embed_waiting_max: int = 256  # calls that wait for it; then it is unavailable, and tried again

@@ -29,6 +29,8 @@ FLOORS = {
     "in_stream_bytes_max": STREAM_BYTES_MIN,
     "log_stream_bytes_max": STREAM_BYTES_MIN,
     "spans_bytes_max": STREAM_BYTES_MIN,
+    "measurements_bytes_max": STREAM_BYTES_MIN,
+    "measure_s": 1,  # below it a quiet machine is not quiet
     "shared_cache_bytes_max": STREAM_BYTES_MIN,
 }
 NOT_ABOVE = (

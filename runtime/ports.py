@@ -11,6 +11,7 @@ from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Record, Stored
 from contracts.kernel import DeadLetter
 from contracts.letters import LetterFilter
+from contracts.measurements import Measurement
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef, Lane
 from contracts.trace import SpanRecord
@@ -398,5 +399,27 @@ class SpanStore(Protocol):
         """The spans of one trace by start time, one an id: the one that ended last. Empty when there are none.
 
         Raises UnavailableError, InvalidError when the id is not 32 hex digits.
+        """
+        ...
+
+    def between(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[SpanRecord]]:
+        """Pages of the spans that ended in [since, until), in the order in which they were kept; a repeated one may come twice.
+
+        Raises UnavailableError.
+        """
+        ...
+
+
+class Measurements(Protocol):
+    """Measurements, kept for some days. No truth: what was kept may be lost with the machine's power."""
+
+    async def keep(self, measurement: Measurement) -> None:
+        """Keep it. Raises UnavailableError, ValueError for a source's name that cannot be one."""
+        ...
+
+    def between(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[Measurement]]:
+        """Pages of what was measured in [since, until), of all sources, in the order in which it was kept.
+
+        Raises UnavailableError.
         """
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -98,5 +99,21 @@ def test_storing_nothing_is_no_error_and_a_strange_id_is(run: Run) -> None:
         for strange in ("", "*", "A" * 32, "0" * 31, trace() + ".>"):
             with pytest.raises(InvalidError):
                 await store.trace(strange)
+
+    run(scenario)
+
+
+def test_what_ended_in_a_window_comes_back_whatever_trace_it_is_of(run: Run) -> None:
+    async def scenario(store: SpanStore) -> None:
+        now = datetime.now(UTC)
+        at = round(now.timestamp() * 1e9)
+        one, other = trace(), trace()
+        before = span(one, 1, start=at - 2_000_000_000, end=at - 1_000_000_000)
+        within = [span(one, 2, start=at - 5_000_000_000, end=at + 1_000_000), span(other, 3, start=at, end=at + 2)]
+        after = span(other, 4, start=at, end=at + 5_000_000_000)
+        await store.store([before, *within, after])
+        pages = store.between(now - timedelta(milliseconds=1), now + timedelta(seconds=5))
+        found = [ended async for page in pages for ended in page if ended.trace_id in (one, other)]
+        assert sorted(found, key=lambda ended: ended.span_id) == within
 
     run(scenario)
