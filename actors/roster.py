@@ -8,6 +8,7 @@ from actors.collaboration import collaboration
 from actors.conversation import conversation
 from actors.signal import signal
 from actors.sophia.analysis import analysis
+from actors.sophia.records import RECORDS
 from actors.sophia.tools import TOOLS as SOPHIA_TOOLS
 from actors.system.chat import chat
 from actors.system.user import user
@@ -16,7 +17,7 @@ from runtime.actor import AnyActor
 from runtime.ports import Tool
 
 ACTORS: dict[Domain, Sequence[AnyActor]] = {
-    Domain.SOPHIA: (conversation, collaboration, analysis, signal),
+    Domain.SOPHIA: (conversation, collaboration, analysis, signal, *RECORDS),
     Domain.ARTEMIS: (conversation, collaboration, signal),
     Domain.CEO: (knowledge_item, collaboration, signal),
     Domain.SYSTEM: (chat, user, signal),

@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from contracts import analysis, collaboration, conversation, facts, kernel, knowledge, raw_chat, upcasting, users
+from contracts import (
+    analysis,
+    business,
+    collaboration,
+    conversation,
+    facts,
+    kernel,
+    knowledge,
+    raw_chat,
+    upcasting,
+    users,
+)
 from contracts.envelope import Event, Message
 from contracts.stored import StoredDecoder
 
@@ -11,6 +22,7 @@ EVENTS: tuple[type[Event], ...] = (
     analysis.AnalysisFailed,
     analysis.AnalysisStarted,
     analysis.PhaseCompleted,
+    business.BusinessRecorded,
     collaboration.Concluded,
     collaboration.Requested,
     conversation.Answered,

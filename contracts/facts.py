@@ -1,6 +1,6 @@
 """Facts that programs outside may publish (mission A1, A4): to `<domain>.pub.signal.<id>` or `POST /v1/events/…`.
 
-Each is one JSON object with its `type`. These types, and no others, are taken from outside.
+Each is one JSON object with its `type`. These types, those of `contracts.business`, and no others, are taken from outside.
 """
 
 from datetime import datetime
@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from contracts.business import KIND_OF, AnyBusinessFact, BusinessFact
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.ids import keyed_id
@@ -104,8 +105,11 @@ AnyFact = (
     | KnowledgeUpdate
 )
 
+AnyPublished = AnyFact | AnyBusinessFact
+"""All that is taken from outside."""
+
 SIGNAL = "signal"
-"""The actor kind that takes facts, in every domain that has one."""
+"""The actor kind that takes texts as facts, in every domain that has one."""
 
 ANNOUNCED = "knowledge-"
 """With this begins the id of the signal that holds what a domain was told of a knowledge item; the item's id follows."""
@@ -116,7 +120,7 @@ def announced_entry(domain: Domain, item: str) -> str:
     return keyed_id("announcement", domain.value, item)
 
 
-FACT_DOMAINS: dict[type[Fact], Domain] = {
+FACT_DOMAINS: dict[type[Fact | BusinessFact], Domain] = {
     BusinessInsight: Domain.SOPHIA,
     ClientAnalysis: Domain.SOPHIA,
     MarketResearch: Domain.SOPHIA,
@@ -132,8 +136,14 @@ FACT_DOMAINS: dict[type[Fact], Domain] = {
     OrchestratorStart: Domain.SYSTEM,
     OrchestratorStop: Domain.SYSTEM,
     HealthCheck: Domain.SYSTEM,
+    **dict.fromkeys(KIND_OF, Domain.SOPHIA),
 }
 """Which domain each fact is meant for: published elsewhere it is refused. That domain's own agents may pass it on."""
+
+
+def fact_kind(fact: type[Fact | BusinessFact]) -> str:
+    """The kind of actor that takes the fact."""
+    return KIND_OF[fact] if issubclass(fact, BusinessFact) else SIGNAL
 
 
 class SignalRecorded(Event, frozen=True, kw_only=True, tag="signal.recorded.v1"):

@@ -1,13 +1,15 @@
 """What programs outside need to publish facts: an AsyncAPI 3.0 document and a JSON Schema, made from the contracts."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from contracts.business import BUSINESS_FACTS, BusinessFact
 from contracts.catalogue import EVENTS, tag
 from contracts.domains import Domain
-from contracts.facts import FACT_DOMAINS, SIGNAL, Fact
+from contracts.facts import FACT_DOMAINS, SIGNAL, Fact, fact_kind
 from contracts.subjects import ID_CHARS_MAX, actor_ref, publisher
 
 FOLDER = Path("docs") / "contracts"
@@ -46,18 +48,19 @@ def _asyncapi() -> dict[str, Any]:
     schemas = _components(tuple(FACT_DOMAINS), "#/components/schemas/{name}")
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
-    for domain in Domain:
-        facts = [fact for fact, its in FACT_DOMAINS.items() if its == domain]
+    for domain, kind in product(Domain, (SIGNAL, *BUSINESS_FACTS)):
+        facts = [fact for fact, its in FACT_DOMAINS.items() if its == domain and fact_kind(fact) == kind]
         if not facts:
             continue
-        name = f"{domain.value}Facts"
+        named = "" if kind == SIGNAL else kind.capitalize()
+        name = f"{domain.value}{named}Facts"
         channels[name] = {
-            "address": publisher(actor_ref(domain, SIGNAL, "ID")).replace(".ID", ".{id}"),
+            "address": publisher(actor_ref(domain, kind, "ID")).replace(".ID", ".{id}"),
             "description": f"Facts for {domain.value.capitalize()}. Facts with the same id are kept in one log, in order.",
             "parameters": {"id": {"description": f"Your name for the thing the fact is about; matches {_ID_PATTERN}."}},
             "messages": {fact.__name__: {"$ref": f"#/components/messages/{fact.__name__}"} for fact in facts},
         }
-        operations[f"publish{domain.value.capitalize()}Fact"] = {
+        operations[f"publish{domain.value.capitalize()}{named}Fact"] = {
             "action": "receive",
             "channel": {"$ref": f"#/channels/{name}"},
             "summary": "Diarchy receives what you publish here. A JetStream publish is answered once the fact is stored.",
@@ -85,7 +88,7 @@ def _asyncapi() -> dict[str, Any]:
     }
 
 
-def _message(fact: type[Fact]) -> dict[str, Any]:
+def _message(fact: type[Fact | BusinessFact]) -> dict[str, Any]:
     return {
         "name": tag(fact),
         "contentType": "application/json",

@@ -25,6 +25,8 @@ from deploy.settings import Limits, Settings, SettingsError
 from runtime.lifecycle import run_until_stopped
 from runtime.outside import NoSummaries, Outside
 from runtime.ports import EventLog, Summaries
+from runtime.read_models import Db
+from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
 from runtime.worker import Worker
 
@@ -164,6 +166,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         clock=now,
         research=_research(plant) if domain is Domain.SOPHIA else NO_RESEARCH,
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
+        records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
         tools=TOOLS.get(domain, {}),
         limits=limits,
     )
@@ -197,18 +200,32 @@ def _research(plant: Plant) -> Research:
 
 def _summaries(plant: Plant) -> Summaries:
     """Of the read model; nothing but the strategic summary needs it here."""
-    from adapters import postgres
     from projections import summaries
     from runtime.caching import Cache
 
+    db = _read_models(plant)
+    return NoSummaries() if db is None else summaries.Summaries(summaries.StoredItems(db), Cache(plant.telemetry))
+
+
+def _records(plant: Plant) -> Records:
+    """Of the read model; only Sophia's tools work on them."""
+    from projections.records import StoredRecords
+
+    db = _read_models(plant)
+    return NoRecords() if db is None else StoredRecords(db)
+
+
+def _read_models(plant: Plant) -> Db | None:
+    """Connections of its own to the read models; None where no database is configured."""
+    from adapters import postgres
+
     limits, dsn = plant.settings.limits, plant.settings.postgres.dsn.reveal()
     if not dsn:
-        return NoSummaries()
+        return None
     patience = postgres.Patience(acquire_s_max=limits.read_acquire_s_max, command_s_max=limits.read_command_s_max)
     database = postgres.Postgres(dsn, connections_max=limits.postgres_connections_max, patience=patience)
     plant.parts.append(Opened(close=database.close))
-    reads = summaries.StoredItems(postgres.PostgresDb(database))
-    return summaries.Summaries(reads, Cache(plant.telemetry))
+    return postgres.PostgresDb(database)
 
 
 def _projector(plant: Plant) -> None:

@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
+from contracts.business import BUSINESS_FACTS, BusinessRecorded
 from contracts.curating import Declassify, ImportItem, KnowledgeItem
 from contracts.domains import Clearance, Domain, ItemPartition
 from contracts.envelope import Stored
-from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded
+from contracts.facts import FACT_DOMAINS, SIGNAL, AnyPublished, SignalRecorded, fact_kind
 from contracts.http import EventView
 from contracts.ids import derived_id
 from contracts.knowledge import (
@@ -190,34 +191,37 @@ def check_expiry(knowledge: Knowledge, field: str) -> None:
         raise ValidationProblemError(field, f"must lie between 1971 and {EXPIRES_YEAR_MAX}")
 
 
-async def publish_fact(incoming: Incoming[AnyFact]) -> Command:
+async def publish_fact(incoming: Incoming[AnyPublished]) -> Command:
     principal, fact = incoming.principal, incoming.body
     domain = next((known for known in Domain if known == incoming.path["domain"]), None)
     if domain is None:
         raise NotFoundError("domain")
-    if incoming.path["kind"] != SIGNAL:
-        raise NotFoundError(f"kind of actor that takes facts; that is {SIGNAL!r}")
+    kind = incoming.path["kind"]
+    if kind not in (SIGNAL, *BUSINESS_FACTS):
+        raise NotFoundError(f"kind of actor that takes facts; that is {', '.join((SIGNAL, *BUSINESS_FACTS))}")
     principal.require(WRITE[domain])
     if FACT_DOMAINS[type(fact)] is not domain:
         raise ValidationProblemError("$.type", f"this fact is meant for the domain {FACT_DOMAINS[type(fact)].value}")
-    actor = named_actor(domain, SIGNAL, incoming.path["id"], "signal")
+    if fact_kind(type(fact)) != kind:
+        raise ValidationProblemError("$.type", f"this fact is about a {fact_kind(type(fact))}, not a {kind}")
+    actor = named_actor(domain, kind, incoming.path["id"], kind)
     label = label_of(principal, fact.confidentiality)
     records = await incoming.services.log.read(subjects.log(actor))
-    status_path = f"/v1/events?domain={domain.value}&kind={SIGNAL}&id={actor.id}"
+    status_path = f"/v1/events?domain={domain.value}&kind={kind}&id={actor.id}"
     after = before_run(records, incoming.id)
     return Command(actor=actor, message=fact, label=label, status_path=status_path, after=after)
 
 
-async def fact_reply(incoming: Incoming[AnyFact], command: Command, ended: Ended) -> EventView:
+async def fact_reply(incoming: Incoming[AnyPublished], command: Command, ended: Ended) -> EventView:
     """The event that holds the fact: this run's, or where the fact was known already the earlier one.
 
     Who may not see the earlier one is shown that nothing was recorded: not when, by whom or in which run it was.
     """
-    if isinstance(event_of(ended.ending), SignalRecorded):
+    if isinstance(event_of(ended.ending), SignalRecorded | BusinessRecorded):
         return event_view(ended.ending, body=True)
     for stored in reversed(await incoming.services.log.read(subjects.log(command.actor))):
         event = event_of(stored)
-        known = isinstance(event, SignalRecorded) and event.fact == incoming.body
+        known = isinstance(event, SignalRecorded | BusinessRecorded) and event.fact == incoming.body
         if known and stored.record.envelope.label <= incoming.principal.clearance:
             return event_view(stored, body=True)
     return event_view(ended.ending)

@@ -7,6 +7,7 @@ needed; a route that leads to one domain then asks for that domain's own. No per
 from contracts import facts, http, openai
 from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
+from contracts.business import BusinessRecorded
 from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
 from contracts.domains import Domain
 from contracts.facts import SignalRecorded
@@ -182,9 +183,9 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/events/{domain}/{kind}/{id}",
         summary="Publish a fact; needs the domain's write permission (ceo: cross_domain:collaborate, system: system:admin)",
-        action=Does(curating.publish_fact, (SignalRecorded,), curating.fact_reply),
-        limit="cross_domain",
-        request=facts.AnyFact,
+        action=Does(curating.publish_fact, (SignalRecorded, BusinessRecorded), curating.fact_reply),
+        limit="import",
+        request=facts.AnyPublished,
         reply=http.EventView,
         status=201,
         permissions=(*WRITE_ANY, *CURATE),

@@ -4,6 +4,7 @@ from projections.analyses import ANALYSES
 from projections.collaborations import COLLABORATIONS
 from projections.knowledge import KNOWLEDGE
 from projections.messages import MESSAGES
+from projections.records import RECORDS
 from projections.resting import FINDINGS, ITEM_LABELS
 from projections.runs import RUNS
 from projections.sessions import SESSIONS
@@ -17,6 +18,7 @@ PROJECTIONS: tuple[AnyProjection, ...] = (
     ITEM_LABELS,
     KNOWLEDGE,
     MESSAGES,
+    RECORDS,
     RUNS,
     SESSIONS,
     USERS,

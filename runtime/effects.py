@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from contracts import subjects
+from contracts.business import RecordKind
 from contracts.chat import ChatReply, ChatRequest, Delta, Written
 from contracts.collaboration import COLLABORATION, Collaborate, Outcome, Request
 from contracts.curating import StrategicSummary, SummaryQuery
@@ -22,11 +23,13 @@ from contracts.envelope import Message, Record
 from contracts.ids import derived_id, new_id
 from contracts.kernel import EffectRecorded, Resolve
 from contracts.model import Allowance, Prompt, Reply, Usage
+from contracts.records import RecordsFound
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.web import WebFindings
 from runtime.errors import AllowanceError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
+from runtime.records import read_records
 from runtime.researching import Asking, research
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
@@ -142,6 +145,18 @@ class Effects:
             return await research(outside.research, asked, outside.blobs, outside.guards)
 
         return await self._run.perform("research", [query, sources_max], WebFindings, look)
+
+    async def records(self, kind: RecordKind) -> RecordsFound:
+        """What the facts under the asker's clearance say of all clients, deals, tickets or invoices, as a blob for a tool.
+
+        Raises OutcomeError where it is not to be had now, as `summary` does.
+        """
+        clearance, outside = self._cause.clearance, self._outside
+
+        async def read(_: str) -> RecordsFound:
+            return await read_records(outside.records, kind, clearance, blobs=outside.blobs, guards=outside.guards)
+
+        return await self._run.perform("records", [kind], RecordsFound, read, lambda found: found.label)
 
     async def index(self, partition: Partition, entry: Entry) -> None:
         """Make an entry findable; one with the same id is replaced."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from contracts import subjects
+from contracts.business import BusinessFact
 from contracts.catalogue import tag
 from contracts.domains import Clearance
 from contracts.envelope import Envelope, Event, Message, Record, from_headers
@@ -189,7 +190,10 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
             message = decoder.decode(delivery.body) if decoder else actor.decode_message(delivery.body)
     except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedError(str(error)) from error
-    if isinstance(message, Fact) and FACT_DOMAINS[type(message)] not in (address.actor.domain, envelope.source):
+    if isinstance(message, Fact | BusinessFact) and FACT_DOMAINS[type(message)] not in (
+        address.actor.domain,
+        envelope.source,
+    ):
         raise MalformedError(
             f"{tag(type(message))} is for {FACT_DOMAINS[type(message)].value}, not {address.actor.domain.value}"
         )

@@ -15,6 +15,7 @@ from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
+from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
 from runtime.telemetry import Telemetry
 from runtime.tool_runner import ToolRunner
@@ -69,6 +70,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime]
     summaries: Summaries = msgspec.field(default_factory=NoSummaries)
     research: Research = NO_RESEARCH
+    records: Records = msgspec.field(default_factory=NoRecords)
     tools: dict[str, Tool] = {}
     tool_runner: ToolRunner = msgspec.field(default_factory=ToolThreads)
     limits: Limits = Limits()

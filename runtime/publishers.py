@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from contracts.business import BusinessFact
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Message
@@ -40,7 +41,7 @@ def outside_id(published: Published) -> str:
 
 def outside_envelope(published: Published, message: Message, target: Domain) -> Envelope:
     """Its envelope; its headers are not trusted, but for the message id. Raises MalformedError for what is no fact."""
-    if not isinstance(message, Fact):
+    if not isinstance(message, Fact | BusinessFact):
         raise MalformedError(f"{tag(type(message))} is not taken from outside")
     label = message.confidentiality or Clearance.INTERNAL
     identity = outside_id(published)

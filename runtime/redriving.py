@@ -15,7 +15,7 @@ from contracts import subjects
 from contracts.catalogue import tag
 from contracts.domains import Clearance
 from contracts.envelope import Envelope, Record, from_headers
-from contracts.facts import AnyFact
+from contracts.facts import AnyPublished
 from contracts.ids import derived_id, keyed_id
 from contracts.kernel import DeadLetter, Resolve, Resume, Treatment
 from contracts.letters import LetterFilter, LetterOutcome, Outcome
@@ -28,7 +28,7 @@ from runtime.publishers import outside_envelope
 PAGE_LETTERS = 200
 TRIES_MAX = 5
 
-_fact = msgspec.json.Decoder(AnyFact)
+_fact: msgspec.json.Decoder[AnyPublished] = msgspec.json.Decoder(AnyPublished)
 
 
 class Selection(Struct, frozen=True):

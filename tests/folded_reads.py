@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.memory import MemoryBroker
+from contracts.business import RecordKind
 from contracts.catalogue import tag
 from contracts.curating import (
     AdoptableItems,
@@ -35,10 +36,11 @@ from contracts.http import (
     Turns,
 )
 from contracts.kernel import Unchanged
+from contracts.records import AnyRecord
 from gateway import reads
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
-from projections import analyses, knowledge, messages, resting, runs, sessions, strategic
+from projections import analyses, knowledge, messages, records, resting, runs, sessions, strategic
 from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Projection, logged
 
@@ -199,6 +201,10 @@ class FoldedReads:
             and (row.updated >= outlook.since or (row.expires is not None and row.expires <= outlook.until))
         ]
         return sorted(found, key=strategic.best_first)
+
+    async def records(self, kind: RecordKind, *, clearance: Clearance) -> tuple[tuple[AnyRecord, ...], int]:
+        found = [row for row in self._fold(records.RECORDS) if row.kind == kind and row.label <= clearance]
+        return records.joined(found), 0
 
     def _records(self, clearance: Clearance) -> list[EventView]:
         rows = [row for row in self._labelled() if row.label <= clearance]

@@ -17,6 +17,7 @@ from actors import conversation as conversations
 from actors.ceo.knowledge_item import knowledge_item
 from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
+from actors.sophia.records import RECORDS
 from actors.system.chat import chat
 from actors.system.user import user
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
@@ -192,6 +193,7 @@ class World:
             chat,
             knowledge_item,
             signal,
+            *RECORDS,
             user,
         ]
         outside = Outside(

@@ -26,6 +26,7 @@ from runtime.limits import Limits
 from runtime.model_ports import Call
 from runtime.outside import NoSummaries, Outside
 from runtime.ports import Retrieval, Summaries
+from runtime.records import NoRecords, Records
 from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 
@@ -139,6 +140,7 @@ class World:
         broker: MemoryBroker | None = None,
         limits: Limits = LIMITS,
         summaries: Summaries | None = None,
+        records: Records | None = None,
     ) -> None:
         self.broker = broker or MemoryBroker(ack_wait_s=LIMITS.ack_wait_s)
         self.log = MemoryLog(self.broker)
@@ -156,6 +158,7 @@ class World:
             telemetry=NoTelemetry(),
             clock=lambda: datetime.now(UTC),
             summaries=summaries or NoSummaries(),
+            records=records or NoRecords(),
             tools={"double": tool("double", _double, "Doubles a sum.", permission="sophia:read")},
             limits=limits,
         )

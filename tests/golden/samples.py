@@ -10,8 +10,10 @@ from actors.collaboration import collaboration
 from actors.conversation import conversation
 from actors.signal import signal
 from actors.sophia.analysis import analysis
+from actors.sophia.records import RECORDS
 from actors.system.chat import chat
 from actors.system.user import user
+from contracts import business
 from contracts.analysis import (
     PHASES,
     AnalysisFailed,
@@ -177,6 +179,87 @@ REPLY = ChatReply(
     usage=Usage(7, 8, 9, estimated=True),
 )
 
+CRM_AT = datetime(2026, 3, 31, 22, tzinfo=timezone(timedelta(hours=-3)))
+CLIENT_FACTS: tuple[business.ClientFact, ...] = (
+    business.ClientSigned(
+        client="Zoë & Sons",
+        at=CRM_AT,
+        origin="crm",
+        confidentiality=Clearance.CONFIDENTIAL,
+        name="Zoë & Sons Ltd",
+        segment="small_business",
+        contract="month_to_month",
+        monthly_value=29.85,
+        currency="EUR",
+        ends=CRM_AT + timedelta(days=365),
+    ),
+    business.ClientRenewed(
+        client="Zoë & Sons",
+        at=CRM_AT + timedelta(days=300),
+        origin="crm",
+        contract="one_year",
+        monthly_value=0.1 + 0.2,
+        currency="EUR",
+        ends=CRM_AT + timedelta(days=730),
+    ),
+    business.ClientUsage(
+        client="Zoë & Sons", at=CRM_AT, origin="app", period_days=30, active_users=0, licensed_users=7
+    ),
+    business.ClientUsage(
+        client="Zoë & Sons", at=CRM_AT, origin="app", period_days=30, active_users=0, licensed_users=7
+    ),
+    business.ClientCancelled(client="Zoë & Sons", at=CRM_AT + timedelta(days=600), origin="crm", reason=ODD),
+)
+DEAL_FACTS: tuple[business.DealFact, ...] = (
+    business.DealOpened(
+        deal="D-1",
+        at=CRM_AT,
+        origin="crm",
+        stage="qualified",
+        value=1e12,
+        currency="CHF",
+        client="Zoë & Sons",
+        segment="enterprise",
+        probability=0.2,
+        expected=CRM_AT + timedelta(days=60),
+    ),
+    business.DealStageChanged(
+        deal="D-1",
+        at=CRM_AT + timedelta(days=9),
+        origin="crm",
+        stage="offer",
+        value=90_000.5,
+        currency="CHF",
+        probability=0.5,
+        expected=CRM_AT + timedelta(days=70),
+    ),
+    business.DealClosed(
+        deal="D-1",
+        at=CRM_AT + timedelta(days=71),
+        origin="crm",
+        outcome="lost",
+        value=0,
+        currency="CHF",
+        reason="price",
+    ),
+)
+TICKET_FACTS: tuple[business.TicketFact, ...] = (
+    business.TicketOpened(ticket="#7", at=CRM_AT, origin="desk", severity="critical", client="Zoë & Sons", subject=ODD),
+    business.TicketResolved(ticket="#7", at=CRM_AT + timedelta(hours=5), origin="desk"),
+)
+INVOICE_FACTS: tuple[business.InvoiceFact, ...] = (
+    business.InvoiceIssued(
+        invoice="2026/17",
+        at=CRM_AT,
+        origin="erp",
+        client="Zoë & Sons",
+        amount=29.85,
+        currency="EUR",
+        due=CRM_AT + timedelta(days=30),
+    ),
+    business.InvoicePaid(invoice="2026/17", at=CRM_AT + timedelta(days=41), origin="bank"),
+)
+
 HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
     "conversation.1": (
         conversation,
@@ -219,6 +302,10 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
             FailAnalysis(reason="gone"),
         ],
     ),
+    "client.1": (RECORDS[0], Domain.SOPHIA, CLIENT_FACTS),
+    "deal.1": (RECORDS[1], Domain.SOPHIA, DEAL_FACTS),
+    "ticket.1": (RECORDS[2], Domain.SOPHIA, TICKET_FACTS),
+    "invoice.1": (RECORDS[3], Domain.SOPHIA, INVOICE_FACTS),
     "signal.1": (signal, Domain.SOPHIA, [MARKET, MARKET, SignalRecorded(fact=BLANK_FACT)]),
     "signal.2": (
         signal,

@@ -39,6 +39,7 @@ from runtime.embedding_workers import EmbeddingWorkers
 from runtime.limits import Limits
 from runtime.model_names import Named
 from runtime.outside import NoSummaries, Outside
+from runtime.records import NoRecords
 from runtime.telemetry import NoTelemetry
 from tests.embedders import WordHashes, hashed
 from tests.folded_reads import FoldedReads
@@ -154,6 +155,7 @@ class World:
             telemetry=NoTelemetry(),
             clock=self.clock,
             summaries=self._summaries if domain is Domain.CEO else NoSummaries(),
+            records=self.folded if domain is Domain.SOPHIA else NoRecords(),
             tools=TOOLS.get(domain, {}),
             announce=self._announced,
             limits=LIMITS,

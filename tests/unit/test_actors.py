@@ -63,6 +63,7 @@ from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, Cha
 from contracts.users import CreateUser
 from runtime.errors import Rejected
 from runtime.testing import given
+from tests.golden.samples import CLIENT_FACTS, DEAL_FACTS, INVOICE_FACTS, TICKET_FACTS
 
 STARTED = SessionStarted(owner="ann", title="Churn", context_type="business")
 ASK = Ask(turn="t1", by="ann", text="Why do customers leave?", context_type="business")
@@ -312,6 +313,10 @@ MESSAGES: dict[str, list[Any]] = {
         AnswerChat(answer=CHATTED),
         FailChat(reason="r"),
     ],
+    "client": list(CLIENT_FACTS),
+    "deal": list(DEAL_FACTS),
+    "ticket": list(TICKET_FACTS),
+    "invoice": list(INVOICE_FACTS),
     "user": [CreateUser(username="ann", password_hash="h", roles=(), clearance=Clearance.PUBLIC)],
 }
 KINDS = {actor.kind: actor for actors in ACTORS.values() for actor in actors}

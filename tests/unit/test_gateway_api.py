@@ -290,6 +290,27 @@ def test_facts_are_published_once_each_where_they_belong() -> None:
     run(body)
 
 
+def test_business_facts_are_published_to_what_they_are_about() -> None:
+    fact = {"type": "client.signed.v1", "client": "Ada & Co", "at": "2026-03-01T00:00:00Z", "origin": "crm"}
+
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            made = await ann.post("/v1/events/sophia/client/ada", json={**fact, "monthly_value": 29.85})
+            assert made.status_code == 201, made.text
+            assert made.json()["body"]["fact"]["monthly_value"] == 29.85
+            again = await ann.post("/v1/events/sophia/client/ada", json={**fact, "monthly_value": 29.85})
+            assert again.json() == made.json()
+            before = world.recorded()
+            for kind in ("deal", "signal"):
+                wrong = await ann.post(f"/v1/events/sophia/{kind}/ada", json=fact)
+                assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "$.type")
+            text = await ann.post("/v1/events/sophia/client/x", json=FACT)
+            assert (text.status_code, text.json()["errors"][0]["field"]) == (422, "$.type")
+            assert world.recorded() == before
+
+    run(body)
+
+
 def test_events_and_runs_of_others_need_a_permission() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann:
