@@ -272,6 +272,24 @@ async def _web(subject: Subject) -> list[Check]:
     return [await _reached("web", settings.url.rstrip("/") + "/", settings.api_key.reveal())]
 
 
+async def _tools(subject: Subject) -> list[Check]:
+    """What the kernel keeps tools from; without all of it they run only where a setting says so."""
+    from adapters.sandbox_lock import protections
+
+    found = protections()
+    missing = [f"no protection of {one.name}: {one.detail}" for one in found if not one.holds]
+    if not missing:
+        kept = "; ".join(f"{one.name} ({one.detail})" for one in found)
+        return [Check(name="tools", state="ok", detail=f"kept from {kept}")]
+    if subject.settings.tools.unprotected:
+        remedy = "set tools.unprotected = false unless all that tools read is trusted"
+        return [
+            Check(name="tools", state="note", detail=f"run without protection: {'; '.join(missing)}", remedy=remedy)
+        ]
+    remedy = "Linux 6.2 or newer with Landlock and seccomp runs them; tools.unprotected = true lets them run without"
+    return [Check(name="tools", state="bad", detail=f"do not run: {'; '.join(missing)}", remedy=remedy)]
+
+
 async def _reached(name: str, url: str, key: str) -> Check:
     """Whether a server answers at all, and lets us in."""
     import httpx
@@ -300,4 +318,5 @@ CHECKS: Sequence[CheckFunction] = (
     _qdrant,
     _chat,
     _web,
+    _tools,
 )

@@ -144,6 +144,7 @@ async def _wire(role: str, plant: Plant) -> None:
 async def _worker(domain: Domain, plant: Plant) -> None:
     """Inbox and reactions of one domain."""
     from adapters.retrieval import RemoteRetrieval
+    from adapters.sandbox import Sandbox
     from deploy.providers import chat_models
 
     limits = plant.settings.limits
@@ -152,6 +153,8 @@ async def _worker(domain: Domain, plant: Plant) -> None:
     if chats.health is not None:
         await chats.health.serve(plant.untraced, domain)
     await ensure_consumers(plant.broker, domain, limits)
+    sandbox = Sandbox(unprotected=plant.settings.tools.unprotected)
+    plant.parts.append(sandbox)
     outside = Outside(
         log=plant.log,
         queue=plant.queue,
@@ -168,6 +171,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
         tools=TOOLS.get(domain, {}),
+        tool_runner=sandbox,
         limits=limits,
     )
     worker = Worker(domain, ACTORS[domain], outside, plant.untraced, new_id())

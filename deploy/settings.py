@@ -89,6 +89,12 @@ class Telemetry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     otlp_endpoint: str = ""
 
 
+class Tools(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`unprotected`: run tools even where the kernel does not keep them from files and network; `diarchy doctor` says whether."""
+
+    unprotected: bool = False
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`auto`: text on a terminal, JSON lines elsewhere."""
 
@@ -164,6 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     extractive: Extractive = Extractive()
     budget: Budget = Budget()
     web: Web = Web()
+    tools: Tools = Tools()
     gateway: Gateway = Gateway()
     telemetry: Telemetry = Telemetry()
     log: Log = Log()
