@@ -11,7 +11,8 @@ from actors.sophia.tools import TOOLS, claims, risk
 from actors.sophia.tools.business_insight import insight
 from actors.sophia.tools.client_analysis import ClientAnalysisArguments, ClientAnalysisResult, analyse_clients
 from actors.sophia.tools.market_research import research
-from actors.sophia.tools.sales_intelligence import analyse_sales, gini, top_share
+from actors.sophia.tools.revenue import gini, top_share
+from actors.sophia.tools.sales_intelligence import analyse_sales
 from actors.tables import read_table
 from contracts.domains import Clearance
 from contracts.model import Evidence
@@ -97,10 +98,11 @@ def test_a_table_without_outcome_says_so() -> None:
 def test_a_pipeline_of_deals() -> None:
     deals = ["100,won,acme"] * 6 + ["50,lost,acme"] * 2 + ["30,open,birch"] * 4
     result = analyse_sales(read_table(("amount_eur,stage,account\n" + "\n".join(deals)).encode()))
-    assert result.win_rate == 0.75
+    assert result.pipeline is not None
+    assert (result.pipeline.won.hits, result.pipeline.won.total, result.pipeline.won.share) == (6, 8, 0.75)
     assert result.total == 820
     assert result.currency == "EUR"
-    assert {one.name: one.rows for one in result.stages} == {"stage = won": 6, "stage = lost": 2, "stage = open": 4}
+    assert [(one.name, one.deals, one.value) for one in result.pipeline.stages] == [("open", 4, 120)]
 
 
 def test_sales_of_a_customer_table() -> None:

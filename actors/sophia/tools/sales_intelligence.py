@@ -1,56 +1,61 @@
-"""Sales intelligence: where the revenue is, how the pipeline stands, and which customers could buy more.
+"""Sales intelligence: how the pipeline stands, what will be closed, what slips, and where the revenue is.
 
-Works on a pipeline of deals (a stage column) and on a plain customer table alike; what a table does not hold is not made up.
+Works on deals (facts, or a table with a stage column) and on a plain customer table; what these do not hold is not made up.
 """
 
-import re
-import statistics
-from collections.abc import Sequence
+from datetime import date
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.sophia.tools.customers import Roles, charge_column, money, outcomes, roles
-from actors.tables import Column, Table, percent, read_table, truth
+from actors.sophia.tools import pipeline
+from actors.sophia.tools.customers import charge_column, money, roles
+from actors.sophia.tools.deals import SEGMENT, Deals, deals_of, deals_told, is_pipeline, segment_columns
+from actors.sophia.tools.forecast import Outlook, outlook
+from actors.sophia.tools.pipeline import Comparison, Duration, Share, Slipping, Stage
+from actors.sophia.tools.revenue import Candidate, ValueGroup, gini, told, top_share, upsell, value_groups
+from actors.sophia.tools.sales_told import pipeline_told
+from actors.tables import Table, percent, read_table, truth
 from actors.tool import Fetch, tool
+from contracts.records import DealRecord
 from runtime.errors import OutcomeError
 from runtime.ports import Tool
 
-SEGMENT_COLUMNS_MAX = 6
 CANDIDATES_MAX = 10
-PEERS_MIN = 10
-
-_STAGE = re.compile(r"stage|pipeline|deal_?status|^status$", re.IGNORECASE)
-_WON = re.compile(r"won|closed[_ -]?won|signed", re.IGNORECASE)
-_LOST = re.compile(r"lost|closed[_ -]?lost|rejected", re.IGNORECASE)
-_SEGMENT = re.compile(r"segment|contract|plan|product|region|industry|tier|service", re.IGNORECASE)
+SLIPPING_MAX = 50
 
 
-class SalesIntelligenceArguments(Struct, frozen=True, kw_only=True):
-    """`table` is the digest of a stored CSV file: one row a deal or a customer."""
+class SalesIntelligenceArguments(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`table`: the digest of a stored CSV file, one row a deal or a customer; or `deals`: that of their records as JSON.
 
-    table: str
+    `today`: up to which day deals can be known. `left_out`: how many more records there are.
+    """
+
+    table: str = ""
     question: str = ""
+    deals: str = ""
+    today: date | None = None
+    left_out: int = 0
 
 
-class ValueGroup(Struct, frozen=True, kw_only=True):
-    """A group's rows and value, its share (0 to 1) of all value, and the mean a row."""
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """All that is known of the deals; `slipping` are the most valuable ones of `slipping_count`, worth `slipping_value`."""
 
-    name: str
-    rows: int
-    value: float
-    share: float
-    mean: float
-
-
-class Candidate(Struct, frozen=True, kw_only=True):
-    """A customer who pays less than the median of his peers: by how much, and who the peers are."""
-
-    id: str
-    value: float
-    peer_median: float
-    gap: float
-    peers: str
+    as_of: date
+    deals: int
+    open: int
+    open_value: float
+    left_out: int
+    stages: tuple[Stage, ...]
+    won: Share
+    cycle: Duration | None
+    times: tuple[Duration, ...]
+    comparisons: tuple[Comparison, ...]
+    outlook: Outlook
+    slipping: tuple[Slipping, ...]
+    slipping_count: int
+    slipping_value: float
 
 
 class SalesIntelligenceResult(Struct, frozen=True, kw_only=True):
@@ -63,26 +68,65 @@ class SalesIntelligenceResult(Struct, frozen=True, kw_only=True):
     total: float
     top_decile_share: float
     gini: float
-    groups: tuple[ValueGroup, ...]
-    stages: tuple[ValueGroup, ...] = ()
-    win_rate: float | None = None
+    groups: tuple[ValueGroup, ...] = ()
+    pipeline: Pipeline | None = None
     candidates: tuple[Candidate, ...] = ()
     candidate_count: int = 0
     candidate_gap: float = 0.0
 
 
-def analyse_sales(table: Table) -> SalesIntelligenceResult:
-    """The whole analysis. Raises OutcomeError when no column holds an amount of money."""
-    column = charge_column(table)
+def analyse_sales(table: Table, today: date | None = None) -> SalesIntelligenceResult:
+    """A table of deals or of customers. Raises OutcomeError when no column holds an amount of money."""
+    if charge_column(table) is None:
+        raise OutcomeError("the table has no column of amounts (charge, revenue, value …)")
+    deals = deals_of(table, today)
+    return _customers(table) if deals is None else analyse_deals(deals)
+
+
+def analyse_deals(deals: Deals) -> SalesIntelligenceResult:
+    """The pipeline, whole. Raises OutcomeError where there are no deals."""
+    if not deals.deals:
+        raise OutcomeError("there are no deals")
+    cycle, times = pipeline.cycle(deals), pipeline.times(deals)
+    late = pipeline.slipping(deals, cycle, times)
+    values = [deal.value for deal in deals.deals]
+    found = Pipeline(
+        as_of=deals.as_of,
+        deals=len(deals.deals),
+        open=len(deals.open),
+        open_value=sum(deal.value for deal in deals.open),
+        left_out=deals.left_out,
+        stages=tuple(pipeline.stages(deals)),
+        won=pipeline.won(deals),
+        cycle=cycle,
+        times=tuple(times),
+        comparisons=tuple(pipeline.comparisons(deals)),
+        outlook=outlook(deals),
+        slipping=tuple(late[:SLIPPING_MAX]),
+        slipping_count=len(late),
+        slipping_value=sum(one.value for one in late),
+    )
+    result = SalesIntelligenceResult(
+        findings=(),
+        rows=len(deals.deals),
+        value_column="value",
+        currency=deals.currency,
+        total=sum(values),
+        top_decile_share=top_share(values, 0.1),
+        gini=gini(values),
+        pipeline=found,
+    )
+    return replace(result, findings=(*pipeline_told(found, deals.currency), _concentration(result, "deals")))
+
+
+def _customers(table: Table) -> SalesIntelligenceResult:
+    column, parts = charge_column(table), roles(table)
     if column is None:
         raise OutcomeError("the table has no column of amounts (charge, revenue, value …)")
-    parts = roles(table)
     values = [value or 0.0 for value in column.numbers]
     everything = sum(values)
-    stage = next((one for one in table.columns if one.kind == "category" and _STAGE.search(one.name)), None)
-    stages = value_groups(stage, values, everything) if stage else []
-    groups = [group for one in _segment_columns(table, parts, stage) for group in value_groups(one, values, everything)]
-    candidates = [] if stage else upsell(table, parts, column)
+    divided = segment_columns(table, (parts.outcome.name,) if parts.outcome else ())
+    candidates = upsell(table, parts, column)
     result = SalesIntelligenceResult(
         findings=(),
         rows=table.rows,
@@ -91,117 +135,19 @@ def analyse_sales(table: Table) -> SalesIntelligenceResult:
         total=everything,
         top_decile_share=top_share(values, 0.1),
         gini=gini(values),
-        groups=tuple(groups),
-        stages=tuple(stages),
-        win_rate=win_rate(stages),
+        groups=tuple(group for one in divided for group in value_groups(one, values, everything)),
         candidates=tuple(candidates[:CANDIDATES_MAX]),
         candidate_count=len(candidates),
         candidate_gap=sum(one.gap for one in candidates),
     )
-    return with_findings(result, table)
+    return _told(result, table)
 
 
-def value_groups(column: Column, values: Sequence[float], everything: float) -> list[ValueGroup]:
-    """The column's values by what they bring in, most first."""
-    found: dict[str, list[float]] = {}
-    for cell, value in zip(column.cells, values, strict=True):
-        if cell:
-            found.setdefault(cell, []).append(value)
-    groups = [
-        ValueGroup(
-            name=f"{column.name} = {cell}",
-            rows=len(amounts),
-            value=sum(amounts),
-            share=sum(amounts) / everything if everything else 0.0,
-            mean=sum(amounts) / len(amounts),
-        )
-        for cell, amounts in found.items()
-    ]
-    return sorted(groups, key=lambda group: (-group.value, group.name))
-
-
-def top_share(values: Sequence[float], part: float) -> float:
-    """The share of the sum that the largest `part` of the rows hold (at least one row)."""
-    ordered = sorted(values, reverse=True)
-    everything = sum(ordered)
-    return sum(ordered[: max(1, round(part * len(ordered)))]) / everything if everything > 0 else 0.0
-
-
-def gini(values: Sequence[float]) -> float:
-    """The Gini coefficient of amounts that are not negative (negative ones count as 0): 0 even, near 1 all in one hand."""
-    ordered = sorted(max(0.0, value) for value in values)
-    everything, count = sum(ordered), len(ordered)
-    if everything <= 0:
-        return 0.0
-    weighted = sum(rank * value for rank, value in enumerate(ordered, start=1))
-    return min(1.0, max(0.0, 2 * weighted / (count * everything) - (count + 1) / count))
-
-
-def win_rate(stages: Sequence[ValueGroup]) -> float | None:
-    """Won deals among those decided, 0 to 1; None while none is decided."""
-    lost = sum(group.rows for group in stages if _LOST.search(group.name.partition(" = ")[2]))
-    won = sum(group.rows for group in stages if _WON.search(group.name.partition(" = ")[2]))
-    return won / (won + lost) if won + lost else None
-
-
-def upsell(table: Table, parts: Roles, column: Column) -> list[Candidate]:
-    """Customers still here who pay under three quarters of the median of their peers, largest gap first.
-
-    Peers are the customers with the same value in the category column whose groups differ most in what they pay.
-    """
-    divider = _divider(table, parts, column)
-    flags = outcomes(parts.outcome) if parts.outcome else (False,) * table.rows
-    peers: dict[str, list[float]] = {}
-    cells = divider.cells if divider else ("all",) * table.rows
-    for cell, value, left in zip(cells, column.numbers, flags, strict=True):
-        if value is not None and left is False and cell:
-            peers.setdefault(cell, []).append(value)
-    medians = {cell: statistics.median(found) for cell, found in peers.items() if len(found) >= PEERS_MIN}
-    candidates = []
-    for row, (cell, value) in enumerate(zip(cells, column.numbers, strict=True)):
-        if value is None or flags[row] is not False or cell not in medians or value >= 0.75 * medians[cell]:
-            continue
-        candidates.append(
-            Candidate(
-                id=parts.identity.cells[row] if parts.identity else f"row {row + 2}",
-                value=value,
-                peer_median=medians[cell],
-                gap=medians[cell] - value,
-                peers=f"{divider.name} = {cell}" if divider else "all customers",
-            )
-        )
-    return sorted(candidates, key=lambda one: (-one.gap, one.id))
-
-
-def _divider(table: Table, parts: Roles, column: Column) -> Column | None:
-    """The category column that explains most of the amounts' variance (the largest between-group sum of squares)."""
-    values = [value or 0.0 for value in column.numbers]
-    mean = sum(values) / len(values)
-    best: tuple[float, Column] | None = None
-    for one in _segment_columns(table, parts, None):
-        spread = sum(group.rows * (group.mean - mean) ** 2 for group in value_groups(one, values, sum(values)))
-        if best is None or spread > best[0]:
-            best = (spread, one)
-    return best[1] if best else None
-
-
-def _segment_columns(table: Table, parts: Roles, stage: Column | None) -> list[Column]:
-    taken = {one.name for one in (parts.outcome, stage) if one}
-    found = [one for one in table.columns if one.kind == "category" and one.name not in taken and one.distinct <= 20]
-    return sorted(found, key=lambda one: not _SEGMENT.search(one.name))[:SEGMENT_COLUMNS_MAX]
-
-
-def with_findings(result: SalesIntelligenceResult, table: Table) -> SalesIntelligenceResult:
-    """The result with its figures as sentences."""
+def _told(result: SalesIntelligenceResult, table: Table) -> SalesIntelligenceResult:
+    """The figures of a customer table as sentences."""
     unit = result.currency
-    findings = [
-        f"{money(result.total, unit)} of {result.value_column} in {result.rows:,} rows;"
-        f" the top tenth holds {percent(result.top_decile_share)} (Gini coefficient {result.gini:.2f})."
-    ]
-    if result.win_rate is not None:
-        findings.append(f"{percent(result.win_rate)} of the decided deals were won.")
-    findings += [f"{_group(group, unit)}." for group in result.stages[:8]]
-    findings += [f"{_group(group, unit)}." for group in sorted(result.groups, key=lambda group: -group.share)[:8]]
+    findings = [_concentration(result, "rows")]
+    findings += [f"{told(group, unit)}." for group in sorted(result.groups, key=lambda group: -group.share)[:8]]
     if result.candidates:
         findings.append(
             f"{result.candidate_count:,} customers still here pay under three quarters of their peers' median;"
@@ -212,26 +158,38 @@ def with_findings(result: SalesIntelligenceResult, table: Table) -> SalesIntelli
             for one in result.candidates[:5]
         ]
     for column in table.columns:
-        if column.kind == "boolean" and _SEGMENT.search(column.name):
+        if column.kind == "boolean" and SEGMENT.search(column.name):
             yes = sum(truth(cell) is True for cell in column.cells)
             findings.append(f"{percent(yes / table.rows)} of rows have {column.name} ({yes:,} of {table.rows:,}).")
+    if is_pipeline(table) is None:
+        findings.append("The table holds no stages of deals, so nothing is said of pipeline, conversion and forecast.")
     return replace(result, findings=tuple(findings))
 
 
-def _group(group: ValueGroup, unit: str) -> str:
+def _concentration(result: SalesIntelligenceResult, rows: str) -> str:
     return (
-        f"{percent(group.share)} of the value ({money(group.value, unit)}) is {group.name}:"
-        f" {group.rows:,} rows, mean {money(group.mean, unit)}"
+        f"{money(result.total, result.currency)} of {result.value_column} in {result.rows:,} {rows};"
+        f" the top tenth holds {percent(result.top_decile_share)} (Gini coefficient {result.gini:.2f})."
     )
 
 
+def _last(one: DealRecord) -> date:
+    """The last day on which anything was said of it."""
+    days = [one.opened, one.closed, *(step.at for step in one.steps)]
+    return max((day.date() for day in days if day), default=date.min)
+
+
 def _run(arguments: SalesIntelligenceArguments, blobs: Fetch) -> SalesIntelligenceResult:
-    return analyse_sales(read_table(blobs(arguments.table)))
+    if arguments.deals:
+        records = msgspec.json.decode(blobs(arguments.deals), type=tuple[DealRecord, ...])
+        today = arguments.today or max((_last(one) for one in records), default=date.min)
+        return analyse_deals(deals_told(records, today, arguments.left_out))
+    return analyse_sales(read_table(blobs(arguments.table)), arguments.today)
 
 
 SALES_INTELLIGENCE: Tool = tool(
     "sales_intelligence",
     _run,
-    "Reads a stored CSV of customers or deals: where revenue comes from, how concentrated it is, whom to offer more.",
+    "Reads a stored CSV of customers or deals: pipeline, conversion, win rates, forecast with interval, slipping deals, revenue.",
     permission="sophia:read",
 )

@@ -1,0 +1,137 @@
+"""The pipeline in exact sentences, what is asked for most first."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from actors.sophia.tools.customers import money
+from actors.sophia.tools.forecast import LEVEL, Forecast, Outlook
+from actors.sophia.tools.pipeline import SIGNIFICANT, Comparison, Duration, Share, Stage
+from actors.tables import percent
+
+if TYPE_CHECKING:
+    from actors.sophia.tools.sales_intelligence import Pipeline
+
+SLIPPING_TOLD_MAX = 8
+COMPARISONS_TOLD_MAX = 4
+SHARES_TOLD_MAX = 5
+
+
+def pipeline_told(found: "Pipeline", unit: str) -> list[str]:
+    return [
+        *_forecasts(found.outlook, unit),
+        *_slipping(found, unit),
+        f"{found.open:,} deals worth {_amount(found.open_value, unit)} are open on {found.as_of}, of {found.deals:,} in all.",
+        *(_stage(one, unit) for one in found.stages if one.deals or one.conversion),
+        *_won(found),
+        *_times(found),
+        *(_comparison(one) for one in found.comparisons[:COMPARISONS_TOLD_MAX]),
+        *_unsaid(found, unit),
+    ]
+
+
+def _amount(value: float, unit: str) -> str:
+    """Cents of what is in the thousands say nothing."""
+    return money(value, unit) if abs(value) < 1_000 else f"{value:,.0f} {unit}".rstrip()
+
+
+def _forecasts(outlook: Outlook, unit: str) -> Iterator[str]:
+    if (one := outlook.pipeline) is not None:
+        yield (
+            f"In the next quarter ({_span(one)}) we will probably close deals worth {_amount(one.expected, unit)}"
+            f" ({LEVEL * 100:.0f} % interval {_amount(one.low, unit)} to {_amount(one.high, unit)})."
+        )
+        yield f"That forecast is made of {one.method}, learnt from {one.periods} periods{_off(one, unit)}."
+    if (one := outlook.smoothed) is not None:
+        yield (
+            f"The forecast from past closings alone, by {one.method}, is {_amount(one.expected, unit)} for the same quarter"
+            f" ({LEVEL * 100:.0f} % interval {_amount(one.low, unit)} to {_amount(one.high, unit)}), learnt from"
+            f" {one.periods} periods{_off(one, unit)}."
+        )
+    one, other = outlook.pipeline, outlook.smoothed
+    if one is not None and other is not None and (one.low > other.high or other.low > one.high):
+        yield "The two forecasts do not agree: their intervals do not meet, so the pipeline today is unlike that of the past."
+    for missing in outlook.missing:
+        yield f"There is too little data for one forecast of the next quarter: {missing}."
+
+
+def _off(one: Forecast, unit: str) -> str:
+    held = one.holdout
+    if held is None:
+        return "; there are too few periods to say how far it was off before"
+    return (
+        f"; of the last {held.periods} periods, each forecast from those before it, it was off by"
+        f" {_amount(held.error, unit)} on average (they closed {_amount(held.actual, unit)}) and its interval held {held.covered}"
+    )
+
+
+def _span(one: Forecast) -> str:
+    return f"the {(one.end - one.start).days} days from {one.start} to {one.end}"
+
+
+def _slipping(found: "Pipeline", unit: str) -> Iterator[str]:
+    if not found.slipping_count:
+        yield "No open deal is slipping: none is past its expected close or slower than deals usually are."
+        return
+    yield f"{found.slipping_count:,} open deals worth {_amount(found.slipping_value, unit)} are slipping."
+    for one in found.slipping[:SLIPPING_TOLD_MAX]:
+        who = f" with {one.customer}" if one.customer else ""
+        yield f"Deal {one.id}{who} ({_amount(one.value, unit)}, {one.stage}) slips: {one.reason}."
+
+
+def _stage(one: Stage, unit: str) -> str:
+    stands = f"The pipeline holds {one.deals:,} open deals worth {_amount(one.value, unit)} in stage {one.name}"
+    if one.conversion is None:
+        return f"{stands}."
+    return f"{stands}; {_share(one.conversion)} deals that left this stage went on rather than being lost."
+
+
+def _share(one: Share) -> str:
+    return f"{percent(one.share)} ({one.hits:,} of {one.total:,}, 95 % interval {percent(one.low)} to {percent(one.high)}) of the"
+
+
+def _won(found: "Pipeline") -> Iterator[str]:
+    if found.won.total:
+        yield f"{_share(found.won)} decided deals were won."
+    else:
+        yield "No deal is decided yet, so there is no win rate."
+
+
+def _times(found: "Pipeline") -> Iterator[str]:
+    if found.cycle is not None:
+        yield f"The sales cycle takes {_median(found.cycle)} from opening to close, won or lost."
+    for one in found.times:
+        yield f"Deals stay in stage {one.name} for {_median(one)}."
+
+
+def _median(one: Duration) -> str:
+    counted = f"Kaplan–Meier over {one.deals:,} deals, of which {one.ended:,} ended"
+    if one.median is None:
+        return f"longer than can be said, for fewer than half have ended ({counted})"
+    low = "?" if one.low is None else f"{one.low:,.0f}"
+    high = "?" if one.high is None else f"{one.high:,.0f}"
+    return f"{one.median:,.0f} days in the median (95 % interval {low} to {high}; {counted})"
+
+
+def _comparison(one: Comparison) -> str:
+    listed = "; ".join(
+        f"{share.name} {percent(share.share)} ({share.hits:,} of {share.total:,}, {percent(share.low)} to {percent(share.high)})"
+        for share in one.shares[:SHARES_TOLD_MAX]
+    )
+    if one.p is None:
+        verdict = "too few deals to say whether they differ"
+    elif one.p < SIGNIFICANT:
+        verdict = (
+            f"they differ by more than chance, which is an association (chi-squared, Holm-corrected p = {one.p:.2g})"
+        )
+    else:
+        verdict = f"no difference beyond chance is shown (chi-squared, Holm-corrected p = {one.p:.2g})"
+    return f"Win rate by {one.segment}: {listed}; {verdict}."
+
+
+def _unsaid(found: "Pipeline", unit: str) -> Iterator[str]:
+    if not found.times:
+        yield "Where deals stood before is not known, or of too few deals, so nothing is said of the time in a stage."
+    if found.cycle is None:
+        yield "When deals were opened and closed is not known of enough deals, so nothing is said of the sales cycle."
+    if found.left_out:
+        yield f"{found.left_out:,} deals are left out: their amounts are not in {unit}, or there are more than can be read."
