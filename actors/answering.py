@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from actors.memory import recall
-from actors.team import evidence_of, relevant, route, speaks_of, statements, united, unmarked
+from actors.team import gathered, relevant, route, speaks_of, statements, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome, Request
 from contracts.conversation import Answered, Asked, Contribution, Exchange
@@ -67,9 +67,9 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     teams = TEAMS[domain]
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
-    examined = await team.examine(asked.text, hits, effects)
+    examined = await team.at(asked.flow)(asked.text, hits, effects)
     findings = examined.findings
-    evidence = evidence_of(united(hits, examined.hits))
+    evidence = gathered(hits, examined)
     remembered = await recall(recorded, asked.text, effects)
     outcomes = await _collaborate(recorded, asked, evidence, findings, effects)
     evidence = _merged(evidence, outcomes)

@@ -23,10 +23,11 @@ _WORD = re.compile(r"[a-z][a-z0-9-]+")
 
 
 class Examined(Struct, frozen=True):
-    """What real work on the evidence found: exact findings in plain words, and what else they rest on."""
+    """What real work found: exact findings in plain words, and what else they rest on. `evidence` is in no partition."""
 
     findings: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Findings(Struct, frozen=True):
@@ -40,7 +41,10 @@ Examine = Callable[[str, Sequence[Hit], Effects], Awaitable[Examined]]
 
 
 class Team(Struct, frozen=True, kw_only=True):
-    """`cues` are word beginnings that speak for the team; `partitions` are searched in one go."""
+    """`cues` are word beginnings that speak for the team; `partitions` are searched in one go.
+
+    `work` is what it does for questions recorded with flow 2 or later, None: as before; `examine` stays as its journals have it.
+    """
 
     name: conversation.Team
     role: str
@@ -48,6 +52,11 @@ class Team(Struct, frozen=True, kw_only=True):
     partitions: tuple[Partition, ...]
     sections: tuple[Section, ...]
     examine: Examine
+    work: Examine | None = None
+
+    def at(self, flow: int) -> Examine:
+        """What it does for a question of this flow."""
+        return self.work if self.work is not None and flow >= 2 else self.examine
 
 
 def route(question: str, teams: Sequence[Team]) -> Team:
@@ -109,6 +118,12 @@ def statements(text: str, limit: int) -> tuple[str, ...]:
 def unmarked(text: str) -> str:
     """The text without citation marks, where the numbers of its evidence mean nothing."""
     return _CITATION.sub("", text)
+
+
+def gathered(hits: Sequence[Hit], examined: Examined) -> tuple[Evidence, ...]:
+    """All that an answer rests on: what was found, and what the work on it rests on, each once."""
+    evidence = {one.id: one for one in (*evidence_of(united(hits, examined.hits)), *examined.evidence)}
+    return tuple(evidence.values())
 
 
 def united(hits: Sequence[Hit], more: Sequence[Hit]) -> tuple[Hit, ...]:

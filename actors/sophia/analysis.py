@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from actors.answering import EVIDENCE_MAX
 from actors.sophia.teams import SOPHIA_TEAMS
-from actors.team import evidence_of, relevant, route, statements, united
+from actors.team import gathered, relevant, route, statements
 from contracts.analysis import (
     PHASES,
     AnalysisCompleted,
@@ -137,8 +137,8 @@ async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None
 
     team = route(question, SOPHIA_TEAMS)
     hits = await relevant(team.partitions, question, effects, EVIDENCE_MAX)
-    examined = await team.examine(question, hits, effects)
-    evidence = evidence_of(united(hits, examined.hits))
+    examined = await team.at(recorded.event.flow)(question, hits, effects)
+    evidence = gathered(hits, examined)
     business = await _chat("business_analysis", question, team.sections, evidence, examined.findings, effects)
     await conclude("business_analysis", business)
     technical = await _chat("technical_requirements", question, REQUIREMENTS, evidence, _lines(told), effects)
