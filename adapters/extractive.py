@@ -22,6 +22,7 @@ from contracts.chat import Delta
 from contracts.model import (
     NOTHING_KNOWN,
     NOTHING_MORE,
+    QUOTING,
     SECTION_CHARS_MAX,
     Allowance,
     Citation,
@@ -35,7 +36,7 @@ from runtime.errors import AllowanceError
 from runtime.model_ports import Call
 from runtime.text import titled, words
 
-NAME = "extractive-v2"
+NAME = f"{QUOTING}-v2"
 SENTENCES_A_SECTION = 5
 SENTENCES_A_SUMMARY = 3
 PARTS_MAX = 3  # of a question

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence, Failure
@@ -21,7 +22,7 @@ PHASES: tuple[Phase, ...] = (
 class PhaseResult(Struct, frozen=True, kw_only=True):
     """One phase's named sections, its confidence 0 to 1, evidence, the domain that did it and the model that answered.
 
-    `citations` are places in the sections' texts.
+    `citations` are places in the sections' texts, `comparisons` (of the synthesis) what is required beside the strategy.
     """
 
     phase: Phase
@@ -33,6 +34,7 @@ class PhaseResult(Struct, frozen=True, kw_only=True):
     label: Clearance
     status: str = "completed"
     citations: tuple[Citation, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
 
 class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1"):

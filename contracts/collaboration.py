@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence, Usage
@@ -35,6 +36,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`.
 
     `usage` is what was spent on models, however it ended; `citations` are places in the sections that rest on its `evidence`.
+    `comparisons`, of an alignment: what is asked beside what the strategy says.
     """
 
     status: Status
@@ -46,6 +48,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     reason: str = ""
     usage: Usage = Usage()
     citations: tuple[Citation, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
 
 class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):

@@ -24,6 +24,10 @@ def abstains(text: str) -> bool:
     return text.startswith((NOTHING_KNOWN, NOTHING_MORE))
 
 
+QUOTING = "extractive"
+"""How the names of models begin that only quote what they are given: they judge nothing."""
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """One thing an answer rests on. `id` is stable (a knowledge item, a signal, a tool's finding); `score` 0 to 1."""
 

@@ -143,6 +143,7 @@ async def _wire(role: str, plant: Plant) -> None:
 
 async def _worker(domain: Domain, plant: Plant) -> None:
     """Inbox and reactions of one domain."""
+    from adapters.embedding_rpc import RemoteEmbeddings
     from adapters.retrieval import RemoteRetrieval
     from adapters.sandbox import Sandbox
     from deploy.providers import chat_models
@@ -168,6 +169,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         telemetry=plant.telemetry,
         clock=now,
         research=_research(plant) if domain is Domain.SOPHIA else NO_RESEARCH,
+        embeddings=RemoteEmbeddings(plant.rpc, embed_s_max=limits.rpc_s_max),
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
         tools=TOOLS.get(domain, {}),

@@ -33,6 +33,7 @@ from runtime.records import read_records
 from runtime.researching import Asking, research
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
+from runtime.similarity import Nearness, near
 from runtime.telemetry import SPAN_EFFECT
 from runtime.writing import Writing
 
@@ -157,6 +158,15 @@ class Effects:
             return await read_records(outside.records, kind, clearance, blobs=outside.blobs, guards=outside.guards)
 
         return await self._run.perform("records", [kind], RecordsFound, read, lambda found: found.label)
+
+    async def similarities(self, texts: tuple[str, ...], others: tuple[str, ...]) -> Nearness:
+        """How near each text is to each of the others, by the built-in embedding model. Nothing is read: no label rises."""
+        clearance, outside = self._cause.clearance, self._outside
+
+        async def compare(_: str) -> Nearness:
+            return await near(texts, others, clearance, embeddings=outside.embeddings, guards=outside.guards)
+
+        return await self._run.perform("similarities", [texts, others], Nearness, compare)
 
     async def index(self, partition: Partition, entry: Entry) -> None:
         """Make an entry findable; one with the same id is replaced."""

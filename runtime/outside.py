@@ -8,9 +8,10 @@ from msgspec import Struct
 
 from contracts.chat import ChatReply, ChatRequest
 from contracts.curating import StrategicSummary
+from contracts.embeddings import Embedded, EmbedTexts, ServedModel
 from contracts.envelope import Record
 from runtime.breaker import Policy
-from runtime.errors import OutcomeError
+from runtime.errors import OutcomeError, UnavailableError
 from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
@@ -20,6 +21,7 @@ from runtime.researching import NO_RESEARCH, Research
 from runtime.telemetry import Telemetry
 from runtime.tool_runner import ToolRunner
 from runtime.tool_threads import ToolThreads
+from runtime.vector_ports import Embeddings
 
 RETRIEVAL_RESET_S = 5.0  # our own service comes back quickly; what belongs to others has the breaker's 60 s
 
@@ -47,6 +49,16 @@ class NoModels:
         raise OutcomeError(f"there is no model {request.model!r}: no model is configured")
 
 
+class NoEmbeddings:
+    """Embeddings where there is no embedding role: whoever compares texts goes by their words."""
+
+    async def embed(self, request: EmbedTexts) -> Embedded:
+        raise UnavailableError("embedding", f"there is no model {request.model!r}")
+
+    async def models(self) -> list[ServedModel]:
+        return []
+
+
 class NoSummaries:
     """Summaries where there is no read model of the CEO's knowledge: everywhere but with its keeper."""
 
@@ -68,6 +80,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     blobs: Blobs
     telemetry: Telemetry
     clock: Callable[[], datetime]
+    embeddings: Embeddings = msgspec.field(default_factory=NoEmbeddings)
     summaries: Summaries = msgspec.field(default_factory=NoSummaries)
     research: Research = NO_RESEARCH
     records: Records = msgspec.field(default_factory=NoRecords)

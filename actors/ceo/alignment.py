@@ -1,27 +1,39 @@
 """Strategic alignment: what the CEO's knowledge, as far as the asker is cleared for it, says about a question."""
 
+from msgspec.structs import replace
+
+from actors.ceo import aligning
 from actors.ceo.summary import PARTITIONS, priorities
 from actors.handling import synthesise
 from actors.team import evidence_of, relevant
 from contracts.collaboration import Outcome, Requested
+from contracts.comparison import Comparison
 from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, Rank, best_first
-from contracts.model import Section
+from contracts.model import QUOTING, Section
 from runtime.effects import Effects
 
-SECTIONS = (
+COMPARED = (
     Section("alignment", "How the question fits the company's strategy and its priorities."),
     Section("conflicts", "Where it conflicts with commitments, budgets, risks or other priorities."),
+)
+"""What is compared statement by statement; the model wrote it in flow 1."""
+
+WRITTEN = (
     Section("implications", "What follows for the strategy if the company goes ahead."),
     Section("market_position", "What is known of the company's market position."),
     Section("competitive_landscape", "Who competes, and how they stand."),
     Section("recommendations", "What the strategy recommends."),
     Section("executive_summary", "The executive's view in two or three sentences."),
 )
+ROLE = "the CEO's knowledge keeper"
 
 
 async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome:
     """Twenty candidates, the best ten by strategic priority, then relevance. Where the CEO's context is wanted the strategic
-    summary's priorities come along, whatever they have to do with the question: so they are not taken in for every one."""
+    summary's priorities come along, whatever they have to do with the question: so they are not taken in for every one.
+
+    Alignment and conflicts are compared (`actors/ceo/comparing.py`), and told word for word; a language model, where there is
+    one, is asked about the pairs, too, and what it says of them stands beside that."""
     request = requested.request
     candidates = await relevant(PARTITIONS, request.question, effects, CANDIDATES_MAX)
     best = best_first(candidates, lambda hit: Rank(hit.entry.priority, hit.relevance, hit.entry.id))[:BEST_MAX]
@@ -29,4 +41,19 @@ async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome
     if request.needs_ceo_context:
         for item in await priorities(requested.asker, effects):
             found.setdefault(item.id, item)
-    return await synthesise("the CEO's knowledge keeper", request, SECTIONS, tuple(found.values()), (), effects)
+    evidence = tuple(found.values())
+    if requested.flow < 2:
+        return await synthesise(ROLE, request, COMPARED + WRITTEN, evidence, (), effects)
+    today = (await effects.now()).date()
+    comparisons = await aligning.compared(request, evidence, effects, today)
+    outcome = await synthesise(ROLE, request, WRITTEN, evidence, aligning.findings(comparisons), effects)
+    if not outcome.model.startswith(QUOTING):
+        comparisons = await _judged(comparisons, effects)
+    return replace(outcome, sections=aligning.told(comparisons) | outcome.sections, comparisons=comparisons)
+
+
+async def _judged(comparisons: tuple[Comparison, ...], effects: Effects) -> tuple[Comparison, ...]:
+    if all(one.relation == "unrelated" for one in comparisons):
+        return comparisons
+    reply = await effects.chat(aligning.judging(comparisons))
+    return aligning.judged(comparisons, reply.sections)

@@ -187,6 +187,7 @@ def _from_outcome(phase: Phase, domain: Domain, outcome: Outcome, label: Clearan
         label=max(outcome.label, label),
         status=outcome.status,
         citations=outcome.citations,
+        comparisons=outcome.comparisons,
     )
 
 

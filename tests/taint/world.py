@@ -154,6 +154,7 @@ class World:
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=self.clock,
+            embeddings=EmbeddingWorkers([hashed("all-minilm")], NoTelemetry()),
             summaries=self._summaries if domain is Domain.CEO else NoSummaries(),
             records=self.folded if domain is Domain.SOPHIA else NoRecords(),
             tools=TOOLS.get(domain, {}),

@@ -1,0 +1,144 @@
+"""What an alignment compares, and what it makes of that: statements of both sides, the comparison told, judged pairs."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from msgspec.structs import replace
+
+from actors.ceo.comparing import compare, telling
+from actors.ceo.stance import plans
+from actors.team import statements
+from contracts.collaboration import Request
+from contracts.comparison import Comparison, Relation, Stated
+from contracts.domains import Clearance
+from contracts.model import NOTHING_MORE, Evidence, Prompt, Section
+from runtime.effects import Effects
+from runtime.quotes import quotes
+from runtime.text import sentences
+
+REQUIRED_MAX = 32
+"""Statements of the requirement that are compared: first the question's, then of the texts that came with it."""
+
+OF_A_TEXT_MAX = 12
+STRATEGY_MAX = 64
+"""Sentences of the strategy, those of the best evidence first."""
+
+FACTS = frozenset({"findings"})
+"""Texts of a request's context that say what is, not what shall be."""
+
+_JUDGED = re.compile(r"\b(r\d{1,3})\W{1,3}(s\d{1,3})\b[^\w\n]{0,4}(?:is |are )?(conflicting|aligned|unrelated)\b")
+
+
+def required(request: Request, strategy: Sequence[Stated], label: Clearance) -> tuple[Stated, ...]:
+    """The question's sentences, and what the texts beside it say should be; what only repeats the strategy is no requirement."""
+    known = {_bare(one.text) for one in strategy}
+    found: dict[str, tuple[str, str]] = {}
+    for sentence in sentences(request.question):
+        found.setdefault(_bare(sentence), (sentence, "question"))
+    for name, text in request.context.items():
+        if name not in FACTS:
+            for sentence in statements(text, OF_A_TEXT_MAX):
+                if plans(sentence) and _bare(sentence) not in known:
+                    found.setdefault(_bare(sentence), (sentence, name))
+    return tuple(
+        Stated(id=f"r{number}", text=text, source=source, label=label)
+        for number, (text, source) in enumerate(list(found.values())[:REQUIRED_MAX], 1)
+    )
+
+
+def strategic(evidence: Sequence[Evidence]) -> tuple[Stated, ...]:
+    """The sentences of what was found, each with its place there."""
+    found: dict[str, Stated] = {}
+    for one in evidence:
+        for quote in quotes(one.text):
+            if len(found) < STRATEGY_MAX and _bare(quote.text) not in found:
+                found[_bare(quote.text)] = Stated(
+                    id=f"s{len(found) + 1}",
+                    text=quote.text,
+                    source=one.id,
+                    label=one.label,
+                    title=one.title,
+                    place=quote.span,
+                )
+    return tuple(found.values())
+
+
+async def compared(
+    request: Request, evidence: Sequence[Evidence], effects: Effects, today: date
+) -> tuple[Comparison, ...]:
+    """What is worth telling of the requirement beside the strategy; nothing where one of them says nothing."""
+    strategy = strategic(evidence)
+    requirement = required(request, strategy, effects.label)
+    if not requirement or not strategy:
+        return ()
+    near = await effects.similarities(tuple(one.text for one in requirement), tuple(one.text for one in strategy))
+    return telling(compare(requirement, strategy, near.cosines, today))
+
+
+def told(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """The comparison as the sections `alignment` and `conflicts`: both statements word for word, and the words that decided."""
+    lines: dict[Relation, list[str]] = {"aligned": [], "conflicting": [], "unrelated": []}
+    for one in comparisons:
+        verb = "conflicts" if one.relation == "conflicting" else "agrees"
+        said = f"{_named(one)} “{one.requirement.text}” {verb} with “{one.strategy.text}”, of {one.strategy.title}"
+        lines[one.relation].append(f"- {said}: {one.reason}.")
+    compared_ = len({one.requirement.id for one in comparisons}), len({one.strategy.id for one in comparisons})
+    none = (
+        f"{NOTHING_MORE} %s: {compared_[0]} statements of the requirement stand beside {compared_[1]} of the strategy."
+    )
+    return {
+        "alignment": "\n".join(lines["aligned"]) or none % "alignment",
+        "conflicts": "\n".join(lines["conflicting"]) or none % "conflicts",
+    }
+
+
+def findings(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    """The conflicts as findings for whoever writes the other sections."""
+    return tuple(
+        f"Conflict with the strategy: {_named(one)} “{one.requirement.text}” against “{one.strategy.text}”"
+        for one in comparisons
+        if one.relation == "conflicting"
+    )
+
+
+def judging(comparisons: Sequence[Comparison]) -> Prompt:
+    """What a language model is asked of the pairs that are about the same."""
+    pairs = [one for one in comparisons if one.relation != "unrelated"]
+    return Prompt(
+        role="the CEO's knowledge keeper",
+        question="Which of these requirements contradict the strategy beside them?",
+        sections=(
+            Section(
+                "judgement",
+                "One line a pair, nothing else: its two ids and one of conflicting, aligned, unrelated; like `r1 s2 aligned`.",
+            ),
+        ),
+        findings=tuple(
+            f"Pair {one.requirement.id} {one.strategy.id}: requirement {one.requirement.id} “{one.requirement.text}”; "
+            f"strategy {one.strategy.id} “{one.strategy.text}”"
+            for one in pairs
+        ),
+    )
+
+
+def judged(comparisons: Sequence[Comparison], sections: Mapping[str, str]) -> tuple[Comparison, ...]:
+    """The comparisons with what the model says of them. Ids that are no pair of these are dropped; what is said twice of a pair,
+    and differently, is nothing."""
+    said: dict[tuple[str, str], set[Relation]] = {}
+    for one, other, relation in _JUDGED.findall("\n".join(sections.values()).lower()):
+        said.setdefault((one, other), set()).add(relation)
+    plain = {pair: next(iter(relations)) for pair, relations in said.items() if len(relations) == 1}
+    return tuple(
+        one if one.relation == "unrelated" else replace(one, judged=plain.get((one.requirement.id, one.strategy.id)))
+        for one in comparisons
+    )
+
+
+def _named(one: Comparison) -> str:
+    name = one.requirement.source.replace("_", " ")
+    return f"The {name}"
+
+
+def _bare(text: str) -> str:
+    return text.strip(" .!?…").lower()
