@@ -63,6 +63,7 @@ OTHER: dict[Domain, tuple[Domain, str, tuple[str, ...]]] = {
 async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> Answered:
     """The domain's answer to a recorded question. Raises OutcomeError when the model or a tool cannot."""
     effects.allow(asked.budget)
+    effects.grant(asked.grants)
     domain = recorded.actor.domain
     teams = TEAMS[domain]
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)

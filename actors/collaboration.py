@@ -31,7 +31,9 @@ def decide(state: State, message: Collaborate | Conclude) -> list[Requested | Co
 
 
 def _requested(message: Collaborate) -> Requested:
-    return Requested(asker=message.asker, request=message.request, budget=message.budget, flow=FLOW)
+    return Requested(
+        asker=message.asker, request=message.request, budget=message.budget, flow=FLOW, grants=message.grants
+    )
 
 
 def evolve(state: State, event: Requested | Concluded) -> State:
@@ -58,6 +60,7 @@ async def react(recorded: Recorded[Requested | Concluded], effects: Effects) -> 
 async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, effects: Effects) -> Outcome:
     request = event.request
     effects.allow(event.budget)
+    effects.grant(event.grants)
     handler = HANDLERS.get((recorded.actor.domain, request.request_type))
     if handler is None:
         known = ", ".join(sorted(name for domain, name in HANDLERS if domain == recorded.actor.domain))

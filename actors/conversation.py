@@ -76,6 +76,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         label=state.label,
         budget=message.budget,
         flow=FLOW,
+        grants=message.grants,
     )
     if state.owner is None:
         return [

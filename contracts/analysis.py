@@ -8,6 +8,7 @@ from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence, Failure
+from contracts.users import Grants
 
 Phase = Literal["business_analysis", "technical_requirements", "feasibility", "strategic_synthesis", "recommendations"]
 PHASES: tuple[Phase, ...] = (
@@ -42,6 +43,7 @@ class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1")
     subject: Annotated[str, Meta(min_length=1, max_length=300)]
     question: Annotated[str, Meta(min_length=1, max_length=8_000)]
     budget: Allowance | None = None
+    grants: Grants = None
 
 
 class RecordPhase(Message, frozen=True, kw_only=True, tag="analysis.record_phase.v1"):
@@ -68,6 +70,7 @@ class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1
     question: str
     budget: Allowance | None = None
     flow: int = 1
+    grants: Grants = None
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="analysis.phase_completed.v1"):

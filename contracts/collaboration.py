@@ -9,6 +9,7 @@ from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence, Usage
+from contracts.users import Grants
 
 COLLABORATION = "collaboration"
 """The kind of the actors that other domains' reactions wait for."""
@@ -52,11 +53,12 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):
-    """`budget` is what is left of the asking run's: what may be spent on models to answer."""
+    """`budget` is what is left of the asking run's: what may be spent on models to answer; `grants` are the asking run's."""
 
     asker: Domain
     request: Request
     budget: Allowance | None = None
+    grants: Grants = None
 
 
 class Conclude(Message, frozen=True, kw_only=True, tag="collaboration.conclude.v1"):
@@ -70,6 +72,7 @@ class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v
     request: Request
     budget: Allowance | None = None
     flow: int = 1
+    grants: Grants = None
 
     @property
     def label(self) -> Clearance:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence, Failure, Usage
+from contracts.users import Grants
 
 EXCHANGES_MAX = 3
 EXCHANGE_CHARS_MAX = 600
@@ -62,6 +63,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     collaborate: bool | None = None
     budget: Allowance | None = None
     history: Annotated[tuple[Exchange, ...], Meta(max_length=EXCHANGES_MAX)] = ()
+    grants: Grants = None
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
@@ -102,6 +104,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     label: Clearance = Clearance.PUBLIC
     budget: Allowance | None = None
     flow: int = 1
+    grants: Grants = None
 
 
 class Contribution(Struct, frozen=True, kw_only=True):

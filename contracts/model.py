@@ -14,9 +14,9 @@ NOTHING_KNOWN = "Nothing relevant to this question is known at the reader's clea
 NOTHING_MORE = "The material at hand says nothing more on"
 
 
-Failure = Literal["budget", "refused"]
-"""Why a model gave no answer, where whoever asked can change that: what may be spent does not do for it, or the provider refused
-the request as it is."""
+Failure = Literal["budget", "refused", "permission"]
+"""Why there is no answer, where whoever asked can change that: what may be spent on models does not do for it, the provider
+refused the request as it is, or he lacks the permission that a tool needs."""
 
 
 def abstains(text: str) -> bool:

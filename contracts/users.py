@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from contracts.domains import Clearance
+from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 
 Role = Literal["admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only"]
@@ -21,6 +21,21 @@ Permission = Literal[
     "dead_letters:read",
     "dead_letters:manage",
 ]
+
+Grants = tuple[Permission, ...] | None
+"""What the asker of a run may do, as it was when he asked: what its tools need has to be among it. None: nothing was recorded, as
+before there were grants; then it is what the domain's own teams need (`granted`)."""
+
+
+def granted(grants: Grants, domain: Domain) -> frozenset[Permission]:
+    """What a run of the domain may do for its asker."""
+    return frozenset(_UNRECORDED.get(domain, ()) if grants is None else grants)
+
+
+_UNRECORDED: dict[Domain, tuple[Permission, ...]] = {
+    Domain.SOPHIA: ("sophia:read",),
+    Domain.ARTEMIS: ("artemis:read",),
+}
 
 
 class CreateUser(Message, frozen=True, kw_only=True, tag="user.create.v1"):

@@ -60,6 +60,11 @@ class Principal(Struct, frozen=True, kw_only=True):
     def permissions(self) -> frozenset[Permission]:
         return _permissions_of(self.roles)
 
+    @property
+    def grants(self) -> tuple[Permission, ...]:
+        """The permissions as a run records them."""
+        return tuple(sorted(self.permissions))
+
     def may(self, *any_of: Permission) -> bool:
         return not self.permissions.isdisjoint(any_of)
 

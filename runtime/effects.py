@@ -26,9 +26,11 @@ from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.records import RecordsFound
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
+from contracts.users import Grants, granted
 from contracts.web import WebFindings
-from runtime.errors import AllowanceError, OpenCircuitError, OutcomeError, UnavailableError
+from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
+from runtime.ports import Tool
 from runtime.records import read_records
 from runtime.researching import Asking, research
 from runtime.run import Run, encoded, raw
@@ -54,6 +56,7 @@ class Effects:
         self._outside = run.outside
         self._cause = run.cause
         self._budget: Allowance | None = None
+        self._grants: Grants = ()
 
     @property
     def label(self) -> Clearance:
@@ -70,6 +73,14 @@ class Effects:
         It holds for calls one after the other; those that are begun at once each may use what is left then.
         """
         self._budget = budget
+
+    def grant(self, grants: Grants) -> None:
+        """Run tools for an asker who may do this, and let other domains do so; without it no tool runs."""
+        self._grants = grants
+
+    def may(self, tool: Tool) -> bool:
+        """Whether the asker may have the tool run."""
+        return tool.permission in granted(self._grants, self._run.actor.domain)
 
     async def now(self) -> datetime:
         return await self._run.perform("now", None, datetime, lambda _: _soon(self._outside.clock()))
@@ -261,6 +272,10 @@ class Effects:
 
         async def run(_: str) -> T:
             outside = self._outside
+            if not self.may(tool):
+                raise ForbiddenToolError(
+                    f"the tool {name} needs the permission {tool.permission}, which the asker lacks"
+                )
             if not isinstance(arguments, tool.arguments):
                 raise OutcomeError(f"{name} takes {tool.arguments.__name__}, not {type(arguments).__name__}")
             s_max = min(tool.limits.s_max, outside.limits.tool_s_max)
@@ -314,7 +329,7 @@ class Effects:
     ) -> None:
         run, cause, actor = self._run, self._cause, self._run.actor
         target = ActorRef(domain, COLLABORATION, derived_id(cause.id, "ask", number))
-        message = Collaborate(asker=actor.domain, request=request, budget=self._left())
+        message = Collaborate(asker=actor.domain, request=request, budget=self._left(), grants=self._grants)
         envelope = msgspec.structs.replace(
             run.envelope(message, target.domain, target.id, traceparent),
             reply_to=f"{actor.domain.value}/{actor.kind}/{actor.id}/{cause.id}/{run.sequence}/{number}/{digest}",

@@ -10,7 +10,8 @@ DiarchyError
 ├── MalformedError            the message can never be handled: dead letter at once
 ├── InvalidError              the asker's input is wrong: tell him which field
 └── OutcomeError              an effect failed in a way that a retry cannot change: the reaction decides what to do
-    └── AllowanceError        what may be spent does not do for it
+    ├── AllowanceError        what may be spent does not do for it
+    └── ForbiddenToolError    whoever asked may not have the tool run
 """
 
 from typing import Literal
@@ -100,3 +101,9 @@ class AllowanceError(OutcomeError):
     """What may be spent does not do for an answer."""
 
     code = "budget"
+
+
+class ForbiddenToolError(OutcomeError):
+    """The asker lacks the permission that a tool needs."""
+
+    code = "permission"

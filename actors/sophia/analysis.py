@@ -60,6 +60,7 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
                     question=message.question,
                     budget=message.budget,
                     flow=FLOW,
+                    grants=message.grants,
                 )
             ]
         case RecordPhase():
@@ -118,6 +119,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
 
 async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
     effects.allow(recorded.event.budget)
+    effects.grant(recorded.event.grants)
     question, envelope = recorded.event.question, recorded.envelope
     told: dict[str, str] = {}
 

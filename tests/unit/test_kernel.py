@@ -18,7 +18,7 @@ from contracts.retrieval import Entry
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.chain import broken_at
 from runtime.effects import Effects
-from runtime.errors import NonDeterministicError, OutcomeError, UnavailableError
+from runtime.errors import ForbiddenToolError, NonDeterministicError, OutcomeError, UnavailableError
 from tests.kernel_world import (
     COUNTER,
     LIMITS,
@@ -188,6 +188,9 @@ def test_effects_are_journaled_in_order_and_label_what_follows() -> None:
         now = await effects.now()
         name = await effects.new_id()
         await effects.search(("ceo_knowledge",), "q")
+        with pytest.raises(ForbiddenToolError, match="double needs the permission sophia:read, which the asker lacks"):
+            await effects.tool("double", Sum(total=4), Sum)
+        effects.grant(("sophia:read",))
         doubled = await effects.tool("double", Sum(total=4), Sum)
         with pytest.raises(OutcomeError, match="double takes Sum, not Prompt"):
             await effects.tool("double", PROMPT, Sum)
@@ -207,10 +210,11 @@ def test_effects_are_journaled_in_order_and_label_what_follows() -> None:
                 "search",
                 "tool double",
                 "tool double",
+                "tool double",
                 "chat",
             ]
-            assert [envelope.label for _, envelope in journal] == [Clearance.PUBLIC] * 2 + [Clearance.CONFIDENTIAL] * 4
-            prompt = await world.outside.blobs.get(journal[5][0]["arguments"])
+            assert [envelope.label for _, envelope in journal] == [Clearance.PUBLIC] * 2 + [Clearance.CONFIDENTIAL] * 5
+            prompt = await world.outside.blobs.get(journal[6][0]["arguments"])
             assert b'"question":"q"' in prompt
 
     run(body)

@@ -68,6 +68,7 @@ def test_a_tool_that_takes_too_long_is_begun_once_and_its_outcome_is_recorded() 
         return arguments
 
     async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - a reaction gets it
+        effects.grant(("sophia:read",))
         try:
             await effects.tool("slow", Sum(total=1), Sum)
         except OutcomeError as error:
