@@ -1,12 +1,16 @@
 """How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
 
+from collections.abc import Sequence
+
+from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.memory import recall
-from actors.team import gathered, relevant, route, speaks_of, statements, unmarked
+from actors.others import Others
+from actors.team import Team, gathered, relevant, route, speaks_of, statements, unmarked
 from actors.teams import TEAMS
-from contracts.collaboration import Outcome, Request
-from contracts.conversation import Answered, Asked, Contribution, Exchange
+from contracts.collaboration import Missing, Outcome, Request
+from contracts.conversation import Answered, AnswerInPart, Asked, Contribution, Exchange
 from contracts.domains import Domain
 from contracts.envelope import Event
 from contracts.model import Evidence, Prompt, Reply
@@ -61,7 +65,10 @@ OTHER: dict[Domain, tuple[Domain, str, tuple[str, ...]]] = {
 
 
 async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> Answered:
-    """The domain's answer to a recorded question. Raises OutcomeError when the model or a tool cannot."""
+    """The domain's answer to a recorded question. Raises OutcomeError when the model or a tool cannot.
+
+    Where another domain does not answer in time, the answer without it is told first; this one follows when it has.
+    """
     effects.allow(asked.budget)
     effects.grant(asked.grants)
     domain = recorded.actor.domain
@@ -69,30 +76,52 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
     examined = await team.at(asked.flow)(asked.text, hits, effects)
-    findings = examined.findings
     evidence = gathered(hits, examined)
     remembered = await recall(recorded, asked.text, effects)
-    outcomes = await _collaborate(recorded, asked, evidence, findings, effects)
-    evidence = _merged(evidence, outcomes)
+    others = Others(effects, asked.flow)
+    await _collaborate(recorded, asked, evidence, examined.findings, others)
+    own = _Own(team, evidence, examined.findings, (*remembered, *_earlier(asked.history)))
+    if others.missing:
+        part = await _composed(asked, own, others, effects)
+        await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
+        await others.completed()
+    return await _composed(asked, own, others, effects)
+
+
+class _Own(Struct, frozen=True):
+    """What the answering team found by itself."""
+
+    team: Team
+    evidence: tuple[Evidence, ...]
+    findings: tuple[str, ...]
+    history: tuple[str, ...]
+
+
+async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -> Answered:
+    """The answer over what the team found and what the others have said so far."""
+    team, outcomes = own.team, others.outcomes
+    evidence = _merged(own.evidence, outcomes)
     prompt = Prompt(
         role=team.role,
         question=asked.text,
         sections=team.sections,
         evidence=evidence,
-        findings=(*findings, *_contributed(outcomes)),
-        history=(*remembered, *_earlier(asked.history)),
+        findings=(*own.findings, *_contributed(outcomes)),
+        history=own.history,
     )
     reply = await effects.chat(prompt)
     content, places = _content(reply)
-    contributions = tuple(_contribution(domain, request, outcome) for domain, request, outcome in outcomes)
+    contributions = tuple(_contribution(one, request, outcome) for one, request, outcome in outcomes)
     return Answered(
         turn=asked.turn,
         question=asked.text,
-        content=content,
+        content=content + _notice(others.missing),
         team=team.name,
-        confidence=_confidence(reply.confidence, contributions),
+        confidence=_confidence(
+            reply.confidence, [*(one.confidence for one in contributions), *(0 for _ in others.missing)]
+        ),
         evidence=evidence,
-        collaboration_needed=bool(outcomes),
+        collaboration_needed=bool(outcomes or others.missing),
         collaborators=tuple(contribution.domain for contribution in contributions),
         contributions=contributions,
         model=reply.model,
@@ -100,6 +129,17 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
         usage=effects.spent,
         citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
+
+
+def _notice(missing: tuple[Missing, ...]) -> str:
+    """In plain words what the answer goes without. It stands at the end: what was read before it stays as it is."""
+    if not missing:
+        return ""
+    lines = (
+        f"- {one.domain.value.capitalize()} has not contributed its {one.request_type.replace('_', ' ')}: {one.why}."
+        for one in missing
+    )
+    return "\n\n".join(("", "Not complete yet\n" + "\n".join(lines) + "\nThe answer is completed when that has come."))
 
 
 def _content(reply: Reply) -> tuple[str, dict[str, int]]:
@@ -116,12 +156,11 @@ Outcomes = list[tuple[Domain, str, Outcome]]
 
 
 async def _collaborate(
-    recorded: Recorded[Event], asked: Asked, evidence: tuple[Evidence, ...], findings: tuple[str, ...], effects: Effects
-) -> Outcomes:
+    recorded: Recorded[Event], asked: Asked, evidence: tuple[Evidence, ...], findings: tuple[str, ...], others: Others
+) -> None:
     envelope = recorded.envelope
     if asked.collaborate is False:
-        return []
-    outcomes: Outcomes = []
+        return
     other, request_type, cues = OTHER[recorded.actor.domain]
     context = {"findings": "\n".join(findings[:FINDINGS_TOLD_MAX])} if findings else {}
     if asked.collaborate or speaks_of(asked.text, cues):
@@ -133,9 +172,9 @@ async def _collaborate(
             priority=envelope.priority,
             deadline=envelope.deadline,
         )
-        outcome = await effects.ask(other, request)
-        outcomes.append((other, request_type, outcome))
-        context = {**context, request_type: "\n".join(outcome.sections.values()) or outcome.reason}
+        outcome = await others.ask(other, request)
+        if outcome is not None:
+            context = {**context, request_type: "\n".join(outcome.sections.values()) or outcome.reason}
     request = Request(
         request_type="strategic_alignment",
         question=asked.text,
@@ -144,8 +183,7 @@ async def _collaborate(
         priority=envelope.priority,
         deadline=envelope.deadline,
     )
-    outcomes.append((Domain.CEO, "strategic_alignment", await effects.ask(Domain.CEO, request)))
-    return outcomes
+    await others.ask(Domain.CEO, request)
 
 
 def _merged(evidence: tuple[Evidence, ...], outcomes: Outcomes) -> tuple[Evidence, ...]:
@@ -185,9 +223,8 @@ def _contribution(domain: Domain, request_type: str, outcome: Outcome) -> Contri
     )
 
 
-def _confidence(own: float, contributions: tuple[Contribution, ...]) -> float:
+def _confidence(own: float, others: Sequence[float]) -> float:
     """The team's own confidence, weighed 0.6 to 0.4 with the mean of the others'; who did not answer counts as 0."""
-    if not contributions:
+    if not others:
         return round(own, 3)
-    others = sum(contribution.confidence for contribution in contributions) / len(contributions)
-    return round(OWN_WEIGHT * own + (1 - OWN_WEIGHT) * others, 3)
+    return round(OWN_WEIGHT * own + (1 - OWN_WEIGHT) * sum(others) / len(others), 3)

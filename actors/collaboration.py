@@ -1,4 +1,7 @@
-"""Collaboration: one request from another domain; it ends exactly once, with a typed outcome."""
+"""Collaboration: one request from another domain; it ends exactly once, with a typed outcome.
+
+Before that it may conclude in part, once, where its handler waits for a third domain.
+"""
 
 from typing import assert_never
 
@@ -6,40 +9,68 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.requests import HANDLERS
-from contracts.collaboration import COLLABORATION, Collaborate, Conclude, Concluded, Outcome, Requested
+from contracts.collaboration import (
+    COLLABORATION,
+    Collaborate,
+    Conclude,
+    Concluded,
+    ConcludedInPart,
+    ConcludeInPart,
+    Outcome,
+    Requested,
+)
 from contracts.model import FLOW
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
+from runtime.run import DEADLINE_PASSED
 
 
 class State(Struct, frozen=True):
     requested: bool = False
     concluded: bool = False
+    in_part: bool = False
 
 
-def decide(state: State, message: Collaborate | Conclude) -> list[Requested | Concluded]:
+Recordable = Requested | ConcludedInPart | Concluded
+
+
+def decide(state: State, message: Collaborate | ConcludeInPart | Conclude) -> list[Recordable]:
     match message:
         case Collaborate():
             return [] if state.requested else [_requested(message)]
+        case ConcludeInPart():
+            _begun(state)
+            return [] if state.in_part or state.concluded else [ConcludedInPart(outcome=message.outcome)]
         case Conclude():
-            if not state.requested:
-                raise Rejected("nothing was requested", "not_found")
+            _begun(state)
             return [] if state.concluded else [Concluded(outcome=message.outcome)]
         case _:
             assert_never(message)
 
 
+def _begun(state: State) -> None:
+    if not state.requested:
+        raise Rejected("nothing was requested", "not_found")
+
+
 def _requested(message: Collaborate) -> Requested:
     return Requested(
-        asker=message.asker, request=message.request, budget=message.budget, flow=FLOW, grants=message.grants
+        asker=message.asker,
+        request=message.request,
+        budget=message.budget,
+        partly_to=message.partly_to,
+        flow=FLOW,
+        grants=message.grants,
     )
 
 
-def evolve(state: State, event: Requested | Concluded) -> State:
+def evolve(state: State, event: Recordable) -> State:
     match event:
         case Requested():
             return replace(state, requested=True)
+        case ConcludedInPart():
+            return replace(state, in_part=True)
         case Concluded():
             return replace(state, concluded=True)
         case _:
@@ -70,7 +101,7 @@ async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, e
     try:
         return await handler(event, effects)
     except OutcomeError as error:
-        return Outcome(status="failed", reason=str(error))
+        return Outcome(status="expired" if str(error) == DEADLINE_PASSED else "failed", reason=str(error))
     except Rejected as refusal:
         return Outcome(status="refused", reason=refusal.reason)
 

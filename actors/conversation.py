@@ -1,4 +1,8 @@
-"""Conversation: one session with a domain; at most one turn waits for an answer."""
+"""Conversation: one session with a domain; at most one turn waits for an answer.
+
+A turn that was answered in part waits for no one: the next question may come, and is told of the part. When the whole answer
+comes, it takes the part's place in what later questions are told.
+"""
 
 from typing import assert_never
 
@@ -12,12 +16,15 @@ from contracts.conversation import (
     EXCHANGES_MAX,
     Answer,
     Answered,
+    AnsweredInPart,
+    AnswerInPart,
     Ask,
     Asked,
     EndSession,
     Exchange,
     Fail,
     Failed,
+    LeftInPart,
     SessionEnded,
     SessionStarted,
     StartSession,
@@ -30,8 +37,16 @@ from runtime.errors import OutcomeError, Rejected
 
 TURNS_MAX = 1_000
 TITLE_CHARS_MAX = 80
+PARTS_MAX = 10  # turns of a session whose whole answer is still to come
 
-Recordable = SessionStarted | Asked | Answered | Failed | SessionEnded
+Recordable = SessionStarted | Asked | AnsweredInPart | LeftInPart | Answered | Failed | SessionEnded
+
+
+class Part(Struct, frozen=True):
+    """A turn that was answered in part, as later questions are told of it."""
+
+    turn: str
+    exchange: Exchange
 
 
 class State(Struct, frozen=True):
@@ -41,9 +56,10 @@ class State(Struct, frozen=True):
     pending: Asked | None = None
     recent: tuple[Exchange, ...] = ()
     label: Clearance = Clearance.PUBLIC
+    parts: tuple[Part, ...] = ()
 
 
-def decide(state: State, message: StartSession | Ask | Answer | Fail | EndSession) -> list[Recordable]:
+def decide(state: State, message: StartSession | Ask | AnswerInPart | Answer | Fail | EndSession) -> list[Recordable]:
     match message:
         case StartSession():
             if state.owner is not None:
@@ -51,9 +67,14 @@ def decide(state: State, message: StartSession | Ask | Answer | Fail | EndSessio
             return [SessionStarted(owner=message.owner, title=message.title, context_type=message.context_type)]
         case Ask():
             return _ask(state, message)
+        case AnswerInPart():
+            part = AnsweredInPart(turn=message.turn, answer=message.answer, missing=message.missing)
+            return [part] if _waits_for(state, message.turn) else []
         case Answer():
-            return [message.answer] if _waits_for(state, message.turn) else []
+            return [message.answer] if _waits_for(state, message.turn) or _part(state, message.turn) else []
         case Fail():
+            if _part(state, message.turn):
+                return [LeftInPart(turn=message.turn, reason=message.reason, code=message.code)]
             failed = Failed(turn=message.turn, reason=message.reason, code=message.code)
             return [failed] if _waits_for(state, message.turn) else []
         case EndSession():
@@ -88,6 +109,8 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         raise Rejected("the session has ended", "gone")
     if state.pending:
         raise Rejected(f"turn {state.pending.turn} is unanswered")
+    if len(state.parts) >= PARTS_MAX:
+        raise Rejected(f"{PARTS_MAX} answers of this session are not complete yet; wait for one or cancel it", "limit")
     if len(state.turns) >= TURNS_MAX:
         raise Rejected(f"a session has at most {TURNS_MAX} turns", "limit")
     return [asked]
@@ -108,22 +131,55 @@ def _waits_for(state: State, turn: str) -> bool:
     return state.pending is not None and state.pending.turn == turn
 
 
+def _part(state: State, turn: str) -> Part | None:
+    return next((part for part in state.parts if part.turn == turn), None)
+
+
+def _told(state: State, turn: str, exchange: Exchange) -> tuple[Exchange, ...]:
+    """What later questions are told: the turn's exchange behind the others, or where its part stands."""
+    part = _part(state, turn)
+    if part is None:
+        return (*state.recent, exchange)[-EXCHANGES_MAX:]
+    return tuple(exchange if past == part.exchange else past for past in state.recent)
+
+
 def evolve(state: State, event: Recordable) -> State:
     match event:
         case SessionStarted():
             return replace(state, owner=event.owner)
         case Asked():
             return replace(state, turns=state.turns | {event.turn}, pending=event, recent=state.recent or event.history)
+        case AnsweredInPart():
+            exchange = _cut(event.answer.question, event.answer.content)
+            return replace(
+                state,
+                pending=None,
+                recent=_told(state, event.turn, exchange),
+                parts=(*state.parts, Part(event.turn, exchange)),
+                label=max(state.label, event.label),
+            )
+        case LeftInPart():
+            return replace(state, parts=_without(state, event.turn))
         case Answered():
-            question = state.pending.text if state.pending else ""
-            recent = (*state.recent, _cut(question, event.content))[-EXCHANGES_MAX:]
-            return replace(state, pending=None, recent=recent, label=max(state.label, event.label))
+            part = _part(state, event.turn)
+            question = part.exchange.question if part else state.pending.text if state.pending else ""
+            return replace(
+                state,
+                pending=state.pending if part else None,
+                recent=_told(state, event.turn, _cut(question, event.content)),
+                parts=_without(state, event.turn),
+                label=max(state.label, event.label),
+            )
         case Failed():
             return replace(state, pending=None)
         case SessionEnded():
             return replace(state, ended=True)
         case _:
             assert_never(event)
+
+
+def _without(state: State, turn: str) -> tuple[Part, ...]:
+    return tuple(part for part in state.parts if part.turn != turn)
 
 
 async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:

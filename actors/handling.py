@@ -1,14 +1,20 @@
 """What the handlers of collaboration requests share: answer named sections over evidence, as a typed outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from msgspec.structs import replace
+
+from actors.others import Others
 from actors.team import statements
-from contracts.collaboration import Outcome, Request
+from contracts.collaboration import ConcludeInPart, Outcome, Request, Requested
 from contracts.domains import Domain
 from contracts.model import Evidence, Prompt, Section
 from runtime.effects import Effects
+from runtime.errors import OutcomeError
 
 STATEMENTS_MAX = 8  # of each text of a request's context
+Compose = Callable[[tuple[str, ...]], Awaitable[Outcome]]
+"""Makes an outcome of findings."""
 
 
 def contextual(request: Request) -> tuple[str, ...]:
@@ -51,11 +57,16 @@ async def synthesise(
     )
 
 
-async def with_ceo_context(request: Request, effects: Effects) -> tuple[str, ...]:
-    """The CEO's view as findings, where the request wants it; asking is an effect of the reaction at hand."""
+async def with_ceo_context(requested: Requested, effects: Effects, compose: Compose) -> Outcome:
+    """What `compose` makes of the CEO's view as findings, where the request wants that view; else of none.
+
+    Where the CEO's domain does not answer in time the asker is told what there is without it, and the whole when it has.
+    """
+    request = requested.request
     if not request.needs_ceo_context:
-        return ()
-    outcome = await effects.ask(
+        return await compose(())
+    others = Others(effects, requested.flow)
+    await others.ask(
         Domain.CEO,
         Request(
             request_type="strategic_alignment",
@@ -66,8 +77,24 @@ async def with_ceo_context(request: Request, effects: Effects) -> tuple[str, ...
             needs_ceo_context=True,
         ),
     )
+    if not others.missing:
+        return await compose(_view(others))
+    missing = others.missing
+    part = replace(await compose(_view(others)), missing=missing, label=effects.label, usage=effects.spent)
+    await effects.tell(ConcludeInPart(outcome=part))
+    why = "; ".join(f"it waits for {one.domain.value}: {one.why}" for one in missing)
+    await effects.reply_in_part(requested.partly_to, part, why)
+    try:
+        await others.completed()
+        return await compose(_view(others))
+    except OutcomeError as error:
+        return replace(part, missing=tuple(replace(one, why=str(error)) for one in missing))
+
+
+def _view(others: Others) -> tuple[str, ...]:
     return tuple(
         f"CEO on {name.replace('_', ' ')}: {statement}"
+        for _, _, outcome in others.outcomes
         for name, text in outcome.sections.items()
         for statement in statements(text, STATEMENTS_MAX)
     )

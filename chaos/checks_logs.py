@@ -11,7 +11,7 @@ from contracts import subjects
 from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted
 from contracts.catalogue import tag
 from contracts.collaboration import COLLABORATION, Concluded, Outcome, Requested
-from contracts.conversation import Answered, Asked, Failed
+from contracts.conversation import Answered, Asked, Failed, LeftInPart
 from contracts.envelope import Stored
 from contracts.facts import SignalRecorded
 from contracts.ids import derived_id
@@ -116,7 +116,7 @@ def _answers(history: History) -> Iterator[Finding]:
             match event_of(event):
                 case Asked(turn=turn):
                     asked[turn] += 1
-                case Answered(turn=turn):
+                case Answered(turn=turn) | LeftInPart(turn=turn):
                     ended[turn] += 1
                 case Failed(turn=turn, reason=reason):
                     ended[turn] += 1

@@ -10,7 +10,7 @@ from chaos.history import Finding, History, event_of
 from chaos.journal import Told
 from contracts import subjects
 from contracts.analysis import AnalysisCompleted
-from contracts.conversation import Answered, SessionEnded, SessionStarted
+from contracts.conversation import Answered, AnsweredInPart, SessionEnded, SessionStarted
 from contracts.envelope import Event, Stored
 from contracts.facts import SignalRecorded
 from contracts.ids import derived_id
@@ -84,10 +84,11 @@ def _same(history: History, identity: str, one: Told) -> Iterator[Finding]:
         return
     match one.kind:
         case "ask":
-            answers = [event for event in _log_of(history, records) if _answers_turn(event, identity)]
-            if [answer.content for answer in answers if isinstance(answer, Answered)] != [
-                one.body["answer"]["content"]
-            ]:
+            events = [event for event in _log_of(history, records) if _answers_turn(event, identity)]
+            kind = AnsweredInPart if one.body.get("status") == "partial" else Answered
+            said = [event for event in events if isinstance(event, kind)]
+            answers = [event.answer if isinstance(event, AnsweredInPart) else event for event in said]
+            if [answer.content for answer in answers] != [one.body["answer"]["content"]]:
                 yield Finding("what was told is true", f"{_name([one])}: another answer than the log's")
         case "analysis":
             ends = [event for event in _log_of(history, records) if isinstance(event, AnalysisCompleted)]
@@ -118,7 +119,7 @@ def _log_of(history: History, records: Sequence[Stored]) -> list[Event]:
 
 
 def _answers_turn(event: Event, turn: str) -> bool:
-    return isinstance(event, Answered) and event.turn == turn
+    return isinstance(event, Answered | AnsweredInPart) and event.turn == turn
 
 
 def _name(told: Sequence[Told]) -> str:

@@ -33,11 +33,19 @@ class Request(Struct, frozen=True, kw_only=True):
     needs_ceo_context: bool = False
 
 
+class Missing(Struct, frozen=True, kw_only=True):
+    """What an answer goes without so far: who was asked for what, and why there is nothing of it yet."""
+
+    domain: Domain
+    request_type: str
+    why: str
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`.
 
     `usage` is what was spent on models, however it ended; `citations` are places in the sections that rest on its `evidence`.
-    `comparisons`, of an alignment: what is asked beside what the strategy says.
+    `comparisons`, of an alignment: what is asked beside what the strategy says. `missing` is what it goes without.
     """
 
     status: Status
@@ -50,15 +58,28 @@ class Outcome(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     citations: tuple[Citation, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
+class InTime(Struct, frozen=True, kw_only=True):
+    """Whether a domain answered as long as it is waited for; if not, why, and the outcome as far as it goes, if it has one."""
+
+    answered: bool = False
+    why: str = ""
+    outcome: Outcome | None = None
 
 
 class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):
-    """`budget` is what is left of the asking run's: what may be spent on models to answer; `grants` are the asking run's."""
+    """`budget` is what is left of the asking run's: what may be spent on models to answer; `grants` are the asking run's.
+
+    `partly_to`: where an outcome that waits for a domain goes as far as it goes; the whole one follows as the answer.
+    """
 
     asker: Domain
     request: Request
     budget: Allowance | None = None
     grants: Grants = None
+    partly_to: str | None = None
 
 
 class Conclude(Message, frozen=True, kw_only=True, tag="collaboration.conclude.v1"):
@@ -67,16 +88,33 @@ class Conclude(Message, frozen=True, kw_only=True, tag="collaboration.conclude.v
     outcome: Outcome
 
 
+class ConcludeInPart(Message, frozen=True, kw_only=True, tag="collaboration.conclude_in_part.v1"):
+    """The handling reaction's conclusion as far as it goes: it waits for what is missing."""
+
+    outcome: Outcome
+
+
 class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v1"):
     asker: Domain
     request: Request
     budget: Allowance | None = None
+    partly_to: str | None = None
     flow: int = 1
     grants: Grants = None
 
     @property
     def label(self) -> Clearance:
         return max((item.label for item in self.request.evidence), default=Clearance.PUBLIC)
+
+
+class ConcludedInPart(Event, frozen=True, kw_only=True, tag="collaboration.concluded_in_part.v1"):
+    """What there is of the outcome; `outcome.missing` is waited for."""
+
+    outcome: Outcome
+
+    @property
+    def label(self) -> Clearance:
+        return self.outcome.label
 
 
 class Concluded(Event, frozen=True, kw_only=True, tag="collaboration.concluded.v1"):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from contracts.collaboration import Missing
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.model import Allowance, Citation, Evidence, Failure, Usage
@@ -73,6 +74,14 @@ class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
     answer: "Answered"
 
 
+class AnswerInPart(Message, frozen=True, kw_only=True, tag="conversation.answer_in_part.v1"):
+    """The reaction's conclusion as far as it goes: it waits for what is missing."""
+
+    turn: str
+    answer: "Answered"
+    missing: tuple[Missing, ...]
+
+
 class Fail(Message, frozen=True, kw_only=True, tag="conversation.fail.v1"):
     turn: str
     reason: str
@@ -137,6 +146,26 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     label: Clearance
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
+
+
+class AnsweredInPart(Event, frozen=True, kw_only=True, tag="conversation.answered_in_part.v1"):
+    """An answer without what is `missing`. `Answered` follows when that has come, or `LeftInPart`."""
+
+    turn: str
+    answer: Answered
+    missing: tuple[Missing, ...]
+
+    @property
+    def label(self) -> Clearance:
+        return self.answer.label
+
+
+class LeftInPart(Event, frozen=True, kw_only=True, tag="conversation.left_in_part.v1"):
+    """What is missing of the turn's answer is waited for no longer: the part that was answered is all there will be."""
+
+    turn: str
+    reason: str
+    code: Failure | None = None
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="conversation.failed.v1"):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from contracts.analysis import PhaseResult
+from contracts.collaboration import Missing
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain
 from contracts.model import BudgetSpent, Citation, Evidence
@@ -183,18 +184,24 @@ class AnswerReply(Struct, frozen=True, kw_only=True):
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """One question of a session and, once there is one, its answer or why there is none."""
+    """One question of a session and, once there is one, its answer or why there is none.
+
+    `partial`: another domain is `missing` from the answer, which becomes `answered` at `status_url` once that has come. Where it
+    will not, `failure` says why, and the part stands.
+    """
 
     id: str
     session: str
     question: str
     by: str
-    status: Literal["pending", "answered", "failed"]
+    status: Literal["pending", "partial", "answered", "failed"]
     asked: datetime
     answer: AnswerReply | None = None
     failure: str | None = None
     answered: datetime | None = None
     correlation_id: str | None = None
+    missing: tuple[Missing, ...] = ()
+    status_url: str | None = None
 
 
 class Turns(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from contracts import subjects
 from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted
 from contracts.catalogue import tag
 from contracts.collaboration import COLLABORATION
-from contracts.conversation import Answered, Asked, Failed
+from contracts.conversation import Answered, Asked, Failed, LeftInPart
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Record
 from contracts.http import CancelRun, EventView, Pending
@@ -29,7 +29,15 @@ STATUS_PATHS = {
 """The kinds that a run is asked of, and where each shows how it ended."""
 
 BEGUN = frozenset({tag(Asked), tag(AnalysisStarted), tag(ChatAsked)})
-ENDS: tuple[type[Event], ...] = (Answered, Failed, AnalysisCompleted, AnalysisFailed, ChatAnswered, ChatFailed)
+ENDS: tuple[type[Event], ...] = (
+    Answered,
+    LeftInPart,
+    Failed,
+    AnalysisCompleted,
+    AnalysisFailed,
+    ChatAnswered,
+    ChatFailed,
+)
 ENDED = frozenset(map(tag, ENDS))
 
 

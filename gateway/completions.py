@@ -9,7 +9,7 @@ import msgspec
 
 from contracts import subjects
 from contracts.chat import ChatMessage, FinishReason
-from contracts.conversation import Answered, Asked, Failed
+from contracts.conversation import Answered, AnsweredInPart, Asked, Failed, LeftInPart
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event
 from contracts.http import AskQuestion, Budget, FieldProblem
@@ -40,7 +40,9 @@ from gateway.services import Services
 LABEL_HEADER = "Diarchy-Label"
 ID_PREFIX = "chatcmpl-"
 KINDS = (CHAT, conversing.CONVERSATION)
-ENDS = (Answered, Failed, ChatAnswered, ChatFailed)
+ENDS = (Answered, LeftInPart, Failed, ChatAnswered, ChatFailed)
+PARTS = (AnsweredInPart,)
+"""Clients of OpenAI's know none: what there is, and says what it goes without, is the answer until it is asked for again."""
 SESSION = "session"
 CONFIDENTIALITY = "confidentiality"
 
@@ -160,7 +162,7 @@ async def recorded(incoming: Incoming[None]) -> ChatCompletion:
     actor = ActorRef(seen[0].domain, seen[0].kind, seen[0].actor)
     stored = await services.log.read(subjects.log(actor), after=seen[0].sequence - 1)
     records = [one for one in stored if one.record.envelope.correlation == run]
-    ending = next((one for one in records if isinstance(event_of(one), ENDS)), None)
+    ending = next((one for kinds in (ENDS, PARTS) for one in records if isinstance(event_of(one), kinds)), None)
     ending = ending or next((one for one in records if isinstance(event_of(one), Refused)), None)
     if ending is None:
         raise _pending()
@@ -207,6 +209,9 @@ def completed(incoming: Incoming[Any], actor: ActorRef, ended: Ended) -> Complet
     label = max(stored.record.envelope.label for stored in ended.records)
     if label > incoming.principal.clearance:
         raise ForbiddenError("the answer rests on something above your clearance")
+    if isinstance(event, AnsweredInPart | LeftInPart):
+        part = conversing.part_of(ended)
+        event = part.answer if part else event
     match event:
         case ChatAnswered(reply=reply):
             asked = _first(ended, ChatAsked)

@@ -8,11 +8,13 @@ from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarte
 from contracts.conversation import (
     TEAMS_OF,
     Answered,
+    AnsweredInPart,
     Ask,
     ContextType,
     EndSession,
     Exchange,
     Failed,
+    LeftInPart,
     SessionStarted,
     StartSession,
 )
@@ -160,19 +162,31 @@ async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: 
         raise ForbiddenError("the answer rests on something above your clearance")
     if isinstance(event, Failed):
         raise ProblemError(502, slug_of(event.code), f"the question could not be answered: {event.reason}")
-    if not isinstance(event, Answered):
+    part = part_of(ended)
+    answered = event if isinstance(event, Answered) else part.answer if part else None
+    if answered is None:
         raise ProblemError(409, "unchanged", "the question was asked before")
+    whole = isinstance(event, Answered)
     return Turn(
         id=incoming.id,
         session=command.actor.id,
         question=incoming.body.question,
         by=incoming.principal.username,
-        status="answered",
+        status="answered" if whole else "partial",
         asked=ended.records[0].record.envelope.time,
-        answer=answer_reply(event, label),
+        answer=answer_reply(answered, label),
+        failure=event.reason if isinstance(event, LeftInPart) else None,
         answered=envelope.time,
         correlation_id=incoming.id,
+        missing=() if whole or part is None else part.missing,
+        status_url=None if whole else command.status_path,
     )
+
+
+def part_of(ended: Ended) -> AnsweredInPart | None:
+    """The part that a run's answer was given in; None where it never was, or is whole."""
+    events = [event_of(stored) for stored in ended.records]
+    return next((event for event in events if isinstance(event, AnsweredInPart)), None)
 
 
 async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:

@@ -71,10 +71,11 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The event that ended a run, and the actor's records of the run."""
+    """The event that ended a run, and the actor's records of the run. Not `whole`: a part of the answer, the rest follows."""
 
     ending: Stored
     records: Sequence[Stored]
+    whole: bool = True
 
 
 def message_id(principal: Principal, method: str, path: str, key: str) -> str:
@@ -99,11 +100,21 @@ def bound_key(key: str | None, body: bytes) -> str | None:
 class Execution:
     """One command under way. `begin`, then `wait` or `progress`."""
 
-    def __init__(self, services: Services, command: Command, attempt: Attempt, ends: frozenset[str]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        command: Command,
+        attempt: Attempt,
+        ends: frozenset[str],
+        parts: frozenset[str] = frozenset(),
+    ) -> None:
+        """`ends` are the types of events that end it, `parts` those whose answer is worth having before that."""
         self._services = services
         self._command = command
         self._attempt = attempt
         self._ends = ends
+        self._parts = parts
+        self._part: Ended | None = None
         self._subject = subjects.log(command.actor)
         self._last = command.after
         self._records: list[Stored] = []
@@ -152,20 +163,20 @@ class Execution:
             await watch.close()
 
     async def wait(self, seconds: float) -> Ended | None:
-        """How it ended, or None when `seconds` passed first (or the log cannot be read now: it is accepted all the same).
+        """How it ended, or the part that there is; None when `seconds` passed first.
 
-        Raises ProblemError for a refusal.
+        So it is when the log cannot be read now: it is accepted all the same. Raises ProblemError for a refusal.
         """
         until = time.monotonic() + seconds
         try:
-            while self._ended is None:
+            while (ended := self._ended or self._part) is None:
                 remaining = until - time.monotonic()
                 if remaining <= 0:
                     return None
                 await self._more(remaining)
         except UnavailableError:
             return None
-        return await self._settled(self._ended)
+        return await self._settled(ended)
 
     async def accepted(self, seconds: float) -> None:
         """Return when the run has its first record and the read models have it, too, at the latest after `seconds`.
@@ -184,10 +195,13 @@ class Execution:
             await self._services.watch.reached(self.domain, self._records[0].sequence, timeout_s=remaining)
 
     async def ended(self) -> Ended:
-        """How it ended, however long that takes. Raises ProblemError for a refusal, UnavailableError."""
-        while self._ended is None:
+        """How it ended, or the part that came first, however long that takes.
+
+        Raises ProblemError for a refusal, UnavailableError.
+        """
+        while (ended := self._ended or self._part) is None:
             await self._more(self._services.settings.progress_poll_s)
-        return await self._settled(self._ended)
+        return await self._settled(ended)
 
     async def written(self) -> AsyncGenerator[Written | Ended, None]:
         """What a model writes for the run in the actor's own reactions, and at last how it ended. Raises as `ended`."""
@@ -212,10 +226,11 @@ class Execution:
     async def progress(self, after: int) -> AsyncIterator[EventView | Ended]:
         """Every event of the run above `after` in the actor's log, and of other domains as the read model has them.
 
-        The last item is how it ended; raises ProblemError for a refusal.
+        A part of its answer comes as soon as there is one. The last item is how it ended; raises ProblemError for a refusal.
         """
         shown: set[tuple[Domain, int]] = set()
         settled: Ended | None = None
+        parted = False
         while True:
             for view in await self._unseen(shown):
                 shown.add((view.domain, view.sequence))
@@ -226,6 +241,10 @@ class Execution:
                 return
             if self._ended is not None:
                 settled = await self._settled(self._ended)  # Once more round: by now the read models have it all.
+                continue
+            if self._part is not None and not parted:
+                parted = True
+                yield await self._settled(self._part)
                 continue
             await self._more(self._services.settings.progress_poll_s)
 
@@ -272,6 +291,8 @@ class Execution:
             ours = envelope.type in KERNEL_TYPES and envelope.causation == self._attempt.id
             if self._ended is None and (ours or envelope.type in self._ends):
                 self._ended = Ended(ending=stored, records=self._records)
+            elif envelope.type in self._parts:
+                self._part = Ended(ending=stored, records=self._records, whole=False)
 
     async def _check_alternatives(self) -> None:
         if self._command.anywhere:

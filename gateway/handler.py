@@ -163,7 +163,9 @@ class Handler:
     ) -> None:
         request, response = exchange
         command = await action.build(incoming)
-        execution = request.scope[EXECUTION] = Execution(self._services, command, attempt, action.tags)
+        execution = request.scope[EXECUTION] = Execution(
+            self._services, command, attempt, action.tags, action.part_tags
+        )
         await execution.begin()
         if SLOT in request.scope:
             self._follow(route, action, incoming, execution, exchange)

@@ -16,6 +16,7 @@ OPENAI: tuple[Route, ...] = (
             completions.completion,
             completion_stream.chunks,
             completions.headers,
+            parts=completions.PARTS,
         ),
         limit="system",
         request=CreateChatCompletion,

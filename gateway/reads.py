@@ -208,7 +208,7 @@ def session_view(row: sessions.Session) -> Session:
 
 def turn_view(row: messages.Turn) -> Turn:
     answer: AnswerReply | None = None
-    if row.status == "answered":
+    if row.status in ("answered", "partial"):
         answer = AnswerReply(
             content=row.content,
             team=cast("Team", row.team),
@@ -232,6 +232,8 @@ def turn_view(row: messages.Turn) -> Turn:
         failure=row.reason or None,
         answered=row.answered,
         correlation_id=row.correlation,
+        missing=row.missing,
+        status_url=f"/v1/sessions/{row.session}/messages" if row.status == "partial" else None,
     )
 
 

@@ -8,7 +8,7 @@ from contracts import facts, http, openai
 from contracts import letters as dead
 from contracts.analysis import AnalysisCompleted, AnalysisFailed
 from contracts.business import BusinessRecorded
-from contracts.conversation import Answered, Failed, SessionEnded, SessionStarted
+from contracts.conversation import Answered, AnsweredInPart, Failed, LeftInPart, SessionEnded, SessionStarted
 from contracts.domains import Domain
 from contracts.facts import SignalRecorded
 from contracts.users import Permission
@@ -22,7 +22,8 @@ MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 READ_ANY: tuple[Permission, ...] = ("sophia:read", "artemis:read")
 _QUESTION = http.AskQuestion(question="Which customers are at risk, and what would keep them?", priority=4)
 _FACT = facts.BusinessInsight(title="Deal closed", text="Northwind renewed for three years.", origin="crm")
-_CONVERSED = (Answered, Failed)
+_CONVERSED = (Answered, LeftInPart, Failed)
+_IN_PART = (AnsweredInPart,)
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -88,7 +89,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/sessions/{session}/messages",
         summary="Ask a question in a session",
-        action=Does(conversing.ask_in_session, _CONVERSED, conversing.answer_turn),
+        action=Does(conversing.ask_in_session, _CONVERSED, conversing.answer_turn, parts=_IN_PART),
         limit="cross_domain",
         request=http.AskQuestion,
         reply=http.Turn,
@@ -109,7 +110,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/sophia/ask",
         summary="Ask Sophia a business question, in a session of its own",
-        action=Does(conversing.ask_sophia, _CONVERSED, conversing.answer_turn),
+        action=Does(conversing.ask_sophia, _CONVERSED, conversing.answer_turn, parts=_IN_PART),
         limit="sophia",
         request=http.AskQuestion,
         reply=http.Turn,
@@ -120,7 +121,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/artemis/ask",
         summary="Ask Artemis a technical question, in a session of its own",
-        action=Does(conversing.ask_artemis, _CONVERSED, conversing.answer_turn),
+        action=Does(conversing.ask_artemis, _CONVERSED, conversing.answer_turn, parts=_IN_PART),
         limit="artemis",
         request=http.AskQuestion,
         reply=http.Turn,

@@ -35,7 +35,8 @@ def _none(_command: Command, _ended: Ended | None) -> Mapping[str, str]:
 class Does:
     """A command: the message it becomes, the events that end the wait for it, and the reply made of the one that did.
 
-    `chunks` is its own form of a stream, else that of progress and answer; `headers` go with the reply and the stream.
+    `parts` end the wait, too, but no stream: the answer they hold becomes whole later. `chunks` is its own form of a stream, else
+    that of progress and answer; `headers` go with the reply and the stream.
     """
 
     build: Callable[[Incoming[Any]], Awaitable[Command]]
@@ -43,10 +44,13 @@ class Does:
     reply: Callable[[Incoming[Any], Command, Ended], Awaitable[Struct | None]]
     chunks: Callable[[Incoming[Any], Command, Execution], AsyncIterator[SSEvent]] | None = None
     headers: Callable[[Command, Ended | None], Mapping[str, str]] = _none
+    parts: tuple[type[Event], ...] = ()
     tags: frozenset[str] = field(init=False)
+    part_tags: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", frozenset(map(tag, self.ends)))
+        object.__setattr__(self, "part_tags", frozenset(map(tag, self.parts)))
 
 
 @dataclass(frozen=True)

@@ -147,11 +147,14 @@ async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
 async def command_events(
     execution: Execution, reply: Reply, *, after: int, instance: str, correlation: str
 ) -> AsyncIterator[SSEvent]:
-    """`progress` for each event of the run, then one `answer` or `problem`, or `pending` when the log cannot be read now."""
+    """`progress` for each event of the run, then one `answer` or `problem`, or `pending` when the log cannot be read now.
+
+    In between there may be a `partial`: the answer without what is missing of it.
+    """
     try:
         async for item in execution.progress(after):
             if isinstance(item, Ended):
-                yield SSEvent(event="answer", data=await reply(item))
+                yield SSEvent(event="answer" if item.whole else "partial", data=await reply(item))
             else:
                 yield SSEvent(event="progress", event_id=_place(execution, item), data=msgspec.json.encode(item))
     except UnavailableError:

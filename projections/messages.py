@@ -5,7 +5,8 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from contracts.conversation import Answered, Asked, Contribution, Failed
+from contracts.collaboration import Missing
+from contracts.conversation import Answered, AnsweredInPart, Asked, Contribution, Failed, LeftInPart
 from contracts.domains import Clearance, Domain
 from contracts.model import Citation, Evidence
 from projections.paging import Page, Place, bounded, from_cursor, to_cursor, types_of
@@ -17,7 +18,7 @@ CREATE TABLE messages (
   asked timestamptz NOT NULL, asker text NOT NULL, status text NOT NULL, content text NOT NULL, team text,
   confidence double precision NOT NULL, evidence jsonb NOT NULL, contributions jsonb NOT NULL,
   citations jsonb NOT NULL, collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL,
-  reason text NOT NULL,
+  reason text NOT NULL, missing jsonb NOT NULL,
   label diarchy.clearance NOT NULL, correlation text NOT NULL, answered timestamptz, PRIMARY KEY (domain, session, turn)
 )
 """
@@ -27,7 +28,10 @@ CREATE INDEX ON messages (session, sequence DESC)
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """One question of a session (at `sequence` of the domain's log) and, when `answered`, its answer; `reason` when failed."""
+    """One question of a session (at `sequence` of the domain's log) and, when `answered`, its answer; `reason` when failed.
+
+    When `partial` the answer is without what is `missing`, which will come unless there is a `reason` why not.
+    """
 
     domain: Domain
     session: str
@@ -36,7 +40,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     question: str
     asked: datetime
     asker: str
-    status: Literal["pending", "answered", "failed"] = "pending"
+    status: Literal["pending", "partial", "answered", "failed"] = "pending"
     content: str = ""
     team: str | None = None
     confidence: float = 0.0
@@ -47,14 +51,18 @@ class Turn(Struct, frozen=True, kw_only=True):
     collaborators: tuple[Domain, ...] = ()
     model: str = ""
     reason: str = ""
+    missing: tuple[Missing, ...] = ()
     label: Clearance
     correlation: str
     answered: datetime | None = None
 
 
+TAKEN = (Asked, AnsweredInPart, LeftInPart, Answered, Failed)
+
+
 def key(logged: Logged) -> Key | None:
     event, actor = logged.event, logged.address.actor
-    return (actor.domain.value, actor.id, event.turn) if isinstance(event, Asked | Answered | Failed) else None
+    return (actor.domain.value, actor.id, event.turn) if isinstance(event, TAKEN) else None
 
 
 def fold(row: Turn | None, logged: Logged) -> Turn | None:
@@ -76,38 +84,46 @@ def fold(row: Turn | None, logged: Logged) -> Turn | None:
         return None
     label = max(row.label, envelope.label)
     match event:
+        case AnsweredInPart():
+            part = structs.replace(row, status="partial", missing=event.missing)
+            return _answered(part, event.answer, label, envelope.time)
         case Answered():
-            return structs.replace(
-                row,
-                status="answered",
-                content=event.content,
-                team=event.team,
-                confidence=event.confidence,
-                evidence=event.evidence,
-                contributions=event.contributions,
-                citations=event.citations,
-                collaboration_needed=event.collaboration_needed,
-                collaborators=event.collaborators,
-                model=event.model,
-                label=max(label, event.label),
-                answered=envelope.time,
-            )
+            return _answered(structs.replace(row, status="answered", missing=()), event, label, envelope.time)
+        case LeftInPart():
+            return structs.replace(row, reason=event.reason, label=label)
         case Failed():
             return structs.replace(row, status="failed", reason=event.reason, label=label, answered=envelope.time)
         case _:
             return row
 
 
+def _answered(row: Turn, answered: Answered, label: Clearance, at: datetime) -> Turn:
+    return structs.replace(
+        row,
+        content=answered.content,
+        team=answered.team,
+        confidence=answered.confidence,
+        evidence=answered.evidence,
+        contributions=answered.contributions,
+        citations=answered.citations,
+        collaboration_needed=answered.collaboration_needed,
+        collaborators=answered.collaborators,
+        model=answered.model,
+        label=max(label, answered.label),
+        answered=at,
+    )
+
+
 MESSAGES = Projection(
     name="messages",
-    version=2,
+    version=3,
     domains=tuple(Domain),
     ddl=DDL,
     indexes=INDEXES,
     table="messages",
     row=Turn,
     key_columns=("domain", "session", "turn"),
-    takes=types_of(Asked, Answered, Failed),
+    takes=types_of(*TAKEN),
     key=key,
     fold=fold,
 )

@@ -5,7 +5,16 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from contracts.conversation import Answered, Asked, ContextType, Failed, SessionEnded, SessionStarted
+from contracts.conversation import (
+    Answered,
+    AnsweredInPart,
+    Asked,
+    ContextType,
+    Failed,
+    LeftInPart,
+    SessionEnded,
+    SessionStarted,
+)
 from contracts.domains import Clearance, Domain
 from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
@@ -65,9 +74,9 @@ def fold(row: Session | None, logged: Logged) -> Session | None:
         case Asked():
             label = max(label, event.label)
             return structs.replace(row, turns=row.turns + 1, label=label, updated=envelope.time)
-        case Answered():
+        case Answered() | AnsweredInPart():
             return structs.replace(row, label=max(label, event.label), updated=envelope.time)
-        case Failed():
+        case Failed() | LeftInPart():
             return structs.replace(row, label=label, updated=envelope.time)
         case SessionEnded():
             return structs.replace(row, label=label, updated=envelope.time, status="ended")
@@ -77,14 +86,14 @@ def fold(row: Session | None, logged: Logged) -> Session | None:
 
 SESSIONS = Projection(
     name="sessions",
-    version=1,
+    version=2,
     domains=tuple(Domain),
     ddl=DDL,
     indexes=INDEXES,
     table="sessions",
     row=Session,
     key_columns=("domain", "id"),
-    takes=types_of(SessionStarted, Asked, Answered, Failed, SessionEnded),
+    takes=types_of(SessionStarted, Asked, AnsweredInPart, LeftInPart, Answered, Failed, SessionEnded),
     key=key,
     fold=fold,
 )

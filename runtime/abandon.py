@@ -13,7 +13,7 @@ from contracts.ids import derived_id
 from contracts.kernel import Resolve, Resume
 from contracts.subjects import ActorRef, Address
 from runtime.actor import AnyActor, Recorded
-from runtime.effects import resolution
+from runtime.asking import resolution
 from runtime.errors import ConflictError, UnavailableError
 from runtime.host import Host
 from runtime.outside import Outside

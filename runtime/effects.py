@@ -13,21 +13,21 @@ from typing import TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from contracts import subjects
 from contracts.business import RecordKind
 from contracts.chat import ChatReply, ChatRequest, Delta, Written
-from contracts.collaboration import COLLABORATION, Collaborate, Outcome, Request
+from contracts.collaboration import COLLABORATION, Collaborate, InTime, Outcome, Request
 from contracts.curating import StrategicSummary, SummaryQuery
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Message, Record
 from contracts.ids import derived_id, new_id
-from contracts.kernel import EffectRecorded, Resolve
+from contracts.kernel import EffectRecorded
 from contracts.model import Allowance, Prompt, Reply, Usage
 from contracts.records import RecordsFound
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import Grants, granted
 from contracts.web import WebFindings
+from runtime.asking import ASK, Requesting, dependency, expired, resolution, send
 from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
 from runtime.ports import Tool
@@ -290,60 +290,52 @@ class Effects:
         several requests expire in a row is not asked for a while: then the outcome is `failed`.
         """
         run = self._run
-        number, digest = run.begin("ask", [domain, request])
+        number, digest = run.begin(ASK, [domain, request])
         if number not in run.journal.entries:
             with (
                 run.waiting.doing(),
                 self._outside.telemetry.span(
                     f"{SPAN_EFFECT} ask",
                     parent=run.traceparent,
-                    attributes={"effect": "ask", "number": number, "domain": domain.value},
+                    attributes={"effect": ASK, "number": number, "domain": domain.value},
                 ) as span,
             ):
                 try:
-                    self._outside.guards.admit(_dependency(domain))
+                    self._outside.guards.admit(dependency(domain))
                 except OpenCircuitError as error:
                     closed = Outcome(status="failed", reason=str(error))
-                    entry = EffectRecorded(effect=number, name="ask", arguments=digest, result=raw(closed))
+                    entry = EffectRecorded(effect=number, name=ASK, arguments=digest, result=raw(closed))
                     await run.record(entry, span.traceparent)
                 else:
-                    await self._asked(number, digest, domain, request, span.traceparent)
-        outcome = run.recorded(number, "ask", digest, Outcome)
+                    await self._asked((number, digest), domain, request, span.traceparent)
+        outcome = run.recorded(number, ASK, digest, Outcome)
         run.label = max(run.label, outcome.label)
         run.spent += outcome.usage
         return outcome
 
-    async def _asked(self, number: int, digest: str, domain: Domain, request: Request, traceparent: str | None) -> None:
-        """Send the request and return when its outcome stands in the journal; an expired one is the domain's failure."""
-        guards, dependency = self._outside.guards, _dependency(domain)
-        try:
-            await self._request(number, digest, domain, request, traceparent)
-            expired = self._run.recorded(number, "ask", digest, Outcome).status == "expired"
-        except BaseException:
-            guards.released(dependency)
-            raise
-        (guards.failed if expired else guards.succeeded)(dependency)
+    def asking(self, domain: Domain, request: Request) -> Requesting:
+        """Ask another domain patiently: for as long as a person should wait, and then on, however long. Await `within` next."""
+        return Requesting(self._run, domain, self._collaborate(request))
 
-    async def _request(
-        self, number: int, digest: str, domain: Domain, request: Request, traceparent: str | None
-    ) -> None:
-        run, cause, actor = self._run, self._cause, self._run.actor
-        target = ActorRef(domain, COLLABORATION, derived_id(cause.id, "ask", number))
-        message = Collaborate(asker=actor.domain, request=request, budget=self._left(), grants=self._grants)
-        envelope = msgspec.structs.replace(
-            run.envelope(message, target.domain, target.id, traceparent),
-            reply_to=f"{actor.domain.value}/{actor.kind}/{actor.id}/{cause.id}/{run.sequence}/{number}/{digest}",
-            response_required=True,
-            deadline=request.deadline,
-            priority=request.priority,
-        )
-        if run.stopped() is None:  # Else nothing is sent, and the wait ends at once.
-            await self._outside.queue.publish(subjects.inbox(target), Record(envelope, msgspec.json.encode(message)))
-        latest = cause.time + timedelta(seconds=self._outside.limits.ask_s_max)
-        until = min(request.deadline or latest, latest)
-        expired = Outcome(status="expired", reason=f"{domain.value} did not answer by {until}")
-        otherwise = EffectRecorded(effect=number, name="ask", arguments=digest, result=raw(expired))
-        await run.until_recorded(until, otherwise, run.traceparent)
+    def _collaborate(self, request: Request) -> Collaborate:
+        return Collaborate(asker=self._run.actor.domain, request=request, budget=self._left(), grants=self._grants)
+
+    async def _asked(self, begun: tuple[int, str], domain: Domain, request: Request, traceparent: str | None) -> None:
+        """Send the request and return when its outcome stands in the journal; an expired one is the domain's failure."""
+        run, guards, named = self._run, self._outside.guards, dependency(domain)
+        message = self._collaborate(request)
+        number, digest = begun
+        target = ActorRef(domain, COLLABORATION, derived_id(self._cause.id, ASK, number))
+        try:
+            await send(run, target, message, begun, traceparent)
+            latest = self._cause.time + timedelta(seconds=self._outside.limits.ask_s_max)
+            until = min(request.deadline or latest, latest)
+            await run.until_recorded(until, expired(domain, until, number, digest), run.traceparent)
+            in_vain = run.recorded(number, ASK, digest, Outcome).status == "expired"
+        except BaseException:
+            guards.released(named)
+            raise
+        (guards.failed if in_vain else guards.succeeded)(named)
 
     async def sleep(self, duration: timedelta) -> None:
         """Wait, for milliseconds or for weeks: a long wait survives restarts and costs no memory."""
@@ -388,26 +380,13 @@ class Effects:
         if self._cause.reply_to:
             await self.tell(*resolution(self._cause.reply_to, outcome))
 
+    async def reply_in_part(self, to: str | None, outcome: Outcome, why: str) -> None:
+        """Tell whoever waits for this reaction's outcome what there is of it, if he said where to."""
+        if to:
+            await self.tell(*resolution(to, InTime(why=why, outcome=outcome)))
+
 
 _NO_TIME = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-def resolution(reply_to: str, outcome: Outcome) -> tuple[Resolve, ActorRef]:
-    """The message that answers a waiting `ask`, and the actor that waits. Raises ValueError for what `ask` did not write."""
-    domain, kind, id_, reaction, sequence, number, digest = reply_to.split("/")
-    answer = Resolve(
-        reaction=reaction,
-        sequence=int(sequence),
-        effect=int(number),
-        name="ask",
-        arguments=digest,
-        result=raw(outcome),
-    )
-    return answer, subjects.actor_ref(Domain(domain), kind, id_)
-
-
-def _dependency(domain: Domain) -> str:
-    return f"domain {domain.value}"
 
 
 async def _soon(value: T) -> T:

@@ -35,10 +35,11 @@ class Guards:
     def succeeded(self, dependency: str) -> None:
         self._breakers[dependency] = breaker.succeeded(self._of(dependency), self._policy(dependency))
 
-    def failed(self, dependency: str, why: str = "") -> None:
-        """`why` is said with what is refused from then on."""
+    def failed(self, dependency: str, why: str = "", call: str = "") -> None:
+        """`why` is said with what is refused from then on; repeats of one `call` count once, until a call succeeds."""
         self._last[dependency] = why
-        self._breakers[dependency] = breaker.failed(self._of(dependency), self._policy(dependency), self._clock())
+        policy, now = self._policy(dependency), self._clock()
+        self._breakers[dependency] = breaker.failed(self._of(dependency), policy, now, call)
 
     def released(self, dependency: str) -> None:
         """The call ended without saying anything about the dependency."""

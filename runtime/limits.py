@@ -29,6 +29,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     park_after_s: float = 5.0  # a reaction that only waits leaves the memory after this
     reply_recheck_s: float = 5.0  # a waiting effect looks again after this, should a wake-up have been lost
     ask_s_max: float = 86_400.0  # another domain's answer without a deadline of its own is expired after this
+    ask_taken_s_max: float = 4.0  # a domain that has not taken a request up by then is down: the asker answers in part
+    ask_work_s_max: float = 120.0  # a domain that has is waited for so long before the asker answers in part
+    ask_rest_s_max: float = 518_400.0  # what is missing of an answer is waited for so long; below `in_stream_age_s_max`
     tool_s_max: float = 120.0
     model_s_max: float = 600.0  # above the time-outs of all providers together, so that each ends by itself
     idle_s: float = 60.0  # an actor not used for so long is packed

@@ -32,7 +32,7 @@ from runtime.telemetry import EFFECT_SECONDS, EFFECTS_TOTAL, SPAN_EFFECT
 from runtime.waiting import Wait, Waiting
 
 T = TypeVar("T")
-WAITS = frozenset({"ask", "sleep"})
+WAITS = frozenset({"ask", "patience", "sleep"})
 """Effects whose result comes from elsewhere, as a `Resolve`."""
 UNSTOPPED = frozenset({"index", "remove"})
 """Effects that make the vector index follow the log: what a cancelled or late run has recorded stands there all the same."""
@@ -177,8 +177,19 @@ class Run:
         async with self._lock:
             await self.journal.append(entry, envelope)
 
-    async def until_recorded(self, until: datetime, otherwise: EffectRecorded, traceparent: str | None) -> None:
-        """Return when the effect's result stands in the journal: what came from elsewhere, or at `until` `otherwise`."""
+    async def until_recorded(
+        self,
+        until: datetime,
+        otherwise: EffectRecorded,
+        traceparent: str | None,
+        *,
+        unless: int | None = None,
+        lasting: bool = False,
+    ) -> None:
+        """Return when the effect's result stands in the journal: what came from elsewhere, or at `until` `otherwise`.
+
+        Or when that of effect `unless` does. `lasting`: at `until` nothing is recorded, unless the run was parked by then.
+        """
         wait = Wait(until, otherwise, asyncio.Event())
         number = otherwise.effect
         # It does not wait before it has looked: it could be parked with its result in the journal, and nobody would tell it.
@@ -187,13 +198,14 @@ class Run:
             pokes = self.waiting.pokes
             await self._look()
         with self.waiting.waiting(number, wait):
-            while number not in self.journal.entries:
+            while number not in self.journal.entries and unless not in self.journal.entries:
                 if stopped := self.stopped():
                     await self.record(msgspec.structs.replace(otherwise, result=raw(None), error=stopped), traceparent)
                     break
                 left = (until - self.outside.clock()).total_seconds()
                 if left <= 0:
-                    await self.record(otherwise, traceparent)
+                    if not lasting:
+                        await self.record(otherwise, traceparent)
                     break
                 self.waiting.looked()
                 with contextlib.suppress(TimeoutError):

@@ -3,10 +3,13 @@
 import asyncio
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from actors import conversation as conversations
 from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta, ToolCall, ToolCallPart
-from contracts.conversation import Answer, Answered, Ask, Asked, EndSession, Fail, StartSession
+from contracts.collaboration import Missing
+from contracts.conversation import Answer, Answered, AnswerInPart, Ask, Asked, EndSession, Fail, StartSession
 from contracts.domains import Clearance, Domain
 from contracts.model import Evidence, Prompt, Section, Usage
 from runtime.actor import Recorded
@@ -68,7 +71,7 @@ class Agents:
         self.broken = True
 
     def decide(
-        self, state: conversations.State, message: StartSession | Ask | Answer | Fail | EndSession
+        self, state: conversations.State, message: StartSession | Ask | AnswerInPart | Answer | Fail | EndSession
     ) -> list[conversations.Recordable]:
         """A question that begins with `poison` is what a bug of ours cannot handle until `broken` is set to False."""
         if isinstance(message, Ask) and message.text.startswith("poison") and self.broken:
@@ -112,6 +115,14 @@ class Agents:
             label=label,
             usage=effects.spent if effects.spent.tokens else None,
         )
+        if text.startswith("part"):
+            missing = Missing(domain=Domain.ARTEMIS, request_type="technical_feasibility_analysis", why="it is away")
+            part = replace(answered, content=f"so far: {text}")
+            await effects.tell(AnswerInPart(turn=turn, answer=part, missing=(missing,)))
+            await self.release.wait()
+        if text.startswith("part for ever"):
+            await effects.tell(Fail(turn=turn, reason="artemis: it did not come back"))
+            return
         await effects.tell(Answer(turn=turn, answer=answered))
 
     async def analyse(self, recorded: Recorded[AnalysisStarted], effects: Effects) -> None:

@@ -9,8 +9,8 @@ from adapters.memory import MemoryBroker, MemoryLog
 from contracts import subjects
 from contracts.analysis import PHASES, AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, PhaseResult
 from contracts.catalogue import tag
-from contracts.collaboration import Concluded, Outcome, Request, Requested
-from contracts.conversation import Answered, Asked, Failed, SessionEnded, SessionStarted
+from contracts.collaboration import Concluded, Missing, Outcome, Request, Requested
+from contracts.conversation import Answered, AnsweredInPart, Asked, Failed, LeftInPart, SessionEnded, SessionStarted
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Event, Record
 from contracts.ids import keyed_id
@@ -23,6 +23,7 @@ from contracts.users import UserCreated
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEVELS = tuple(Clearance)
 OWNERS = ("ada", "ben", "cleo")
+MISSING = (Missing(domain=Domain.ARTEMIS, request_type="feasibility", why="it is away"),)
 
 
 class History:
@@ -90,6 +91,8 @@ class History:
                 SessionStarted(owner=choose(OWNERS), title="nul \0 and \\u0000", context_type="business"),
                 Asked(turn=turn, by=choose(OWNERS), text="Why? “…” \0"),
                 answered(turn, choose(LEVELS)),
+                AnsweredInPart(turn=turn, answer=answered(turn, choose(LEVELS)), missing=MISSING),
+                LeftInPart(turn=turn, reason="no model"),
                 Failed(turn=turn, reason="no model"),
                 SessionEnded(by="ada"),
             )

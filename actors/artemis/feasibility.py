@@ -28,7 +28,11 @@ async def technical_feasibility_analysis(requested: Requested, effects: Effects)
     request = requested.request
     hits = await relevant(PARTITIONS, request.question, effects, EVIDENCE_MAX)
     examined = await code_analysis.examine(request.question, hits, effects)
-    context = await with_ceo_context(request, effects)
     found = evidence_of(united(hits, examined.hits))
     sections = SECTIONS + CEO_SECTIONS if request.needs_ceo_context else SECTIONS
-    return await synthesise("Artemis's engineers", request, sections, found, (*examined.findings, *context), effects)
+
+    async def compose(context: tuple[str, ...]) -> Outcome:
+        findings = (*examined.findings, *context)
+        return await synthesise("Artemis's engineers", request, sections, found, findings, effects)
+
+    return await with_ceo_context(requested, effects, compose)

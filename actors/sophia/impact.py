@@ -19,5 +19,10 @@ async def business_impact_analysis(requested: Requested, effects: Effects) -> Ou
     request = requested.request
     partitions: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
     hits = await relevant(partitions, request.question, effects, EVIDENCE_MAX)
-    findings = await with_ceo_context(request, effects)
-    return await synthesise("Sophia's business insight team", request, SECTIONS, evidence_of(hits), findings, effects)
+
+    async def compose(context: tuple[str, ...]) -> Outcome:
+        return await synthesise(
+            "Sophia's business insight team", request, SECTIONS, evidence_of(hits), context, effects
+        )
+
+    return await with_ceo_context(requested, effects, compose)

@@ -27,10 +27,22 @@ from contracts.analysis import (
     StartAnalysis,
 )
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, ResponseFormat, ToolCall, ToolSpec
-from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Request, Requested
+from contracts.collaboration import (
+    Collaborate,
+    Conclude,
+    Concluded,
+    ConcludedInPart,
+    ConcludeInPart,
+    Missing,
+    Outcome,
+    Request,
+    Requested,
+)
 from contracts.conversation import (
     Answer,
     Answered,
+    AnsweredInPart,
+    AnswerInPart,
     Ask,
     Asked,
     Contribution,
@@ -38,6 +50,7 @@ from contracts.conversation import (
     Exchange,
     Fail,
     Failed,
+    LeftInPart,
     StartSession,
 )
 from contracts.domains import Clearance, Domain
@@ -259,6 +272,13 @@ INVOICE_FACTS: tuple[business.InvoiceFact, ...] = (
     ),
     business.InvoicePaid(invoice="2026/17", at=CRM_AT + timedelta(days=41), origin="bank"),
 )
+MISSING = (Missing(domain=Domain.ARTEMIS, request_type="technical_feasibility_analysis", why="it is away"),)
+IN_PART = msgspec.structs.replace(OUTCOME, missing=(Missing(domain=Domain.CEO, request_type="x", why=ODD),))
+
+
+def part(turn: str) -> AnswerInPart:
+    return AnswerInPart(turn=turn, answer=answer(turn).answer, missing=MISSING)
+
 
 HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
     "conversation.1": (
@@ -282,6 +302,26 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         collaboration,
         Domain.ARTEMIS,
         [Collaborate(asker=Domain.SOPHIA, request=REQUEST), Conclude(outcome=OUTCOME), Conclude(outcome=OUTCOME)],
+    ),
+    "conversation.in_part": (
+        conversation,
+        Domain.SOPHIA,
+        [
+            *(message for turn in ("t1", "t2", "t3") for message in (ask(turn), part(turn))),
+            answer("t2"),
+            Fail(turn="t1", reason="cancelled: by Zoë"),
+            part("t1"),
+            ask("t4"),
+        ],
+    ),
+    "collaboration.in_part": (
+        collaboration,
+        Domain.ARTEMIS,
+        [
+            Collaborate(asker=Domain.SOPHIA, request=REQUEST, partly_to="sophia/conversation/c/r/1/2/0f"),
+            ConcludeInPart(outcome=IN_PART),
+            Conclude(outcome=OUTCOME),
+        ],
     ),
     "analysis.1": (
         analysis,
@@ -451,6 +491,9 @@ EVENTS: dict[str, Event | bytes] = {
         result=msgspec.structs.replace(phase("business_analysis").result, citations=CITATIONS),
         label=Clearance.CONFIDENTIAL,
     ),
+    "conversation.answered_in_part.v1.1": AnsweredInPart(turn="t1", answer=answer("t1").answer, missing=MISSING),
+    "conversation.left_in_part.v1.1": LeftInPart(turn="t1", reason="nothing is left", code="budget"),
+    "collaboration.concluded_in_part.v1.1": ConcludedInPart(outcome=IN_PART),
     "runtime.refused.v1.1": Refused(message="01999999-0000-7000-8000-000000000001", code="conflict", reason=ODD),
     "runtime.refused.v1.failed": Refused(
         message="01999999-0000-7000-8000-000000000002", code="failed", reason="RuntimeError: a bug"
