@@ -1,6 +1,7 @@
 """Client analysis: what a customer table says about its customers and, where it records them, about those who left.
 
-Figures describe association, never cause; the findings say so.
+Rates with intervals and tests are in `risk`, the model behind the list of customers at risk in `prediction`. Figures describe
+association, never cause; the findings say so.
 """
 
 from collections.abc import Sequence
@@ -8,11 +9,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.sophia.tools import risk
-from actors.sophia.tools.customers import Roles, asked_values, money, outcomes, roles, total
-from actors.tables import Summary, Table, figure, percent, read_table, summarise
+from actors.sophia.tools.customers import Roles, asked_values, money, outcomes, restates, roles, total
+from actors.sophia.tools.prediction import Prediction, predict, told, told_odds
+from actors.tables import Column, Summary, Table, figure, percent, read_table, summarise
 from actors.tool import Fetch, tool
 from runtime.errors import OutcomeError
-from runtime.ports import Tool
+from runtime.ports import Tool, ToolLimits
 
 DRIVERS_MAX = 10
 FOCUS_ROWS_MIN = 30
@@ -38,33 +40,43 @@ class RevenueAtRisk(Struct, frozen=True, kw_only=True):
 
 
 class ClientAnalysisResult(Struct, frozen=True, kw_only=True):
-    """Rates and shares are 0 to 1. `outcome` is the column that says who left, "" when the table has none."""
+    """Rates and shares are 0 to 1. `outcome` is the column that says who left, "" when the table has none.
+
+    `known`: rows that say whether the customer left; `low` and `high` are the Wilson bounds of the rate. `rates` are adjusted
+    together, of `top_segments` all pairs that were looked at. `prediction` None: `no_prediction` says why.
+    """
 
     findings: tuple[str, ...]
     rows: int
     columns: tuple[Summary, ...]
     outcome: str = ""
+    known: int = 0
     churned: int = 0
     churn_rate: float = 0.0
+    low: float = 0.0
+    high: float = 1.0
+    left_out: tuple[str, ...] = ()
     rates: tuple[risk.Segment, ...] = ()
     drivers: tuple[risk.Segment, ...] = ()
     protective: tuple[risk.Segment, ...] = ()
     top_segments: tuple[risk.Segment, ...] = ()
     revenue: RevenueAtRisk | None = None
+    prediction: Prediction | None = None
+    no_prediction: str = ""
 
 
 class _Churn(Struct, frozen=True):
     """The outcome analysis of one set of rows."""
 
     flags: tuple[bool | None, ...]
-    known: int
-    churned: int
-    overall: float
+    whole: risk.Whole
     rates: tuple[risk.Segment, ...]
     drivers: tuple[risk.Segment, ...]
     protective: tuple[risk.Segment, ...]
     pairs: tuple[tuple[risk.Segment, tuple[bool, ...]], ...]
     left_out: tuple[str, ...]
+    usable: tuple[Column, ...]
+    factors: tuple[risk.Factor, ...]
 
 
 def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
@@ -81,27 +93,38 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
     flags = outcomes(parts.outcome)
     churn = _churn(table, parts, flags)
     revenue = _revenue(parts, churn)
+    predicted = _predicted(table, parts, churn)
+    named = parts.identity.name if parts.identity else "their row"
     findings = (
         _headline(churn, parts.outcome.name),
         *_focus(table, parts, question, flags),
+        *_at_risk(predicted, named),
         *_drivers(churn),
+        *_odds(predicted),
         *_money(revenue),
         *shape,
         *_numbers(summaries),
         "These figures show association in the table, not cause.",
     )
+    low, high = risk.wilson(churn.whole.churned, churn.whole.customers)
     return ClientAnalysisResult(
         findings=findings,
         rows=table.rows,
         columns=summaries,
         outcome=parts.outcome.name,
-        churned=churn.churned,
-        churn_rate=churn.overall,
+        known=churn.whole.customers,
+        churned=churn.whole.churned,
+        churn_rate=churn.whole.rate,
+        low=low,
+        high=high,
+        left_out=churn.left_out,
         rates=churn.rates,
         drivers=churn.drivers,
         protective=churn.protective,
         top_segments=tuple(pair[0] for pair in churn.pairs),
         revenue=revenue,
+        prediction=None if isinstance(predicted, str) else predicted,
+        no_prediction=predicted if isinstance(predicted, str) else "",
     )
 
 
@@ -109,34 +132,51 @@ def _churn(table: Table, parts: Roles, flags: Sequence[bool | None], *, combined
     known = [flag for flag in flags if flag is not None]
     if not known:
         raise OutcomeError("no row of the table says whether the customer left")
-    overall = sum(known) / len(known)
+    whole = risk.Whole(len(known), sum(known))
     skipped = frozenset(column.name for column in (parts.outcome, parts.identity) if column)
+    left_out = [column.name for column in table.columns if column.name not in skipped and restates(column)]
+    skipped |= frozenset(left_out)
     if any(risk.is_tenure(column) for column in table.columns):
         skipped |= frozenset(column.name for column in table.columns if risk.accumulates(column))
-    rates: list[risk.Segment] = []
-    usable: list[tuple[float, risk.Factor]] = []
-    left_out: list[str] = []
+    found: list[risk.Segment] = []
+    kept: list[risk.Factor] = []
+    whose: dict[str, risk.Factor] = {}
     for factor in risk.factors(table, skipped):
-        found = risk.segments(factor, flags, overall)
-        if risk.gives_away(found) and 0 < overall < 1:
+        of_factor = risk.segments(factor, flags, whole)
+        if risk.gives_away(of_factor) and 0 < whole.churned < whole.customers:
             left_out.append(factor.column)
             continue
-        rates.extend(found)
-        strong = risk.drivers(found, overall)
-        if strong:
-            usable.append((strong[0].low, factor))
-    ranked = [factor for _, factor in sorted(usable, key=lambda pair: (-pair[0], pair[1].column))]
+        found.extend(of_factor)
+        kept.append(factor)
+        whose.update({one.name: factor for one in of_factor})
+    rates = risk.adjusted(found)
+    drivers = risk.drivers(rates, whole.rate)
+    ranked = list({factor.column: factor for one in drivers if (factor := whose[one.name])}.values())
     return _Churn(
-        tuple(flags),
-        len(known),
-        sum(known),
-        overall,
-        tuple(rates),
-        tuple(risk.drivers(rates, overall)[:DRIVERS_MAX]),
-        tuple(risk.protective(rates, overall)[:DRIVERS_MAX]),
-        tuple(risk.pairs(ranked, flags, overall)) if combined else (),
-        tuple(left_out),
+        flags=tuple(flags),
+        whole=whole,
+        rates=tuple(rates),
+        drivers=tuple(drivers[:DRIVERS_MAX]),
+        protective=tuple(risk.protective(rates, whole.rate)[:DRIVERS_MAX]),
+        pairs=tuple(risk.pairs(ranked, flags, whole)) if combined else (),
+        left_out=tuple(left_out),
+        usable=tuple(column for column in table.columns if column.name not in {*skipped, *left_out}),
+        factors=tuple(kept),
     )
+
+
+def _predicted(table: Table, parts: Roles, churn: _Churn) -> Prediction | str:
+    """Who of them will leave; where no model can be made, why."""
+    ids = identities(table, parts)
+    strength = {factor.column: risk.association(factor, churn.flags) for factor in churn.factors}
+    return predict(churn.usable, strength, churn.flags, ids)
+
+
+def identities(table: Table, parts: Roles) -> tuple[str, ...]:
+    """Of each row what it is called: its id, else its row (the first below the header is 2)."""
+    if parts.identity is not None:
+        return parts.identity.cells
+    return tuple(f"row {number}" for number in range(2, table.rows + 2))
 
 
 def _revenue(parts: Roles, churn: _Churn) -> RevenueAtRisk | None:
@@ -158,10 +198,25 @@ def _revenue(parts: Roles, churn: _Churn) -> RevenueAtRisk | None:
 
 
 def _headline(churn: _Churn, name: str) -> str:
-    text = f"{percent(churn.overall)} of customers left ({churn.churned:,} of {churn.known:,}, column {name})."
+    whole = churn.whole
+    low, high = risk.wilson(whole.churned, whole.customers)
+    text = (
+        f"{percent(whole.rate)} of customers left ({whole.churned:,} of {whole.customers:,}, column {name}; 95 % interval"
+        f" {percent(low)} to {percent(high)})."
+    )
     if churn.left_out:
         text += f" Columns that only restate this were left out: {', '.join(churn.left_out)}."
     return text
+
+
+def _at_risk(predicted: Prediction | str, name: str) -> list[str]:
+    if isinstance(predicted, str):
+        return [f"No list of customers at risk was made: {predicted}."]
+    return told(predicted, name)
+
+
+def _odds(predicted: Prediction | str) -> list[str]:
+    return [] if isinstance(predicted, str) else told_odds(predicted)
 
 
 def _focus(table: Table, parts: Roles, question: str, flags: Sequence[bool | None]) -> list[str]:
@@ -175,11 +230,11 @@ def _focus(table: Table, parts: Roles, question: str, flags: Sequence[bool | Non
         if len(known) < FOCUS_ROWS_MIN:
             continue
         inside = _churn(table, parts, within, combined=False)
-        share = inside.churned / max(1, sum(flag is True for flag in flags))
+        share = inside.whole.churned / max(1, sum(flag is True for flag in flags))
         name = f"{column.name} = {value}"
         findings.append(
-            f"{percent(inside.overall)} of customers with {name} left ({inside.churned:,} of {inside.known:,}),"
-            f" which is {percent(share)} of all who left."
+            f"{percent(inside.whole.rate)} of customers with {name} left ({inside.whole.churned:,} of"
+            f" {inside.whole.customers:,}), which is {percent(share)} of all who left."
         )
         others = [one for one in inside.drivers if not one.name.startswith(f"{column.name} = ")]
         findings.extend(f"Among {name}: {_rate(one)}." for one in others[:4])
@@ -187,8 +242,11 @@ def _focus(table: Table, parts: Roles, question: str, flags: Sequence[bool | Non
 
 
 def _rate(one: risk.Segment) -> str:
-    counts = f"{one.churned:,} of {one.customers:,}; {one.lift:.2f} times the average"
-    return f"{percent(one.rate)} of customers with {one.name} left ({counts})"
+    counts = f"{one.churned:,} of {one.customers:,}, 95 % interval {percent(one.low)} to {percent(one.high)}"
+    text = f"{percent(one.rate)} of customers with {one.name} left ({counts}), {one.lift:.2f} times the average"
+    if one.ratio is None or one.ratio_low is None or one.ratio_high is None:
+        return text
+    return f"{text} and {one.ratio:.2f} times the rate of all others ({one.ratio_low:.2f} to {one.ratio_high:.2f})"
 
 
 def _drivers(churn: _Churn) -> list[str]:
@@ -239,6 +297,10 @@ def _run(arguments: ClientAnalysisArguments, blobs: Fetch) -> ClientAnalysisResu
 CLIENT_ANALYSIS: Tool = tool(
     "client_analysis",
     _run,
-    "Reads a stored CSV of customers: how many left, which groups leave most, what is associated with leaving, revenue at risk.",
+    "Reads a stored CSV of customers: how many left, which groups leave most, what is associated with leaving, revenue at risk,"
+    " and which customers are most at risk of leaving and why.",
     permission="sophia:read",
+    limits=ToolLimits(
+        preload=("scipy.stats", "statsmodels.genmod.generalized_linear_model", "statsmodels.stats.proportion")
+    ),
 )

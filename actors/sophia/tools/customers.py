@@ -47,6 +47,11 @@ def _is_outcome(column: Column) -> bool:
     return column.kind == "boolean" or (len(values) == 2 and bool(values & _LEFT))
 
 
+def restates(column: Column) -> bool:
+    """Whether a column tells of the leaving by its name (`Churn Reason`, `exited_on`): nobody still here can have it."""
+    return bool(_OUTCOME.search(column.name))
+
+
 def outcomes(column: Column) -> tuple[bool | None, ...]:
     """A row each: whether the customer left, None where the cell is missing."""
     if column.kind == "boolean":

@@ -1,20 +1,26 @@
 """Who leaves more often than the rest: rates a segment, lift, and the segments that matter after allowing for chance.
 
-Ranking is by the lower end of the Wilson 95 % interval (E. B. Wilson, 1927, "Probable inference, the law of succession, and
-statistical inference"), so that a group of five customers of whom four left does not win over one of three thousand.
+Of each segment: the Wilson 95 % interval of its rate, the lift over all customers, the relative risk against all others with its
+95 % interval (Katz's, of the logarithm), and a test against the others: chi-square without correction, Fisher's exact test where
+fewer than five would be expected in a cell. The p-values of all segments together are adjusted as Benjamini and Hochberg do
+(`q`): among those with q below 0.05 about one in twenty is chance. statsmodels and scipy compute.
+
+Ranking is by the lower end of the Wilson interval, so that a group of five customers of whom four left does not win over one of
+three thousand.
 """
 
-import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.tables import Column, Table, figure
 
-Z_95 = 1.959963984540054
+Q_MAX = 0.05
+EXPECTED_MIN = 5.0
 GROUP_ROWS_MIN = 20
 VALUES_MAX = 20
 PAIR_COLUMNS_MAX = 8
@@ -31,7 +37,11 @@ class Factor(Struct, frozen=True):
 
 
 class Segment(Struct, frozen=True, kw_only=True):
-    """One group: how many customers, how many of them left, the rate with its Wilson bounds, and lift over the whole."""
+    """One group: how many customers, how many of them left, the rate with its Wilson bounds, and lift over the whole.
+
+    `ratio` is the rate over that of all others, with its bounds: None where none of the others, or none of it, left. `q` is the
+    adjusted p-value of `test`; 1 where nothing can be tested.
+    """
 
     name: str
     customers: int
@@ -40,26 +50,82 @@ class Segment(Struct, frozen=True, kw_only=True):
     low: float
     high: float
     lift: float
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    test: str = ""
+    p: float = 1.0
+    q: float = 1.0
+
+
+class Whole(Struct, frozen=True):
+    """All customers of whom it is known whether they left."""
+
+    customers: int
+    churned: int
+
+    @property
+    def rate(self) -> float:
+        return self.churned / self.customers
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
     """The Wilson 95 % interval of a share: 0 to 1, (0, 1) when there is nothing to go by."""
+    from statsmodels.stats.proportion import proportion_confint
+
     if total <= 0:
         return 0.0, 1.0
-    share = hits / total
-    z2 = Z_95 * Z_95
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z_95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    low, high = proportion_confint(hits, total, alpha=0.05, method="wilson")
+    return max(0.0, min(hits / total, float(low))), min(1.0, max(hits / total, float(high)))
 
 
-def segment(name: str, flags: Sequence[bool], overall: float) -> Segment:
-    """The figures of one group, given whether each of its members left."""
-    churned = sum(flags)
-    rate = churned / len(flags) if flags else 0.0
-    low, high = wilson(churned, len(flags))
-    lift = rate / overall if overall else 0.0
-    return Segment(name=name, customers=len(flags), churned=churned, rate=rate, low=low, high=high, lift=lift)
+def segment(name: str, customers: int, churned: int, whole: Whole) -> Segment:
+    """The figures of one group of the whole; `q` is still the unadjusted `p`."""
+    rate = churned / customers if customers else 0.0
+    low, high = wilson(churned, customers)
+    made = Segment(
+        name=name,
+        customers=customers,
+        churned=churned,
+        rate=rate,
+        low=low,
+        high=high,
+        lift=rate / whole.rate if whole.churned else 0.0,
+    )
+    others, others_churned = whole.customers - customers, whole.churned - churned
+    if not customers or not others or not 0 < whole.churned < whole.customers:
+        return made
+    test, p = _tested(churned, customers - churned, others_churned, others - others_churned)
+    made = replace(made, test=test, p=p, q=p)
+    if not churned or not others_churned:
+        return made
+    from scipy.stats.contingency import relative_risk
+
+    found = relative_risk(churned, customers, others_churned, others)
+    bounds = found.confidence_interval(0.95)
+    return replace(made, ratio=float(found.relative_risk), ratio_low=float(bounds.low), ratio_high=float(bounds.high))
+
+
+def _tested(churned: int, stayed: int, others_churned: int, others_stayed: int) -> tuple[str, float]:
+    """The test's name and p-value."""
+    import numpy as np
+    from scipy.stats import chi2_contingency, fisher_exact
+    from scipy.stats.contingency import expected_freq
+
+    table = np.array([[churned, stayed], [others_churned, others_stayed]])
+    if expected_freq(table).min() < EXPECTED_MIN:
+        return "fisher", float(fisher_exact(table).pvalue)
+    return "chi-square", float(chi2_contingency(table, correction=False).pvalue)
+
+
+def adjusted(found: Sequence[Segment]) -> list[Segment]:
+    """With `q` of all of these together."""
+    from scipy.stats import false_discovery_control
+
+    if not found:
+        return []
+    adjusted_values = false_discovery_control([one.p for one in found], method="bh")
+    return [replace(one, q=float(q)) for one, q in zip(found, adjusted_values, strict=True)]
 
 
 def factors(table: Table, skipped: frozenset[str]) -> list[Factor]:
@@ -82,10 +148,11 @@ def banded(column: Column) -> Factor:
     values = [value for value in column.numbers if value is not None]
     tenure = is_tenure(column)
     edges = TENURE_EDGES_MONTHS if tenure else tuple(statistics.quantiles(values, n=BANDS, method="inclusive"))
-    edges = tuple(dict.fromkeys(edge for edge in edges if min(values) <= edge < max(values)))
+    least, most = min(values), max(values)
+    edges = tuple(dict.fromkeys(edge for edge in edges if least <= edge < most))
     whole = all(value.is_integer() for value in values)
-    labels = tuple(_band(value, edges, min(values), whole=whole) for value in column.numbers)
-    return Factor(column.name, labels, " ")
+    bands = {value: _band(value, edges, least, whole=whole) for value in {*column.numbers}}
+    return Factor(column.name, tuple(bands[value] for value in column.numbers), " ")
 
 
 def is_tenure(column: Column) -> bool:
@@ -112,14 +179,28 @@ def _band(value: float | None, edges: tuple[float, ...], least: float, *, whole:
     return f"up to {figure(above)}" if below is None else f"over {figure(below)} to {figure(above)}"
 
 
-def segments(factor: Factor, churned: Sequence[bool | None], overall: float) -> list[Segment]:
-    """One segment a value, highest rate first; rows without a value or an outcome are left out."""
-    groups: dict[str, list[bool]] = {}
+def segments(factor: Factor, churned: Sequence[bool | None], whole: Whole) -> list[Segment]:
+    """One segment a value, highest rate first; rows without a value or an outcome are left out. Not yet `adjusted`."""
+    groups: dict[str, list[int]] = {}
     for label, flag in zip(factor.labels, churned, strict=True):
         if label and flag is not None:
-            groups.setdefault(label, []).append(flag)
-    found = [segment(f"{factor.column}{factor.joint}{label}", flags, overall) for label, flags in groups.items()]
+            counts = groups.setdefault(label, [0, 0])
+            counts[0] += 1
+            counts[1] += flag
+    found = [
+        segment(f"{factor.column}{factor.joint}{label}", counts[0], counts[1], whole)
+        for label, counts in groups.items()
+    ]
     return sorted(found, key=lambda one: (-one.rate, one.name))
+
+
+def association(factor: Factor, churned: Sequence[bool | None]) -> float:
+    """Cramér's V between the groups and the outcome: 0 none, 1 complete."""
+    from scipy.stats.contingency import association, crosstab
+
+    known = [(label, flag) for label, flag in zip(factor.labels, churned, strict=True) if flag is not None]
+    table = crosstab([label for label, _ in known], [flag for _, flag in known]).count
+    return float(association(table, method="cramer")) if min(table.shape) > 1 else 0.0
 
 
 def gives_away(found: Sequence[Segment]) -> bool:
@@ -127,22 +208,25 @@ def gives_away(found: Sequence[Segment]) -> bool:
     return len(found) > 1 and all(one.churned in (0, one.customers) for one in found)
 
 
-def drivers(found: Sequence[Segment], overall: float) -> list[Segment]:
+def drivers(found: Iterable[Segment], overall: float) -> list[Segment]:
     """Segments that surely leave more often than the rest, surest first; groups under GROUP_ROWS_MIN are left out."""
-    kept = [one for one in found if one.customers >= GROUP_ROWS_MIN and one.low > overall]
+    kept = [one for one in found if one.customers >= GROUP_ROWS_MIN and one.low > overall and one.q < Q_MAX]
     return sorted(kept, key=lambda one: (-one.low, -one.customers, one.name))
 
 
-def protective(found: Sequence[Segment], overall: float) -> list[Segment]:
+def protective(found: Iterable[Segment], overall: float) -> list[Segment]:
     """Segments that surely leave less often, surest first."""
-    kept = [one for one in found if one.customers >= GROUP_ROWS_MIN and one.high < overall]
+    kept = [one for one in found if one.customers >= GROUP_ROWS_MIN and one.high < overall and one.q < Q_MAX]
     return sorted(kept, key=lambda one: (one.high, -one.customers, one.name))
 
 
 def pairs(
-    ranked: Sequence[Factor], churned: Sequence[bool | None], overall: float
+    ranked: Sequence[Factor], churned: Sequence[bool | None], whole: Whole
 ) -> list[tuple[Segment, tuple[bool, ...]]]:
-    """Segments made of one value each of two factors, surest first, each with which rows belong to it."""
+    """Segments made of one value each of two factors, surest first, each with which rows belong to it.
+
+    Adjusted for all pairs that were looked at.
+    """
     groups: dict[str, list[int]] = {}
     for left, right in combinations(ranked[:PAIR_COLUMNS_MAX], 2):
         for row, (one, other) in enumerate(zip(left.labels, right.labels, strict=True)):
@@ -150,13 +234,15 @@ def pairs(
                 groups.setdefault(f"{left.column}{left.joint}{one} and {right.column}{right.joint}{other}", []).append(
                     row
                 )
-    found: list[tuple[Segment, tuple[bool, ...]]] = []
+    found: list[Segment] = []
     for name, rows in groups.items():
         flags = [flag for row in rows if (flag := churned[row]) is not None]
         if len(flags) >= GROUP_ROWS_MIN:
-            members = frozenset(rows)
-            figures = segment(name, flags, overall)
-            if figures.low > overall:
-                found.append((figures, tuple(row in members for row in range(len(churned)))))
-    found.sort(key=lambda pair: (-pair[0].low, -pair[0].customers, pair[0].name))
-    return found[:5]
+            found.append(segment(name, len(flags), sum(flags), whole))
+    surest = drivers(adjusted(found), whole.rate)[:5]
+    return [(one, _members(groups[one.name], len(churned))) for one in surest]
+
+
+def _members(rows: Sequence[int], total: int) -> tuple[bool, ...]:
+    members = frozenset(rows)
+    return tuple(row in members for row in range(total))
