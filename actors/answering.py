@@ -77,7 +77,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
     examined = await team.at(asked.flow)(asked.text, hits, effects)
     evidence = gathered(hits, examined)
-    remembered = await recall(recorded, asked.text, effects)
+    remembered = await recall(recorded, asked.text, asked.flow, effects)
     others = Others(effects, asked.flow)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
     own = _Own(team, evidence, examined.findings, (*remembered, *_earlier(asked.history)))
@@ -127,6 +127,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         model=reply.model,
         label=effects.label,
         usage=effects.spent,
+        flow=asked.flow,
         citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from actors.answering import answer
 from actors.findable import make_findable
+from actors.memory import remember
 from contracts.conversation import (
     EXCHANGE_CHARS_MAX,
     EXCHANGES_MAX,
@@ -194,6 +195,8 @@ async def react(recorded: Recorded[Asked | Answered], effects: Effects) -> None:
                 await effects.tell(Answer(turn=event.turn, answer=answered))
         case Answered():
             await make_findable(recorded, effects)
+            if event.flow >= FLOW:
+                await remember(recorded, event, effects)
         case _:
             assert_never(event)
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from actors.subscriptions import announcement
 from contracts.conversation import Answered
 from contracts.domains import Domain, Partition
-from contracts.envelope import Envelope, Event
+from contracts.envelope import Event
 from contracts.facts import KnowledgeUpdate, SignalRecorded, StrategicAlert
 from contracts.knowledge import (
     Knowledge,
@@ -20,9 +20,10 @@ from contracts.knowledge import (
     KnowledgeExpired,
     KnowledgeUpdated,
 )
+from contracts.memory import Forgotten, MemoryKind, Remembered, Revised
+from contracts.model import FLOW
 from contracts.partitions import FieldValue
 from contracts.retrieval import Change, Entry, Put, Remove
-from contracts.subjects import ActorRef
 from runtime.actor import Recorded
 from runtime.effects import Effects
 
@@ -51,6 +52,10 @@ def changes(recorded: Recorded[Event]) -> tuple[Change, ...]:
             return _signal(recorded, event)
         case Answered() as answered:
             return _memory(recorded, answered)
+        case Remembered() | Revised() as memory:
+            return (_remembered(recorded, memory),)
+        case Forgotten(id=id_):
+            return (Remove("agent_memories", id_),)
         case _:
             return ()
 
@@ -67,14 +72,14 @@ async def make_findable(recorded: Recorded[Event], effects: Effects) -> None:
                 assert_never(change)
 
 
-def whose(actor: ActorRef, envelope: Envelope) -> str:
-    """The source of one person's memories with one domain."""
-    return f"{actor.domain.value}:{envelope.principal}"
+def whose(domain: Domain, person: str) -> str:
+    """The source of one person's memories with one domain's agent."""
+    return f"{domain.value}:{person}"
 
 
-def remembering(domain: Domain) -> dict[str, FieldValue]:
-    """The fields of what a domain remembers of its answers."""
-    return {"agent": domain.value, "kind": "episodic"}
+def remembering(domain: Domain, kind: MemoryKind) -> dict[str, FieldValue]:
+    """The fields of what a domain's agent remembers."""
+    return {"agent": domain.value, "kind": kind}
 
 
 def _knowledge(recorded: Recorded[Event], knowledge: Knowledge) -> Put:
@@ -125,16 +130,32 @@ def _signal(recorded: Recorded[Event], event: SignalRecorded) -> tuple[Change, .
 
 
 def _memory(recorded: Recorded[Event], answered: Answered) -> tuple[Change, ...]:
-    if not answered.question:
-        return ()
+    if not answered.question or answered.flow >= FLOW:
+        return ()  # Since then a memory is an event of its own.
     entry = Entry(
         id=recorded.envelope.id,
         title=answered.question[:QUESTION_CHARS_MAX],
         text=answered.content[:ANSWER_CHARS_MAX],
         label=recorded.envelope.label,
-        source=whose(recorded.actor, recorded.envelope),
+        source=whose(recorded.actor.domain, recorded.envelope.principal),
         tags=(recorded.actor.id,),
         updated=recorded.envelope.time,
-        fields=remembering(recorded.actor.domain),
+        fields=remembering(recorded.actor.domain, "episodic"),
     )
     return (Put("agent_memories", entry),)
+
+
+def _remembered(recorded: Recorded[Event], memory: Remembered | Revised) -> Put:
+    domain = recorded.actor.domain
+    entry = Entry(
+        id=memory.id,
+        title=memory.title,
+        text=memory.text,
+        label=recorded.envelope.label,
+        source=whose(domain, memory.owner),
+        tags=(memory.session,) if memory.session else (),
+        expires=memory.expires,
+        updated=recorded.envelope.time,
+        fields=remembering(domain, memory.kind),
+    )
+    return Put("agent_memories", entry)

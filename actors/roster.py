@@ -6,6 +6,7 @@ from actors.artemis.tools import TOOLS as ARTEMIS_TOOLS
 from actors.ceo.knowledge_item import knowledge_item
 from actors.collaboration import collaboration
 from actors.conversation import conversation
+from actors.remembering import memory
 from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.sophia.records import RECORDS
@@ -17,8 +18,8 @@ from runtime.actor import AnyActor
 from runtime.ports import Tool
 
 ACTORS: dict[Domain, Sequence[AnyActor]] = {
-    Domain.SOPHIA: (conversation, collaboration, analysis, signal, *RECORDS),
-    Domain.ARTEMIS: (conversation, collaboration, signal),
+    Domain.SOPHIA: (conversation, collaboration, analysis, memory, signal, *RECORDS),
+    Domain.ARTEMIS: (conversation, collaboration, memory, signal),
     Domain.CEO: (knowledge_item, collaboration, signal),
     Domain.SYSTEM: (chat, user, signal),
     Domain.EMBEDDING: (),

@@ -146,6 +146,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     label: Clearance
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
+    flow: int = 1
 
 
 class AnsweredInPart(Event, frozen=True, kw_only=True, tag="conversation.answered_in_part.v1"):

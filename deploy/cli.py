@@ -23,6 +23,7 @@ COMMANDS = {
     "ask": "ask:ask",
     "import": "knowledge_import:import_",
     "knowledge": "knowledge:knowledge",
+    "memories": "memories:memories",
     "events": "events:events",
     "runs": "runs:runs",
     "cancel": "cancel:cancel",

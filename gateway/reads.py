@@ -37,8 +37,9 @@ from contracts.http import (
     Turns,
 )
 from contracts.knowledge import text_digest
+from contracts.memory import Memories, MemoriesQuery, MemoryView
 from gateway.services import EventsRead
-from projections import analyses, knowledge, messages, resting, runs, sessions, strategic
+from projections import analyses, knowledge, memories, messages, resting, runs, sessions, strategic
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 
@@ -114,6 +115,15 @@ class PostgresReads:
                 cursor=query.after,
             )
         return KnowledgeLines(items=tuple(map(line_view, page.items)), next=page.next)
+
+    async def memories(
+        self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime
+    ) -> Memories:
+        with _cursor_is_after():
+            page = await memories.list_memories(
+                self._db, query, owner=owner, agents=agents, clearance=clearance, now=now
+            )
+        return Memories(memories=tuple(map(memory_view, page.items)), next=page.next)
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
         return await runs.indexed(self._db, among, by=by, clearance=clearance)
@@ -277,6 +287,20 @@ def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
 def line_view(row: knowledge.ItemRow | knowledge.KnowledgeItem) -> KnowledgeLine:
     said = {name: getattr(row, name) for name in KnowledgeLine.__struct_fields__ if name != "by"}
     return KnowledgeLine(**said, by=row.updated_by)
+
+
+def memory_view(row: memories.Memory) -> MemoryView:
+    return MemoryView(
+        id=row.id,
+        agent=row.agent,
+        kind=row.kind,
+        title=row.title,
+        text=row.text,
+        label=row.label,
+        updated=row.updated,
+        expires=row.expires,
+        session=row.session,
+    )
 
 
 def imported_view(row: knowledge.ImportedRow) -> ImportedItem:

@@ -15,6 +15,7 @@ from contracts.users import Permission
 from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
 from gateway.commands import CURATE, WRITE_ANY
 from gateway.knowledge_routes import KNOWLEDGE
+from gateway.memory_routes import MEMORY
 from gateway.openai_routes import OPENAI
 from gateway.rows import Answers, Does, Route
 
@@ -158,6 +159,7 @@ ROUTES: tuple[Route, ...] = (
         reply=http.Analysis,
     ),
     *KNOWLEDGE,
+    *MEMORY,
     Route(
         method="POST",
         path="/v1/embeddings",

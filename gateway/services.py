@@ -30,6 +30,7 @@ from contracts.http import (
     SessionsQuery,
     Turns,
 )
+from contracts.memory import Memories, MemoriesQuery
 from contracts.model import Allowance
 from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
@@ -116,6 +117,12 @@ class Reads(Protocol):
         self, query: KnowledgeQuery, *, partitions: Sequence[Partition], clearance: Clearance, now: datetime
     ) -> KnowledgeLines:
         """The items in these partitions that are there at `now`, by last change, newest first."""
+        ...
+
+    async def memories(
+        self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime
+    ) -> Memories:
+        """What these agents remember of somebody at `now`, newest first."""
         ...
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:

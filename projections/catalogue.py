@@ -3,6 +3,7 @@
 from projections.analyses import ANALYSES
 from projections.collaborations import COLLABORATIONS
 from projections.knowledge import KNOWLEDGE
+from projections.memories import MEMORIES
 from projections.messages import MESSAGES
 from projections.records import RECORDS
 from projections.resting import FINDINGS, ITEM_LABELS
@@ -17,6 +18,7 @@ PROJECTIONS: tuple[AnyProjection, ...] = (
     FINDINGS,
     ITEM_LABELS,
     KNOWLEDGE,
+    MEMORIES,
     MESSAGES,
     RECORDS,
     RUNS,

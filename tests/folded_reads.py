@@ -36,11 +36,12 @@ from contracts.http import (
     Turns,
 )
 from contracts.kernel import Unchanged
+from contracts.memory import Memories, MemoriesQuery
 from contracts.records import AnyRecord
 from gateway import reads
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
-from projections import analyses, knowledge, messages, records, resting, runs, sessions, strategic
+from projections import analyses, knowledge, memories, messages, records, resting, runs, sessions, strategic
 from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Projection, logged
 
@@ -133,6 +134,21 @@ class FoldedReads:
         ]
         found.sort(key=lambda row: (row.updated, row.id), reverse=True)
         return KnowledgeLines(items=tuple(map(reads.line_view, found[: query.limit])))
+
+    async def memories(
+        self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime
+    ) -> Memories:
+        found = [
+            row
+            for row in self._fold(memories.MEMORIES)
+            if row.owner == owner
+            and row.agent in agents
+            and query.kind in (None, row.kind)
+            and row.label <= clearance
+            and (row.expires is None or row.expires > now)
+        ]
+        found.sort(key=lambda row: (row.updated, row.id), reverse=True)
+        return Memories(memories=tuple(map(reads.memory_view, found[: query.limit])))
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
         found = {

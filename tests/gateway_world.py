@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from actors import conversation as conversations
 from actors.ceo.knowledge_item import knowledge_item
+from actors.remembering import memory
 from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
 from actors.sophia.records import RECORDS
@@ -192,6 +193,7 @@ class World:
             ),
             chat,
             knowledge_item,
+            memory,
             signal,
             *RECORDS,
             user,

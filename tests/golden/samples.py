@@ -8,6 +8,7 @@ import msgspec
 from actors.ceo.knowledge_item import knowledge_item
 from actors.collaboration import collaboration
 from actors.conversation import conversation
+from actors.remembering import memory
 from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.sophia.records import RECORDS
@@ -70,6 +71,7 @@ from contracts.knowledge import (
     KnowledgeUpdated,
     UpdateKnowledge,
 )
+from contracts.memory import ForgetMemory, Remember, ReviseMemory
 from contracts.model import Allowance, Citation, Evidence, Usage
 from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, ChatFailed, FailChat
 from contracts.span import Span
@@ -80,6 +82,15 @@ ODD = 'quotes " and \\ slashes, NUL \0, “typographic”, 漢字, 🜁, a line\
 EVIDENCE = (
     Evidence(id="k1", title=ODD, text="Prices rose.", label=Clearance.CONFIDENTIAL, score=0.8125, source="crm"),
     Evidence(id="k2", title="t", text="x", label=Clearance.PUBLIC, score=0.1, partition="sophia_business"),
+)
+MEMORY = Remember(
+    id="01999999-0000-7000-8000-00000000000a",
+    owner="Zoë",
+    kind="semantic",
+    title="Jahr",
+    text=ODD,
+    at=datetime(2026, 11, 29, tzinfo=UTC),
+    expires=datetime(2027, 1, 1, tzinfo=UTC),
 )
 ATTACHMENT = Attachment(digest="0f" * 32, media_type="text/csv", name="customers.csv", size_bytes=9)
 KNOWLEDGE = Knowledge(
@@ -468,6 +479,20 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         ],
     ),
     "user.1": (user, Domain.SYSTEM, [CREATED, CREATED]),
+    "memory.1": (
+        memory,
+        Domain.SOPHIA,
+        [
+            MEMORY,
+            MEMORY,
+            ReviseMemory(id=MEMORY.id, title="Jahr", text="ab Oktober"),
+            msgspec.structs.replace(
+                MEMORY, id="01999999-0000-7000-8000-00000000000b", kind="episodic", session="sophia-1"
+            ),
+            ForgetMemory(id=MEMORY.id),
+            ForgetMemory(id="01999999-0000-7000-8000-00000000000c"),
+        ],
+    ),
 }
 
 EVENTS: dict[str, Event | bytes] = {

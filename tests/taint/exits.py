@@ -354,6 +354,19 @@ async def analyses(story: Story, reader: Reader) -> None:
         told(story, await story.ask(reader, "GET", f"/v1/analyses/{analysis}"), allowed, expected)
 
 
+async def memories(story: Story, reader: Reader) -> None:
+    """What agents remember of somebody: of what he was told himself, and no more of it than he is cleared for."""
+    allowed = _of(story.oracle.visible(reader, own=True))
+    response = await story.ask(reader, "GET", "/v1/memories", limit="200")
+    told(story, response, allowed)
+    if reader.clearance is Clearance.TOP_SECRET and reader.name in {one.by for one in story.questions}:
+        story.shown += bool(markers(response.body))
+        story.showable += 1
+    for agent in HOMES:
+        body = {"agent": agent, "query": f"The {story.random.choice(TOPICS)} programme"}
+        told(story, await story.ask(reader, "POST", "/v1/memories/search", body), allowed)
+
+
 def _questions(story: Story, reader: Reader, actor: str) -> set[bytes]:
     """The questions of a session or analysis, if nothing in it is above the reader."""
     records = [one for one in story.oracle.records.values() if one.actor == actor and one.lane == "log"]
@@ -394,5 +407,6 @@ EXITS: dict[str, Exit] = {
         trace,
         sessions,
         analyses,
+        memories,
     )
 }

@@ -154,10 +154,8 @@ def _unlabelled_history(ask: Any) -> Any:
 
 def _unlabelled_memory(remembered: Any) -> Any:
     def kept(recorded: Any, answered: Any) -> Any:
-        return tuple(
-            msgspec.structs.replace(put, entry=msgspec.structs.replace(put.entry, label=Clearance.PUBLIC))
-            for put in remembered(recorded, answered)
-        )
+        put = remembered(recorded, answered)
+        return msgspec.structs.replace(put, entry=msgspec.structs.replace(put.entry, label=Clearance.PUBLIC))
 
     return kept
 
@@ -292,7 +290,8 @@ MUTANTS: dict[str, Planted] = {
     "a summary that an analysis rests on": Planted(_around(Effects, "summary", _for_all_to_know), ("analyses",)),
     "a session's history": Planted(_around(conversation, "_ask", _unlabelled_history), _ASKING),
     "a session above its owner": Planted(_around(conversing, "session_head", _foreign_session), _ASKING),
-    "the label of a memory": Planted(_around(findable, "_memory", _unlabelled_memory), _ASKING),
+    "the label of a memory": Planted(_around(findable, "_remembered", _unlabelled_memory), _ASKING),
+    "what is remembered": Planted(_rows("answer", "/v1/memories"), ("memories",)),
     "whose memory it is": Planted(_around(memory, "whose", _everybodys), _ASKING),
 }
 
