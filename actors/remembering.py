@@ -1,5 +1,6 @@
 """Memory: what one agent remembers of one person; what is too much of a kind makes room for what is newer."""
 
+import hashlib
 from datetime import datetime
 from typing import assert_never
 
@@ -30,12 +31,18 @@ FORGOTTEN_MAX = 1_000
 
 
 class Kept(Struct, frozen=True):
-    """What is known of a memory beside what it says."""
+    """What is known of a memory; of what it says only the SHA-256, to know it again."""
+
+    said: str
 
     owner: str
     kind: MemoryKind
     session: str
     expires: datetime | None
+
+
+def _digest(title: str, text: str) -> str:
+    return hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
 
 
 class State(Struct, frozen=True):
@@ -51,6 +58,8 @@ def decide(state: State, message: Remember | ReviseMemory | ForgetMemory) -> lis
             return _remember(state, message)
         case ReviseMemory():
             held = _held(state, message.id)
+            if held.said == _digest(message.title, message.text):
+                return []
             return [
                 Revised(
                     id=message.id,
@@ -99,11 +108,9 @@ def _held(state: State, id_: str) -> Kept:
 
 def evolve(state: State, event: Recordable) -> State:
     match event:
-        case Remembered():
-            kept = Kept(event.owner, event.kind, event.session, event.expires)
+        case Remembered() | Revised():
+            kept = Kept(_digest(event.title, event.text), event.owner, event.kind, event.session, event.expires)
             return replace(state, kept={**state.kept, event.id: kept})
-        case Revised():
-            return state
         case Forgotten():
             left = {id_: one for id_, one in state.kept.items() if id_ != event.id}
             return State(left, (*state.forgotten, event.id)[-FORGOTTEN_MAX:])

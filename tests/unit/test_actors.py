@@ -1,5 +1,6 @@
 """What the actors decide: given events, when a message, then events; and a repeat never changes anything."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -58,6 +59,7 @@ from contracts.knowledge import (
     UpdateKnowledge,
     outline,
 )
+from contracts.memory import ForgetMemory, Remember, ReviseMemory
 from contracts.model import FLOW
 from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, ChatFailed, FailChat
 from contracts.users import CreateUser
@@ -276,6 +278,7 @@ def test_a_chat_is_asked_and_answered_once() -> None:
     given(chat).when(AnswerChat(answer=CHATTED)).rejects("nothing was asked")
 
 
+REMEMBERED_AT = datetime(2026, 11, 29, tzinfo=UTC)
 MESSAGES: dict[str, list[Any]] = {
     "conversation": [
         StartSession(owner="ann", title="t", context_type="business"),
@@ -317,6 +320,12 @@ MESSAGES: dict[str, list[Any]] = {
     "deal": list(DEAL_FACTS),
     "ticket": list(TICKET_FACTS),
     "invoice": list(INVOICE_FACTS),
+    "memory": [
+        Remember(id="m1", owner="ann", kind="semantic", title="t", text="x", at=REMEMBERED_AT),
+        Remember(id="m2", owner="ann", kind="episodic", title="t", text="x", at=REMEMBERED_AT),
+        ReviseMemory(id="m1", title="t", text="y"),
+        ForgetMemory(id="m1"),
+    ],
     "user": [CreateUser(username="ann", password_hash="h", roles=(), clearance=Clearance.PUBLIC)],
 }
 KINDS = {actor.kind: actor for actors in ACTORS.values() for actor in actors}
