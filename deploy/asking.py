@@ -13,6 +13,7 @@ from deploy.client import Gateway, OnWait, Reply, patiently
 PATIENCE_S = 60.0
 WAIT_S_MAX = 60  # of one request; it is repeated until there is an answer
 OnProgress = Callable[[EventView], None]
+OnPart = Callable[[Turn], None]
 
 
 class Asking(Struct, frozen=True, kw_only=True):
@@ -27,8 +28,16 @@ def path_for(domain: str, session: str | None) -> str:
     return f"/v1/sessions/{session}/messages" if session else f"/v1/{domain}/ask"
 
 
-async def streamed(gateway: Gateway, asking: Asking, on_progress: OnProgress, on_wait: OnWait) -> Turn:
-    """The answered turn, with every event on the way told once. A broken stream is taken up again.
+async def streamed(
+    gateway: Gateway,
+    asking: Asking,
+    on_progress: OnProgress,
+    on_wait: OnWait,
+    on_part: OnPart = lambda _: None,
+) -> Turn:
+    """The answered turn, with every event on the way told once, and the answer in part if there is one before it is whole.
+
+    A broken stream is taken up again.
 
     Raises GatewayError, UnreachableError.
     """
@@ -39,6 +48,8 @@ async def streamed(gateway: Gateway, asking: Asking, on_progress: OnProgress, on
         async for event in gateway.stream("POST", asking.path, body=asking.question, headers=headers):
             if event.name == "answer":
                 return msgspec.json.decode(event.data, type=Turn)
+            if event.name == "partial":
+                on_part(msgspec.json.decode(event.data, type=Turn))
             if event.name == "progress":
                 view = msgspec.json.decode(event.data, type=EventView)
                 if view.id not in seen:
@@ -50,7 +61,10 @@ async def streamed(gateway: Gateway, asking: Asking, on_progress: OnProgress, on
 
 
 async def waited(gateway: Gateway, asking: Asking, wait_s: int | None, on_wait: OnWait) -> Turn | Pending:
-    """The answered turn; with `wait_s`, Pending when there is none by then. Raises GatewayError, UnreachableError."""
+    """The answered turn, or the part that there is; with `wait_s`, Pending when there is none by then.
+
+    Raises GatewayError, UnreachableError.
+    """
     loop = asyncio.get_running_loop()
     end = None if wait_s is None else loop.time() + wait_s
     content = msgspec.json.encode(asking.question)

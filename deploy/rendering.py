@@ -53,7 +53,15 @@ def answer(turn: Turn) -> RenderableType:
         ("confidentiality", reply.label.value),
     )
     summed_up = Text(" · ".join(f"{name} {value}" for name, value in facts), style="bold")
+    if turn.status == "partial":
+        parts += [Text(), Text(_incomplete(turn), style="yellow")]
     return Group(*parts, Text(), summed_up, Text(f"session {turn.session}", style="dim"))
+
+
+def _incomplete(turn: Turn) -> str:
+    missing = ", ".join(f"{one.domain.value.capitalize()} ({one.why})" for one in turn.missing)
+    after = f"and will be: {turn.failure}" if turn.failure else f"until that has come: {turn.status_url}"
+    return clean(f"without {missing} {after}")
 
 
 def prose(content: str) -> RenderableType:

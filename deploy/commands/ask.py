@@ -68,7 +68,8 @@ class _Options(Struct, frozen=True):
 def ask(question: str, *, target: options.Target, as_json: bool, **given: object) -> None:
     """Ask Sophia (business) or Artemis (technology) a question. QUESTION `-` is read from stdin.
 
-    Progress goes to stderr, the answer with its evidence and confidence to stdout.
+    Progress goes to stderr, the answer with its evidence and confidence to stdout. Where another domain is away the answer is
+    shown without its part first, and again when it is complete; --no-stream ends with what there is.
 
     \b
     Examples:
@@ -150,13 +151,19 @@ async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sen
                 return await waited(gateway, asking, wanted.wait, _told(steps))
             step = steps.begin(f"Asking {wanted.session or wanted.domain.capitalize()}")
 
+            def part(turn: "Turn") -> None:
+                missing = ", ".join(f"{one.domain.value} ({one.why})" for one in turn.missing)
+                steps.say(f"answered without {missing}; waiting for that, Ctrl-C stops only the waiting")
+                if turn.answer is not None:
+                    steps.say(turn.answer.content)
+
             def note(view: "EventView") -> None:
                 sent.correlation = view.correlation
                 steps.note(step, progress_line(view))
 
             try:
                 async with asyncio.timeout(wanted.wait):
-                    turn = await streamed(gateway, asking, note, _told(steps))
+                    turn = await streamed(gateway, asking, note, _told(steps), part)
             except TimeoutError:
                 return await waited(gateway, asking, 0, _told(steps))
             steps.end(step)

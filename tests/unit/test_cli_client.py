@@ -150,6 +150,16 @@ def test_a_broken_stream_is_taken_up_with_the_same_key_and_tells_nothing_twice()
     assert (told, len(keys)) == (["1", "2"], 1)
 
 
+def test_an_answer_in_part_is_told_before_the_whole_one() -> None:
+    parts: list[Turn] = []
+
+    async def use(gateway: Gateway) -> Turn:
+        return await streamed(gateway, ASKING, lambda _: None, lambda _s, _why: None, parts.append)
+
+    whole = with_gateway(lambda _: sse(("partial", {**ANSWERED, "status": "partial"}), ("answer", ANSWERED)), use)
+    assert (whole.status, [part.status for part in parts]) == ("answered", ["partial"])
+
+
 def test_a_problem_in_a_stream_is_raised() -> None:
     refused = Problem(type="urn:x", title="T", status=403, detail="above your clearance")
 

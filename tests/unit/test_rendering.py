@@ -5,8 +5,10 @@ from io import StringIO
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
+from contracts.collaboration import Missing
 from contracts.conversation import Contribution
 from contracts.domains import Clearance, Domain
 from contracts.http import AnswerReply, EventView, Turn
@@ -167,6 +169,15 @@ def test_no_document_can_steer_the_terminal_or_break_the_page(title: str, conten
 def test_a_failed_turn_says_why() -> None:
     failed = Turn(id="1", session="s", question="?", by="d", status="failed", asked=START, failure="the model refused")
     assert printed(rendering.answer(failed)).strip() == "the model refused"
+
+
+def test_an_answer_in_part_says_what_it_goes_without_and_where_the_rest_will_be() -> None:
+    missing = (Missing(domain=Domain.ARTEMIS, request_type="technical_feasibility_analysis", why="it is away"),)
+    part = replace(turn("Plan", "We lose."), status="partial", missing=missing, status_url="/v1/sessions/s/messages")
+    text = printed(rendering.answer(part))
+    assert "without Artemis (it is away) until that has come: /v1/sessions/s/messages" in text
+    text = printed(rendering.answer(replace(part, failure="cancelled: by dana")))
+    assert "without Artemis (it is away) and will be: cancelled: by dana" in text
 
 
 def test_lines_for_events_and_for_who_waits() -> None:
