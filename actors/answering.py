@@ -70,6 +70,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     Where another domain does not answer in time, the answer without it is told first; this one follows when it has.
     """
     effects.allow(asked.budget)
+    effects.require(asked.approval)
     effects.grant(asked.grants)
     domain = recorded.actor.domain
     teams = TEAMS[domain]

@@ -59,6 +59,7 @@ def _requested(message: Collaborate) -> Requested:
         asker=message.asker,
         request=message.request,
         budget=message.budget,
+        approval=message.approval,
         partly_to=message.partly_to,
         flow=FLOW,
         grants=message.grants,
@@ -91,6 +92,7 @@ async def react(recorded: Recorded[Requested | Concluded], effects: Effects) -> 
 async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, effects: Effects) -> Outcome:
     request = event.request
     effects.allow(event.budget)
+    effects.require(event.approval)
     effects.grant(event.grants)
     handler = HANDLERS.get((recorded.actor.domain, request.request_type))
     if handler is None:

@@ -98,6 +98,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         label=state.label,
         budget=message.budget,
         flow=FLOW,
+        approval=message.approval,
         grants=message.grants,
     )
     if state.owner is None:

@@ -11,6 +11,7 @@ from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.sophia.records import RECORDS
 from actors.sophia.tools import TOOLS as SOPHIA_TOOLS
+from actors.system.approval import approval
 from actors.system.chat import chat
 from actors.system.user import user
 from contracts.domains import Domain
@@ -21,7 +22,7 @@ ACTORS: dict[Domain, Sequence[AnyActor]] = {
     Domain.SOPHIA: (conversation, collaboration, analysis, memory, signal, *RECORDS),
     Domain.ARTEMIS: (conversation, collaboration, memory, signal),
     Domain.CEO: (knowledge_item, collaboration, signal),
-    Domain.SYSTEM: (chat, user, signal),
+    Domain.SYSTEM: (approval, chat, user, signal),
     Domain.EMBEDDING: (),
 }
 TOOLS: dict[Domain, dict[str, Tool]] = {Domain.SOPHIA: SOPHIA_TOOLS, Domain.ARTEMIS: ARTEMIS_TOOLS}

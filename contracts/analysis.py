@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
@@ -43,6 +44,7 @@ class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1")
     subject: Annotated[str, Meta(min_length=1, max_length=300)]
     question: Annotated[str, Meta(min_length=1, max_length=8_000)]
     budget: Allowance | None = None
+    approval: ApprovalRule | None = None
     grants: Grants = None
 
 
@@ -70,6 +72,7 @@ class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1
     question: str
     budget: Allowance | None = None
     flow: int = 1
+    approval: ApprovalRule | None = None
     grants: Grants = None
 
 

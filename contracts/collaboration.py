@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
@@ -72,12 +73,14 @@ class InTime(Struct, frozen=True, kw_only=True):
 class Collaborate(Message, frozen=True, kw_only=True, tag="collaboration.request.v1"):
     """`budget` is what is left of the asking run's: what may be spent on models to answer; `grants` are the asking run's.
 
+    So is `approval`: which tools people must agree to.
     `partly_to`: where an outcome that waits for a domain goes as far as it goes; the whole one follows as the answer.
     """
 
     asker: Domain
     request: Request
     budget: Allowance | None = None
+    approval: ApprovalRule | None = None
     grants: Grants = None
     partly_to: str | None = None
 
@@ -100,6 +103,7 @@ class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v
     budget: Allowance | None = None
     partly_to: str | None = None
     flow: int = 1
+    approval: ApprovalRule | None = None
     grants: Grants = None
 
     @property

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from contracts.approval import ApprovalRule
 from contracts.collaboration import Missing
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
@@ -53,7 +54,8 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
 
     `collaborate` None lets the team decide whether other domains are asked, False forbids it. A question to a conversation
     that has not begun begins it, with `history` as its memory: what was said elsewhere, as the asker tells it. One that has
-    begun knows its own. `budget` is what may be spent on models, by all who work on the answer.
+    begun knows its own. `budget` is what may be spent on models, by all who work on the answer; `approval`
+    says which tools people must agree to, for all of them.
     """
 
     turn: str
@@ -63,6 +65,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     team: Team | None = None
     collaborate: bool | None = None
     budget: Allowance | None = None
+    approval: ApprovalRule | None = None
     history: Annotated[tuple[Exchange, ...], Meta(max_length=EXCHANGES_MAX)] = ()
     grants: Grants = None
 
@@ -113,6 +116,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     label: Clearance = Clearance.PUBLIC
     budget: Allowance | None = None
     flow: int = 1
+    approval: ApprovalRule | None = None
     grants: Grants = None
 
 

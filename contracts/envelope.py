@@ -16,6 +16,12 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknow
     """What arrives in an inbox: a request (`Ask`) or a fact from outside (`DealClosed`). Tags are explicit and stable."""
 
 
+class Personal(Message, frozen=True, kw_only=True):
+    """What only a person can say, and only for himself: the kernel takes it from nobody but the principal `by`."""
+
+    by: str
+
+
 class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
     """What an actor recorded about itself, past tense; never changed after release."""
 

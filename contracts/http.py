@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from contracts.analysis import PhaseResult
+from contracts.approval import ApprovalRule
 from contracts.collaboration import Missing
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain
@@ -60,6 +61,7 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     """A question. Without `team` the router decides; `collaborate` forces or forbids asking the other domain.
 
     A run that would spend more than its `budget` on models fails and says what it spent; without one the settings' holds.
+    With `approval` it waits, in every domain, until people have agreed to the tools that this names.
     """
 
     question: Question
@@ -69,10 +71,11 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     priority: Priority = 3
     deadline: Deadline = None
     budget: Budget | None = None
+    approval: ApprovalRule | None = None
 
 
 class CreateAnalysis(Body, frozen=True, kw_only=True):
-    """A comprehensive analysis in five phases over both domains and the CEO's context. `budget` as for a question."""
+    """A comprehensive analysis in five phases over both domains and the CEO's context. `budget`, `approval` as for a question."""
 
     subject: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
     question: Question
@@ -80,6 +83,7 @@ class CreateAnalysis(Body, frozen=True, kw_only=True):
     priority: Priority = 3
     deadline: Deadline = None
     budget: Budget | None = None
+    approval: ApprovalRule | None = None
 
 
 class CancelRun(Body, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Literal
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 
-Role = Literal["admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only"]
+Role = Literal["admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only", "approver"]
 Permission = Literal[
     "sophia:read",
     "sophia:write",
@@ -16,6 +16,7 @@ Permission = Literal[
     "cross_domain:collaborate",
     "cross_domain:read",
     "knowledge:declassify",
+    "approvals:decide",
     "system:admin",
     "system:monitor",
     "dead_letters:read",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from contracts.approval import ApprovalRule
 from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
@@ -139,6 +140,13 @@ def budget_spent(budget: Allowance | None, spent: Usage | None) -> BudgetSpent |
         cost_max=None if budget.cost_micros is None else budget.cost_micros / 1_000_000,
         exceeded=over_tokens or over_cost,
     )
+
+
+def checked_approval(rule: ApprovalRule | None, principal: Principal) -> ApprovalRule | None:
+    """What the run is to wait for. Raises ValidationProblemError for a quorum that can never come together."""
+    if rule is not None and (problem := rule.unreachable(principal.username)):
+        raise ValidationProblemError("$.approval.quorum", problem)
+    return rule
 
 
 def checked_deadline(deadline: datetime | None, now: datetime) -> datetime | None:

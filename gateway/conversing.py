@@ -21,7 +21,17 @@ from contracts.conversation import (
 from contracts.domains import Domain
 from contracts.http import Analysis, AskQuestion, CreateAnalysis, CreateSession, Session, Turn
 from contracts.subjects import ActorRef
-from gateway.commands import WRITE, Incoming, allowance, checked_deadline, event_of, label_of, named_actor, new_actor
+from gateway.commands import (
+    WRITE,
+    Incoming,
+    allowance,
+    checked_approval,
+    checked_deadline,
+    event_of,
+    label_of,
+    named_actor,
+    new_actor,
+)
 from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
@@ -120,6 +130,7 @@ def ask(
             team=body.team,
             collaborate=_collaborate(principal, asked=body.collaborate),
             budget=allowance(body.budget, incoming.services.settings.budget),
+            approval=checked_approval(body.approval, principal),
             history=history,
             grants=principal.grants,
         ),
@@ -199,6 +210,7 @@ async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
             subject=body.subject,
             question=body.question,
             budget=allowance(body.budget, incoming.services.settings.budget),
+            approval=checked_approval(body.approval, principal),
             grants=principal.grants,
         ),
         label=label_of(principal, body.confidentiality),

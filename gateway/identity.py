@@ -45,6 +45,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     "read_only": frozenset({"sophia:read", "artemis:read", "cross_domain:read"}),
+    "approver": frozenset({"approvals:decide"}),
 }
 
 

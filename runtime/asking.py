@@ -8,6 +8,7 @@ import contextlib
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import Struct
 
 from contracts import subjects
 from contracts.collaboration import COLLABORATION, Collaborate, InTime, Outcome
@@ -161,20 +162,20 @@ def expired(domain: Domain, until: datetime, number: int, digest: str) -> Effect
     return EffectRecorded(effect=number, name=ASK, arguments=digest, result=raw(outcome))
 
 
-def address(run: Run, number: int, digest: str) -> str:
-    """Where the result of a waiting effect goes, for `resolution`."""
-    actor = run.actor
-    return f"{actor.domain.value}/{actor.kind}/{actor.id}/{run.cause.id}/{run.sequence}/{number}/{digest}"
+def address(run: Run, number: int, digest: str, name: str = "") -> str:
+    """Where the result of a waiting effect goes, for `resolution`; its `name` where the result does not say that."""
+    actor, named = run.actor, f"/{name}" if name else ""
+    return f"{actor.domain.value}/{actor.kind}/{actor.id}/{run.cause.id}/{run.sequence}/{number}/{digest}{named}"
 
 
-def resolution(reply_to: str, result: Outcome | InTime) -> tuple[Resolve, ActorRef]:
+def resolution(reply_to: str, result: Struct) -> tuple[Resolve, ActorRef]:
     """The message that answers a waiting effect, and the actor that waits. Raises ValueError for what `address` did not write."""
-    domain, kind, id_, reaction, sequence, number, digest = reply_to.split("/")
+    domain, kind, id_, reaction, sequence, number, digest, *name = reply_to.split("/")
     answer = Resolve(
         reaction=reaction,
         sequence=int(sequence),
         effect=int(number),
-        name=ASK if isinstance(result, Outcome) else PATIENCE,
+        name=name[0] if name else PATIENCE if isinstance(result, InTime) else ASK,
         arguments=digest,
         result=raw(result),
     )

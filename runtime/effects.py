@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 import msgspec
 from msgspec import Struct
 
+from contracts.approval import ApprovalRule
 from contracts.business import RecordKind
 from contracts.chat import ChatReply, ChatRequest, Delta, Written
 from contracts.collaboration import COLLABORATION, Collaborate, InTime, Outcome, Request
@@ -27,6 +28,7 @@ from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import Grants, granted
 from contracts.web import WebFindings
+from runtime.approving import approval_s, gate, policy_for
 from runtime.asking import ASK, Requesting, dependency, expired, resolution, send
 from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
@@ -56,6 +58,7 @@ class Effects:
         self._outside = run.outside
         self._cause = run.cause
         self._budget: Allowance | None = None
+        self._approval: ApprovalRule | None = None
         self._grants: Grants = ()
 
     @property
@@ -81,6 +84,10 @@ class Effects:
     def may(self, tool: Tool) -> bool:
         """Whether the asker may have the tool run."""
         return tool.permission in granted(self._grants, self._run.actor.domain)
+
+    def require(self, approval: ApprovalRule | None) -> None:
+        """From here on people must agree to the tools that it names, here and in the domains that are asked."""
+        self._approval = approval
 
     async def now(self) -> datetime:
         return await self._run.perform("now", None, datetime, lambda _: _soon(self._outside.clock()))
@@ -266,22 +273,32 @@ class Effects:
     async def tool(self, name: str, arguments: Struct, returns: type[T]) -> T:
         """The result of a registered tool, run in a process of its own that gets the blobs `arguments` name and nothing else.
 
-        Raises OutcomeError when its input is unusable or it takes more than its limits.
+        Where it needs people's approval the run waits for that, for days if need be, at no cost. Raises OutcomeError when its
+        input is unusable or it takes more than its limits, UnapprovedError when it may not run as it would.
         """
-        tool = self._outside.tools[name]
+        tool, effect = self._outside.tools[name], f"tool {name}"
+        policy = (
+            policy_for(name, self._outside.approvals, self._approval, flagged=tool.approval) if self.may(tool) else None
+        )
+        approval = gate(self._run, effect, arguments, policy)
+        begun = self._run.begin(effect, arguments)
+        if approval is not None:
+            await approval.passed()
 
         async def run(_: str) -> T:
-            outside = self._outside
+            outside, handed = self._outside, arguments
             if not self.may(tool):
                 raise ForbiddenToolError(
                     f"the tool {name} needs the permission {tool.permission}, which the asker lacks"
                 )
-            if not isinstance(arguments, tool.arguments):
-                raise OutcomeError(f"{name} takes {tool.arguments.__name__}, not {type(arguments).__name__}")
+            if not isinstance(handed, tool.arguments):
+                raise OutcomeError(f"{name} takes {tool.arguments.__name__}, not {type(handed).__name__}")
+            if approval is not None:
+                handed = await approval.confirm(effect, handed)
             s_max = min(tool.limits.s_max, outside.limits.tool_s_max)
-            return cast("T", await outside.tool_runner.run(tool, arguments, outside.blobs.get, s_max))
+            return cast("T", await outside.tool_runner.run(tool, handed, outside.blobs.get, s_max))
 
-        return await self._run.perform(f"tool {name}", arguments, returns, run)
+        return await self._run.perform_begun(begun, effect, returns, run)
 
     async def ask(self, domain: Domain, request: Request) -> Outcome:
         """Ask another domain and wait for its typed outcome, however long; past `request.deadline` it is `expired`.
@@ -318,7 +335,13 @@ class Effects:
         return Requesting(self._run, domain, self._collaborate(request))
 
     def _collaborate(self, request: Request) -> Collaborate:
-        return Collaborate(asker=self._run.actor.domain, request=request, budget=self._left(), grants=self._grants)
+        return Collaborate(
+            asker=self._run.actor.domain,
+            request=request,
+            budget=self._left(),
+            approval=self._approval,
+            grants=self._grants,
+        )
 
     async def _asked(self, begun: tuple[int, str], domain: Domain, request: Request, traceparent: str | None) -> None:
         """Send the request and return when its outcome stands in the journal; an expired one is the domain's failure."""
@@ -328,7 +351,8 @@ class Effects:
         target = ActorRef(domain, COLLABORATION, derived_id(self._cause.id, ASK, number))
         try:
             await send(run, target, message, begun, traceparent)
-            latest = self._cause.time + timedelta(seconds=self._outside.limits.ask_s_max)
+            patience_s = approval_s(self._outside.approvals, self._approval)
+            latest = self._cause.time + timedelta(seconds=self._outside.limits.ask_s_max + patience_s)
             until = min(request.deadline or latest, latest)
             await run.until_recorded(until, expired(domain, until, number, digest), run.traceparent)
             in_vain = run.recorded(number, ASK, digest, Outcome).status == "expired"
@@ -378,7 +402,11 @@ class Effects:
     async def reply(self, outcome: Outcome) -> None:
         """Answer the effect that waits for this reaction's cause, if any does."""
         if self._cause.reply_to:
-            await self.tell(*resolution(self._cause.reply_to, outcome))
+            await self.answer(self._cause.reply_to, outcome)
+
+    async def answer(self, waiter: str, result: Struct) -> None:
+        """Answer the effect that waits under this name."""
+        await self.tell(*resolution(waiter, result))
 
     async def reply_in_part(self, to: str | None, outcome: Outcome, why: str) -> None:
         """Tell whoever waits for this reaction's outcome what there is of it, if he said where to."""

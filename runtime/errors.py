@@ -11,14 +11,29 @@ DiarchyError
 ├── InvalidError              the asker's input is wrong: tell him which field
 └── OutcomeError              an effect failed in a way that a retry cannot change: the reaction decides what to do
     ├── AllowanceError        what may be spent does not do for it
-    └── ForbiddenToolError    whoever asked may not have the tool run
+    ├── ForbiddenToolError    whoever asked may not have the tool run
+    └── UnapprovedError       it needs people's approval and does not have it: it did not run
 """
 
 from typing import Literal
 
 from contracts.model import NOTHING_USED, Failure, Usage
 
-RejectionCode = Literal["conflict", "not_found", "forbidden", "gone", "limit"]
+RejectionCode = Literal[
+    "conflict",
+    "not_found",
+    "forbidden",
+    "gone",
+    "limit",
+    "digest-mismatch",
+    "granted",
+    "used",
+    "denied",
+    "expired",
+    "withdrawn",
+    "voided",
+]
+"""From `digest-mismatch` on they are approvals': how one stands that says no."""
 
 
 class DiarchyError(Exception):
@@ -107,3 +122,7 @@ class ForbiddenToolError(OutcomeError):
     """The asker lacks the permission that a tool needs."""
 
     code = "permission"
+
+
+class UnapprovedError(OutcomeError):
+    """It needed people's approval and did not get it, or what would have run was something else: nothing ran."""

@@ -8,7 +8,7 @@ from contracts import subjects
 from contracts.business import BusinessFact
 from contracts.catalogue import tag
 from contracts.domains import Clearance
-from contracts.envelope import Envelope, Event, Message, Record, from_headers
+from contracts.envelope import Envelope, Event, Message, Personal, Record, from_headers
 from contracts.facts import FACT_DOMAINS, Fact
 from contracts.ids import derived_id
 from contracts.kernel import FAILED, Cancel, Refused, Resolve, Resume, Unchanged
@@ -197,4 +197,6 @@ def _opened(actor: AnyActor, address: Address, delivery: Delivery) -> tuple[Enve
         raise MalformedError(
             f"{tag(type(message))} is for {FACT_DOMAINS[type(message)].value}, not {address.actor.domain.value}"
         )
+    if isinstance(message, Personal) and message.by != envelope.principal:
+        raise MalformedError(f"{tag(type(message))} of {message.by!r} was sent for {envelope.principal!r}")
     return envelope, message

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from contracts.approval import ApprovalRule
 from contracts.chat import ChatReply, ChatRequest
 from contracts.curating import StrategicSummary
 from contracts.embeddings import Embedded, EmbedTexts, ServedModel
@@ -67,7 +68,7 @@ class NoSummaries:
 
 
 class Outside(Struct, frozen=True, kw_only=True):
-    """What reactions reach the world through."""
+    """What reactions reach the world through. `approvals`: the operator's rules of which tools people must agree to."""
 
     log: EventLog
     queue: Queue
@@ -85,6 +86,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     research: Research = NO_RESEARCH
     records: Records = msgspec.field(default_factory=NoRecords)
     tools: dict[str, Tool] = {}
+    approvals: tuple[ApprovalRule, ...] = ()
     tool_runner: ToolRunner = msgspec.field(default_factory=ToolThreads)
     limits: Limits = Limits()
     near: Near = _far

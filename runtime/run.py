@@ -32,7 +32,7 @@ from runtime.telemetry import EFFECT_SECONDS, EFFECTS_TOTAL, SPAN_EFFECT
 from runtime.waiting import Wait, Waiting
 
 T = TypeVar("T")
-WAITS = frozenset({"ask", "patience", "sleep"})
+WAITS = frozenset({"approval", "approval claim", "ask", "patience", "sleep"})
 """Effects whose result comes from elsewhere, as a `Resolve`."""
 UNSTOPPED = frozenset({"index", "remove"})
 """Effects that make the vector index follow the log: what a cancelled or late run has recorded stands there all the same."""
@@ -81,6 +81,15 @@ class Run:
         """The number of the next effect and the digest of its arguments."""
         number, self._begun = self._begun, self._begun + 1
         return number, hashlib.sha256(encoded(name, arguments)).hexdigest()
+
+    def next_recorded(self) -> str:
+        """The name under which the journal has the effect that begins next; empty: it has none."""
+        found = self.journal.entries.get(self._begun)
+        return found[0].name if found else ""
+
+    def journaled(self, number: int, returns: type[T]) -> T:
+        """The result of an effect that stands in the journal."""
+        return msgspec.json.decode(self.journal.entries[number][0].result, type=returns)
 
     def recorded(self, number: int, name: str, digest: str, returns: type[T]) -> T:
         """The result in the journal. Raises OutcomeError for a failure, NonDeterministicError for another effect's entry."""

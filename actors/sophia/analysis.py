@@ -60,6 +60,7 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
                     question=message.question,
                     budget=message.budget,
                     flow=FLOW,
+                    approval=message.approval,
                     grants=message.grants,
                 )
             ]
@@ -119,6 +120,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
 
 async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
     effects.allow(recorded.event.budget)
+    effects.require(recorded.event.approval)
     effects.grant(recorded.event.grants)
     question, envelope = recorded.event.question, recorded.envelope
     told: dict[str, str] = {}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from deploy.client import Gateway
     from deploy.settings import Settings
 
-ROLES = ("admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only")
+ROLES = ("admin", "sophia_user", "artemis_user", "cross_domain_user", "read_only", "approver")
 LEVELS = ("public", "internal", "confidential", "restricted", "top_secret")
 
 DEFAULT_CLEARANCE = "internal"

@@ -110,11 +110,11 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main() -> None:
-    from tests.golden.samples import EVENTS, HISTORIES
+    from tests.golden import approval_samples, samples
 
-    for name, event in EVENTS.items():
+    for name, event in {**samples.EVENTS, **approval_samples.EVENTS}.items():
         _write(FOLDER / "events" / f"{name}.json", event if isinstance(event, bytes) else msgspec.json.encode(event))
-    for name, (actor, domain, messages) in HISTORIES.items():
+    for name, (actor, domain, messages) in {**samples.HISTORIES, **approval_samples.HISTORIES}.items():
         content = msgspec.json.format(msgspec.json.encode(history(actor, domain, messages)), indent=1) + b"\n"
         _write(FOLDER / "histories" / f"{name}.json", content)
     known: dict[str, str] = msgspec.json.decode(MANIFEST.read_bytes()) if MANIFEST.exists() else {}

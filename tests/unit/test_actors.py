@@ -28,6 +28,7 @@ from contracts.analysis import (
     RecordPhase,
     StartAnalysis,
 )
+from contracts.approval import ExpireApproval, UseApproval, VoidApproval, WithdrawApproval
 from contracts.chat import ChatMessage, ChatReply, ChatRequest
 from contracts.collaboration import Collaborate, Conclude, Concluded, Outcome, Request, Requested
 from contracts.conversation import (
@@ -65,6 +66,7 @@ from contracts.raw_chat import AnswerChat, AskChat, ChatAnswered, ChatAsked, Cha
 from contracts.users import CreateUser
 from runtime.errors import Rejected
 from runtime.testing import given
+from tests import approvals
 from tests.golden.samples import CLIENT_FACTS, DEAL_FACTS, INVOICE_FACTS, TICKET_FACTS
 
 STARTED = SessionStarted(owner="ann", title="Churn", context_type="business")
@@ -278,6 +280,7 @@ def test_a_chat_is_asked_and_answered_once() -> None:
     given(chat).when(AnswerChat(answer=CHATTED)).rejects("nothing was asked")
 
 
+APPROVED = approvals.acting()
 REMEMBERED_AT = datetime(2026, 11, 29, tzinfo=UTC)
 MESSAGES: dict[str, list[Any]] = {
     "conversation": [
@@ -310,6 +313,17 @@ MESSAGES: dict[str, list[Any]] = {
     "signal": [
         StrategicAlert(title="t", text="x", origin="o", alert_priority=9),
         StrategicAlert(title="u", text="x", origin="o", alert_priority=1),
+    ],
+    "approval": [
+        approvals.request(APPROVED),
+        approvals.grant("bob", APPROVED),
+        approvals.deny("bob"),
+        approvals.delegate("bob", "eve"),
+        approvals.revoke("bob"),
+        ExpireApproval(),
+        WithdrawApproval(by="ann", reason=""),
+        UseApproval(digest=APPROVED.digest, at=approvals.NOW, waiter="w"),
+        VoidApproval(running="0" * 64, reason="r"),
     ],
     "chat": [
         AskChat(by="ann", request=CHAT),
@@ -353,4 +367,4 @@ def test_a_repeated_message_changes_nothing(kind: str, data: st.DataObject) -> N
             assert list(actor.decide(state, message)) == []
         except Rejected:
             # Only a message whose effect somebody undid or that ended the thing may be refused when it comes again.
-            assert kind in ("conversation", "knowledge_item")
+            assert kind in ("approval", "conversation", "knowledge_item")
