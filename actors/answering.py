@@ -1,10 +1,12 @@
 """How a question becomes an answer: route, gather, examine, ask the other domains, synthesise."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.confidence import Rested, of_answer
 from actors.memory import recall
 from actors.others import Others
 from actors.team import Team, gathered, relevant, route, speaks_of, statements, unmarked
@@ -77,11 +79,11 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
     examined = await team.at(asked.flow)(asked.text, hits, effects)
-    evidence = gathered(hits, examined)
+    evidence = gathered(hits, examined, asked.flow)
     remembered = await recall(recorded, asked.text, asked.flow, effects)
     others = Others(effects, asked.flow)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
-    own = _Own(team, evidence, examined.findings, (*remembered, *_earlier(asked.history)))
+    own = _Own(team, evidence, examined.findings, (*remembered, *_earlier(asked.history)), recorded.envelope.time)
     if others.missing:
         part = await _composed(asked, own, others, effects)
         await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
@@ -96,6 +98,7 @@ class _Own(Struct, frozen=True):
     evidence: tuple[Evidence, ...]
     findings: tuple[str, ...]
     history: tuple[str, ...]
+    asked: datetime
 
 
 async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -> Answered:
@@ -113,14 +116,16 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
     reply = await effects.chat(prompt)
     content, places = _content(reply)
     contributions = tuple(_contribution(one, request, outcome) for one, request, outcome in outcomes)
+    rested = Rested(question=asked.text, evidence=evidence, findings=own.findings, now=own.asked)
+    sure, grounds = of_answer(rested, reply.sections, reply.cited)
+    if asked.flow < 2:
+        sure = _confidence(reply.confidence, [one.confidence for one in contributions])
     return Answered(
         turn=asked.turn,
         question=asked.text,
         content=content + _notice(others.missing),
         team=team.name,
-        confidence=_confidence(
-            reply.confidence, [*(one.confidence for one in contributions), *(0 for _ in others.missing)]
-        ),
+        confidence=sure,
         evidence=evidence,
         collaboration_needed=bool(outcomes or others.missing),
         collaborators=tuple(contribution.domain for contribution in contributions),
@@ -129,6 +134,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         label=effects.label,
         usage=effects.spent,
         flow=asked.flow,
+        grounds=grounds if asked.flow >= 2 else None,
         citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
 

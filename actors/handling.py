@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec.structs import replace
 
+from actors.confidence import Rested, of_answer
 from actors.others import Others
 from actors.team import statements
 from contracts.collaboration import ConcludeInPart, Outcome, Request, Requested
@@ -13,8 +14,8 @@ from runtime.effects import Effects
 from runtime.errors import OutcomeError
 
 STATEMENTS_MAX = 8  # of each text of a request's context
-Compose = Callable[[tuple[str, ...]], Awaitable[Outcome]]
-"""Makes an outcome of findings."""
+Compose = Callable[[Outcome | None], Awaitable[Outcome]]
+"""Makes an outcome with the CEO's, where that was wanted and is there."""
 
 
 def contextual(request: Request) -> tuple[str, ...]:
@@ -58,13 +59,13 @@ async def synthesise(
 
 
 async def with_ceo_context(requested: Requested, effects: Effects, compose: Compose) -> Outcome:
-    """What `compose` makes of the CEO's view as findings, where the request wants that view; else of none.
+    """What `compose` makes of the CEO's view, where the request wants that view; else of none.
 
     Where the CEO's domain does not answer in time the asker is told what there is without it, and the whole when it has.
     """
     request = requested.request
     if not request.needs_ceo_context:
-        return await compose(())
+        return await compose(None)
     others = Others(effects, requested.flow)
     await others.ask(
         Domain.CEO,
@@ -91,10 +92,20 @@ async def with_ceo_context(requested: Requested, effects: Effects, compose: Comp
         return replace(part, missing=tuple(replace(one, why=str(error)) for one in missing))
 
 
-def _view(others: Others) -> tuple[str, ...]:
+def _view(others: Others) -> Outcome | None:
+    return others.outcomes[0][2] if others.outcomes else None
+
+
+def ceo_findings(outcome: Outcome | None) -> tuple[str, ...]:
+    """What the CEO says, as findings for a model."""
     return tuple(
         f"CEO on {name.replace('_', ' ')}: {statement}"
-        for _, _, outcome in others.outcomes
-        for name, text in outcome.sections.items()
+        for name, text in (outcome.sections if outcome else {}).items()
         for statement in statements(text, STATEMENTS_MAX)
     )
+
+
+def assured(outcome: Outcome, rested: Rested) -> Outcome:
+    """The outcome with the confidence that its evidence gives it; what a model says of itself is none."""
+    sure, grounds = of_answer(rested, outcome.sections, (one.evidence for one in outcome.citations))
+    return replace(outcome, confidence=sure, grounds=grounds)

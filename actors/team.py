@@ -3,7 +3,8 @@
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from contracts import conversation
 from contracts.domains import Partition
@@ -85,6 +86,19 @@ def once(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     return tuple(hit for hit in hits if announced.isdisjoint(hit.entry.tags))
 
 
+def dated(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+    """`evidence_of` with what confidence needs of it; journals of flow 1 hold it without."""
+    return tuple(
+        replace(
+            one,
+            updated=hit.entry.updated or UNSET,
+            category=hit.entry.category or UNSET,
+            expires=hit.entry.expires or UNSET,
+        )
+        for one, hit in zip(evidence_of(hits), hits, strict=True)
+    )
+
+
 def evidence_of(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
     """What was found as evidence: of each text 1,500 characters with the passage that answers best; scores clipped to 0 … 1."""
     return tuple(
@@ -120,10 +134,18 @@ def unmarked(text: str) -> str:
     return _CITATION.sub("", text)
 
 
-def gathered(hits: Sequence[Hit], examined: Examined) -> tuple[Evidence, ...]:
-    """All that an answer rests on: what was found, and what the work on it rests on, each once."""
-    evidence = {one.id: one for one in (*evidence_of(united(hits, examined.hits)), *examined.evidence)}
+def gathered(hits: Sequence[Hit], examined: Examined, flow: int = 1) -> tuple[Evidence, ...]:
+    """All that an answer rests on: what was found, and what the work on it rests on, each once. Dated from flow 2 on."""
+    found = (dated if flow >= 2 else evidence_of)(united(hits, examined.hits))
+    evidence = {one.id: one for one in (*found, *examined.evidence)}
     return tuple(evidence.values())
+
+
+def together(own: Sequence[Evidence], others: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Both, each once, one's own first."""
+    return tuple(
+        {one.id: one for one in (*others, *own)}[id_] for id_ in dict.fromkeys(one.id for one in (*own, *others))
+    )
 
 
 def united(hits: Sequence[Hit], more: Sequence[Hit]) -> tuple[Hit, ...]:

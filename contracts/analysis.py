@@ -8,6 +8,7 @@ from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
+from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Failure
 from contracts.users import Grants
 
@@ -37,6 +38,7 @@ class PhaseResult(Struct, frozen=True, kw_only=True):
     status: str = "completed"
     citations: tuple[Citation, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    grounds: Grounds | None = None
 
 
 class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1"):

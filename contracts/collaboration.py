@@ -9,7 +9,9 @@ from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
+from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Usage
+from contracts.strategic import StrategicContext
 from contracts.users import Grants
 
 COLLABORATION = "collaboration"
@@ -46,7 +48,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """How a collaboration ended. On `completed`: named sections, evidence, confidence 0 to 1, model, label; else `reason`.
 
     `usage` is what was spent on models, however it ended; `citations` are places in the sections that rest on its `evidence`.
-    `comparisons`, of an alignment: what is asked beside what the strategy says. `missing` is what it goes without.
+    `comparisons`: what is asked beside what the strategy says; `strategic`: the answer with the CEO's context, where that was
+    wanted; `grounds`: what the confidence was computed from. `missing` is what it goes without.
     """
 
     status: Status
@@ -60,6 +63,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     missing: tuple[Missing, ...] = ()
+    grounds: Grounds | None = None
+    strategic: StrategicContext | None = None
 
 
 class InTime(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from contracts.approval import ApprovalRule
 from contracts.collaboration import Missing
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
+from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Failure, Usage
 from contracts.users import Grants
 
@@ -151,6 +152,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
     flow: int = 1
+    grounds: Grounds | None = None
 
 
 class AnsweredInPart(Event, frozen=True, kw_only=True, tag="conversation.answered_in_part.v1"):

@@ -13,6 +13,7 @@ from contracts.approval import ApprovalRule
 from contracts.collaboration import Missing
 from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain
+from contracts.grounds import Grounds
 from contracts.model import BudgetSpent, Citation, Evidence
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
@@ -172,7 +173,8 @@ class Sessions(Struct, frozen=True, kw_only=True):
 class AnswerReply(Struct, frozen=True, kw_only=True):
     """What an answer says, how sure it is (0 to 1), what it rests on and which model wrote it.
 
-    `citations` say for each sentence of the content that has a mark such as `[1]` which evidence it rests on, and where in it.
+    `citations` say for each sentence of the content that has a mark such as `[1]` which evidence it rests on, and where in it;
+    `grounds` what its confidence was computed from.
     """
 
     content: str
@@ -185,6 +187,7 @@ class AnswerReply(Struct, frozen=True, kw_only=True):
     model: str
     label: Clearance
     citations: tuple[Citation, ...] = ()
+    grounds: Grounds | None = None
 
 
 class Turn(Struct, frozen=True, kw_only=True):

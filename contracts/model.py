@@ -1,8 +1,9 @@
 """What is asked of a language model and what it answers: named sections over labelled evidence."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.domains import Clearance, Partition
 from contracts.span import Span
@@ -29,7 +30,11 @@ QUOTING = "extractive"
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """One thing an answer rests on. `id` is stable (a knowledge item, a signal, a tool's finding); `score` 0 to 1."""
+    """One thing an answer rests on. `id` is stable (a knowledge item, a signal, a tool's finding); `score` 0 to 1.
+
+    `updated`, `category` and `expires` say how far it is to be trusted by its age, where that is known; what may be left out is
+    left out of the encoding too, for prompts are part of what a journal is compared by.
+    """
 
     id: str
     title: str
@@ -38,6 +43,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     score: float
     source: str = ""
     partition: Partition | None = None
+    updated: datetime | UnsetType = UNSET
+    category: str | UnsetType = UNSET
+    expires: datetime | UnsetType = UNSET
 
 
 FLOW = 2

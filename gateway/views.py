@@ -56,4 +56,5 @@ def answer_reply(answered: Answered, label: Clearance) -> AnswerReply:
         model=answered.model,
         label=label,
         citations=answered.citations,
+        grounds=answered.grounds,
     )

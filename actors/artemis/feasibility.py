@@ -1,9 +1,13 @@
 """Technical feasibility analysis: can it be built, how, how hard and by when; Artemis's answer to other domains."""
 
 from actors.artemis.teams import PARTITIONS, code_analysis
-from actors.handling import synthesise, with_ceo_context
-from actors.team import evidence_of, relevant, united
+from actors.confidence import Rested
+from actors.handling import assured, ceo_findings, synthesise, with_ceo_context
+from actors.strategic import SECTIONS as CEO_SECTIONS
+from actors.strategic import with_context
+from actors.team import evidence_of, gathered, relevant, together, united
 from contracts.collaboration import Outcome, Requested
+from contracts.domains import Domain
 from contracts.model import Section
 from runtime.effects import Effects
 
@@ -16,23 +20,32 @@ SECTIONS = (
     Section("risks", "What could go wrong technically, with known incidents."),
 )
 
-CEO_SECTIONS = (
+FIRST_CEO_SECTIONS = (
     Section("strategic_alignment", "How the technical plan fits the company's strategy."),
     Section("roadmap_impact", "What it means for the roadmap: what moves, what waits."),
     Section("implementation_recommendations", "How to go about it, given strategy and roadmap."),
 )
-"""What is answered besides when the CEO's context is wanted (mission B4)."""
+"""What flow 1 answered besides when the CEO's context was wanted."""
+
+ROLE = "Artemis's engineers"
 
 
 async def technical_feasibility_analysis(requested: Requested, effects: Effects) -> Outcome:
-    request = requested.request
+    request, flow = requested.request, requested.flow
+    now = await effects.now() if flow >= 2 else None
     hits = await relevant(PARTITIONS, request.question, effects, EVIDENCE_MAX)
-    examined = await code_analysis.examine(request.question, hits, effects)
-    found = evidence_of(united(hits, examined.hits))
-    sections = SECTIONS + CEO_SECTIONS if request.needs_ceo_context else SECTIONS
+    examined = await code_analysis.at(flow)(request.question, hits, effects)
 
-    async def compose(context: tuple[str, ...]) -> Outcome:
-        findings = (*examined.findings, *context)
-        return await synthesise("Artemis's engineers", request, sections, found, findings, effects)
+    async def compose(ceo: Outcome | None) -> Outcome:
+        findings = (*examined.findings, *ceo_findings(ceo))
+        if now is None:
+            known = evidence_of(united(hits, examined.hits))
+            wanted = SECTIONS + FIRST_CEO_SECTIONS if request.needs_ceo_context else SECTIONS
+            return await synthesise(ROLE, request, wanted, known, findings, effects)
+        found = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
+        sections = SECTIONS + CEO_SECTIONS[Domain.ARTEMIS] if ceo else SECTIONS
+        outcome = await synthesise(ROLE, request, sections, found, findings, effects)
+        rested = Rested(question=request.question, evidence=found, findings=examined.findings, now=now)
+        return with_context(assured(outcome, rested), ceo, Domain.ARTEMIS)
 
     return await with_ceo_context(requested, effects, compose)

@@ -4,8 +4,9 @@ from msgspec.structs import replace
 
 from actors.ceo import aligning
 from actors.ceo.summary import PARTITIONS, priorities
-from actors.handling import synthesise
-from actors.team import evidence_of, relevant
+from actors.confidence import Rested
+from actors.handling import assured, synthesise
+from actors.team import dated, evidence_of, relevant
 from contracts.collaboration import Outcome, Requested
 from contracts.comparison import Comparison
 from contracts.knowledge import BEST_MAX, CANDIDATES_MAX, Rank, best_first
@@ -37,18 +38,19 @@ async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome
     request = requested.request
     candidates = await relevant(PARTITIONS, request.question, effects, CANDIDATES_MAX)
     best = best_first(candidates, lambda hit: Rank(hit.entry.priority, hit.relevance, hit.entry.id))[:BEST_MAX]
-    found = {item.id: item for item in evidence_of(best)}
+    found = {item.id: item for item in (dated if requested.flow >= 2 else evidence_of)(best)}
     if request.needs_ceo_context:
         for item in await priorities(requested.asker, effects):
             found.setdefault(item.id, item)
     evidence = tuple(found.values())
     if requested.flow < 2:
         return await synthesise(ROLE, request, COMPARED + WRITTEN, evidence, (), effects)
-    today = (await effects.now()).date()
-    comparisons = await aligning.compared(request, evidence, effects, today)
+    now = await effects.now()
+    comparisons = await aligning.compared(request, evidence, effects, now.date())
     outcome = await synthesise(ROLE, request, WRITTEN, evidence, aligning.findings(comparisons), effects)
     if not outcome.model.startswith(QUOTING):
         comparisons = await _judged(comparisons, effects)
+    outcome = assured(outcome, Rested(question=request.question, evidence=evidence, now=now))
     return replace(outcome, sections=aligning.told(comparisons) | outcome.sections, comparisons=comparisons)
 
 
