@@ -1,7 +1,7 @@
 """Sophia's four teams."""
 
+from actors.sophia.clients import examine_clients, examine_table
 from actors.sophia.tools.business_insight import BusinessInsightArguments
-from actors.sophia.tools.client_analysis import ClientAnalysisArguments
 from actors.sophia.tools.market_research import MarketResearchArguments
 from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
 from actors.team import Team, examine_evidence, examine_file
@@ -10,6 +10,7 @@ from contracts.model import Section
 
 PARTITIONS: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
 TABLES = ("text/csv",)
+_CUSTOMER_TABLE = examine_table(PARTITIONS, TABLES)
 
 business_insight = Team(
     name="business_insight",
@@ -50,12 +51,8 @@ client_analysis = Team(
         Section("segments_at_risk", "Which segments are at risk, and the revenue at stake."),
         Section("recommendations", "What to do about it, first things first."),
     ),
-    examine=examine_file(
-        "client_analysis",
-        PARTITIONS,
-        TABLES,
-        lambda digest, question: ClientAnalysisArguments(table=digest, question=question),
-    ),
+    examine=_CUSTOMER_TABLE,
+    work=examine_clients(_CUSTOMER_TABLE),
 )
 
 market_research = Team(

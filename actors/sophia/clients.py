@@ -1,0 +1,75 @@
+"""What the client analysis team works on: a stored table of customers, and what facts say of clients."""
+
+from collections.abc import Sequence
+
+from actors.sophia.tools.client_analysis import ClientAnalysisArguments
+from actors.sophia.tools.health import ClientHealthArguments
+from actors.team import Examine, Examined, examine_file, run_tool
+from contracts.business import RecordKind
+from contracts.domains import Partition
+from contracts.model import Evidence
+from contracts.records import RecordsFound
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+from runtime.errors import OutcomeError
+
+
+def examine_table(partitions: tuple[Partition, ...], media_types: tuple[str, ...]) -> Examine:
+    """The most relevant stored table."""
+    return examine_file(
+        "client_analysis",
+        partitions,
+        media_types,
+        lambda digest, question: ClientAnalysisArguments(table=digest, question=question),
+    )
+
+
+def examine_clients(table: Examine) -> Examine:
+    """The table, and what facts say of clients under the asker's clearance; where they are not to be had now, that is said."""
+
+    async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+        examined = await table(question, hits, effects)
+        try:
+            clients = await effects.records("client")
+        except OutcomeError as error:
+            return _with(examined, (f"What facts say of clients is not known: {error}.",), ())
+        if not clients.count:
+            return examined
+        tickets, invoices = await _there(effects, "ticket"), await _there(effects, "invoice")
+        arguments = ClientHealthArguments(
+            clients=clients.digest,
+            tickets=tickets.digest if tickets else "",
+            invoices=invoices.digest if invoices else "",
+            now=await effects.now(),
+            left_out=clients.left_out,
+        )
+        findings = await run_tool("client_health", arguments, "the facts about clients", effects)
+        return _with(examined, findings, (_evidence(clients, tickets, invoices),))
+
+    return examine
+
+
+async def _there(effects: Effects, kind: RecordKind) -> RecordsFound | None:
+    """The records of a kind; None where they are not to be had: the score is made of what is known."""
+    try:
+        return await effects.records(kind)
+    except OutcomeError:
+        return None
+
+
+def _with(examined: Examined, findings: tuple[str, ...], evidence: tuple[Evidence, ...]) -> Examined:
+    return Examined(
+        findings=(*examined.findings, *findings), hits=examined.hits, evidence=(*examined.evidence, *evidence)
+    )
+
+
+def _evidence(clients: RecordsFound, *others: RecordsFound | None) -> Evidence:
+    """The facts as what an answer rests on; about as close to the question as what a search finds."""
+    return Evidence(
+        id=f"records-client-{clients.digest[:16]}",
+        title="Facts about clients",
+        text=f"Facts about {clients.count:,} clients that other programs published or that were imported.",
+        label=max(one.label for one in (clients, *others) if one is not None),
+        score=0.4,
+        source="facts",
+    )
