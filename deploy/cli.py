@@ -22,6 +22,7 @@ COMMANDS = {
     "up": "up:up",
     "ask": "ask:ask",
     "import": "knowledge_import:import_",
+    "facts": "facts:facts",
     "knowledge": "knowledge:knowledge",
     "memories": "memories:memories",
     "events": "events:events",
