@@ -28,6 +28,7 @@ COMMANDS = {
     "events": "events:events",
     "runs": "runs:runs",
     "cancel": "cancel:cancel",
+    "approvals": "approvals:approvals",
     "trace": "trace:trace",
     "rebuild": "rebuild:rebuild",
     "vectors": "vectors:vectors",

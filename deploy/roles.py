@@ -14,6 +14,7 @@ from adapters.jetstream_streams import TOO_FEW_NODES, Sizes, TooSmallError, ensu
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
+from contracts.approval import EVERY_TOOL, ApprovalRule
 from contracts.domains import Clearance, Domain
 from contracts.ids import new_id
 from deploy.clock import now
@@ -173,6 +174,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
         tools=TOOLS.get(domain, {}),
+        approvals=_approvals(plant.settings),
         tool_runner=sandbox,
         limits=limits,
     )
@@ -277,3 +279,14 @@ def run(roles: Sequence[str], settings: Settings) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run_roles(roles, settings))
+
+
+def _approvals(settings: Settings) -> tuple[ApprovalRule, ...]:
+    """The operator's rules. Raises SettingsError for a tool that is none: nobody would be asked about what was meant."""
+    tools = {name for of_domain in TOOLS.values() for name in of_domain}
+    for number, rule in enumerate(settings.approvals):
+        for name in rule.tools:
+            if name not in tools and name != EVERY_TOOL:
+                known = ", ".join(sorted(tools))
+                raise SettingsError(f"approvals[{number}].tools: {name} is none of the tools {known}", "approvals")
+    return settings.approvals

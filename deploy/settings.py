@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from contracts.approval import ApprovalRule
 from deploy.model_settings import Budget, Caches, ChatProvider, Embedding, EmbeddingServer, Extractive, Web
 from deploy.secret import Secret
 from deploy.settings_checks import problems
@@ -151,7 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it. `data` is the folder of the embedded servers, keys and logs; `ready_fd` is set by the supervisor.
 
     `embedding` says what the index uses, `embeddings` what else can be asked for. `url` and `token` are for commands: a gateway
-    elsewhere, and as whom to ask it.
+    elsewhere, and as whom to ask it. `approvals`: which tools people must agree to; the first that names one counts.
     """
 
     data: str = "diarchy-data"
@@ -167,6 +168,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embeddings: tuple[EmbeddingServer, ...] = ()
     caches: Caches = Caches()
     chat: tuple[ChatProvider, ...] = ()
+    approvals: tuple[ApprovalRule, ...] = ()
     extractive: Extractive = Extractive()
     budget: Budget = Budget()
     web: Web = Web()

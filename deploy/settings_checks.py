@@ -78,7 +78,14 @@ def problems(settings: "Settings") -> Iterator[Problem]:
             "limits.model_s_max",
             f"is {_shown(call_s)}; must be above {together}, else a call ends before the last is asked",
         )
+    yield from _of_approvals(settings)
     yield from _of_urls(settings)
+
+
+def _of_approvals(settings: "Settings") -> Iterator[Problem]:
+    for number, rule in enumerate(settings.approvals):
+        if problem := rule.unreachable():
+            yield f"approvals[{number}].quorum", problem
 
 
 def _of_embeddings(settings: "Settings") -> Iterator[Problem]:

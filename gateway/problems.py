@@ -30,6 +30,12 @@ _NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
 REFUSALS: dict[RejectionCode, int] = {"conflict": 409, "not_found": 404, "forbidden": 403, "gone": 410, "limit": 429}
 
 
+APPROVAL_SLUGS: frozenset[RejectionCode] = frozenset(
+    {"digest-mismatch", "granted", "used", "denied", "expired", "withdrawn", "voided"}
+)
+"""Refusals that say how an approval stands, each a kind of problem (409) of its own."""
+
+
 class ProblemError(DiarchyError):
     """A response other than success: `slug` names its kind for machines, `detail` tells a person what to change."""
 
@@ -82,7 +88,8 @@ def refused(code: str, reason: str) -> ProblemError:
     if code == FAILED:
         return ProblemError(500, "failed", reason)
     status = next((number for known, number in REFUSALS.items() if known == code), 409)
-    return ProblemError(status, "refused", reason, headers={"Retry-After": "60"} if status == 429 else None)
+    slug = code if code in APPROVAL_SLUGS else "refused"
+    return ProblemError(status, slug, reason, headers={"Retry-After": "60"} if status == 429 else None)
 
 
 def invalid_json(error: msgspec.DecodeError, kind: Any, root: str = "$") -> ValidationProblemError:

@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from contracts.approvals import ApprovalLine, Approvals, ApprovalsQuery
 from contracts.conversation import Team
 from contracts.curating import (
     AdoptableItem,
@@ -39,7 +40,7 @@ from contracts.http import (
 from contracts.knowledge import text_digest
 from contracts.memory import Memories, MemoriesQuery, MemoryView
 from gateway.services import EventsRead
-from projections import analyses, knowledge, memories, messages, resting, runs, sessions, strategic
+from projections import analyses, approvals, knowledge, memories, messages, resting, runs, sessions, strategic
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 
@@ -94,6 +95,13 @@ class PostgresReads:
     async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
         row = await analyses.get_analysis(self._db, id, clearance=clearance)
         return analysis_view(row) if row else None
+
+    async def approvals(self, query: ApprovalsQuery, reader: approvals.Reader) -> Approvals:
+        with _cursor_is_after():
+            page = await approvals.list_approvals(
+                self._db, reader, which=query.which, status=query.status, limit=query.limit, cursor=query.after
+            )
+        return Approvals(approvals=tuple(map(approval_line, page.items)), next=page.next)
 
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         rows = await knowledge.get_items(self._db, list(ids), clearance=clearance, now=now)
@@ -213,6 +221,23 @@ def session_view(row: sessions.Session) -> Session:
         started=row.created,
         turns=row.turns,
         last_active=row.updated,
+    )
+
+
+def approval_line(row: approvals.Approval) -> ApprovalLine:
+    return ApprovalLine(
+        id=row.id,
+        name=row.name,
+        status=row.status,
+        digest=row.digest,
+        principal=row.principal,
+        quorum=row.quorum,
+        by=row.granters,
+        label=row.label,
+        requested=row.requested,
+        expires=row.expires,
+        correlation_id=row.correlation,
+        reason=row.reason,
     )
 
 

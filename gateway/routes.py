@@ -13,6 +13,7 @@ from contracts.domains import Domain
 from contracts.facts import SignalRecorded
 from contracts.users import Permission
 from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
+from gateway.approving import APPROVALS
 from gateway.commands import CURATE, WRITE_ANY
 from gateway.knowledge_routes import KNOWLEDGE
 from gateway.memory_routes import MEMORY
@@ -159,6 +160,7 @@ ROUTES: tuple[Route, ...] = (
         reply=http.Analysis,
     ),
     *KNOWLEDGE,
+    *APPROVALS,
     *MEMORY,
     Route(
         method="POST",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.curating import (
     AdoptableItems,
     AdoptableQuery,
@@ -37,6 +38,7 @@ from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
 from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
+from projections.approvals import Reader
 from projections.strategic import Outlook, StrategicItem
 from runtime.caching import Cache, SharedCache
 from runtime.model_names import Named
@@ -108,6 +110,10 @@ class Reads(Protocol):
         ...
 
     async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None: ...  # noqa: A002 - the field's name
+
+    async def approvals(self, query: ApprovalsQuery, reader: Reader) -> Approvals:
+        """The approvals of `query.which` that this reader may see, newest first."""
+        ...
 
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         """The items that exist, have not expired at `now` and may be read; in any order."""

@@ -1,6 +1,7 @@
 """Every read model: what the projector folds and what can be rebuilt."""
 
 from projections.analyses import ANALYSES
+from projections.approvals import APPROVALS
 from projections.collaborations import COLLABORATIONS
 from projections.knowledge import KNOWLEDGE
 from projections.memories import MEMORIES
@@ -14,6 +15,7 @@ from runtime.read_models import AnyProjection
 
 PROJECTIONS: tuple[AnyProjection, ...] = (
     ANALYSES,
+    APPROVALS,
     COLLABORATIONS,
     FINDINGS,
     ITEM_LABELS,

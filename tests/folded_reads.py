@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.memory import MemoryBroker
+from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.business import RecordKind
 from contracts.catalogue import tag
 from contracts.curating import (
@@ -41,7 +42,7 @@ from contracts.records import AnyRecord
 from gateway import reads
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
-from projections import analyses, knowledge, memories, messages, records, resting, runs, sessions, strategic
+from projections import analyses, approvals, knowledge, memories, messages, records, resting, runs, sessions, strategic
 from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Projection, logged
 
@@ -111,6 +112,15 @@ class FoldedReads:
     async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
         found = [row for row in self._fold(analyses.ANALYSES) if row.id == id and row.label <= clearance]
         return reads.analysis_view(found[0]) if found else None
+
+    async def approvals(self, query: ApprovalsQuery, reader: approvals.Reader) -> Approvals:
+        found = [
+            row
+            for row in self._fold(approvals.APPROVALS)
+            if approvals.may_see(row, reader) and query.status in (None, row.status) and _wanted(row, query, reader)
+        ]
+        found.sort(key=lambda row: (row.requested, row.id), reverse=True)
+        return Approvals(approvals=tuple(map(reads.approval_line, found[: query.limit])))
 
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         return [
@@ -309,3 +319,10 @@ def _now(row: runs.RunRecord, present: dict[str, Clearance]) -> Clearance:
         return present.get(row.actor, Clearance.TOP_SECRET)
     announces = row.kind == SIGNAL and row.actor.startswith(ANNOUNCED)
     return present.get(row.actor.removeprefix(ANNOUNCED), row.label) if announces else row.label
+
+
+def _wanted(row: approvals.Approval, query: ApprovalsQuery, reader: approvals.Reader) -> bool:
+    mine = reader.username
+    if query.which == "decide":
+        return row.status == "waiting" and mine not in row.granters and approvals.may_decide(row, reader)
+    return query.which == "all" or row.principal == mine

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from actors import conversation as conversations
@@ -16,6 +17,7 @@ from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.model_ports import Call, OnDelta
+from runtime.ports import Tool
 
 
 class Scripted:
@@ -62,6 +64,40 @@ class Scripted:
         return ChatReply(message=message, finish_reason="tool_calls", model="echo-1", usage=Usage(5, 6))
 
 
+class Measure(Struct, frozen=True):
+    text: str
+
+
+class Measured(Struct, frozen=True):
+    characters: int
+
+
+def _measure(given: Measure, _blobs: object) -> Measured:
+    return Measured(characters=len(given.text))
+
+
+MEASURE = Tool(
+    name="measure",
+    description="How long a text is",
+    arguments=Measure,
+    result=Measured,
+    run=_measure,
+    permission="sophia:read",
+)
+
+
+async def _measured(asked: Asked, effects: Effects) -> str:
+    """What is answered to: the question, but where that begins with `measure` what the tool says of it."""
+    if not asked.text.startswith("measure"):
+        return asked.text
+    effects.grant(asked.grants)
+    effects.require(asked.approval)
+    try:
+        return f"{(await effects.tool('measure', Measure(text=asked.text), Measured)).characters} characters"
+    except OutcomeError as error:
+        return str(error)
+
+
 class Agents:
     """What stands for thinking: echoes; a question that begins with a word of these behaves as it says."""
 
@@ -97,6 +133,7 @@ class Agents:
             except OutcomeError as error:
                 await effects.tell(Fail(turn=turn, reason=str(error), code=error.code))
                 return
+        text = await _measured(recorded.event, effects)
         if text.startswith("fail"):
             await effects.tell(Fail(turn=turn, reason="the model refused"))
             return

@@ -19,6 +19,7 @@ from actors.remembering import memory
 from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
 from actors.sophia.records import RECORDS
+from actors.system.approval import approval
 from actors.system.chat import chat
 from actors.system.user import user
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
@@ -54,7 +55,7 @@ from runtime.telemetry import NoTelemetry
 from runtime.worker import Worker
 from tests.embedders import hashed
 from tests.folded_reads import FoldedReads
-from tests.gateway_agents import Agents, Scripted
+from tests.gateway_agents import MEASURE, Agents, Scripted
 
 LIMITS = Limits(
     ack_wait_s=0.5,
@@ -191,6 +192,7 @@ class World:
             Actor(
                 "analysis", analyses_actor.State(), analyses_actor.decide, analyses_actor.evolve, self.agents.analyse
             ),
+            approval,
             chat,
             knowledge_item,
             memory,
@@ -209,7 +211,7 @@ class World:
             blobs=MemoryBlobs(self.broker),
             telemetry=NoTelemetry(),
             clock=now,
-            tools={},
+            tools={"measure": MEASURE},
             limits=LIMITS,
             guards=Guards({"retrieval": Policy(reset_s=LIMITS.retry_s_max)}),
         )
