@@ -62,12 +62,17 @@ class Team(Struct, frozen=True, kw_only=True):
 
 def route(question: str, teams: Sequence[Team]) -> Team:
     """The team whose cues occur most in the question; between equals, and without any, the one that stands first."""
-    words = _WORD.findall(question.lower())
+    return max(teams, key=lambda team: _occurrences(question, team))
 
-    def occurrences(team: Team) -> int:
-        return sum(any(word.startswith(cue) for cue in team.cues) for word in words)
 
-    return max(teams, key=occurrences)
+def called(question: str, teams: Sequence[Team]) -> tuple[Team, ...]:
+    """Every team with a cue in the question, the one with most first; the first team where none has."""
+    occurring = [team for team in teams if _occurrences(question, team)]
+    return tuple(sorted(occurring, key=lambda team: -_occurrences(question, team))) or (route(question, teams),)
+
+
+def _occurrences(question: str, team: Team) -> int:
+    return sum(any(word.startswith(cue) for cue in team.cues) for word in _WORD.findall(question.lower()))
 
 
 def speaks_of(question: str, cues: Sequence[str]) -> bool:

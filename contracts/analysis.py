@@ -8,6 +8,7 @@ from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
+from contracts.feasibility import Feasibility
 from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Failure
 from contracts.users import Grants
@@ -22,10 +23,29 @@ PHASES: tuple[Phase, ...] = (
 )
 
 
+class Requirement(Struct, frozen=True, kw_only=True):
+    """One technical requirement or constraint, R1 … or C1 …, and the ids of the evidence that its sentence cites."""
+
+    id: str
+    kind: Literal["requirement", "constraint"]
+    text: str
+    evidence: tuple[str, ...] = ()
+
+
+class Recommendation(Struct, frozen=True, kw_only=True):
+    """One recommendation of the whole analysis, the evidence that it cites, and the phases that say or cite the same."""
+
+    id: str
+    text: str
+    phases: tuple[Phase, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
 class PhaseResult(Struct, frozen=True, kw_only=True):
     """One phase's named sections, its confidence 0 to 1, evidence, the domain that did it and the model that answered.
 
-    `citations` are places in the sections' texts, `comparisons` (of the synthesis) what is required beside the strategy.
+    `citations` are places in the sections' texts, `comparisons` what is required beside the strategy. Typed are `requirements`,
+    of the technical requirements, `feasibility`, and `unified`, the recommendations; `grounds` are the confidence's.
     """
 
     phase: Phase
@@ -39,6 +59,9 @@ class PhaseResult(Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     grounds: Grounds | None = None
+    requirements: tuple[Requirement, ...] = ()
+    feasibility: Feasibility | None = None
+    unified: tuple[Recommendation, ...] = ()
 
 
 class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1"):

@@ -9,6 +9,7 @@ from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
+from contracts.feasibility import Feasibility
 from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Usage
 from contracts.strategic import StrategicContext
@@ -65,6 +66,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...] = ()
     grounds: Grounds | None = None
     strategic: StrategicContext | None = None
+    feasibility: Feasibility | None = None
 
 
 class InTime(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,9 @@
 """Technical feasibility analysis: can it be built, how, how hard and by when; Artemis's answer to other domains."""
 
+from msgspec.structs import replace
+
 from actors.artemis.teams import PARTITIONS, code_analysis
+from actors.artemis.verdict import feasibility
 from actors.confidence import Rested
 from actors.handling import assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
@@ -46,6 +49,7 @@ async def technical_feasibility_analysis(requested: Requested, effects: Effects)
         sections = SECTIONS + CEO_SECTIONS[Domain.ARTEMIS] if ceo else SECTIONS
         outcome = await synthesise(ROLE, request, sections, found, findings, effects)
         rested = Rested(question=request.question, evidence=found, findings=examined.findings, now=now)
-        return with_context(assured(outcome, rested), ceo, Domain.ARTEMIS)
+        outcome = with_context(assured(outcome, rested), ceo, Domain.ARTEMIS)
+        return replace(outcome, feasibility=feasibility(outcome, now.date()))
 
     return await with_ceo_context(requested, effects, compose)

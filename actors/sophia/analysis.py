@@ -5,7 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.answering import EVIDENCE_MAX
+from actors.sophia.phases import EVIDENCE_MAX, RECOMMENDATIONS, REQUIREMENTS, ROLE, STATEMENTS_MAX, Phases
 from actors.sophia.teams import SOPHIA_TEAMS
 from actors.team import gathered, relevant, route, statements
 from contracts.analysis import (
@@ -29,17 +29,6 @@ from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
 
 Recordable = AnalysisStarted | PhaseCompleted | AnalysisCompleted | AnalysisFailed
-
-STATEMENTS_MAX = 12  # of each earlier phase
-REQUIREMENTS = (
-    Section("requirements", "The technical requirements that follow from the business analysis, one a sentence."),
-    Section("constraints", "Constraints of time, money, people and existing systems."),
-)
-RECOMMENDATIONS = (
-    Section("recommendations", "What to do, in order, drawn from all phases."),
-    Section("risks", "What could go wrong and how to see it early."),
-    Section("next_steps", "The next steps with their timeline."),
-)
 
 
 class State(Struct, frozen=True):
@@ -110,8 +99,16 @@ def evolve(state: State, event: Recordable) -> State:
 
 
 async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+    async def conclude(result: PhaseResult) -> None:
+        await effects.tell(RecordPhase(result=result))
+
     try:
-        await _phases(recorded, effects)
+        if recorded.event.flow < 2:
+            await _phases(recorded, effects)
+        else:
+            effects.allow(recorded.event.budget)
+            effects.grant(recorded.event.grants)
+            await Phases(recorded, effects, conclude).all()
     except OutcomeError as error:
         await effects.tell(FailAnalysis(reason=str(error), code=error.code))
     else:
@@ -119,6 +116,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
 
 
 async def _phases(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+    """Those of flow 1, for runs that began then."""
     effects.allow(recorded.event.budget)
     effects.require(recorded.event.approval)
     effects.grant(recorded.event.grants)
@@ -166,7 +164,7 @@ async def _chat(
     effects: Effects,
 ) -> PhaseResult:
     reply = await effects.chat(
-        Prompt(role="Sophia's analysts", question=question, sections=sections, evidence=evidence, findings=findings)
+        Prompt(role=ROLE, question=question, sections=sections, evidence=evidence, findings=findings)
     )
     return PhaseResult(
         phase=phase,

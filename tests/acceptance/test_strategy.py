@@ -38,6 +38,12 @@ def analysed(client: httpx.Client) -> dict[str, Any]:
     read = ok(client.get(f"/v1/analyses/{made['id']}"))
     assert read == made
     assert made["status"] == "completed"
+    phases = {phase["phase"]: phase for phase in read["phases"]}
+    assert phases["feasibility"]["feasibility"]["verdict"] in ("feasible", "conditional", "infeasible", "unknown")
+    known = {one["id"] for phase in read["phases"] for one in phase["evidence"]}
+    assert {id_ for one in phases["technical_requirements"]["requirements"] for id_ in one["evidence"]} <= known
+    assert all(one["phases"] for one in phases["recommendations"]["unified"] if one["evidence"])
+    assert (read["confidence"] <= 0.1) == (not known)
     (synthesis,) = [phase for phase in read["phases"] if phase["phase"] == "strategic_synthesis"]
     result: dict[str, Any] = synthesis
     return result
