@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "demo:demo",
     "up": "up:up",
     "ask": "ask:ask",
+    "analyse": "analyse:analyse",
     "import": "knowledge_import:import_",
     "facts": "facts:facts",
     "knowledge": "knowledge:knowledge",

@@ -1,0 +1,77 @@
+"""Follow a comprehensive analysis over the gateway to its end, and show it."""
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from contracts.analysis import PhaseResult
+from contracts.http import Analysis, CreateAnalysis, EventView
+from contracts.ids import new_id
+from deploy.asking import PATIENCE_S, OnProgress
+from deploy.client import Gateway, OnWait, patiently
+from deploy.rendering import clean, prose
+
+PATH = "/v1/analyses"
+
+
+async def streamed(gateway: Gateway, wanted: CreateAnalysis, on_progress: OnProgress, on_wait: OnWait) -> Analysis:
+    """The whole analysis, every event on the way told once; a broken stream is taken up again.
+
+    Raises GatewayError, UnreachableError.
+    """
+    seen: set[str] = set()
+    headers = {"Idempotency-Key": new_id()}
+
+    async def once() -> Analysis:
+        async for event in gateway.stream("POST", PATH, body=wanted, headers=headers):
+            if event.name == "answer":
+                return msgspec.json.decode(event.data, type=Analysis)
+            if event.name == "progress":
+                view = msgspec.json.decode(event.data, type=EventView)
+                if view.id not in seen:
+                    seen.add(view.id)
+                    on_progress(view)
+        raise gateway.ended("the stream ended before the analysis")
+
+    return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
+
+
+def shown(analysis: Analysis) -> RenderableType:
+    """Its summary, conflicts, feasibility and recommendations, and how sure each phase is."""
+    parts: list[RenderableType] = [_head("Executive summary"), prose(analysis.executive_summary)]
+    for phase in analysis.phases:
+        parts += _of(phase)
+    sure = " · ".join(f"{phase.phase.replace('_', ' ')} {phase.confidence:.2f}" for phase in analysis.phases)
+    parts += [Text(), Text(f"confidence {analysis.confidence:.2f} · {sure}", style="bold")]
+    return Group(*parts, Text(f"analysis {analysis.id} · {analysis.label.value}", style="dim"))
+
+
+def _of(phase: PhaseResult) -> list[RenderableType]:
+    conflicts = [one for one in phase.comparisons if one.relation == "conflicting"]
+    parts: list[RenderableType] = []
+    if phase.status != "completed":
+        return [_head(phase.phase), Text(clean(phase.sections.get("reason", phase.status)), style="red")]
+    if phase.requirements:
+        parts.append(_head("Technical requirements"))
+        parts += [Text(clean(f"{one.id}  {one.text}")) for one in phase.requirements]
+    if phase.feasibility is not None:
+        found = phase.feasibility
+        effort = f" · {found.effort_days:g} days of one person" if found.effort_days is not None else ""
+        parts += [_head("Feasibility"), Text(f"{found.verdict} · complexity {found.complexity}{effort}")]
+        parts += [Text(clean(f"  {one}")) for one in found.because]
+    for pair in conflicts if phase.phase == "strategic_synthesis" else ():
+        parts += [
+            _head(f"Conflict with the strategy ({pair.rule})"),
+            Text(clean(f"required  “{pair.requirement.text}”")),
+            Text(clean(f"strategy  “{pair.strategy.text}” ({pair.strategy.title})")),
+        ]
+    if phase.unified:
+        parts.append(_head("Recommendations"))
+        for each in phase.unified:
+            of = f" ({', '.join(each.phases).replace('_', ' ')})" if each.phases else ""
+            parts.append(Text(clean(f"{each.id}  {each.text}{of}")))
+    return parts
+
+
+def _head(text: str) -> Text:
+    return Text(f"\n{text.replace('_', ' ').capitalize()}", style="bold underline")
