@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.confidence import Rested, of_answer
+from actors.investigating import investigated
 from actors.memory import recall
 from actors.others import Others
 from actors.team import Team, gathered, relevant, route, speaks_of, statements, unmarked
@@ -78,7 +79,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     teams = TEAMS[domain]
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
-    examined = await team.at(asked.flow)(asked.text, hits, effects)
+    examined = await investigated(team, asked.flow, asked.text, hits, effects)
     evidence = gathered(hits, examined, asked.flow)
     remembered = await recall(recorded, asked.text, asked.flow, effects)
     others = Others(effects, asked.flow)

@@ -38,6 +38,7 @@ COMMANDS = {
     "dlq": "dlq:dlq",
     "timers": "timers:timers",
     "publisher": "publisher:publisher",
+    "tools": "tools:tools",
     "doctor": "doctor:doctor",
     "run": "run:run",
     "cluster": "cluster:cluster",

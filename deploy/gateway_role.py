@@ -28,6 +28,7 @@ from deploy.measuring import of_health
 from deploy.plant import Opened, Plant
 from deploy.providers import chat_names
 from deploy.settings import Settings
+from deploy.tools_shown import shown
 from gateway import routes
 from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
@@ -77,6 +78,7 @@ async def wire_gateway(plant: Plant) -> None:
         watch=ProjectionWatch(plant.rpc),
         written=WrittenWatch(plant.rpc),
         chat_models=chat_names(settings),
+        tools=shown(),
         clock=now,
         checks=checks(plant, db, retrieval, others),
         metrics=metrics,

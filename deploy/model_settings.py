@@ -62,7 +62,8 @@ class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     (`served_as`: what the server calls it, where that is something else). Those of one `group` are equals and take turns; groups
     are asked in the order of their first members, and one without a group is a group of its own. Time-outs are those to connect,
     until the first piece of an answer, from one piece to the next, and for the whole (`timeout_s`). Prices are per million
-    tokens, in a currency of your choice. `context_tokens_max` 0: unknown.
+    tokens, in a currency of your choice. `context_tokens_max` 0: unknown. `tools`: it calls tools well, so questions
+    are investigated by it (the first such one), where else teams work by fixed rules.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -79,6 +80,7 @@ class ChatProvider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     context_tokens_max: Annotated[int, Meta(ge=0)] = 0
     input_price: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
     output_price: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    tools: bool = False
 
 
 class Extractive(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

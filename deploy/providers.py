@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 
 class Chats(Struct, frozen=True):
-    """What answers prompts, what answers chats, their parts to start, and the health checks of the providers behind them."""
+    """What answers prompts, what answers chats, their parts to start, and the health checks of the providers behind them.
+
+    `caller`: the name of the provider that calls tools, if any does.
+    """
 
     model: ChatModel
     completions: ChatCompletions
     parts: list[Runnable] = []
     health: "HealthChecks | None" = None
+    caller: str = ""
 
 
 def chat_models(settings: Settings, telemetry: Telemetry) -> Chats:
@@ -42,8 +46,9 @@ def chat_models(settings: Settings, telemetry: Telemetry) -> Chats:
     named = [group[0].group for group in _groups(settings)]
     chain = ProviderChain(groups, named=named, last=last, telemetry=telemetry)
     health = HealthChecks(chain.members, telemetry)
+    caller = next((provider.name for provider in settings.chat if provider.tools), "")
     closing = [Opened(close=model.close) for group in groups for model in group]
-    return Chats(chain, NamedModels(chain, ExtractiveChat()), [*closing, health], health)
+    return Chats(chain, NamedModels(chain, ExtractiveChat()), [*closing, health], health, caller)
 
 
 def chat_names(settings: Settings) -> tuple[Named, ...]:

@@ -173,6 +173,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         embeddings=RemoteEmbeddings(plant.rpc, embed_s_max=limits.rpc_s_max),
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
+        caller=chats.caller,
         tools=TOOLS.get(domain, {}),
         approvals=_approvals(plant.settings),
         tool_runner=sandbox,

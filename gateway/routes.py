@@ -19,6 +19,7 @@ from gateway.knowledge_routes import KNOWLEDGE
 from gateway.memory_routes import MEMORY
 from gateway.openai_routes import OPENAI
 from gateway.rows import Answers, Does, Route
+from gateway.tool_routes import TOOLS
 
 MEDIA_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 READ_ANY: tuple[Permission, ...] = ("sophia:read", "artemis:read")
@@ -161,6 +162,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *KNOWLEDGE,
     *APPROVALS,
+    *TOOLS,
     *MEMORY,
     Route(
         method="POST",

@@ -33,6 +33,7 @@ from contracts.http import (
 )
 from contracts.memory import Memories, MemoriesQuery
 from contracts.model import Allowance
+from contracts.tools import ToolView
 from gateway.heads import Heads
 from gateway.identity import Passwords, Tokens
 from gateway.rates import Quota
@@ -218,6 +219,7 @@ class Services:
     checks: Mapping[str, CheckFunction] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
     chat_models: tuple[Named, ...] = ()
+    tools: tuple[ToolView, ...] = ()
     settings: GatewaySettings = field(default_factory=GatewaySettings)
     shared_cache: SharedCache | None = None
     heads: Heads = field(init=False)

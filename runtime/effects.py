@@ -89,6 +89,15 @@ class Effects:
         """From here on people must agree to the tools that it names, here and in the domains that are asked."""
         self._approval = approval
 
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """The domain's tools that the asker may have run."""
+        return tuple(tool for tool in self._outside.tools.values() if self.may(tool))
+
+    async def caller(self) -> str:
+        """The model that calls tools, for `converse`; empty: there is none."""
+        return await self._run.perform("caller", None, str, lambda _: _soon(self._outside.caller))
+
     async def now(self) -> datetime:
         return await self._run.perform("now", None, datetime, lambda _: _soon(self._outside.clock()))
 

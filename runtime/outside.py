@@ -68,7 +68,8 @@ class NoSummaries:
 
 
 class Outside(Struct, frozen=True, kw_only=True):
-    """What reactions reach the world through. `approvals`: the operator's rules of which tools people must agree to."""
+    """What reactions reach the world through. `caller`: the name of the model that calls tools, if any does; `approvals`: the
+    operator's rules of which tools people must agree to."""
 
     log: EventLog
     queue: Queue
@@ -85,6 +86,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     summaries: Summaries = msgspec.field(default_factory=NoSummaries)
     research: Research = NO_RESEARCH
     records: Records = msgspec.field(default_factory=NoRecords)
+    caller: str = ""
     tools: dict[str, Tool] = {}
     approvals: tuple[ApprovalRule, ...] = ()
     tool_runner: ToolRunner = msgspec.field(default_factory=ToolThreads)

@@ -34,6 +34,7 @@ from contracts.model import Prompt, Reply, Usage
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import CreateUser, Role
+from deploy.tools_shown import shown
 from gateway.app import Gateway
 from gateway.identity import Passwords, Principal, Tokens
 from gateway.rates import Quota
@@ -170,6 +171,7 @@ class World:
             watch=ProjectionWatch(self.rpc),
             written=WrittenWatch(self.rpc),
             chat_models=tuple(Named(name, ("test",), (name,)) for name in self.chats.models),
+            tools=shown(),
             clock=now,
             checks=self.checks,
             metrics=self._metrics,

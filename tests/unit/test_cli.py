@@ -92,6 +92,7 @@ def test_wrong_usage_is_status_2_and_says_what_is_right(
     [
         ("events",),
         ("runs", "x"),
+        ("tools",),
         ("cancel", "x"),
         ("dlq", "list"),
         ("rebuild", "--all"),
