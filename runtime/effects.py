@@ -34,7 +34,7 @@ from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError,
 from runtime.model_ports import Call
 from runtime.ports import Tool
 from runtime.records import read_records
-from runtime.researching import Asking, research
+from runtime.researching import RESEARCH_PERMISSION, Asking, research
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
 from runtime.similarity import Nearness, near
@@ -164,11 +164,15 @@ class Effects:
     async def research(self, query: str, *, sources_max: int = 5) -> WebFindings:
         """What pages of the web say to a query, where that is configured and the cause's label lets it be sent there.
 
-        What is found is public and kept as blobs. Raises OutcomeError where the web is not to be had now.
+        What is found is public and kept as blobs. Raises OutcomeError where the web is not to be had now, or not for the asker.
         """
 
         async def look(_: str) -> WebFindings:
             outside = self._outside
+            if RESEARCH_PERMISSION not in granted(self._grants, self._run.actor.domain):
+                raise ForbiddenToolError(
+                    f"research on the web needs the permission {RESEARCH_PERMISSION}, which the asker lacks"
+                )
             asked = Asking(query=query, label=self._cause.label, sources_max=sources_max, now=outside.clock())
             return await research(outside.research, asked, outside.blobs, outside.guards)
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from contracts.domains import Clearance
+from contracts.users import Permission
 from contracts.web import WebFindings, WebLink, WebPage, WebSource, WebUnread, web_id
 from runtime.errors import OutcomeError, UnavailableError
 from runtime.guards import Guards
@@ -18,6 +19,7 @@ from runtime.text import clip, words
 from runtime.web_ports import WebResearch
 
 DEPENDENCY = "web research"
+RESEARCH_PERMISSION: Permission = "sophia:read"
 QUERY_CHARS_MAX = 300
 EXCERPT_CHARS_MAX = 4_000
 NAMED_MAX = 3

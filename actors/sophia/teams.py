@@ -1,6 +1,8 @@
 """Sophia's four teams."""
 
 from actors.sophia.clients import examine_clients, examine_table
+from actors.sophia.market import market_work
+from actors.sophia.sales import sales_work
 from actors.sophia.tools.business_insight import BusinessInsightArguments
 from actors.sophia.tools.market_research import MarketResearchArguments
 from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
@@ -69,6 +71,7 @@ market_research = Team(
     examine=examine_evidence(
         "market_research", lambda question, evidence: MarketResearchArguments(question=question, evidence=evidence)
     ),
+    work=market_work,
 )
 
 sales_intelligence = Team(
@@ -101,6 +104,7 @@ sales_intelligence = Team(
         TABLES,
         lambda digest, question: SalesIntelligenceArguments(table=digest, question=question),
     ),
+    work=sales_work,
 )
 
 SOPHIA_TEAMS = (business_insight, client_analysis, market_research, sales_intelligence)

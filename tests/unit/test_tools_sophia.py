@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.sophia.tools import TOOLS, claims, risk
 from actors.sophia.tools.business_insight import insight
 from actors.sophia.tools.client_analysis import ClientAnalysisArguments, ClientAnalysisResult, analyse_clients
-from actors.sophia.tools.market_research import research
+from actors.sophia.tools.market_research import Source, research
 from actors.sophia.tools.revenue import gini, top_share
 from actors.sophia.tools.sales_intelligence import analyse_sales
 from actors.tables import read_table
@@ -29,6 +29,10 @@ def telco() -> bytes:
 
 def evidence(text: str, title: str = "Note") -> Evidence:
     return Evidence(id=f"id-{title}", title=title, text=text, label=Clearance.INTERNAL, score=0.5)
+
+
+def source(text: str, title: str = "Note") -> Source:
+    return Source(id=f"id-{title}", title=title, text=text, label=Clearance.INTERNAL)
 
 
 def test_the_real_churn_table() -> None:
@@ -127,7 +131,7 @@ def test_claims_keep_their_source() -> None:
     ]
     assert found[1].value == 1_200_000
     assert {one.title for one in found} == {"Market"}
-    result = research("competitors", [evidence(text, "Market")])
+    result = research("competitors", [source(text, "Market")])
     assert [one.name for one in result.competitors] == ["Corvane"]
     assert any("source: Market" in line for line in result.findings)
 
@@ -163,5 +167,5 @@ def test_any_bytes_are_a_table_or_an_outcome(data: bytes) -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_can_be_researched(text: str) -> None:
-    result = research(text, [evidence(text)])
+    result = research(text, [source(text)])
     assert all(one.text for one in result.claims)

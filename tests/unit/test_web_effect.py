@@ -48,11 +48,15 @@ class Hanging(MemoryWeb):
         raise AssertionError
 
 
-def researched(setup: Research, *, label: Clearance = Clearance.PUBLIC) -> tuple[WebFindings | str, World, Clearance]:
+def researched(
+    setup: Research, *, label: Clearance = Clearance.PUBLIC, permitted: bool = True
+) -> tuple[WebFindings | str, World, Clearance]:
     """What a reaction was given, or why nothing; and the label of what it told of it."""
     given: list[WebFindings | str] = []
 
     async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the form of all
+        if permitted:
+            effects.grant(("sophia:read",))
         try:
             given.append(await effects.research(f"  {QUERY}\n", sources_max=3))
         except OutcomeError as error:
@@ -105,6 +109,11 @@ def test_a_question_more_confidential_than_the_limit_is_not_sent_and_says_so() -
     assert "confidential" in found.withheld
     assert "web.label_max" in found.withheld
     assert told is Clearance.CONFIDENTIAL
+
+
+def test_an_asker_without_the_permission_has_none_done() -> None:
+    found, _, _ = researched(setup(), permitted=False)
+    assert found == "research on the web needs the permission sophia:read, which the asker lacks"
 
 
 def test_where_none_is_configured_it_says_so() -> None:

@@ -1,0 +1,58 @@
+"""How sales are looked into: the deals that facts tell of, then the table that is nearest to the question."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
+from actors.team import Examined, run_tool
+from contracts.domains import Clearance, Partition
+from contracts.model import Evidence
+from contracts.records import RecordsFound
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+from runtime.errors import OutcomeError
+
+PARTITIONS: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
+TABLE = "text/csv"
+RECORDS_ID = "records-deal"
+
+
+async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
+    """In this order: the time, the deals' records, the tool on them; a table, the tool on it. Without either it says so."""
+    today = (await effects.now()).date()
+    findings: list[str] = []
+    evidence: tuple[Evidence, ...] = ()
+    try:
+        records = await effects.records("deal")
+    except OutcomeError as error:
+        findings.append(f"The deals could not be read: {error}.")
+    else:
+        if records.count:
+            arguments = SalesIntelligenceArguments(
+                deals=records.digest, question=question, today=today, left_out=records.left_out
+            )
+            findings += await run_tool("sales_intelligence", arguments, "the deals", effects)
+            evidence = (_evidence(records, findings, today),)
+    for hit in await effects.search(PARTITIONS, question, limit=1, media_type=TABLE):
+        if hit.entry.attachment:
+            arguments = SalesIntelligenceArguments(table=hit.entry.attachment, question=question, today=today)
+            told = await run_tool("sales_intelligence", arguments, hit.entry.title, effects)
+            return Examined((*findings, *(f"In {hit.entry.title}: {one}" for one in told)), (hit,), evidence)
+    if not findings:
+        findings.append(
+            "No deals are known, neither by facts (deal.opened, deal.stage_changed, deal.closed) nor as an imported table, so"
+            " nothing can be said of pipeline and forecast."
+        )
+    return Examined(tuple(findings), evidence=evidence)
+
+
+def _evidence(records: RecordsFound, findings: Sequence[str], today: date) -> Evidence:
+    """The records as what the findings rest on."""
+    return Evidence(
+        id=RECORDS_ID,
+        title=f"Deals as facts tell of them, on {today}",
+        text=f"{records.count:,} deals. {findings[0] if findings else ''}",
+        label=max(records.label, Clearance.PUBLIC),
+        score=1.0,
+        source=f"records of deals, blob {records.digest}",
+    )
