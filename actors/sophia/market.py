@@ -19,12 +19,23 @@ NOT_CONFIGURED = "No research on the web is configured (web.url), so this rests 
 
 async def market_work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
     """In this order: the web, the time, the tool. A web that is away, or may not be asked, is told and no more."""
-    asked = frozenset(words(question))
     try:
         web = await effects.research(question)
         notes = _notes(web)
     except OutcomeError as error:
         web, notes = WebFindings(query=question), (f"The web was not asked: {error}.",)
+    return await _read(question, hits, web, notes, effects)
+
+
+async def known_market_work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+    """Of what the company knows alone: for questions of its own, which are nothing for a search engine."""
+    return await _read(question, hits, WebFindings(query=question), (), effects)
+
+
+async def _read(
+    question: str, hits: Sequence[Hit], web: WebFindings, notes: tuple[str, ...], effects: Effects
+) -> Examined:
+    asked = frozenset(words(question))
     today = (await effects.now()).date()
     sources = (*_known(hits), *(_on_the_web(one) for one in web.sources))
     arguments = MarketResearchArguments(question=question, sources=sources, notes=notes, today=today)

@@ -1,33 +1,19 @@
 """Sophia's four teams."""
 
 from actors.sophia.clients import examine_clients, examine_table
-from actors.sophia.market import market_work
+from actors.sophia.insight import insight_work
+from actors.sophia.market import known_market_work, market_work
 from actors.sophia.sales import sales_work
 from actors.sophia.tools.business_insight import BusinessInsightArguments
 from actors.sophia.tools.market_research import MarketResearchArguments
 from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
 from actors.team import Team, examine_evidence, examine_file
 from contracts.domains import Partition
-from contracts.model import Section
+from contracts.model import FLOW, Section
 
 PARTITIONS: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
 TABLES = ("text/csv",)
 _CUSTOMER_TABLE = examine_table(PARTITIONS, TABLES)
-
-business_insight = Team(
-    name="business_insight",
-    role="Sophia's business insight team",
-    cues=("insight", "kpi", "metric", "performance", "result", "strateg", "business", "growth", "margin", "budget"),
-    partitions=PARTITIONS,
-    sections=(
-        Section("summary", "The answer in a few sentences."),
-        Section("insights", "The figures and facts that matter, and what they mean."),
-        Section("recommendations", "What to do about it."),
-    ),
-    examine=examine_evidence(
-        "business_insight", lambda question, evidence: BusinessInsightArguments(question=question, evidence=evidence)
-    ),
-)
 
 client_analysis = Team(
     name="client_analysis",
@@ -105,6 +91,28 @@ sales_intelligence = Team(
         lambda digest, question: SalesIntelligenceArguments(table=digest, question=question),
     ),
     work=sales_work,
+)
+
+business_insight = Team(
+    name="business_insight",
+    role="Sophia's business insight team",
+    cues=("insight", "kpi", "metric", "performance", "result", "strateg", "business", "growth", "margin", "budget"),
+    partitions=PARTITIONS,
+    sections=(
+        Section("summary", "The answer in a few sentences."),
+        Section("insights", "The figures and facts that matter, and what they mean."),
+        Section("recommendations", "What to do about it."),
+    ),
+    examine=examine_evidence(
+        "business_insight", lambda question, evidence: BusinessInsightArguments(question=question, evidence=evidence)
+    ),
+    work=insight_work(
+        (
+            ("Client analysis", client_analysis.at(FLOW)),
+            ("Sales", sales_work),
+            ("Market", known_market_work),
+        )
+    ),
 )
 
 SOPHIA_TEAMS = (business_insight, client_analysis, market_research, sales_intelligence)

@@ -1,17 +1,25 @@
-"""Business insight: the key figures that the evidence states, by indicator, and where two sources do not agree."""
+"""Business insight: key figures of what was computed and written, by indicator and period, against what the strategy asks for.
+
+It computes nothing of clients, sales and markets itself: those tools' findings are given to it as parts.
+"""
 
 import re
 from collections.abc import Sequence
 
 from msgspec import Struct
 
-from actors.sophia.tools.claims import Claim, claims, quoted, relevance, statements
+from actors.sophia.tools.against_strategy import Indicator, Insight, insights, is_change, is_goal, told
+from actors.sophia.tools.claims import Claim, Statement, claims, quoted, relevance, statements
 from actors.tool import Fetch, tool
+from contracts.domains import Clearance
 from contracts.model import Evidence
 from runtime.ports import Tool
 from runtime.text import words
 
 FINDINGS_MAX = 16
+INSIGHTS_TOLD_MAX = 6
+PART_TOLD_MAX = 5
+NOTHING = "No key figures stand in what was found."
 NEAR_CHARS = 70
 
 _INDICATORS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -25,6 +33,7 @@ _INDICATORS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("cost", r"costs?\b|expens\w+|budget\w*|capex|opex|invest\w*"),
         ("customer satisfaction", r"NPS\b|CSAT|satisfaction|net promoter"),
         ("acquisition", r"CAC\b|acquisition|conversion|win rate|new customers"),
+        ("pipeline", r"pipeline|deals?\b"),
         ("support load", r"tickets?|support|first response|resolution time|call cent\w+"),
         ("market share", r"market share"),
         ("growth", r"grow\w*|grew|increas\w+|declin\w+|fell\b|rose\b"),
@@ -33,20 +42,27 @@ _INDICATORS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("delivery", r"roadmap|milestones?|deadline|release|launch\w*|weeks?"),
     )
 )
+_PERIOD = re.compile(
+    r"\bQ[1-4](?:\s(?:of\s)?\d{4})?|\bH[12]\s\d{4}|\b(?:January|February|March|April|May|June|July|August|September|October"
+    r"|November|December)\s\d{4}|\b(?:19|20)\d{2}\b"
+)
 
 
-class BusinessInsightArguments(Struct, frozen=True, kw_only=True):
-    """The question and the texts to read."""
+class Part(Struct, frozen=True, kw_only=True):
+    """What another tool found: its name for people, and its findings."""
+
+    name: str
+    findings: tuple[str, ...]
+    label: Clearance = Clearance.PUBLIC
+
+
+class BusinessInsightArguments(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The question, the texts to read, what other tools found, and what the CEO's strategy says."""
 
     question: str
     evidence: tuple[Evidence, ...] = ()
-
-
-class Indicator(Struct, frozen=True, kw_only=True):
-    """A key figure: which indicator, and the claim that states it."""
-
-    name: str
-    claim: Claim
+    parts: tuple[Part, ...] = ()
+    strategy: tuple[Evidence, ...] = ()
 
 
 class Disagreement(Struct, frozen=True, kw_only=True):
@@ -58,36 +74,67 @@ class Disagreement(Struct, frozen=True, kw_only=True):
 
 
 class BusinessInsightResult(Struct, frozen=True, kw_only=True):
-    """Indicators in order of relevance to the question, and where sources differ."""
+    """Indicators in order of relevance to the question, what the strategy asks for beside them, and where sources differ."""
 
     findings: tuple[str, ...]
     indicators: tuple[Indicator, ...]
+    insights: tuple[Insight, ...]
     disagreements: tuple[Disagreement, ...]
     texts: int
 
 
-def insight(question: str, evidence: Sequence[Evidence]) -> BusinessInsightResult:
-    """The key figures the texts state. Empty evidence gives an empty result that says so."""
+def insight(
+    question: str, evidence: Sequence[Evidence], parts: Sequence[Part] = (), strategy: Sequence[Evidence] = ()
+) -> BusinessInsightResult:
+    """Everything empty gives an empty result that says so."""
     asked = frozenset(words(question))
-    found = [one for claim in claims(statements(evidence)) if (one := indicator(claim)) is not None]
-    ranked = sorted(found, key=lambda one: -relevance(one.claim.sentence + " " + one.name, asked))
+    written = _indicators(statements(evidence))
+    computed = _indicators(_computed(parts))
+    ranked = sorted(written, key=lambda one: -relevance(one.claim.sentence + " " + one.name, asked))
     differing = disagreements(ranked)
+    seen = insights(_indicators(statements(strategy)), (*computed, *ranked))
     findings = [
-        f"{len(ranked):,} key figures of {len({one.name for one in ranked})} indicators stand in {len(evidence)} texts."
-    ]
-    seen: set[str] = set()
-    for one in ranked:
-        if one.claim.sentence not in seen and len(seen) < FINDINGS_MAX:
-            seen.add(one.claim.sentence)
-            findings.append(f"{one.claim.text} ({one.name}): {quoted(one.claim.sentence, one.claim.title)}")
-    findings += [
-        f"{one.name}: sources state different percentages ({', '.join(one.figures)}), perhaps for different groups or periods:"
-        f" {'; '.join(one.titles)}."
-        for one in differing
+        *map(told, seen[:INSIGHTS_TOLD_MAX]),
+        *(f"{part.name}: {finding}" for part in parts for finding in part.findings[:PART_TOLD_MAX]),
+        *_figures(ranked),
+        *(
+            f"{one.name.capitalize()}: sources state different percentages ({', '.join(one.figures)}), perhaps for different"
+            f" groups or periods."
+            for one in differing
+        ),
     ]
     return BusinessInsightResult(
-        findings=tuple(findings), indicators=tuple(ranked), disagreements=tuple(differing), texts=len(evidence)
+        findings=tuple(findings) or (NOTHING,),
+        indicators=(*computed, *ranked),
+        insights=tuple(seen),
+        disagreements=tuple(differing),
+        texts=len(evidence),
     )
+
+
+def _computed(parts: Sequence[Part]) -> list[Statement]:
+    """Each finding as a statement of its tool."""
+    return [
+        Statement(
+            sentence=finding,
+            evidence=Evidence(id=part.name, title=part.name, text=finding, label=part.label, score=1.0),
+        )
+        for part in parts
+        for finding in part.findings
+    ]
+
+
+def _indicators(found: Sequence[Statement]) -> list[Indicator]:
+    return [one for claim in claims(found) if (one := indicator(claim)) is not None]
+
+
+def _figures(ranked: Sequence[Indicator]) -> list[str]:
+    """Each sentence with a figure once, with its indicator and period."""
+    found: dict[str, str] = {}
+    for one in ranked:
+        of = f"{one.name}, {one.period}" if one.period else one.name
+        found.setdefault(one.claim.sentence, f"{one.claim.text} ({of}): {quoted(one.claim.sentence, one.claim.title)}")
+    return list(found.values())[:FINDINGS_MAX]
 
 
 def indicator(claim: Claim) -> Indicator | None:
@@ -101,37 +148,49 @@ def indicator(claim: Claim) -> Indicator | None:
             distance = max(0, at - match.end(), match.start() - at - len(claim.text))
             if distance <= NEAR_CHARS and (nearest is None or (distance, order) < nearest[:2]):
                 nearest = (distance, order, name)
-    return Indicator(name=nearest[2], claim=claim) if nearest else None
+    return Indicator(name=nearest[2], claim=claim, period=_period(claim, at)) if nearest else None
+
+
+def _period(claim: Claim, at: int) -> str:
+    """The period that stands nearest to the figure in its sentence."""
+    found = [(abs(match.start() - at), match.group()) for match in _PERIOD.finditer(claim.sentence)]
+    return min(found)[1] if found else ""
 
 
 def disagreements(found: Sequence[Indicator]) -> list[Disagreement]:
-    """Indicators whose sources share no percentage at all."""
-    by_name: dict[str, dict[str, dict[float, Claim]]] = {}
+    """Indicators whose sources share no percentage at all, every figure with its source and period."""
+    by_name: dict[str, dict[str, dict[float, Indicator]]] = {}
     for one in found:
-        if one.claim.kind == "percentage" and one.claim.value is not None:
-            by_name.setdefault(one.name, {}).setdefault(one.claim.source, {})[one.claim.value] = one.claim
+        claim = one.claim
+        if claim.kind == "percentage" and claim.value is not None and not (is_goal(claim) or is_change(claim)):
+            by_name.setdefault(one.name, {}).setdefault(claim.source, {})[claim.value] = one
     result = []
     for name, sources in sorted(by_name.items()):
         if len(sources) < 2 or set.intersection(*(set(held) for held in sources.values())):
             continue
-        held = [claim for figures in sources.values() for claim in figures.values()]
+        held = [one for figures in sources.values() for one in figures.values()]
         result.append(
             Disagreement(
                 name=name,
-                figures=tuple(dict.fromkeys(claim.text for claim in held))[:8],
-                titles=tuple(dict.fromkeys(claim.title for claim in held))[:8],
+                figures=tuple(dict.fromkeys(_sourced(one) for one in held))[:8],
+                titles=tuple(dict.fromkeys(one.claim.title for one in held))[:8],
             )
         )
     return result
 
 
+def _sourced(one: Indicator) -> str:
+    of = f"{one.claim.title}, {one.period}" if one.period else one.claim.title
+    return f"{one.claim.text} in {of}"
+
+
 def _run(arguments: BusinessInsightArguments, blobs: Fetch) -> BusinessInsightResult:  # noqa: ARG001 - the port's shape
-    return insight(arguments.question, arguments.evidence)
+    return insight(arguments.question, arguments.evidence, arguments.parts, arguments.strategy)
 
 
 BUSINESS_INSIGHT: Tool = tool(
     "business_insight",
     _run,
-    "Finds the figures of a business in texts (revenue, margin, growth, costs …) and where texts contradict each other.",
+    "Sets the figures of a business, as texts state and tools compute them, against what its strategy asks for.",
     permission="sophia:read",
 )

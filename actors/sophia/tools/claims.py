@@ -25,7 +25,7 @@ _MONTH = r"(?:January|February|March|April|May|June|July|August|September|Octobe
 _SCALE = r"(?:\s?(?:million|billion|thousand|bn|m|k)\b)?"
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _PATTERNS: tuple[tuple[ClaimKind, re.Pattern[str]], ...] = (
-    ("percentage", re.compile(rf"[-+−]?(?:{_NUMBER})\s?(?:%|per\s?cent|percent|percentage points)", re.IGNORECASE)),
+    ("percentage", re.compile(rf"[-+−]?(?:{_NUMBER})\s?(?:%|percentage points|per\s?cent\b)", re.IGNORECASE)),
     (
         "amount",
         re.compile(

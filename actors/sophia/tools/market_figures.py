@@ -1,7 +1,7 @@
 """What sources say of a market in figures: its size, its growth, shares and prices; where they agree and where they do not.
 
-Two figures are compared where they are of one kind and year and their sentences name the same names: within a tenth of each other
-they agree. Regions and definitions may differ all the same, which is said.
+Two figures are compared where they are of one kind and year and their sentences name the same names, by their first five letters
+(Europe, European): within a tenth of each other they agree. Regions and definitions may differ all the same, which is said.
 """
 
 import re
@@ -15,6 +15,7 @@ from actors.sophia.tools.claims import Claim
 FigureKind = Literal["size", "growth", "share", "price"]
 AGREE_WITHIN = 0.1
 NEAR_CHARS = 60
+NAME_LETTERS = 5
 
 _WORDS: tuple[tuple[FigureKind, str, re.Pattern[str]], ...] = (
     ("share", "percentage", re.compile(r"\bshares?\b|\bhas? \d[\d.]* ?(?:%|per cent) of the market", re.IGNORECASE)),
@@ -109,7 +110,8 @@ def compared(figures: Sequence[MarketFigure]) -> list[Comparison]:
     """Every thing on which at least two sources give a figure; what they do not agree on first."""
     groups: dict[tuple[FigureKind, str, tuple[str, ...]], dict[str, MarketFigure]] = {}
     for one in figures:
-        groups.setdefault((one.kind, one.year, one.names), {}).setdefault(one.source, one)
+        names = tuple(sorted({name[:NAME_LETTERS].lower() for name in one.names}))
+        groups.setdefault((one.kind, one.year, names), {}).setdefault(one.source, one)
     found = [
         Comparison(kind=kind, year=year, agree=_agree(list(held.values())), figures=tuple(held.values()))
         for (kind, year, _), held in groups.items()

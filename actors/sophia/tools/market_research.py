@@ -37,7 +37,8 @@ _CUE = re.compile(
 _MARKET = re.compile(
     r"\b(?:market(?:s|place)?|segment|industry|sector|demand|region|share|customers?|pricing|price)\b", re.IGNORECASE
 )
-_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b([A-Z][A-Za-z0-9&]+(?:\s+(?:[A-Z][A-Za-z0-9&]+|of|and(?=\s[A-Z])))*)")
+_NAME = re.compile(r"\b([A-Z][A-Za-z0-9&]+(?:\s+(?:[A-Z][A-Za-z0-9&]+|of(?=\s[A-Z])|and(?=\s[A-Z])))*)")
+_BEGINS = re.compile(r"(?:^|[.!?:]\s+)$")
 _NOT_A_NAME = re.compile(
     r"^(?:Q[1-4]|H[12]|EUR|USD|GBP|KPI|NPS|API|CRM|SMB|SME|CEO|CFO|CTO|IT|AI|SLA|January|February|March|April|May|June|July"
     r"|August|September|October|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|I|We|The|In|Our)\b"
@@ -185,16 +186,25 @@ def rank(found: Sequence[Claim], asked: frozenset[str]) -> list[Claim]:
 
 
 def competitors(found: Sequence[Statement]) -> list[Mention]:
-    """Capitalised names inside sentences about competition, commonest first."""
+    """Capitalised names inside sentences about competition, commonest first; a single word that begins a sentence is none.
+
+    What is part of a longer name counts as that.
+    """
     sources: dict[str, list[str]] = {}
     for statement in found:
         if not _CUE.search(statement.sentence):
             continue
         for match in _NAME.finditer(statement.sentence):
-            name = match.group(1).removesuffix(" of").strip()
-            if len(name) > 2 and not _NOT_A_NAME.match(name):
+            name = match.group(1).strip()
+            begins = _BEGINS.search(statement.sentence[: match.start()]) is not None
+            if len(name) > 2 and not _NOT_A_NAME.match(name) and not (begins and " " not in name):
                 sources.setdefault(name, []).append(statement.evidence.id)
-    mentions = [Mention(name=name, count=len(ids), sources=tuple(dict.fromkeys(ids))) for name, ids in sources.items()]
+    longest = sorted(sources, key=lambda name: (-len(name.split()), name))
+    merged: dict[str, list[str]] = {}
+    for name in longest:
+        whole = next((other for other in merged if set(name.split()) < set(other.split())), name)
+        merged.setdefault(whole, []).extend(sources[name])
+    mentions = [Mention(name=name, count=len(ids), sources=tuple(dict.fromkeys(ids))) for name, ids in merged.items()]
     return sorted(mentions, key=lambda one: (-one.count, one.name))[:MENTIONS_MAX]
 
 

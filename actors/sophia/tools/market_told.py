@@ -16,7 +16,7 @@ CLAIMS_TOLD_MAX = 8
 SOURCES_TOLD_MAX = 8
 SOURCES_WANTED = 3
 
-_CALLED = {"size": "Market size", "growth": "Market growth", "share": "Market share", "price": "Price"}
+_CALLED = {"size": "Market size, how big it is,", "growth": "Market growth", "share": "Market share", "price": "Price"}
 
 
 def told(result: "MarketResearchResult") -> "MarketResearchResult":
@@ -42,7 +42,7 @@ def _figure(one: MarketFigure) -> str:
 
 
 def _compared(one: Comparison) -> str:
-    of = f"{_CALLED[one.kind].lower()}{f' in {one.year}' if one.year else ''}"
+    of = f"{_CALLED[one.kind].lower().rstrip(',')}{f' in {one.year}' if one.year else ''}"
     listed = " and ".join(f"{figure.text} ({figure.title})" for figure in one.figures)
     if one.agree:
         return f"Sources agree on {of}: {listed}."

@@ -35,33 +35,44 @@ def _amount(value: float, unit: str) -> str:
 
 
 def _forecasts(outlook: Outlook, unit: str) -> Iterator[str]:
-    if (one := outlook.pipeline) is not None:
+    one, other = outlook.pipeline, outlook.smoothed
+    if one is not None:
         yield (
             f"In the next quarter ({_span(one)}) we will probably close deals worth {_amount(one.expected, unit)}"
             f" ({LEVEL * 100:.0f} % interval {_amount(one.low, unit)} to {_amount(one.high, unit)})."
         )
-        yield f"That forecast is made of {one.method}, learnt from {one.periods} periods{_off(one, unit)}."
-    if (one := outlook.smoothed) is not None:
+        yield f"The pipeline's forecast is made of {one.method}, learnt from {one.periods} periods."
+        yield from _tried("The pipeline's forecast", one, unit)
+    if other is not None:
         yield (
-            f"The forecast from past closings alone, by {one.method}, is {_amount(one.expected, unit)} for the same quarter"
-            f" ({LEVEL * 100:.0f} % interval {_amount(one.low, unit)} to {_amount(one.high, unit)}), learnt from"
-            f" {one.periods} periods{_off(one, unit)}."
+            f"From the past alone, by {other.method}, {_amount(other.expected, unit)} would be expected"
+            f" ({LEVEL * 100:.0f} % interval {_amount(other.low, unit)} to {_amount(other.high, unit)})."
         )
-    one, other = outlook.pipeline, outlook.smoothed
-    if one is not None and other is not None and (one.low > other.high or other.low > one.high):
-        yield "The two forecasts do not agree: their intervals do not meet, so the pipeline today is unlike that of the past."
+        yield from _tried("The forecast from the past alone", other, unit)
+    if one is not None and other is not None:
+        yield from _both(one, other)
     for missing in outlook.missing:
         yield f"There is too little data for one forecast of the next quarter: {missing}."
 
 
-def _off(one: Forecast, unit: str) -> str:
+def _tried(name: str, one: Forecast, unit: str) -> Iterator[str]:
     held = one.holdout
     if held is None:
-        return "; there are too few periods to say how far it was off before"
-    return (
-        f"; of the last {held.periods} periods, each forecast from those before it, it was off by"
-        f" {_amount(held.error, unit)} on average (they closed {_amount(held.actual, unit)}) and its interval held {held.covered}"
+        yield f"{name} rests on too few periods to say how far it was off before."
+        return
+    yield (
+        f"{name}, tried on the last {held.periods} periods, each from those before it, was off by {_amount(held.error, unit)} on"
+        f" average, where {_amount(held.actual, unit)} came in, and its interval held {held.covered} of {held.periods}."
     )
+
+
+def _both(one: Forecast, other: Forecast) -> Iterator[str]:
+    """Whether they agree, and which was off by less before."""
+    if one.low > other.high or other.low > one.high:
+        yield "The two forecasts do not agree: their intervals do not meet, so the pipeline today is unlike that of the past."
+    if one.holdout is not None and other.holdout is not None:
+        better = "from the pipeline" if one.holdout.error <= other.holdout.error else "from the past alone"
+        yield f"Of the two forecasts the one {better} was off by less on the periods it was tried on."
 
 
 def _span(one: Forecast) -> str:
