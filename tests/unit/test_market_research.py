@@ -140,7 +140,10 @@ def test_the_web_is_evidence_with_its_addresses_and_the_company_s_own_knowledge_
     text = "\n".join(found.findings)
     assert "rests on 4 sources, 3 of them from the web" in text
     assert "Source Our plan (plan.md, 2026-03-01)" in text
-    assert "Market size, how big it is, €4.2 billion: The market for hosted telephony is worth €4.2 billion. (source: report)" in text
+    assert (
+        "Market size, how big it is, €4.2 billion: The market for hosted telephony is worth €4.2 billion. (source: report)"
+        in text
+    )
     assert "Price €9: Norvik sells" in text
     assert all(one.score > 0 for one in found.evidence)
     assert evidence_of((HIT,))[0].id not in {one.id for one in found.evidence}
