@@ -27,7 +27,7 @@ from runtime.ports import Tool
 from runtime.tool_runner import Blob
 
 CALLS_MAX = 4  # at once in one worker; the others wait
-BEGIN_S_MAX = 60.0  # until a tool's process runs: the zygote may have to import first
+BEGIN_S_MAX = 120.0  # until a tool's process runs: the zygote may have to import first
 END_S_MAX = 10.0  # beyond a tool's own time, until the zygote has killed it and removed its folder
 ARGUMENTS_BYTES_MAX = 64 << 20
 RESULT_BYTES_MAX = 16 << 20
