@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from actors.artemis.tools import TOOLS as ARTEMIS_TOOLS
+from actors.ceo.alert import alert
 from actors.ceo.knowledge_item import knowledge_item
 from actors.collaboration import collaboration
 from actors.conversation import conversation
@@ -21,7 +22,7 @@ from runtime.ports import Tool
 ACTORS: dict[Domain, Sequence[AnyActor]] = {
     Domain.SOPHIA: (conversation, collaboration, analysis, memory, signal, *RECORDS),
     Domain.ARTEMIS: (conversation, collaboration, memory, signal),
-    Domain.CEO: (knowledge_item, collaboration, signal),
+    Domain.CEO: (knowledge_item, alert, collaboration, signal),
     Domain.SYSTEM: (approval, chat, user, signal),
     Domain.EMBEDDING: (),
 }

@@ -13,7 +13,7 @@ from contracts.subjects import ActorRef
 
 
 class Subscription(Struct, frozen=True):
-    """A domain, the highest label that it is told, and of which items; strategic alerts it is told all."""
+    """A domain, the highest label that it is told, and of which items and alerts."""
 
     domain: Domain
     ceiling: Clearance
@@ -65,9 +65,11 @@ def told_of_item(item: Outline, partition: Partition) -> frozenset[Domain]:
     )
 
 
-def told_of_alert(label: Clearance) -> frozenset[Domain]:
-    """The domains that hear of a strategic alert of this label."""
-    return frozenset(one.domain for one in SUBSCRIPTIONS if label <= one.ceiling)
+def told_of_alert(label: Clearance, category: Category | None) -> frozenset[Domain]:
+    """The domains that hear of a strategic alert of this label: those that its category concerns, without one all."""
+    return frozenset(
+        one.domain for one in SUBSCRIPTIONS if label <= one.ceiling and category in (None, *one.categories)
+    )
 
 
 def announced_to(domain: Domain, item: str) -> ActorRef:

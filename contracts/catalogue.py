@@ -3,6 +3,7 @@
 from typing import Any
 
 from contracts import (
+    alerts,
     analysis,
     approval,
     business,
@@ -20,6 +21,10 @@ from contracts.envelope import Event, Message
 from contracts.stored import StoredDecoder
 
 EVENTS: tuple[type[Event], ...] = (
+    alerts.AlertAcknowledged,
+    alerts.AlertEscalated,
+    alerts.AlertRaised,
+    alerts.AlertResolved,
     analysis.AnalysisCompleted,
     analysis.AnalysisFailed,
     analysis.AnalysisStarted,

@@ -12,6 +12,7 @@ from contracts.business import KIND_OF, AnyBusinessFact, BusinessFact
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.ids import keyed_id
+from contracts.knowledge import Category
 
 Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")]
 Name = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"\S")]
@@ -70,9 +71,13 @@ class HealthCheck(Fact, frozen=True, kw_only=True, tag="health_check.v1"): ...
 
 
 class StrategicAlert(Fact, frozen=True, kw_only=True, tag="strategic_alert.v1"):
-    """Executive attention is required from alert priority 8."""
+    """Executive attention is required from alert priority 8. It goes to the domains that its category concerns, without one to
+    all, and rises by one each time that nobody has acknowledged it within `acknowledge_within_s` (default: by its priority).
+    """
 
     alert_priority: Annotated[int, Meta(ge=1, le=10)]
+    category: Category | None = None
+    acknowledge_within_s: Annotated[int, Meta(ge=1, le=30 * 86_400)] | None = None
 
 
 Operation = Literal["create", "update", "delete"]

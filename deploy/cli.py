@@ -26,6 +26,7 @@ COMMANDS = {
     "facts": "facts:facts",
     "knowledge": "knowledge:knowledge",
     "memories": "memories:memories",
+    "alerts": "alerts:alerts",
     "events": "events:events",
     "runs": "runs:runs",
     "cancel": "cancel:cancel",

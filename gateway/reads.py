@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import ApprovalLine, Approvals, ApprovalsQuery
 from contracts.conversation import Team
 from contracts.curating import (
@@ -40,7 +41,7 @@ from contracts.http import (
 from contracts.knowledge import text_digest
 from contracts.memory import Memories, MemoriesQuery, MemoryView
 from gateway.services import EventsRead
-from projections import analyses, approvals, knowledge, memories, messages, resting, runs, sessions, strategic
+from projections import alerts, analyses, approvals, knowledge, memories, messages, resting, runs, sessions, strategic
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 
@@ -123,6 +124,15 @@ class PostgresReads:
                 cursor=query.after,
             )
         return KnowledgeLines(items=tuple(map(line_view, page.items)), next=page.next)
+
+    async def alerts(self, query: AlertsQuery, *, clearance: Clearance) -> Alerts:
+        with _cursor_is_after():
+            page = await alerts.list_alerts(self._db, query, clearance=clearance)
+        return Alerts(alerts=tuple(map(alert_view, page.items)), next=page.next)
+
+    async def alert(self, id: str, *, clearance: Clearance) -> Alert | None:  # noqa: A002 - the field's name
+        row = await alerts.get_alert(self._db, id, clearance=clearance)
+        return alert_view(row) if row else None
 
     async def memories(
         self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime
@@ -312,6 +322,10 @@ def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
 def line_view(row: knowledge.ItemRow | knowledge.KnowledgeItem) -> KnowledgeLine:
     said = {name: getattr(row, name) for name in KnowledgeLine.__struct_fields__ if name != "by"}
     return KnowledgeLine(**said, by=row.updated_by)
+
+
+def alert_view(row: alerts.AlertRow) -> Alert:
+    return Alert(**{name: getattr(row, name) for name in Alert.__struct_fields__})
 
 
 def memory_view(row: memories.Memory) -> MemoryView:

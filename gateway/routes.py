@@ -13,6 +13,7 @@ from contracts.domains import Domain
 from contracts.facts import SignalRecorded
 from contracts.users import Permission
 from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
+from gateway.alert_routes import ALERTS
 from gateway.approving import APPROVALS
 from gateway.commands import CURATE, WRITE_ANY
 from gateway.knowledge_routes import KNOWLEDGE
@@ -164,6 +165,7 @@ ROUTES: tuple[Route, ...] = (
     *APPROVALS,
     *TOOLS,
     *MEMORY,
+    *ALERTS,
     Route(
         method="POST",
         path="/v1/embeddings",

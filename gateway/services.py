@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.curating import (
     AdoptableItems,
@@ -125,6 +126,12 @@ class Reads(Protocol):
     ) -> KnowledgeLines:
         """The items in these partitions that are there at `now`, by last change, newest first."""
         ...
+
+    async def alerts(self, query: AlertsQuery, *, clearance: Clearance) -> Alerts:
+        """Strategic alerts, the newest first."""
+        ...
+
+    async def alert(self, id: str, *, clearance: Clearance) -> Alert | None: ...  # noqa: A002 - the field's name
 
     async def memories(
         self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime

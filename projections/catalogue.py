@@ -1,5 +1,6 @@
 """Every read model: what the projector folds and what can be rebuilt."""
 
+from projections.alerts import ALERTS
 from projections.analyses import ANALYSES
 from projections.approvals import APPROVALS
 from projections.collaborations import COLLABORATIONS
@@ -14,6 +15,7 @@ from projections.users import USERS
 from runtime.read_models import AnyProjection
 
 PROJECTIONS: tuple[AnyProjection, ...] = (
+    ALERTS,
     ANALYSES,
     APPROVALS,
     COLLABORATIONS,

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.memory import MemoryBroker
+from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.business import RecordKind
 from contracts.catalogue import tag
@@ -42,7 +43,19 @@ from contracts.records import AnyRecord
 from gateway import reads
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
-from projections import analyses, approvals, knowledge, memories, messages, records, resting, runs, sessions, strategic
+from projections import (
+    alerts,
+    analyses,
+    approvals,
+    knowledge,
+    memories,
+    messages,
+    records,
+    resting,
+    runs,
+    sessions,
+    strategic,
+)
 from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Projection, logged
 
@@ -144,6 +157,23 @@ class FoldedReads:
         ]
         found.sort(key=lambda row: (row.updated, row.id), reverse=True)
         return KnowledgeLines(items=tuple(map(reads.line_view, found[: query.limit])))
+
+    async def alerts(self, query: AlertsQuery, *, clearance: Clearance) -> Alerts:
+        found = [
+            row
+            for row in self._fold(alerts.ALERTS)
+            if row.label <= clearance
+            and query.state in (None, row.state)
+            and query.category in (None, row.category)
+            and query.executive in (None, row.executive_attention)
+            and row.alert_priority >= query.priority_min
+        ]
+        found.sort(key=lambda row: (row.raised, row.id), reverse=True)
+        return Alerts(alerts=tuple(map(reads.alert_view, found[: query.limit])))
+
+    async def alert(self, id: str, *, clearance: Clearance) -> Alert | None:  # noqa: A002 - the field's name
+        rows = [row for row in self._fold(alerts.ALERTS) if row.id == id and row.label <= clearance]
+        return reads.alert_view(rows[0]) if rows else None
 
     async def memories(
         self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime

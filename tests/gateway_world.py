@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from msgspec import Struct
 
 from actors import conversation as conversations
+from actors.ceo.alert import alert
 from actors.ceo.knowledge_item import knowledge_item
 from actors.remembering import memory
 from actors.signal import signal
@@ -196,6 +197,7 @@ class World:
             ),
             approval,
             chat,
+            alert,
             knowledge_item,
             memory,
             signal,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
 
+from actors.ceo.alert import alert
 from actors.ceo.knowledge_item import knowledge_item
 from actors.collaboration import collaboration
 from actors.conversation import conversation
@@ -15,6 +16,7 @@ from actors.sophia.records import RECORDS
 from actors.system.chat import chat
 from actors.system.user import user
 from contracts import business
+from contracts.alerts import AcknowledgeAlert, EscalateAlert, RaiseAlert, ResolveAlert
 from contracts.analysis import (
     PHASES,
     AnalysisFailed,
@@ -479,6 +481,18 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         ],
     ),
     "user.1": (user, Domain.SYSTEM, [CREATED, CREATED]),
+    "alert.1": (
+        alert,
+        Domain.CEO,
+        [
+            RaiseAlert(title=ODD, text="x", origin="crm", alert_priority=7, category="risk_management", within_s=60),
+            EscalateAlert(times=1, step=1),
+            AcknowledgeAlert(by="Zoë", note="sofort"),
+            ResolveAlert(by="Zoë"),
+            RaiseAlert(title="t", text="again", origin="crm", alert_priority=9),
+            EscalateAlert(times=1, step=2),
+        ],
+    ),
     "memory.1": (
         memory,
         Domain.SOPHIA,

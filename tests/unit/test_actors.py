@@ -17,6 +17,7 @@ from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.system.chat import chat
 from actors.system.user import user
+from contracts.alerts import AcknowledgeAlert, EscalateAlert, RaiseAlert, ResolveAlert
 from contracts.analysis import (
     PHASES,
     AnalysisCompleted,
@@ -334,6 +335,13 @@ MESSAGES: dict[str, list[Any]] = {
     "deal": list(DEAL_FACTS),
     "ticket": list(TICKET_FACTS),
     "invoice": list(INVOICE_FACTS),
+    "alert": [
+        RaiseAlert(title="t", text="x", origin="o", alert_priority=9),
+        EscalateAlert(times=1, step=1),
+        EscalateAlert(times=2, step=1),
+        AcknowledgeAlert(by="ann"),
+        ResolveAlert(by="ann"),
+    ],
     "memory": [
         Remember(id="m1", owner="ann", kind="semantic", title="t", text="x", at=REMEMBERED_AT),
         Remember(id="m2", owner="ann", kind="episodic", title="t", text="x", at=REMEMBERED_AT),

@@ -67,8 +67,10 @@ def test_a_domain_is_told_only_what_all_its_readers_could_read(item: Outline, pa
 
 def test_every_category_is_announced_to_somebody_and_secret_alerts_to_nobody() -> None:
     assert frozenset[str]().union(*(one.categories for one in SUBSCRIPTIONS)) == set(get_args(Category))
-    assert told_of_alert(Clearance.RESTRICTED) == {Domain.SOPHIA, Domain.ARTEMIS}
-    assert told_of_alert(TOP) == frozenset()
+    assert told_of_alert(Clearance.RESTRICTED, None) == {Domain.SOPHIA, Domain.ARTEMIS}
+    assert told_of_alert(Clearance.RESTRICTED, "financial_analysis") == {Domain.SOPHIA}
+    assert told_of_alert(Clearance.RESTRICTED, "technology_roadmap") == {Domain.ARTEMIS}
+    assert told_of_alert(TOP, None) == frozenset()
 
 
 class Listening:

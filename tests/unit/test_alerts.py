@@ -1,0 +1,152 @@
+"""Strategic alerts: raised by a fact, routed by category, acknowledged by a person, or rising until somebody does."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from actors.ceo.alert import alert
+from contracts import subjects
+from contracts.alerts import (
+    ALERT,
+    ESCALATIONS_MAX,
+    AcknowledgeAlert,
+    AlertAcknowledged,
+    AlertEscalated,
+    AlertRaised,
+    AlertResolved,
+    EscalateAlert,
+    RaiseAlert,
+    ResolveAlert,
+    patience_s,
+)
+from contracts.domains import Clearance, Domain
+from contracts.subjects import ActorRef
+from runtime.testing import given
+from tests.gateway_world import World, run
+
+RAISE = RaiseAlert(title="Northwind leaves", text="They gave notice.", origin="crm", alert_priority=7)
+RAISED = AlertRaised(
+    title="Northwind leaves",
+    text="They gave notice.",
+    origin="crm",
+    alert_priority=7,
+    executive_attention=False,
+    times=1,
+)
+ACKNOWLEDGE = AcknowledgeAlert(by="ann")
+RESOLVE = ResolveAlert(by="ann", note="stays")
+
+
+def escalated(step: int, priority: int) -> AlertEscalated:
+    return AlertEscalated(times=1, step=step, alert_priority=priority, executive_attention=priority >= 8)
+
+
+def test_what_nobody_acknowledges_rises_step_by_step() -> None:
+    first = given(alert).when(RAISE).then(RAISED)
+    first.when(RAISE).then()
+    second = first.when(EscalateAlert(times=1, step=1)).then(escalated(1, 8))
+    second.when(EscalateAlert(times=1, step=1)).then()
+    second.when(EscalateAlert(times=1, step=3)).then()
+    second.when(EscalateAlert(times=1, step=2), EscalateAlert(times=1, step=3)).then(escalated(3, 10))
+
+
+def test_what_is_acknowledged_rises_no_more() -> None:
+    seen = given(alert, RAISED).when(ACKNOWLEDGE).then(AlertAcknowledged(by="ann"))
+    seen.when(EscalateAlert(times=1, step=1)).then()
+    seen.when(AcknowledgeAlert(by="bob")).then()
+    done = seen.when(RESOLVE).then(AlertResolved(by="ann", note="stays"))
+    done.when(RESOLVE).then()
+    done.when(ACKNOWLEDGE).then()
+
+
+def test_what_was_resolved_may_come_back_and_an_older_timer_does_not_raise_it() -> None:
+    back = given(alert, RAISED, AlertResolved(by="ann")).when(RAISE).events
+    assert [event.times for event in back if isinstance(event, AlertRaised)] == [2]
+    again = given(alert, RAISED, AlertResolved(by="ann"), *back)
+    again.when(EscalateAlert(times=1, step=1)).then()
+    again.when(EscalateAlert(times=2, step=1)).then(
+        AlertEscalated(times=2, step=1, alert_priority=8, executive_attention=True)
+    )
+
+
+def test_nothing_can_be_said_of_an_alert_that_never_was() -> None:
+    given(alert).when(ACKNOWLEDGE).rejects("no such alert")
+    given(alert).when(RESOLVE).rejects("no such alert")
+    given(alert).when(EscalateAlert(times=0, step=1)).then()
+
+
+def test_the_more_urgent_the_sooner_somebody_has_to_look() -> None:
+    assert [patience_s(priority) for priority in (1, 5, 8)] == [86_400, 14_400, 900]
+    assert patience_s(10, 60) == 60
+
+
+def fact(**more: Any) -> dict[str, Any]:
+    said = {"type": "strategic_alert.v1", "title": "Northwind leaves", "text": "They gave notice.", "origin": "crm"}
+    return {**said, "alert_priority": 7, **more}
+
+
+async def came(world: World, actor: ActorRef, type_: str, count: int) -> None:
+    """Return when the actor has recorded so many events of the type."""
+    after = 0
+    while count:
+        for stored in await world.log.read(subjects.log(actor), after=after):
+            after = stored.sequence
+            count -= stored.record.envelope.type == type_
+        if count > 0:
+            await world.log.wait(subjects.log(actor), after=after, timeout_s=10)
+
+
+async def raised(world: World, client: httpx.AsyncClient, name: str = "a1", **more: Any) -> None:
+    answer = await client.post(f"/v1/events/ceo/signal/{name}", json=fact(**more))
+    assert answer.status_code == 201, answer.text
+    await came(world, ActorRef(Domain.CEO, ALERT, name), "alert.raised.v1", 1)
+
+
+def test_an_alert_is_raised_by_a_fact_routed_listed_acknowledged_and_resolved() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            await raised(world, ann, category="financial_analysis")
+            await came(world, ActorRef(Domain.SOPHIA, "signal", "a1"), "signal.recorded.v1", 1)
+            assert await world.log.read(subjects.log(ActorRef(Domain.ARTEMIS, "signal", "a1"))) == []
+            found = (await ann.get("/v1/alerts", params={"state": "open"})).json()["alerts"]
+            assert [(one["id"], one["executive_attention"]) for one in found] == [("a1", False)]
+            assert (await ann.get("/v1/alerts", params={"executive": "true"})).json()["alerts"] == []
+            seen = await ann.post("/v1/alerts/a1/acknowledge", json={"note": "I call them"})
+            assert seen.status_code == 200, seen.text
+            assert (seen.json()["state"], seen.json()["acknowledged"]["by"]) == ("acknowledged", "ann")
+            assert seen.json()["acknowledged"]["note"] == "I call them"
+            assert (await ann.post("/v1/alerts/a1/acknowledge")).json()["state"] == "acknowledged"
+            assert (await ann.post("/v1/alerts/a1/resolve")).json()["state"] == "resolved"
+            assert (await ann.get("/v1/alerts/a1")).json()["resolved"]["by"] == "ann"
+
+    run(body)
+
+
+def test_what_nobody_acknowledges_in_time_comes_to_the_executives() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            await raised(world, ann, acknowledge_within_s=1)
+            await came(world, ActorRef(Domain.CEO, ALERT, "a1"), "alert.escalated.v1", 1)
+            found = (await ann.get("/v1/alerts", params={"executive": "true"})).json()["alerts"]
+            assert [(one["id"], one["alert_priority"]) for one in found] == [("a1", 8)]
+            assert 1 <= found[0]["escalations"] <= ESCALATIONS_MAX
+
+    run(body)
+
+
+@pytest.mark.parametrize("path", ["", "/acknowledge", "/resolve"])
+def test_an_alert_above_the_reader_does_not_exist(path: str) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user", clearance=Clearance.RESTRICTED) as ann:
+            await raised(world, ann, confidentiality="restricted")
+            async with world.client("cross_domain_user", name="bob", clearance=Clearance.INTERNAL) as bob:
+                method = "POST" if path else "GET"
+                for id_ in ("a1", "never"):
+                    assert (await bob.request(method, f"/v1/alerts/{id_}{path}")).status_code == 404
+                assert (await bob.get("/v1/alerts")).json()["alerts"] == []
+            async with world.client("sophia_user", clearance=Clearance.RESTRICTED) as less:
+                wanted = 403 if path else 200
+                assert (await less.request(method, f"/v1/alerts/a1{path}")).status_code == wanted
+
+    run(body)
