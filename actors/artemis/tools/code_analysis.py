@@ -1,31 +1,32 @@
-"""Code analysis: what a source tree is made of, how complex it is, and where trouble is likeliest.
+"""Code analysis: what a source tree is made of, how complex it is, what is wrong in it, and where trouble is likeliest.
 
-Hot spots are a heuristic, stated so: complexity of the file's functions times its size (log) times how many modules import it.
+The figures are those of well-known analysers: lizard (complexity), ruff (lint), vulture (unused code), grimp (imports).
+Ours is the order of the files: how often one changed × its complexity, after A. Tornhill, "Your Code as a Crime Scene" (2015).
+Where no history is known, complexity × log of the lines × (1 + log of the importing modules) stands for it, as an estimate.
 """
 
-import ast
 import math
-import re
 import statistics
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from actors.artemis.tools import python_source
-from actors.artemis.tools.python_source import Function, ParseFailure
-from actors.artemis.tools.source_tree import PROSE_AND_DATA, SourceFile, SourceTree, read_archive, read_folder
-from actors.tables import percent
+from actors.artemis.tools import code_findings
+from actors.artemis.tools.analysers import complexity, dead_code, imports, lint, parsing
+from actors.artemis.tools.analysers.complexity import Function
+from actors.artemis.tools.analysers.dead_code import Dead
+from actors.artemis.tools.analysers.programs import Deadline, ProgramError, Unread, unread_sentences
+from actors.artemis.tools.history import History, taken_out
+from actors.artemis.tools.places import Count
+from actors.artemis.tools.source_tree import PROSE_AND_DATA, Refused, SourceFile, SourceTree, read_archive
 from actors.tool import Fetch, tool
-from runtime.ports import Tool
+from runtime.ports import Tool, ToolLimits
 
 TOP_MAX = 10
+ATTENTION_MAX = 5
 COMPLEX_FROM = 11
-LONG_LINES_FROM = 71
-
-_TODO = re.compile(r"(?:#|//|/\*|--|<!--|\*)\s*.{0,80}?\b(TODO|FIXME|XXX|HACK)\b")
+SECONDS_MAX = 100.0
 
 
 class CodeAnalysisArguments(Struct, frozen=True, kw_only=True):
@@ -44,17 +45,34 @@ class Language(Struct, frozen=True):
 
 
 class HotSpot(Struct, frozen=True, kw_only=True):
-    """A file where change is likely to hurt: its summed complexity, lines, how many modules import it, and the score."""
+    """A file that wants attention, and why: the figures of its score and what else speaks for it. `commits` None: not known."""
 
     path: str
+    score: float
     complexity: int
+    functions: int
+    worst: Function
     lines: int
     imported_by: int
-    score: float
+    lint: int
+    commits: int | None = None
+    added: int = 0
+    deleted: int = 0
+
+
+class Packages(Struct, frozen=True, kw_only=True):
+    """The packages of one folder: modules, imports among them, cycles and layers (see `imports.Imports`)."""
+
+    folder: str
+    packages: tuple[str, ...]
+    modules: int
+    imports: int
+    cycles: tuple[tuple[str, ...], ...]
+    layers: tuple[tuple[str, ...], ...]
 
 
 class CodeAnalysisResult(Struct, frozen=True, kw_only=True):
-    """Shares are 0 to 1, of public functions for docstrings and of all functions for types; None where there are none."""
+    """All counts are of everything that was read; lists hold the first of each kind. Shares are 0 to 1."""
 
     findings: tuple[str, ...]
     files: int
@@ -62,68 +80,65 @@ class CodeAnalysisResult(Struct, frozen=True, kw_only=True):
     skipped: int
     languages: tuple[Language, ...]
     functions: int
-    classes: int
     mean_complexity: float
-    most_complex: tuple[Function, ...]
-    longest: tuple[Function, ...]
     complex_functions: int
-    long_functions: int
-    documented_share: float | None
-    annotated_share: float | None
-    modules: int
-    imports: int
-    cycles: tuple[tuple[str, ...], ...]
-    todos: int
+    most_complex: tuple[Function, ...]
+    lint: tuple[Count, ...]
+    dead: int
+    dead_certain: tuple[Dead, ...]
+    packages: tuple[Packages, ...]
     test_files: int
     test_line_share: float
-    hot_spots: tuple[HotSpot, ...]
-    parse_failures: tuple[ParseFailure, ...]
+    history: int | None
+    attention: tuple[HotSpot, ...]
+    parse_failures: tuple[Unread, ...]
+    refused: tuple[Refused, ...]
 
 
-def analyse_tree(path: Path) -> CodeAnalysisResult:
-    """The same analysis of a folder on this machine. Raises OutcomeError when it is no folder or breaks a limit."""
-    return analyse(read_folder(path))
-
-
-def analyse(tree: SourceTree) -> CodeAnalysisResult:
-    """The whole analysis."""
-    trees, failures = python_source.parsed(tree.python)
-    measured = [
-        python_source.measure(path, name, node)
-        for path, root in trees.items()
-        for name, node in python_source.functions(root)
-    ]
-    graph = python_source.import_graph(trees)
-    languages = _languages(tree.files)
-    code = [file for file in tree.files if file.language not in PROSE_AND_DATA]
-    tests = [file for file in code if file.is_test]
+def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResult:
+    """The whole analysis; what an analyser cannot do, or not in time, is said in the findings."""
+    tree, history = taken_out(tree)
+    deadline, missing = Deadline(seconds), list[str]()
+    python, failures = parsing.parsed(tree.python, deadline)
+    linted, unread = lint.lint(python, deadline)
+    missing += unread_sentences("lint (ruff)", unread)
+    functions, unread = complexity.functions(tree.files, deadline)
+    missing += unread_sentences("complexity (lizard)", unread)
+    graphs: Sequence[imports.Imports] = ()
+    try:
+        graphs = imports.imports(python, deadline)
+    except ProgramError as error:
+        missing.append(f"Imports could not be read (grimp): {error}.")
+    unused: Sequence[Dead] = ()
+    try:
+        unused = dead_code.dead_code(python, deadline)
+    except ProgramError as error:
+        missing.append(f"Unused code could not be looked for (vulture): {error}.")
+    languages, code = languages_of(tree.files), [file for file in tree.files if file.language not in PROSE_AND_DATA]
+    tests = {file.path for file in code if file.is_test}
     code_lines = sum(map(lines_of, code))
-    public = [one for one in measured if one.public]
     result = CodeAnalysisResult(
         findings=(),
         files=len(tree.files),
         lines=sum(one.lines for one in languages),
         skipped=tree.skipped,
         languages=languages,
-        functions=len(measured),
-        classes=sum(isinstance(node, ast.ClassDef) for root in trees.values() for node in ast.walk(root)),
-        mean_complexity=statistics.fmean(one.complexity for one in measured) if measured else 0.0,
-        most_complex=tuple(sorted(measured, key=lambda one: (-one.complexity, one.path, one.line))[:TOP_MAX]),
-        longest=tuple(sorted(measured, key=lambda one: (-one.lines, one.path, one.line))[:TOP_MAX]),
-        complex_functions=sum(one.complexity >= COMPLEX_FROM for one in measured),
-        long_functions=sum(one.lines >= LONG_LINES_FROM for one in measured),
-        documented_share=sum(one.documented for one in public) / len(public) if public else None,
-        annotated_share=sum(one.annotated for one in measured) / len(measured) if measured else None,
-        modules=len(graph),
-        imports=sum(len(targets) for targets in graph.values()),
-        cycles=tuple(python_source.cycles(graph)[:TOP_MAX]),
-        todos=sum(len(_TODO.findall(file.text)) for file in code),
+        functions=len(functions),
+        mean_complexity=statistics.fmean(one.complexity for one in functions) if functions else 0.0,
+        complex_functions=sum(one.complexity >= COMPLEX_FROM for one in functions),
+        most_complex=most_complex(functions),
+        lint=_by_rule(linted, tests),
+        dead=len(unused),
+        dead_certain=tuple(sorted(unused, key=lambda one: (-one.confidence, one.path, one.line))[:TOP_MAX]),
+        packages=tuple(map(_packages, graphs)),
         test_files=len(tests),
-        test_line_share=sum(map(lines_of, tests)) / code_lines if code_lines else 0.0,
-        hot_spots=hot_spots(tree.python, measured, graph),
+        test_line_share=sum(lines_of(file) for file in code if file.path in tests) / code_lines if code_lines else 0.0,
+        history=history.commits if history else None,
+        attention=_attention(code, functions, linted, imports.importers(graphs, (file.path for file in code)), history),
         parse_failures=tuple(failures),
+        refused=tree.refused,
     )
-    return _with_findings(result)
+    return code_findings.told(result, history, [*tree.warnings, *missing])
 
 
 def lines_of(file: SourceFile) -> int:
@@ -131,7 +146,8 @@ def lines_of(file: SourceFile) -> int:
     return sum(bool(line.strip()) for line in file.text.splitlines())
 
 
-def _languages(files: Sequence[SourceFile]) -> tuple[Language, ...]:
+def languages_of(files: Sequence[SourceFile]) -> tuple[Language, ...]:
+    """Those with the most lines first."""
     counts: Counter[str] = Counter()
     lines: Counter[str] = Counter()
     for file in files:
@@ -142,75 +158,73 @@ def _languages(files: Sequence[SourceFile]) -> tuple[Language, ...]:
     )
 
 
-def hot_spots(
-    files: Sequence[SourceFile], measured: Sequence[Function], graph: dict[str, set[str]]
+def most_complex(functions: Sequence[Function]) -> tuple[Function, ...]:
+    """The first TOP_MAX."""
+    return tuple(sorted(functions, key=lambda one: (-one.complexity, one.path, one.line))[:TOP_MAX])
+
+
+def _by_rule(linted: Sequence[lint.Lint], tests: set[str]) -> tuple[Count, ...]:
+    rules = Counter(f"{one.code} {one.name}" for one in linted)
+    inside = Counter(f"{one.code} {one.name}" for one in linted if one.path in tests)
+    return tuple(
+        Count(rule, count - inside[rule], inside[rule]) for rule, count in sorted(rules.items(), key=_commonest)
+    )
+
+
+def _commonest(one: tuple[str, int]) -> tuple[int, str]:
+    return -one[1], one[0]
+
+
+def _packages(found: imports.Imports) -> Packages:
+    return Packages(
+        folder=found.folder,
+        packages=found.packages,
+        modules=len(found.graph),
+        imports=found.count,
+        cycles=found.cycles[:TOP_MAX],
+        layers=found.layers,
+    )
+
+
+def _attention(
+    code: Sequence[SourceFile],
+    functions: Sequence[Function],
+    linted: Sequence[lint.Lint],
+    importers: Mapping[str, int],
+    history: History | None,
 ) -> tuple[HotSpot, ...]:
-    """Python files that are no tests, by the heuristic above, highest first."""
-    complexity: Counter[str] = Counter()
-    for one in measured:
-        complexity[one.path] += one.complexity
-    importers: Counter[str] = Counter(target for targets in graph.values() for target in targets)
+    """The files most worth attention, tests left out, by the score that the module's text names."""
+    of_file: dict[str, list[Function]] = defaultdict(list)
+    for one in functions:
+        of_file[one.path].append(one)
+    lints = Counter(one.path for one in linted)
     found = []
-    for file in files:
-        if not complexity[file.path] or file.is_test:
+    for file in code:
+        inside = of_file.get(file.path)
+        if not inside or file.is_test:
             continue
-        lines = lines_of(file)
-        imported_by = importers[python_source.module_name(file.path)]
-        score = complexity[file.path] * math.log1p(lines) * (1 + math.log1p(imported_by))
+        total, lines, imported = sum(one.complexity for one in inside), lines_of(file), importers.get(file.path, 0)
+        churn = history.files.get(file.path) if history else None
+        if history:
+            score = float(total * (churn.commits if churn else 0))
+        else:
+            score = total * math.log1p(lines) * (1 + math.log1p(imported))
         found.append(
             HotSpot(
                 path=file.path,
-                complexity=complexity[file.path],
-                lines=lines,
-                imported_by=imported_by,
                 score=round(score, 1),
+                complexity=total,
+                functions=len(inside),
+                worst=most_complex(inside)[0],
+                lines=lines,
+                imported_by=imported,
+                lint=lints[file.path],
+                commits=(churn.commits if churn else 0) if history else None,
+                added=churn.added if churn else 0,
+                deleted=churn.deleted if churn else 0,
             )
         )
-    return tuple(sorted(found, key=lambda spot: (-spot.score, spot.path))[:TOP_MAX])
-
-
-def _with_findings(result: CodeAnalysisResult) -> CodeAnalysisResult:
-    listed = ", ".join(f"{one.name} {one.lines:,} lines in {one.files:,} files" for one in result.languages[:5])
-    findings = [f"{result.lines:,} lines in {result.files:,} files were read: {listed}."]
-    if result.functions:
-        findings += _function_findings(result)
-    if result.modules:
-        findings.append(f"{result.modules:,} Python modules import one another {result.imports:,} times.")
-        findings += [f"Import cycle of {len(group)} modules: {', '.join(group[:8])}." for group in result.cycles[:5]]
-        if not result.cycles:
-            findings.append("0 import cycles were found.")
-    findings += [
-        f"Hot spot {spot.path}: complexity {spot.complexity} over {spot.lines:,} lines, imported by {spot.imported_by} modules."
-        for spot in result.hot_spots[:5]
-    ]
-    findings.append(
-        f"{result.test_files:,} test files hold {percent(result.test_line_share)} of the code lines;"
-        f" {result.todos:,} TODO or FIXME notes were found."
-    )
-    findings += [f"Not parsed: {one.path} ({one.reason})." for one in result.parse_failures[:5]]
-    return replace(result, findings=tuple(findings))
-
-
-def _function_findings(result: CodeAnalysisResult) -> list[str]:
-    findings = [
-        f"{result.functions:,} Python functions and {result.classes:,} classes; mean cyclomatic complexity"
-        f" {result.mean_complexity:.1f}; {result.complex_functions:,} functions are at {COMPLEX_FROM} or more and"
-        f" {result.long_functions:,} are longer than {LONG_LINES_FROM - 1} lines."
-    ]
-    findings += [
-        f"Complexity {one.complexity}: {one.name} in {one.path}:{one.line} ({one.lines} lines)."
-        for one in result.most_complex[:5]
-        if one.complexity > 1
-    ]
-    longest = result.longest[0]
-    findings.append(
-        f"The longest function is {longest.name} with {longest.lines} lines ({longest.path}:{longest.line})."
-    )
-    if result.documented_share is not None:
-        findings.append(f"{percent(result.documented_share)} of the public functions have a docstring.")
-    if result.annotated_share is not None:
-        findings.append(f"{percent(result.annotated_share)} of the functions are fully annotated with types.")
-    return findings
+    return tuple(sorted(found, key=lambda spot: (-spot.score, spot.path))[:ATTENTION_MAX])
 
 
 def _run(arguments: CodeAnalysisArguments, blobs: Fetch) -> CodeAnalysisResult:
@@ -220,6 +234,7 @@ def _run(arguments: CodeAnalysisArguments, blobs: Fetch) -> CodeAnalysisResult:
 CODE_ANALYSIS: Tool = tool(
     "code_analysis",
     _run,
-    "Reads a stored archive of source code: languages, size, modules, dependencies, the most complex places.",
+    "Reads a stored archive of source code: which files want attention first, size, complexity, lint, unused code, imports.",
     permission="artemis:read",
+    limits=ToolLimits(memory_bytes_max=2 << 30),
 )

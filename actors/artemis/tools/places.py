@@ -10,7 +10,7 @@ from runtime.text import clip
 
 Severity = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
-PLACES_MAX = 500
+PLACES_MAX = 200
 CODE_CHARS_MAX = 160
 
 

@@ -1,18 +1,23 @@
-"""Source trees: an archive or a folder becomes text files, with every bound checked before anything is kept.
+"""Source trees: an archive becomes text files, with every bound checked before anything is kept.
 
-An archive comes from outside: names that leave the tree, too many files and bombs are refused; nothing is written to disk.
+An archive comes from outside. What could harm whoever unpacks it (names that leave the tree, links, devices, bombs) is left out
+and told, each with its kind; the rest is read where that is safe. Nothing is written to disk, archives inside are never opened.
 """
 
 import gzip
 import io
 import tarfile
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import Literal
 
 from msgspec import Struct
 
 from runtime.errors import OutcomeError
+from runtime.text import clip
 
 ARCHIVE_BYTES_MAX = 64_000_000
 UNPACKED_BYTES_MAX = 256_000_000
@@ -21,6 +26,12 @@ FILE_BYTES_MAX = 1_000_000
 ENTRIES_MAX = 50_000
 RATIO_MAX = 200
 RATIO_FREE_BYTES = 1_000_000
+DIRECTORY_BYTES_MAX = (
+    16_000_000  # of a zip's table of contents: it is read whole, and each of its lines costs ten times as much
+)
+NAME_BYTES_MAX = 1_024
+PART_BYTES_MAX = 200  # of each folder's and file's name: a file system takes 255
+HOSTILE_MAX = 50  # that are listed; all are counted
 
 SKIPPED_FOLDERS = frozenset(
     {
@@ -86,9 +97,41 @@ LANGUAGES = {
     "cfg": "INI",
     "conf": "INI",
     "env": "INI",
+    "lock": "Lock file",
+    "mod": "Lock file",
+    "sum": "Lock file",
     "txt": "Text",
 }
-PROSE_AND_DATA = frozenset({"Markdown", "reStructuredText", "JSON", "YAML", "TOML", "INI", "Text"})
+NAMED = {
+    "Dockerfile": "Dockerfile",
+    "Containerfile": "Dockerfile",
+    "Makefile": "Shell",
+    "justfile": "Shell",
+    "Pipfile": "TOML",
+}
+OTHER = "Other text"
+PROSE_AND_DATA = frozenset(
+    {"Markdown", "reStructuredText", "JSON", "YAML", "TOML", "INI", "Text", "Lock file", "Dockerfile", OTHER}
+)
+
+Danger = Literal[
+    "outside the tree",
+    "link",
+    "device",
+    "bomb",
+    "doubled name",
+    "impossible name",
+    "unreadable",
+    "too many files",
+    "too much text",
+    "archive inside",
+]
+HOSTILE: frozenset[Danger] = frozenset(
+    {"outside the tree", "link", "device", "bomb", "doubled name", "impossible name"}
+)
+"""What nobody packs by accident in a source tree, or what harms who unpacks it; the others are told as what was not read."""
+
+_INNER = (".zip", ".whl", ".jar", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".egg")
 
 
 class SourceFile(Struct, frozen=True):
@@ -111,19 +154,47 @@ class SourceFile(Struct, frozen=True):
         )
 
 
+class Refused(Struct, frozen=True):
+    """An entry of an archive that was left out, by its name as it can be shown, and why."""
+
+    name: str
+    danger: Danger
+    why: str
+
+
 class SourceTree(Struct, frozen=True):
-    """The text files of known languages in path order; `skipped` counts what was left out (binary, too big, unknown, links)."""
+    """The text files in path order; `skipped` counts what else was left out (binary, too big, in SKIPPED_FOLDERS).
+
+    `refused` lists the first HOSTILE_MAX entries that were left out for what they are, `dangers` counts them all.
+    """
 
     files: tuple[SourceFile, ...]
     skipped: int
+    refused: tuple[Refused, ...] = ()
+    dangers: dict[Danger, int] = {}
 
     @property
     def python(self) -> tuple[SourceFile, ...]:
         return tuple(file for file in self.files if file.language == "Python")
 
+    @property
+    def warnings(self) -> list[str]:
+        """The sentences about what was left out: how many of each kind, and the first of them."""
+        lines = []
+        for danger in sorted(self.dangers):
+            shown = [one for one in self.refused if one.danger == danger][:3]
+            word = "Hostile archive" if danger in HOSTILE else "Not read"
+            names = "; ".join(f"{one.name} ({one.why})" for one in shown)
+            lines.append(f"{word}: {self.dangers[danger]:,} × {danger}, such as {names}.")
+        return lines
+
+
+Content = bytes | Refused | None
+"""Of an entry: its bytes, why it is refused, or None for what is of no interest."""
+
 
 def read_archive(data: bytes) -> SourceTree:
-    """The tree in a zip, tar or tar.gz. Raises OutcomeError for anything else and for what breaks a limit."""
+    """The tree in a zip, tar or tar.gz. Raises OutcomeError for anything else, and where nothing of it can be read."""
     if len(data) > ARCHIVE_BYTES_MAX:
         raise OutcomeError(f"the archive is {len(data):,} bytes; at most {ARCHIVE_BYTES_MAX:,} are read")
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -133,79 +204,139 @@ def read_archive(data: bytes) -> SourceTree:
     raise OutcomeError("the file is not a zip, tar or tar.gz archive")
 
 
-def read_folder(root: Path) -> SourceTree:
-    """The tree under a folder, without SKIPPED_FOLDERS and links. Raises OutcomeError when it breaks a limit or is no folder."""
-    if not root.is_dir():
-        raise OutcomeError(f"{root.name!r} is not a folder")
-    base = (
-        root.parent if (root / "__init__.py").exists() else root
-    )  # A package's own name is part of its modules' names.
-    return _tree(_walked(base, root))
+def shown(name: str) -> str:
+    """A name as it can stand in a sentence, a path and a line of a program's output: one line of plain signs, not too long."""
+    plain = name.encode("utf-8", "replace").decode()
+    return clip("".join(sign if sign.isprintable() and sign not in '"\\' else "?" for sign in plain), 120)
 
 
-def kept_path(name: str) -> str | None:
-    """The path inside the tree, or None for what is never read. Raises OutcomeError for a name that leaves the tree."""
+def placed(name: str) -> str | Refused:
+    """The path inside the tree that a name in an archive means, or why it has none."""
     posix = name.replace("\\", "/")
-    if posix.startswith("/") or (len(posix) > 1 and posix[1] == ":") or ".." in posix.split("/") or "\0" in posix:
-        raise OutcomeError(f"the archive names a file outside its own tree: {name[:100]!r}")
-    pure = PurePosixPath(posix)
-    if any(part in SKIPPED_FOLDERS for part in pure.parts[:-1]) or language_of(pure) is None:
-        return None
-    return str(pure)
+    if posix.startswith("/") or (len(posix) > 1 and posix[1] == ":") or ".." in posix.split("/"):
+        return Refused(shown(name), "outside the tree", "its name leads outside the tree")
+    parts = [part for part in posix.split("/") if part not in ("", ".")]
+    size = [len(part.encode("utf-8", "replace")) for part in parts]
+    if not parts or max(size) > PART_BYTES_MAX or sum(size) > NAME_BYTES_MAX or "\0" in name:
+        return Refused(shown(name), "impossible name", "no file system takes the name")
+    if any(not sign.isprintable() or sign == '"' for sign in posix):
+        return Refused(shown(name), "impossible name", "the name holds signs that no text can show")
+    return "/".join(parts)
 
 
 def language_of(path: PurePosixPath) -> str | None:
-    """The language by the file's name, or None where it is not read as text."""
-    if path.name in ("Dockerfile", "Makefile", "justfile"):
-        return "Shell"
+    """The language by the file's name, or None where it is not known."""
+    stem = path.name.partition(".")[0]
+    if stem in ("Dockerfile", "Containerfile") or path.name in NAMED:
+        return NAMED.get(path.name, "Dockerfile")
     extension = path.name.rsplit(".", 1)[-1].lower() if "." in path.name else ""
     return LANGUAGES.get(extension)
 
 
-def _tree(entries: Iterator[tuple[str, bytes | None]]) -> SourceTree:
-    files: list[SourceFile] = []
-    skipped = total = 0
-    for count, (path, content) in enumerate(entries, start=1):
+class _Collected:
+    """What a walk over an archive's entries has found so far."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, SourceFile] = {}
+        self.folders: set[str] = set()
+        self.skipped = 0
+        self.refused: list[Refused] = []
+        self.dangers: Counter[Danger] = Counter()
+
+    def refuse(self, one: Refused) -> None:
+        self.dangers[one.danger] += 1
+        if len(self.refused) < HOSTILE_MAX:
+            self.refused.append(one)
+
+    def add(self, name: str, content: Content) -> int:
+        """Take one entry; how many bytes of text it adds."""
+        if isinstance(content, Refused):
+            self.refuse(content)
+            return 0
+        path = placed(name)
+        if isinstance(path, Refused):
+            self.refuse(path)
+            return 0
+        above = [str(folder) for folder in PurePosixPath(path).parents][:-1]
+        if path in self.files or path in self.folders or any(folder in self.files for folder in above):
+            self.refuse(Refused(shown(name), "doubled name", "another entry has this name: only the first is read"))
+            return 0
+        if path.lower().endswith(_INNER):
+            self.refuse(Refused(shown(name), "archive inside", "archives inside are not opened"))
+            return 0
+        if content is None or b"\0" in content[:8192] or any(part in SKIPPED_FOLDERS for part in path.split("/")[:-1]):
+            self.skipped += 1
+            return 0
+        self.folders.update(above)
+        language = language_of(PurePosixPath(path)) or OTHER
+        self.files[path] = SourceFile(path, language, content.decode("utf-8-sig", errors="replace"))
+        return len(content)
+
+
+def _tree(entries: Iterator[tuple[str, Content]]) -> SourceTree:
+    found = _Collected()
+    text = unpacked = 0
+    for count, (name, content) in enumerate(entries, start=1):
         if count > ENTRIES_MAX:
-            raise OutcomeError(f"the tree has more than {ENTRIES_MAX:,} files")
-        language = language_of(PurePosixPath(path))
-        if content is None or language is None or b"\0" in content[:8192]:
-            skipped += 1
-            continue
-        total += len(content)
-        if total > TEXT_BYTES_MAX:
-            raise OutcomeError(f"the tree holds more than {TEXT_BYTES_MAX:,} bytes of text")
-        files.append(SourceFile(path, language, content.decode("utf-8-sig", errors="replace")))
-    if not files:
+            found.refuse(Refused(shown(name), "too many files", f"only the first {ENTRIES_MAX:,} entries are read"))
+            break
+        unpacked += len(content) if isinstance(content, bytes) else 0
+        text += found.add(name, content)
+        if unpacked > UNPACKED_BYTES_MAX:
+            found.refuse(Refused(shown(name), "bomb", f"the archive unpacks to more than {UNPACKED_BYTES_MAX:,} bytes"))
+            break
+        if text > TEXT_BYTES_MAX:
+            found.refuse(Refused(shown(name), "too much text", f"only the first {TEXT_BYTES_MAX:,} bytes are read"))
+            break
+    if not found.files and not found.dangers:
         raise OutcomeError("the tree holds no source files")
-    return SourceTree(tuple(sorted(files, key=lambda file: file.path)), skipped)
+    files = tuple(found.files[path] for path in sorted(found.files))
+    return SourceTree(files, found.skipped, tuple(found.refused), dict(found.dangers))
 
 
-def _zipped(data: bytes) -> Iterator[tuple[str, bytes | None]]:
+def _zipped(data: bytes) -> Iterator[tuple[str, Content]]:
+    end = data.rfind(b"PK\x05\x06", -65_557)
+    if end < 0 or int.from_bytes(data[end + 12 : end + 16], "little") > DIRECTORY_BYTES_MAX:
+        raise OutcomeError("the zip archive cannot be read: it has no table of contents, or one of too many files")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [info for info in archive.infolist() if not info.is_dir()]
-            if len(entries) > ENTRIES_MAX:
-                raise OutcomeError(f"the tree has more than {ENTRIES_MAX:,} files")
-            if sum(info.file_size for info in entries) > UNPACKED_BYTES_MAX:
-                raise OutcomeError(f"the archive unpacks to more than {UNPACKED_BYTES_MAX:,} bytes")
-            for info in entries:
-                path = kept_path(info.filename)
-                if info.file_size > RATIO_FREE_BYTES and info.file_size > RATIO_MAX * max(1, info.compress_size):
-                    raise OutcomeError(f"{info.filename[:100]!r} is packed more than {RATIO_MAX} times smaller: a bomb")
-                linked = (info.external_attr >> 16) & 0o170000 == 0o120000
-                if path is None or linked or info.file_size > FILE_BYTES_MAX:
-                    yield info.filename, None
-                    continue
-                with archive.open(info) as member:
-                    content = member.read(FILE_BYTES_MAX + 1)
-                yield path, content if len(content) <= FILE_BYTES_MAX else None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
         raise OutcomeError(f"the zip archive cannot be read: {error}") from error
+    with archive:
+        for info in archive.infolist():
+            if not info.is_dir():
+                yield info.filename, _unzipped(archive, info)
+            elif isinstance(where := placed(info.filename), Refused):
+                yield info.filename, where
+
+
+def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Content:
+    """One file's bytes. What it claims to hold is checked first, what it does hold is bounded too."""
+    name, kind = shown(info.filename), (info.external_attr >> 16) & 0o170000
+    if kind == 0o120000:
+        return Refused(name, "link", "a symbolic link")
+    if kind not in (0, 0o100000):
+        return Refused(name, "device", "neither file nor folder")
+    if info.file_size > RATIO_FREE_BYTES and info.file_size > RATIO_MAX * max(1, info.compress_size):
+        return Refused(name, "bomb", f"{info.compress_size:,} bytes that unpack to {info.file_size:,}")
+    if info.file_size > FILE_BYTES_MAX:
+        return None
+    try:
+        with archive.open(info) as member:
+            content = member.read(FILE_BYTES_MAX + 1)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+        return Refused(name, "unreadable", clip(shown(str(error)), 80))
+    except Exception as error:  # noqa: BLE001 - zlib, lzma and bz2 each have an error of their own
+        return Refused(name, "unreadable", type(error).__name__)
+    return content if len(content) <= FILE_BYTES_MAX else Refused(name, "bomb", "holds more than it says")
+
+
+class _TooMuchError(Exception):
+    """The stream of a tar archive has given all that is read of one."""
 
 
 class _Bounded(io.RawIOBase):
-    """Reads on from another stream until UNPACKED_BYTES_MAX, then refuses: what stops a gzip bomb at any depth."""
+    """Reads on from another stream until UNPACKED_BYTES_MAX, then ends it: what stops a gzip bomb at any depth."""
 
     def __init__(self, inner: io.BufferedIOBase) -> None:
         self._inner = inner
@@ -219,36 +350,34 @@ class _Bounded(io.RawIOBase):
         content = self._inner.read(wanted)
         self._left -= len(content)
         if self._left < 0:
-            raise OutcomeError(f"the archive unpacks to more than {UNPACKED_BYTES_MAX:,} bytes")
+            raise _TooMuchError
         return content
 
 
-def _tarred(data: bytes) -> Iterator[tuple[str, bytes | None]]:
+def _tarred(data: bytes) -> Iterator[tuple[str, Content]]:
     raw = io.BytesIO(data)
     plain = gzip.GzipFile(fileobj=raw) if data[:2] == b"\x1f\x8b" else raw
+    name, read = "the archive", 0
     try:
         with tarfile.open(fileobj=_Bounded(plain), mode="r|") as archive:
             for member in archive:
-                if member.isdir():
-                    continue
-                path = kept_path(member.name)
-                reader = archive.extractfile(member) if member.isreg() else None
-                if path is None or reader is None or member.size > FILE_BYTES_MAX:
-                    yield member.name, None
-                    continue
-                yield path, reader.read()
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise OutcomeError(f"the tar archive cannot be read: {error}") from error
+                name, read = shown(member.name), read + 1
+                if not member.isdir():
+                    yield member.name, _untarred(archive, member, name)
+                elif isinstance(where := placed(member.name), Refused):
+                    yield member.name, where
+    except _TooMuchError:
+        yield name, Refused(name, "bomb", f"the archive unpacks to more than {UNPACKED_BYTES_MAX:,} bytes")
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        if not read:
+            raise OutcomeError(f"the tar archive cannot be read: {error}") from error
+        yield name, Refused(name, "unreadable", f"the archive is broken behind it: {shown(str(error))}")
 
 
-def _walked(root: Path, folder: Path) -> Iterator[tuple[str, bytes | None]]:
-    for entry in sorted(folder.iterdir()):
-        if entry.is_symlink():
-            continue
-        if entry.is_dir():
-            if entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(".egg-info"):
-                yield from _walked(root, entry)
-            continue
-        path = entry.relative_to(root).as_posix()
-        usable = language_of(PurePosixPath(path)) is not None and entry.stat().st_size <= FILE_BYTES_MAX
-        yield path, entry.read_bytes() if usable else None
+def _untarred(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Content:
+    if member.issym() or member.islnk():
+        return Refused(name, "link", f"a {'symbolic' if member.issym() else 'hard'} link to {shown(member.linkname)}")
+    if not member.isreg():
+        return Refused(name, "device", "neither file nor folder")
+    reader = archive.extractfile(member)
+    return reader.read() if reader is not None and member.size <= FILE_BYTES_MAX else None

@@ -1,0 +1,75 @@
+"""The sentences of a security scan: how much of what, the worst places, and what was not looked at."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from actors.artemis.tools.places import PLACES_MAX, SEVERITIES, Place
+
+if TYPE_CHECKING:
+    from actors.artemis.tools.security import SecurityResult
+
+WORST_MAX = 14
+RULES_MAX = 8
+SAME_RULE_MAX = 3
+
+
+def told(
+    result: "SecurityResult", found: Sequence[Place], warnings: Sequence[str], missing: Sequence[str]
+) -> "SecurityResult":
+    """The result with its findings; `warnings` are what is wrong with the archive, `missing` what could not be done."""
+    findings = [*_total(result, found), *warnings, *_worst(result.places), *_rules(result), *_dependencies(result)]
+    if result.suppressed:
+        findings.append(
+            f"{result.suppressed:,} places are passed over because a comment in the code (# nosec) says so."
+        )
+    findings += missing
+    findings += [
+        f"Not parsed, so not scanned for weak code: {one.path} ({one.reason})." for one in result.parse_failures[:5]
+    ]
+    return replace(result, findings=tuple(findings))
+
+
+def _total(result: "SecurityResult", found: Sequence[Place]) -> list[str]:
+    own = Counter(place.severity for place in found if not place.in_test)
+    listed = ", ".join(f"{own[severity]:,} {severity}" for severity in SEVERITIES)
+    inside = sum(place.in_test for place in found)
+    more = f"; the first {PLACES_MAX} are listed" if len(found) > PLACES_MAX else ""
+    return [
+        f"{own.total():,} possible weaknesses outside tests in {result.files:,} files: {listed}; {inside:,} more in tests{more}."
+    ]
+
+
+def _worst(places: Sequence[Place]) -> list[str]:
+    """The worst ones outside tests; of one rule not more than three, so that one loud rule hides no other."""
+    seen: Counter[str] = Counter()
+    lines: list[str] = []
+    for place in places:
+        seen[place.rule] += 1
+        if place.in_test or seen[place.rule] > SAME_RULE_MAX or len(lines) == WORST_MAX:
+            continue
+        lines.append(f"{place.severity.capitalize()}: {place.message}, at {place.path}:{place.line} ({place.rule}).")
+    return lines
+
+
+def _rules(result: "SecurityResult") -> list[str]:
+    listed = ", ".join(f"{one.places:,} × {one.name}" for one in result.by_rule[:RULES_MAX] if one.places)
+    return [f"By rule outside tests: {listed}."] if listed else []
+
+
+def _dependencies(result: "SecurityResult") -> list[str]:
+    if not result.dependencies:
+        return ["0 dependencies are named in files that are read for them."]
+    if result.compared is None:
+        return [
+            f"{result.dependencies:,} dependencies are named; they were compared with no advisories, for no database is given"
+            " (setting sources.advisories)."
+        ]
+    one = result.compared
+    return [
+        f"{len({bad.dependency for bad in one.vulnerable}):,} of {result.dependencies:,} dependencies have known weaknesses, by"
+        f" {one.records:,} advisories of which the newest is of {one.newest or 'an unknown day'}; {one.open:,} name no exact"
+        f" version and {one.strange:,} one that cannot be put in order, so these were not compared."
+    ]

@@ -1,0 +1,51 @@
+"""Archives of source code for tests: honest ones, and those that somebody made to do harm."""
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from actors.artemis.tools.source_tree import SourceTree, read_archive
+
+
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return packed.getvalue()
+
+
+def tarred(files: Mapping[str, str], mode: str = "w:gz") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload]
+        for path, text in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def special(kind: bytes, name: str = "odd.py", target: str = "/etc/passwd") -> bytes:
+    """A tar with one entry of a kind that is no file, and an honest file after it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        odd = tarfile.TarInfo(name)
+        odd.type, odd.linkname = kind, target
+        archive.addfile(odd)
+        info = tarfile.TarInfo("a.py")
+        info.size = 5
+        archive.addfile(info, io.BytesIO(b"x = 1"))
+    return packed.getvalue()
+
+
+def packed_folder(folder: Path) -> bytes:
+    """All files of a folder as a zip, under the folder's name, as they are; byte code left out."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    return zipped({path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in files})
+
+
+def tree(**files: str) -> SourceTree:
+    """`a__b` is the file a/b.py."""
+    return read_archive(zipped({name.replace("__", "/") + ".py": text for name, text in files.items()}))

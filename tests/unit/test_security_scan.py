@@ -1,0 +1,267 @@
+"""The security scan: planted weaknesses of each kind are found where they stand, secrets are repeated nowhere, nothing is run."""
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.artemis.tools import TOOLS
+from actors.artemis.tools.analysers import secret_scan
+from actors.artemis.tools.analysers.advisories import compared
+from actors.artemis.tools.analysers.dependencies import Dependency, dependencies
+from actors.artemis.tools.analysers.misconfiguration import misconfigured
+from actors.artemis.tools.analysers.programs import Deadline
+from actors.artemis.tools.security import SecurityArguments, SecurityResult, scan
+from actors.artemis.tools.source_tree import read_archive
+from runtime.errors import OutcomeError
+from tests.archives import packed_folder, tree, zipped
+from tests.unit.test_code_analysis import installed, unpacked
+
+KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
+PASSWORD = "correct" + "-horse-battery-7"
+OSV = {
+    "id": "GHSA-test-0001",
+    "modified": "2026-03-04T00:00:00Z",
+    "aliases": ["CVE-2026-0001"],
+    "summary": "Requests leak credentials",
+    "database_specific": {"severity": "HIGH"},
+    "affected": [
+        {
+            "package": {"ecosystem": "PyPI", "name": "Leaky_Requests"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.20.0"}]}],
+        }
+    ],
+}
+PLANTED = {
+    "app/db.py": "def find(cursor, name):\n    cursor.execute(f\"SELECT * FROM people WHERE name = '{name}'\")\n",
+    "app/config.py": f'aws_key = "{KEY}"\npassword = "{PASSWORD}"\n',
+    "deploy/values.yaml": f"url: postgres://bob:{PASSWORD}@db/x\n",
+    "requirements.txt": "leaky-requests==2.19.0 \\\n    --hash=sha256:00\nhttpx>=1\n# none\n-r other.txt\nodd===not.a.version\n",
+    "Dockerfile": "FROM python:latest\nADD https://example.org/x.tgz /x\nENV API_TOKEN=abc\n",
+    "compose.yml": "services:\n  web:\n    privileged: true\n    volumes: ['/var/run/docker.sock:/s']\n"
+    f"    environment: ['DB_PASSWORD={PASSWORD}']\n",
+    "app/settings.py": "DEBUG = True\nCORS_ALLOW_ALL_ORIGINS = True\n",
+    ".github/workflows/ci.yml": "on: pull_request_target\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n"
+    "      - uses: actions/checkout@v4\n        with:\n          ref: ${{ github.event.pull_request.head.sha }}\n"
+    "      - run: echo ${{ github.event.pull_request.title }}\n",
+    "tests/test_app.py": "def test_it():\n    assert eval('1') == 1\n",
+    "setup.py": "from pathlib import Path\nPath('CANARY').write_text('run')\n",
+}
+
+
+@pytest.fixture(scope="module")
+def planted() -> SecurityResult:
+    return scan(read_archive(zipped(PLANTED)), json.dumps([OSV]).encode())
+
+
+def test_what_was_planted_is_found_where_it_stands(planted: SecurityResult) -> None:
+    found = {(one.rule, one.path, one.line, one.severity) for one in planted.places}
+    wanted = {
+        ("B608 hardcoded_sql_expressions", "app/db.py", 2, "medium"),
+        ("secret: AWS Access Key", "app/config.py", 1, "high"),
+        ("secret: Secret Keyword", "app/config.py", 2, "medium"),
+        ("secret: Basic Auth Credentials", "deploy/values.yaml", 1, "high"),
+        ("GHSA-test-0001", "requirements.txt", 1, "high"),
+        ("runs as root", "Dockerfile", 1, "medium"),
+        ("image not pinned", "Dockerfile", 1, "low"),
+        ("remote ADD", "Dockerfile", 2, "medium"),
+        ("secret in image", "Dockerfile", 3, "medium"),
+        ("privileged container", "compose.yml", 2, "high"),
+        ("docker socket", "compose.yml", 2, "high"),
+        ("secret in compose", "compose.yml", 2, "medium"),
+        ("debug mode", "app/settings.py", 1, "medium"),
+        ("open CORS", "app/settings.py", 2, "medium"),
+        ("dangerous-triggers", ".github/workflows/ci.yml", 1, "high"),
+        ("template-injection", ".github/workflows/ci.yml", 9, "high"),
+        ("unpinned-uses", ".github/workflows/ci.yml", 6, "high"),
+    }
+    assert wanted - found == set()
+    assert {one.rule for one in planted.places if one.in_test} == {"B101 assert_used", "B307 blacklist"}
+    assert planted.compared is not None
+    assert (planted.dependencies, planted.compared.open, planted.compared.strange) == (3, 1, 1)
+
+
+def test_a_secret_is_nowhere_in_the_result(planted: SecurityResult) -> None:
+    told = repr(planted) + msgspec.json.encode(planted).decode()
+    assert KEY not in told
+    assert PASSWORD not in told
+    import hashlib
+
+    assert hashlib.sha1(KEY.encode(), usedforsecurity=False).hexdigest() not in told
+
+
+def test_without_a_database_it_is_said_that_nothing_was_compared() -> None:
+    result = scan(read_archive(zipped({"requirements.txt": "a==1\n", "a.py": "x = 1\n"})))
+    assert result.compared is None
+    assert any("compared with no advisories" in line for line in result.findings)
+
+
+def test_nothing_of_the_tree_is_ever_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = tmp_path / "canary"
+    write = f"from pathlib import Path\nPath({str(canary)!r}).write_text('run')\n"
+    files = dict.fromkeys(("setup.py", "conftest.py", "app/__init__.py", "app/__main__.py", "sitecustomize.py"), write)
+    files |= dict.fromkeys(("bandit.py", "lizard.py", "vulture.py", "ruff.py", "grimp.py", "ast.py", "json.py"), write)
+    files["pyproject.toml"] = '[build-system]\nrequires = []\nbuild-backend = "setup"\nbackend-path = ["."]\n'
+    data = zipped(files)
+    monkeypatch.chdir(tmp_path)
+    for name in ("code_analysis", "security"):
+        tool = TOOLS[name]
+        result = tool.run(tool.arguments(archive="d"), lambda _: data)
+        assert result.findings  # type: ignore[attr-defined]
+    assert not canary.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hostile_archive_is_reported_and_the_rest_is_scanned() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        link = tarfile.TarInfo("link.py")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        for name, text in (("../../outside.py", "x = 1"), ("app.py", "eval(input())\n")):
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    result = scan(read_archive(packed.getvalue()))
+    assert [line for line in result.findings if line.startswith("Hostile archive")] == [
+        "Hostile archive: 1 × link, such as link.py (a symbolic link to /etc/passwd).",
+        "Hostile archive: 1 × outside the tree, such as ../../outside.py (its name leads outside the tree).",
+    ]
+    assert "B307 blacklist" in {one.rule for one in result.places}
+
+
+@pytest.mark.parametrize("package", ["nats", "msgspec"])
+def test_places_equal_bandits_and_detect_secrets_own_output(package: str, tmp_path: Path) -> None:
+    data = packed_folder(installed(package))
+    files, folder = read_archive(data), unpacked(data, tmp_path)
+    result = scan(files, seconds=300)
+    bandit = json.loads(_command(folder, "bandit", "-r", "-q", "-f", "json", "--exit-zero", "."))
+    wanted = Counter(f"{hit['test_id']} {hit['test_name']}" for hit in bandit["results"])
+    secrets = json.loads(_command(folder, "detect_secrets", "scan", "--all-files", "--no-verify", "."))["results"]
+    leaks = {(path, hit["line_number"], hit["type"]) for path, hits in secrets.items() for hit in hits}
+    wanted += Counter(f"secret: {kind}" for _, _, kind in leaks)
+    assert {one.name: one.places + one.in_tests for one in result.by_rule} == wanted
+    found, _ = secret_scan.leaks(files.files, Deadline(100))
+    assert {(one.path, one.line, one.kind) for one in found} == leaks
+    places = {(hit["filename"].removeprefix("./"), hit["line_number"], hit["test_id"]) for hit in bandit["results"]}
+    listed = {(one.path, one.line, one.rule.split()[0]) for one in result.places if one.rule.startswith("B")}
+    assert listed <= places
+    assert len(result.places) < 200 or listed
+    assert result.suppressed == sum(bandit["metrics"]["_totals"][name] for name in ("nosec", "skipped_tests"))
+
+
+def _command(folder: Path, *arguments: str) -> str:
+    ended = subprocess.run(  # noqa: S603 - analysers of the environment
+        [sys.executable, "-I", "-m", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return ended.stdout
+
+
+LOCKS = {
+    "poetry.lock": '[[package]]\nname = "A_b"\nversion = "1.0"\n',
+    "Cargo.lock": '[[package]]\nname = "serde"\nversion = "1.2.3"\n',
+    "package-lock.json": '{"packages": {"": {}, "node_modules/@x/y": {"version": "4.0.1"}}}',
+    "old/package-lock.json": '{"dependencies": {"a": {"version": "1", "dependencies": {"b": {"version": "2"}}}}}',
+    "Pipfile.lock": '{"default": {"flask": {"version": "==2.0"}}}',
+    "go.mod": "module m\nrequire (\n\tgithub.com/x/y v1.2.3\n)\nrequire golang.org/x/net v0.1.0\n",
+    "pyproject.toml": '[project]\ndependencies = ["httpx==0.1", "rich"]\n',
+    "bad/poetry.lock": "not toml [",
+}
+
+
+def test_dependencies_are_read_out_of_every_kind_of_file() -> None:
+    found, unread = dependencies(read_archive(zipped(LOCKS)).files)
+    assert {(one.ecosystem, one.name, one.version) for one in found} == {
+        ("PyPI", "a-b", "1.0"),
+        ("crates.io", "serde", "1.2.3"),
+        ("npm", "@x/y", "4.0.1"),
+        ("npm", "a", "1"),
+        ("npm", "b", "2"),
+        ("PyPI", "flask", "2.0"),
+        ("Go", "github.com/x/y", "1.2.3"),
+        ("Go", "golang.org/x/net", "0.1.0"),
+        ("PyPI", "httpx", "0.1"),
+        ("PyPI", "rich", ""),
+    }
+    assert [one.path for one in unread] == ["bad/poetry.lock"]
+
+
+def _hit(version: str, events: list[dict[str, str]], **more: object) -> bool:
+    record = {
+        "id": "X-1",
+        "affected": [
+            {"package": {"ecosystem": "PyPI", "name": "p"}, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
+        ],
+    }
+    return bool(compared([Dependency("PyPI", "p", version, "f")], json.dumps(record | more).encode()).vulnerable)
+
+
+def test_ranges_hold_from_introduced_to_before_fixed_and_up_to_last_affected() -> None:
+    fixed = [{"introduced": "1.0"}, {"fixed": "1.5"}, {"introduced": "2.0"}, {"last_affected": "2.1"}]
+    found = [
+        version for version in ("0.9", "1.0", "1.4.9", "1.5", "1.9", "2.0", "2.1", "2.1.1", "3") if _hit(version, fixed)
+    ]
+    assert found == ["1.0", "1.4.9", "2.0", "2.1"]
+    assert _hit("0.0.1a1", [{"introduced": "0"}])
+    assert not _hit("1", [{"introduced": "0"}], withdrawn="2026-01-01T00:00:00Z")
+
+
+def test_a_database_is_a_zip_a_record_a_list_or_lines() -> None:
+    wrong = [Dependency("PyPI", "leaky-requests", "2.19.0", "f")]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("GHSA-test-0001.json", json.dumps(OSV))
+    record = json.dumps(OSV).encode()
+    for database in (packed.getvalue(), record, b"[" + record + b"]", record + b"\n" + record):
+        result = compared(wrong, database)
+        assert [one.advisory for one in result.vulnerable] == ["GHSA-test-0001"]
+        assert result.newest == "2026-03-04"
+    for broken in (b"", b"no json", b"PK\x03\x04nothing"):
+        with pytest.raises(OutcomeError, match="OSV"):
+            compared(wrong, broken)
+
+
+def test_a_pinned_image_with_a_user_of_its_own_breaks_no_rule() -> None:
+    good = "FROM python:3.11 AS build\nRUN x\nFROM build\nUSER app\nENV API_TOKEN=$TOKEN\n"
+    bomb = "a: &a [x]\nb: &b [*a, *a]\nservices: {web: {environment: *b}}\n"
+    files = {"Dockerfile": good, "docker-compose.yml": bomb, "deep/compose.yaml": "a: " + "[" * 9_000}
+    found, unread = misconfigured(read_archive(zipped(files)).files)
+    assert found == []
+    assert [one.path for one in unread] == ["deep/compose.yaml"]
+
+
+@given(
+    st.text(max_size=200),
+    st.sampled_from(["compose.yml", "Dockerfile", "requirements.txt", "uv.lock", "package-lock.json"]),
+)
+def test_any_text_is_read_or_told(text: str, name: str) -> None:
+    files = read_archive(zipped({name: text.encode("utf-8", "replace"), "a.py": "x"})).files
+    misconfigured(files)
+    dependencies(files)
+
+
+def test_the_tool_runs_through_the_port() -> None:
+    blobs = {"d": zipped(PLANTED), "a": json.dumps(OSV).encode()}
+    result = TOOLS["security"].run(SecurityArguments(archive="d", advisories="a"), blobs.__getitem__)
+    assert isinstance(result, SecurityResult)
+    assert any(
+        line.startswith("High: leaky-requests 2.19.0 has a known weakness (CVE-2026-0001)") for line in result.findings
+    )
+    assert msgspec.json.encode(SecurityArguments(archive="d")) == b'{"archive":"d","question":""}'
+
+
+def test_clean_code_has_no_weakness() -> None:
+    result = scan(tree(app="def f(x: int) -> int:\n    return x + 1\n"))
+    assert (
+        result.findings[0]
+        == "0 possible weaknesses outside tests in 1 files: 0 high, 0 medium, 0 low; 0 more in tests."
+    )
