@@ -10,6 +10,7 @@ from actors.confidence import Rested, of_answer
 from actors.investigating import investigated
 from actors.memory import recall
 from actors.others import Others
+from actors.strategic import Said, beside, context
 from actors.team import Team, gathered, relevant, route, speaks_of, statements, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Missing, Outcome, Request
@@ -84,7 +85,8 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     remembered = await recall(recorded, asked.text, asked.flow, effects)
     others = Others(effects, asked.flow)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
-    own = _Own(team, evidence, examined.findings, (*remembered, *_earlier(asked.history)), recorded.envelope.time)
+    history = (*remembered, *_earlier(asked.history))
+    own = _Own(team, evidence, examined.findings, history, recorded.envelope.time, domain)
     if others.missing:
         part = await _composed(asked, own, others, effects)
         await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
@@ -100,6 +102,7 @@ class _Own(Struct, frozen=True):
     findings: tuple[str, ...]
     history: tuple[str, ...]
     asked: datetime
+    domain: Domain
 
 
 async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -> Answered:
@@ -109,7 +112,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
     prompt = Prompt(
         role=team.role,
         question=asked.text,
-        sections=team.sections,
+        sections=beside(team.sections, own.domain) if asked.ceo_context else team.sections,
         evidence=evidence,
         findings=(*own.findings, *_contributed(outcomes)),
         history=own.history,
@@ -121,6 +124,8 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
     sure, grounds = of_answer(rested, reply.sections, reply.cited)
     if asked.flow < 2:
         sure = _confidence(reply.confidence, [one.confidence for one in contributions])
+    ceo = next((outcome for one, _, outcome in outcomes if one is Domain.CEO), None) if asked.ceo_context else None
+    said = Said(reply.sections, reply.citations, sure)
     return Answered(
         turn=asked.turn,
         question=asked.text,
@@ -136,6 +141,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         usage=effects.spent,
         flow=asked.flow,
         grounds=grounds if asked.flow >= 2 else None,
+        strategic=context(said, ceo, own.domain) if ceo else None,
         citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
 
@@ -171,26 +177,27 @@ async def _collaborate(
     if asked.collaborate is False:
         return
     other, request_type, cues = OTHER[recorded.actor.domain]
-    context = {"findings": "\n".join(findings[:FINDINGS_TOLD_MAX])} if findings else {}
+    told = {"findings": "\n".join(findings[:FINDINGS_TOLD_MAX])} if findings else {}
     if asked.collaborate or speaks_of(asked.text, cues):
         request = Request(
             request_type=request_type,
             question=asked.text,
-            context=context,
+            context=told,
             evidence=evidence,
             priority=envelope.priority,
             deadline=envelope.deadline,
         )
         outcome = await others.ask(other, request)
         if outcome is not None:
-            context = {**context, request_type: "\n".join(outcome.sections.values()) or outcome.reason}
+            told = {**told, request_type: "\n".join(outcome.sections.values()) or outcome.reason}
     request = Request(
         request_type="strategic_alignment",
         question=asked.text,
-        context=context,
+        context=told,
         evidence=evidence,
         priority=envelope.priority,
         deadline=envelope.deadline,
+        needs_ceo_context=asked.ceo_context,
     )
     await others.ask(Domain.CEO, request)
 

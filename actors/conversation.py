@@ -100,6 +100,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         flow=FLOW,
         approval=message.approval,
         grants=message.grants,
+        ceo_context=message.ceo_context,
     )
     if state.owner is None:
         return [

@@ -1,10 +1,13 @@
 """The sections of an answer with the CEO's context (mission B2, B4), and how they become typed."""
 
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.collaboration import Outcome
 from contracts.domains import Domain
-from contracts.model import Section
+from contracts.model import Citation, Section
 from contracts.strategic import BusinessContext, Grounded, StrategicContext, TechnicalContext
 
 SECTIONS: dict[Domain, tuple[Section, ...]] = {
@@ -28,11 +31,26 @@ def with_context(outcome: Outcome, ceo: Outcome | None, domain: Domain) -> Outco
     """The outcome with its typed context, where the CEO was asked; with his comparisons."""
     if ceo is None:
         return outcome
-    return replace(outcome, comparisons=ceo.comparisons, strategic=context(outcome, ceo, domain))
+    said = Said(outcome.sections, outcome.citations, outcome.confidence)
+    return replace(outcome, comparisons=ceo.comparisons, strategic=context(said, ceo, domain))
 
 
-def context(outcome: Outcome, ceo: Outcome, domain: Domain) -> StrategicContext:
-    """Of the outcome's own sections, each with what it cites."""
+class Said(Struct, frozen=True):
+    """What was answered: its sections, the places in them that rest on something, and how sure it is."""
+
+    sections: Mapping[str, str]
+    citations: Sequence[Citation]
+    confidence: float
+
+
+def beside(sections: tuple[Section, ...], domain: Domain) -> tuple[Section, ...]:
+    """A team's sections with those of the CEO's context that it does not have itself."""
+    own = {section.name for section in sections}
+    return (*sections, *(section for section in SECTIONS[domain] if section.name not in own))
+
+
+def context(outcome: Said, ceo: Outcome, domain: Domain) -> StrategicContext:
+    """Of the sections that were answered, each with what it cites."""
 
     def grounded(name: str) -> Grounded:
         cited = dict.fromkeys(one.evidence for one in outcome.citations if one.section == name)

@@ -10,6 +10,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Failure, Usage
+from contracts.strategic import StrategicContext
 from contracts.users import Grants
 
 EXCHANGES_MAX = 3
@@ -56,7 +57,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     `collaborate` None lets the team decide whether other domains are asked, False forbids it. A question to a conversation
     that has not begun begins it, with `history` as its memory: what was said elsewhere, as the asker tells it. One that has
     begun knows its own. `budget` is what may be spent on models, by all who work on the answer; `approval`
-    says which tools people must agree to, for all of them.
+    says which tools people must agree to, for all of them. `ceo_context`: the answer says, too, what the strategy makes of it.
     """
 
     turn: str
@@ -69,6 +70,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     approval: ApprovalRule | None = None
     history: Annotated[tuple[Exchange, ...], Meta(max_length=EXCHANGES_MAX)] = ()
     grants: Grants = None
+    ceo_context: bool = False
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
@@ -119,6 +121,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     flow: int = 1
     approval: ApprovalRule | None = None
     grants: Grants = None
+    ceo_context: bool = False
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
@@ -153,6 +156,7 @@ class Answered(Event, frozen=True, kw_only=True, tag="conversation.answered.v1")
     usage: Usage | None = None
     flow: int = 1
     grounds: Grounds | None = None
+    strategic: StrategicContext | None = None
 
 
 class AnsweredInPart(Event, frozen=True, kw_only=True, tag="conversation.answered_in_part.v1"):

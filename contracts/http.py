@@ -15,6 +15,7 @@ from contracts.conversation import ContextType, Contribution, Question, Team
 from contracts.domains import Clearance, Domain
 from contracts.grounds import Grounds
 from contracts.model import BudgetSpent, Citation, Evidence
+from contracts.strategic import StrategicContext
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
 
@@ -62,7 +63,8 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     """A question. Without `team` the router decides; `collaborate` forces or forbids asking the other domain.
 
     A run that would spend more than its `budget` on models fails and says what it spent; without one the settings' holds.
-    With `approval` it waits, in every domain, until people have agreed to the tools that this names.
+    With `approval` it waits, in every domain, until people have agreed to the tools that this names. With `ceo_context` it is
+    answered with the strategy in view, and is at least as confidential as the quarter's priorities.
     """
 
     question: Question
@@ -73,6 +75,7 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     deadline: Deadline = None
     budget: Budget | None = None
     approval: ApprovalRule | None = None
+    ceo_context: bool = False
 
 
 class CreateAnalysis(Body, frozen=True, kw_only=True):
@@ -174,7 +177,7 @@ class AnswerReply(Struct, frozen=True, kw_only=True):
     """What an answer says, how sure it is (0 to 1), what it rests on and which model wrote it.
 
     `citations` say for each sentence of the content that has a mark such as `[1]` which evidence it rests on, and where in it;
-    `grounds` what its confidence was computed from.
+    `grounds` what its confidence was computed from; `strategic` what it says with the CEO's context, where that was wanted.
     """
 
     content: str
@@ -188,6 +191,7 @@ class AnswerReply(Struct, frozen=True, kw_only=True):
     label: Clearance
     citations: tuple[Citation, ...] = ()
     grounds: Grounds | None = None
+    strategic: StrategicContext | None = None
 
 
 class Turn(Struct, frozen=True, kw_only=True):

@@ -133,6 +133,7 @@ def ask(
             approval=checked_approval(body.approval, principal),
             history=history,
             grants=principal.grants,
+            ceo_context=body.ceo_context,
         ),
         label=label_of(principal, body.confidentiality),
         status_path=f"/v1/sessions/{actor.id}/messages",

@@ -265,6 +265,8 @@ def turn_view(row: messages.Turn) -> Turn:
             model=row.model,
             label=row.label,
             citations=row.citations,
+            grounds=row.grounds,
+            strategic=row.strategic,
         )
     return Turn(
         id=row.turn,

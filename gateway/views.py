@@ -57,4 +57,5 @@ def answer_reply(answered: Answered, label: Clearance) -> AnswerReply:
         label=label,
         citations=answered.citations,
         grounds=answered.grounds,
+        strategic=answered.strategic,
     )

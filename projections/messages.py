@@ -8,7 +8,9 @@ from msgspec import Struct, structs
 from contracts.collaboration import Missing
 from contracts.conversation import Answered, AnsweredInPart, Asked, Contribution, Failed, LeftInPart
 from contracts.domains import Clearance, Domain
+from contracts.grounds import Grounds
 from contracts.model import Citation, Evidence
+from contracts.strategic import StrategicContext
 from projections.paging import Page, Place, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
 
@@ -18,7 +20,7 @@ CREATE TABLE messages (
   asked timestamptz NOT NULL, asker text NOT NULL, status text NOT NULL, content text NOT NULL, team text,
   confidence double precision NOT NULL, evidence jsonb NOT NULL, contributions jsonb NOT NULL,
   citations jsonb NOT NULL, collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL,
-  reason text NOT NULL, missing jsonb NOT NULL,
+  reason text NOT NULL, missing jsonb NOT NULL, grounds jsonb, strategic jsonb,
   label diarchy.clearance NOT NULL, correlation text NOT NULL, answered timestamptz, PRIMARY KEY (domain, session, turn)
 )
 """
@@ -52,6 +54,8 @@ class Turn(Struct, frozen=True, kw_only=True):
     model: str = ""
     reason: str = ""
     missing: tuple[Missing, ...] = ()
+    grounds: Grounds | None = None
+    strategic: StrategicContext | None = None
     label: Clearance
     correlation: str
     answered: datetime | None = None
@@ -106,6 +110,8 @@ def _answered(row: Turn, answered: Answered, label: Clearance, at: datetime) -> 
         evidence=answered.evidence,
         contributions=answered.contributions,
         citations=answered.citations,
+        grounds=answered.grounds,
+        strategic=answered.strategic,
         collaboration_needed=answered.collaboration_needed,
         collaborators=answered.collaborators,
         model=answered.model,
@@ -116,7 +122,7 @@ def _answered(row: Turn, answered: Answered, label: Clearance, at: datetime) -> 
 
 MESSAGES = Projection(
     name="messages",
-    version=3,
+    version=4,
     domains=tuple(Domain),
     ddl=DDL,
     indexes=INDEXES,

@@ -107,6 +107,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
             await _phases(recorded, effects)
         else:
             effects.allow(recorded.event.budget)
+            effects.require(recorded.event.approval)
             effects.grant(recorded.event.grants)
             await Phases(recorded, effects, conclude).all()
     except OutcomeError as error:
