@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from contracts.approval import ApprovalRequested
 from contracts.catalogue import tag
 from contracts.conversation import Contribution
 from contracts.http import AnswerReply, EventView, Turn
@@ -25,6 +26,7 @@ TITLE_CHARS_MAX = 60
 QUOTE_CHARS_MAX = 240
 EFFECTS_MAX = 1_000  # of one reaction
 EFFECT = tag(EffectRecorded)
+APPROVAL_REQUESTED = tag(ApprovalRequested)
 DOMAIN_STYLES = {"sophia": "magenta", "artemis": "cyan", "ceo": "yellow", "embedding": "blue", "system": "white"}
 LABEL_STYLES = {"confidential": "yellow", "restricted": "red", "top_secret": "bold red"}
 
@@ -232,6 +234,8 @@ def event_line(event: EventView) -> str:
 
 def progress_line(event: EventView) -> str:
     """What a person waiting for an answer is told of an event."""
+    if event.type == APPROVAL_REQUESTED:
+        return f"it waits for people's approval: diarchy approvals show {event.actor}"
     what = f"effect {event.effect}" if event.effect else event.type.rpartition(".v")[0].replace("_", " ")
     return f"{event.domain.value}: {what}"
 

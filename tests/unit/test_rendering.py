@@ -185,6 +185,8 @@ def test_lines_for_events_and_for_who_waits() -> None:
     assert "sophia    conversation.asked.v1" in rendering.event_line(asked)
     assert f"run {RUN}" in rendering.event_line(asked)
     assert rendering.progress_line(asked) == "sophia: conversation.asked"
+    waits = replace(asked, type="approval.requested.v1", actor="a1")
+    assert rendering.progress_line(waits) == "it waits for people's approval: diarchy approvals show a1"
     assert rendering.progress_line(search) == "sophia: effect search"
 
 
