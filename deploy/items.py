@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from actors.artemis.tools.analysers.advisories import OSV
 from actors.tables import Summary, figure, read_table, summarise
 from adapters.documents import Document, parts
 from contracts.domains import Clearance
@@ -27,6 +28,7 @@ PART_CHARS_MAX = CONTENT_CHARS_MAX
 PART = "#part-"
 CSV = "text/csv"
 ZIP = "application/zip"
+ADVISORIES = (".osv.json", ".osv.zip")
 
 
 class Defaults(Struct, frozen=True, kw_only=True):
@@ -129,21 +131,25 @@ def source_item(name: str, folder: Path, meta: Mapping[str, object], defaults: D
 
 
 def archive_item(path: Path, defaults: Defaults) -> Item:
-    """A source tree for Artemis: a folder, or a zip, tar or tar.gz as it is. Raises InvalidError for anything else."""
+    """A source tree for Artemis: a folder, or a zip, tar or tar.gz as it is; or a database of advisories.
+
+    Raises InvalidError for anything else.
+    """
     if path.is_dir():
         return source_item(path.resolve().name or "source", path, {}, defaults)
     content = path.read_bytes()
     if content[257:262] == b"ustar":
         content = gzip.compress(content, mtime=0)
-    media_type = ZIP if content[:2] == b"PK" else "application/gzip" if content[:2] == b"\x1f\x8b" else ""
+    media_type = _media_type(path.name, content)
     if not media_type:
         raise InvalidError(f"{path} is neither a folder nor a zip, tar or tar.gz archive")
     if len(content) > ARCHIVE_BYTES_MAX:
         raise InvalidError(f"{path} has {len(content):,} bytes; at most {ARCHIVE_BYTES_MAX:,} are taken")
     stem = path.name.partition(".")[0]
+    kind = "Advisory database" if media_type == OSV else "Source code"
     fields = {
-        "title": f"Source code {stem}",
-        "content": f"Source code of {stem}: the archive {path.name}, {len(content):,} bytes.",
+        "title": f"{kind} {stem}",
+        "content": f"{kind} of {stem}: the {'file' if media_type == OSV else 'archive'} {path.name}, {len(content):,} bytes.",
         "partition": "code_knowledge",
         "source": path.name,
     }
@@ -152,6 +158,13 @@ def archive_item(path: Path, defaults: Defaults) -> Item:
     )
     described = msgspec.structs.replace(knowledge(fields, defaults), attachment=attachment)
     return Item(key=path.name, knowledge=described, content=content)
+
+
+def _media_type(name: str, content: bytes) -> str:
+    """ "" for what is none of them."""
+    if name.endswith(ADVISORIES):
+        return OSV
+    return ZIP if content[:2] == b"PK" else "application/gzip" if content[:2] == b"\x1f\x8b" else ""
 
 
 def _attached(

@@ -1,4 +1,7 @@
-"""A folder of source code as one zip archive, the same bytes for the same files, without what version control leaves out."""
+"""A folder of source code as one zip archive, without what version control leaves out, with how often files changed.
+
+The same files and commits give the same bytes.
+"""
 
 import fnmatch
 import io
@@ -7,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from actors.artemis.tools.history import HISTORY_FILE
 from actors.artemis.tools.source_tree import ENTRIES_MAX, FILE_BYTES_MAX, SKIPPED_FOLDERS, TEXT_BYTES_MAX, language_of
+from deploy.git_history import history_of
 from runtime.errors import InvalidError
 
 BUILD_FILES = (
@@ -38,11 +43,17 @@ def pack(root: Path) -> tuple[bytes, list[str]]:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in paths:
-            entry = zipfile.ZipInfo(path, _EARLIEST)
-            entry.external_attr = 0o100644 << 16
-            entry.create_system = 3  # Unix, wherever this runs: part of the bytes.
-            archive.writestr(entry, (root / path).read_bytes(), zipfile.ZIP_DEFLATED, 6)
+            _put(archive, path, (root / path).read_bytes())
+        if history := history_of(root):
+            _put(archive, HISTORY_FILE, history)
     return packed.getvalue(), paths
+
+
+def _put(archive: zipfile.ZipFile, path: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(path, _EARLIEST)
+    entry.external_attr = 0o100644 << 16
+    entry.create_system = 3  # Unix, wherever this runs: part of the bytes.
+    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, 6)
 
 
 def describe(name: str, paths: Sequence[str]) -> str:
@@ -81,7 +92,12 @@ def _kept(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]:
         if entry.is_dir():
             if entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(".egg-info"):
                 yield from _kept(root, entry, patterns)
-        elif not _secret(entry) and language_of(PurePosixPath(path)) and entry.stat().st_size <= FILE_BYTES_MAX:
+        elif (
+            path != HISTORY_FILE
+            and not _secret(entry)
+            and language_of(PurePosixPath(path))
+            and entry.stat().st_size <= FILE_BYTES_MAX
+        ):
             yield path
 
 

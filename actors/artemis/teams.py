@@ -1,12 +1,19 @@
 """Artemis's four teams."""
 
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from actors.artemis.tools.analysers.advisories import OSV
 from actors.artemis.tools.code_analysis import CodeAnalysisArguments
 from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
 from actors.artemis.tools.security import SecurityArguments
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
-from actors.team import Team, examine_evidence, examine_file
+from actors.team import Examined, Team, examine_evidence, examine_file, run_tool
 from contracts.domains import Partition
 from contracts.model import Section
+from contracts.retrieval import Hit
+from runtime.effects import Effects
 
 PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
 ARCHIVES = ("application/zip", "application/gzip")
@@ -68,6 +75,19 @@ code_analysis = Team(
     ),
 )
 
+
+async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
+    """The security scan of the most relevant stored archive, with the advisories that are stored."""
+    for media_type in ARCHIVES:
+        for hit in await effects.search(PARTITIONS, question, limit=1, media_type=media_type):
+            if hit.entry.attachment:
+                known = await effects.search(PARTITIONS, "Advisory database", limit=1, media_type=OSV)
+                digest = known[0].entry.attachment if known else None
+                arguments = SecurityArguments(archive=hit.entry.attachment, advisories=digest or UNSET)
+                return Examined(await run_tool("security", arguments, hit.entry.title, effects), (hit, *known))
+    return Examined()
+
+
 security = Team(
     name="security",
     role="Artemis's security team",
@@ -92,6 +112,7 @@ security = Team(
         Section("recommendations", "What to fix first."),
     ),
     examine=examine_file("security", PARTITIONS, ARCHIVES, lambda digest, _: SecurityArguments(archive=digest)),
+    work=scanned,
 )
 
 performance_analysis = Team(

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from actors.artemis.tools.analysers.advisories import OSV
 from contracts.curating import ImportedItem, ImportedItems, ImportItem
 from contracts.http import Problem
 from contracts.knowledge import digest
@@ -224,6 +225,14 @@ def test_a_source_tree_is_a_folder_or_an_archive(tmp_path: Path) -> None:
     assert held.media_type == "application/gzip"
     with pytest.raises(InvalidError, match="neither a folder nor a zip"):
         read_source(folder / "main.py", Defaults())
+
+
+def test_a_database_of_advisories_is_known_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "PyPI.osv.json").write_text("[]")
+    item = read_source(tmp_path / "PyPI.osv.json", Defaults())
+    assert item.knowledge.title == "Advisory database PyPI"
+    assert item.knowledge.attachment is not None
+    assert item.knowledge.attachment.media_type == OSV
 
 
 def test_no_name_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def _dependencies(result: "SecurityResult") -> list[str]:
     if result.compared is None:
         return [
             f"{result.dependencies:,} dependencies are named; they were compared with no advisories, for no database is given"
-            " (setting sources.advisories)."
+            " (`diarchy import --source` takes one in the OSV format)."
         ]
     one = result.compared
     return [

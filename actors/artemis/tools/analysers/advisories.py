@@ -17,6 +17,9 @@ from actors.artemis.tools.places import Severity
 from runtime.errors import OutcomeError
 from runtime.text import clip
 
+OSV = "application/vnd.osv"
+"""The media type of a stored database, which `diarchy import` knows by its name."""
+
 RECORDS_MAX = 500_000
 RECORD_BYTES_MAX = 4_000_000
 BYTES_MAX = 4_000_000_000  # of all records
