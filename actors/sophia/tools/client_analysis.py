@@ -252,7 +252,13 @@ def _rate(one: risk.Segment) -> str:
 def _drivers(churn: _Churn) -> list[str]:
     findings = [f"{_rate(one)}." for one in churn.drivers[:6]]
     findings += [f"Highest-risk combination: {_rate(pair[0])}." for pair in churn.pairs[:2]]
-    return findings + [f"Stays longest: {_rate(one)}." for one in churn.protective[:3]]
+    return findings + [_stayed(one) for one in churn.protective[:3]]
+
+
+def _stayed(one: risk.Segment) -> str:
+    stayed = one.customers - one.churned
+    interval = f"95 % interval {percent(1 - one.high)} to {percent(1 - one.low)}"
+    return f"{percent(1 - one.rate)} of customers with {one.name} stayed ({stayed:,} of {one.customers:,}, {interval})."
 
 
 def _money(revenue: RevenueAtRisk | None) -> list[str]:

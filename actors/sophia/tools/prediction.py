@@ -31,6 +31,7 @@ TERMS_MAX = 60
 GROUPS = 10
 LISTED_MAX = 1_000
 REASONS_MAX = 3
+REASONED, NAMED = 5, 15  # customers told with their reasons, and by name
 REASON_ODDS_MIN = 1.05
 COEFFICIENT_MAX = 12.0  # beyond it maximum likelihood runs away: a group that left or stayed as a whole
 DEVIATIONS_MAX = 20.0
@@ -323,12 +324,7 @@ class _Telling:
 def told(found: Prediction, name: str) -> list[str]:
     """The prediction in sentences; `name`: by what the customers are told apart."""
     check = found.checks[0]
-    sentences = [_most(found)]
-    sentences += [
-        f"Customer {one.id} is among the customers most at risk: predicted risk {percent(one.risk)}, for these reasons:"
-        f" {', '.join(one.reasons) or 'none stands out'}."
-        for one in found.at_risk[:5]
-    ]
+    sentences = _most(found)
     sentences.append(
         f"The predicted risk was checked on a held-out third ({check.customers:,} customers by a hash of {name}): of the tenth"
         f" most at risk {percent(check.top_rate)} left ({check.top_churned:,} of {check.top:,}), {check.lift:.2f} times that"
@@ -344,13 +340,18 @@ def told_odds(found: Prediction) -> list[str]:
     return [_ratio(one) for one in found.odds if one.low is not None and one.low > 1][:5]
 
 
-def _most(found: Prediction) -> str:
-    first = ", ".join(f"{one.id} ({percent(one.risk)})" for one in found.at_risk[:10])
-    return (
-        f"The customers most at risk of leaving, by predicted risk, are {first}; the tenth of the {found.still_there:,} customers"
-        f" still here that is most at risk has {found.at_risk_count:,} customers, from"
-        f" {percent(found.at_risk_from)} up."
+def _most(found: Prediction) -> list[str]:
+    """Who they are: the first ones with their reasons, the next by name, and how many the tenth most at risk are."""
+    first = "; ".join(
+        f"{one.id}, predicted risk {percent(one.risk)}, reasons {', '.join(one.reasons) or 'none that stands out'}"
+        for one in found.at_risk[:REASONED]
     )
+    named = ", ".join(f"{one.id} ({percent(one.risk)})" for one in found.at_risk[REASONED:NAMED])
+    return [
+        f"The customers most at risk of leaving are {first}.",
+        f"The tenth most at risk of the {found.still_there:,} customers still here are {found.at_risk_count:,} customers, at"
+        f" predicted risks from {percent(found.at_risk_from)} up{f'; the next of them are {named}' if named else ''}.",
+    ]
 
 
 def _ratio(one: Odds) -> str:
