@@ -78,7 +78,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     effects.grant(asked.grants)
     domain = recorded.actor.domain
     teams = TEAMS[domain]
-    team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams)
+    team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams, asked.flow)
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
     examined = await investigated(team, asked.flow, asked.text, hits, effects)
     evidence = gathered(hits, examined, asked.flow)
@@ -109,10 +109,11 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
     """The answer over what the team found and what the others have said so far."""
     team, outcomes = own.team, others.outcomes
     evidence = _merged(own.evidence, outcomes)
+    sections = team.sections_at(asked.flow)
     prompt = Prompt(
         role=team.role,
         question=asked.text,
-        sections=beside(team.sections, own.domain) if asked.ceo_context else team.sections,
+        sections=beside(sections, own.domain) if asked.ceo_context else sections,
         evidence=evidence,
         findings=(*own.findings, *_contributed(outcomes)),
         history=own.history,

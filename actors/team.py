@@ -45,6 +45,7 @@ class Team(Struct, frozen=True, kw_only=True):
     """`cues` are word beginnings that speak for the team; `partitions` are searched in one go.
 
     `work` is what it does for questions recorded with flow 2 or later, None: as before; `examine` stays as its journals have it.
+    `more_cues` speak for it in such questions, too, and `answers` are their sections where there are any.
     """
 
     name: conversation.Team
@@ -54,15 +55,20 @@ class Team(Struct, frozen=True, kw_only=True):
     sections: tuple[Section, ...]
     examine: Examine
     work: Examine | None = None
+    more_cues: tuple[str, ...] = ()
+    answers: tuple[Section, ...] = ()
 
     def at(self, flow: int) -> Examine:
         """What it does for a question of this flow."""
         return self.work if self.work is not None and flow >= 2 else self.examine
 
+    def sections_at(self, flow: int) -> tuple[Section, ...]:
+        return self.answers if self.answers and flow >= 2 else self.sections
 
-def route(question: str, teams: Sequence[Team]) -> Team:
+
+def route(question: str, teams: Sequence[Team], flow: int = 1) -> Team:
     """The team whose cues occur most in the question; between equals, and without any, the one that stands first."""
-    return max(teams, key=lambda team: _occurrences(question, team))
+    return max(teams, key=lambda team: _occurrences(question, team, flow))
 
 
 def called(question: str, teams: Sequence[Team]) -> tuple[Team, ...]:
@@ -71,8 +77,9 @@ def called(question: str, teams: Sequence[Team]) -> tuple[Team, ...]:
     return tuple(sorted(occurring, key=lambda team: -_occurrences(question, team))) or (route(question, teams),)
 
 
-def _occurrences(question: str, team: Team) -> int:
-    return sum(any(word.startswith(cue) for cue in team.cues) for word in _WORD.findall(question.lower()))
+def _occurrences(question: str, team: Team, flow: int = 1) -> int:
+    cues = team.cues + team.more_cues if flow >= 2 else team.cues
+    return sum(any(word.startswith(cue) for cue in cues) for word in _WORD.findall(question.lower()))
 
 
 def speaks_of(question: str, cues: Sequence[str]) -> bool:

@@ -174,6 +174,8 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
         caller=chats.caller,
+        measurements=plant.measurements,
+        spans=plant.spans,
         tools=TOOLS.get(domain, {}),
         approvals=_approvals(plant.settings),
         tool_runner=sandbox,

@@ -32,6 +32,7 @@ from runtime.approving import approval_s, gate, policy_for
 from runtime.asking import ASK, Requesting, dependency, expired, resolution, send
 from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError, OutcomeError, UnavailableError
 from runtime.model_ports import Call
+from runtime.observing import LABEL, MONITOR, Observed, Observing, observe_measurements, observe_spans
 from runtime.ports import Tool
 from runtime.records import read_records
 from runtime.researching import RESEARCH_PERMISSION, Asking, research
@@ -64,6 +65,11 @@ class Effects:
     @property
     def label(self) -> Clearance:
         return self._run.label
+
+    @property
+    def asked_at(self) -> datetime:
+        """When what is reacted to was recorded: the same whenever the reaction runs."""
+        return self._cause.time
 
     @property
     def spent(self) -> Usage:
@@ -189,6 +195,31 @@ class Effects:
             return await read_records(outside.records, kind, clearance, blobs=outside.blobs, guards=outside.guards)
 
         return await self._run.perform("records", [kind], RecordsFound, read, lambda found: found.label)
+
+    async def measurements(self, since: datetime, until: datetime) -> Observed:
+        """Our own measurements of a window, as a blob of `Series` for a tool.
+
+        Raises OutcomeError where the asker may not have them read (`runtime.observing`), or there are none to be had now.
+        """
+        outside, asked = self._outside, self._observing(since, until)
+
+        async def read(_: str) -> Observed:
+            return await observe_measurements(outside.measurements, asked, outside.blobs)
+
+        return await self._run.perform("measurements", [since, until], Observed, read, lambda _: LABEL)
+
+    async def spans(self, since: datetime, until: datetime) -> Observed:
+        """How long our own operations took in a window, as a blob of `Operations` for a tool. Raises as `measurements` does."""
+        outside, asked = self._outside, self._observing(since, until)
+
+        async def read(_: str) -> Observed:
+            return await observe_spans(outside.spans, asked, outside.blobs)
+
+        return await self._run.perform("spans", [since, until], Observed, read, lambda _: LABEL)
+
+    def _observing(self, since: datetime, until: datetime) -> Observing:
+        permitted = MONITOR in granted(self._grants, self._run.actor.domain)
+        return Observing(since=since, until=until, clearance=self._cause.clearance, permitted=permitted)
 
     async def similarities(self, texts: tuple[str, ...], others: tuple[str, ...]) -> Nearness:
         """How near each text is to each of the others, by the built-in embedding model. Nothing is read: no label rises."""

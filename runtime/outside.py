@@ -16,7 +16,8 @@ from runtime.errors import OutcomeError, UnavailableError
 from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
-from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
+from runtime.observing import NoSpans, NothingMeasured
+from runtime.ports import Blobs, EventLog, Measurements, Queue, Retrieval, Snapshots, SpanStore, Summaries, Timers, Tool
 from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
 from runtime.telemetry import Telemetry
@@ -85,6 +86,8 @@ class Outside(Struct, frozen=True, kw_only=True):
     embeddings: Embeddings = msgspec.field(default_factory=NoEmbeddings)
     summaries: Summaries = msgspec.field(default_factory=NoSummaries)
     research: Research = NO_RESEARCH
+    measurements: Measurements = msgspec.field(default_factory=NothingMeasured)
+    spans: SpanStore = msgspec.field(default_factory=NoSpans)
     records: Records = msgspec.field(default_factory=NoRecords)
     caller: str = ""
     tools: dict[str, Tool] = {}

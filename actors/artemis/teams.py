@@ -9,6 +9,7 @@ from actors.artemis.tools.code_analysis import CodeAnalysisArguments
 from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
 from actors.artemis.tools.security import SecurityArguments
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
+from actors.artemis.watching import monitor, time_taken
 from actors.team import Examined, Team, examine_evidence, examine_file, run_tool
 from contracts.domains import Partition
 from contracts.model import Section
@@ -43,6 +44,19 @@ system_monitoring = Team(
         Section("recommendations", "What to change so that it does not happen again."),
     ),
     examine=examine_evidence("system_monitoring", lambda _, evidence: SystemMonitoringArguments(evidence=evidence)),
+    work=monitor,
+    more_cues=("unusual", "anomal", "jetstream", "metric"),
+    answers=(
+        Section("summary", "The answer in a few sentences."),
+        Section(
+            "state", "Health, machine, JetStream, roles and requests, at the last measurement and over the window."
+        ),
+        Section(
+            "unusual",
+            "What is unusual: at which times, which figures went from what to what together, by which methods.",
+        ),
+        Section("incidents", "Incidents that are described: severity, services, recovery, causes."),
+    ),
 )
 
 code_analysis = Team(
@@ -141,6 +155,17 @@ performance_analysis = Team(
     ),
     examine=examine_file(
         "performance_analysis", PARTITIONS, ARCHIVES, lambda digest, _: PerformanceAnalysisArguments(archive=digest)
+    ),
+    work=time_taken,
+    more_cues=("operation", "regress", "hottest", "hotspot", "flame"),
+    answers=(
+        Section("summary", "The answer in a few sentences."),
+        Section("slowest", "The slowest operations, or hottest functions: times, p50, p95, p99 with intervals."),
+        Section(
+            "changes",
+            "What became slower or faster, or fails more often, against the window before, with significance.",
+        ),
+        Section("time", "Where most time goes by itself, and the critical path of the slowest run."),
     ),
 )
 

@@ -1,237 +1,260 @@
-"""Performance analysis: shapes in Python code that are known to be slow, each with its file and line.
+"""Performance analysis: what is slow by measurement, out of our own spans and of uploaded profiles. Code is not guessed about.
 
-Reading code shows where time can go, not where it does go: the findings are candidates to measure.
+Of spans: each operation's quantiles with intervals, its share of all time, failures, what the slowest runs waited for, and what
+changed between two windows (`durations`). Of profiles: functions by their own samples, and two profiles compared (`profiles`).
 """
 
-import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 
-from msgspec import Struct
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
-from actors.artemis.tools import python_source
-from actors.artemis.tools.places import Count, Place, Severity, code_at, counts, ordered, sentences_of
-from actors.artemis.tools.python_source import FunctionNode, ParseFailure
-from actors.artemis.tools.source_tree import SourceFile, SourceTree, read_archive
+from actors.artemis.tools.durations import SAMPLES_MIN, Change, Compared, Quantile, compare, quantiles
+from actors.artemis.tools.profiles import SIGNIFICANT, Function, Profile, Shift, functions, read_profile, shifts
+from actors.tables import figure, percent
 from actors.tool import Fetch, tool
-from runtime.ports import Tool
+from contracts.operations import Operation, Operations, SlowRun
+from runtime.errors import OutcomeError
+from runtime.ports import Tool, ToolLimits
 
-Loop = ast.For | ast.AsyncFor | ast.While
-Hit = tuple[str, Severity, int, str]
+TIMED_MAX = 40  # operations with quantiles in the result
+TOLD_MAX = 6
+STEPS_TOLD_MAX = 5
+FUNCTIONS_MAX = 50
+ARCHIVE = (
+    "The source code was not scanned for what may be slow: only what was measured is told. Ask for its code analysis, or import a"
+    " profile of the program (py-spy, speedscope, collapsed stacks, pyinstrument)."
+)
 
-_BLOCKING = frozenset(
-    {
-        "time.sleep",
-        "urllib.request.urlopen",
-        "subprocess.run",
-        "subprocess.call",
-        "subprocess.check_call",
-        "subprocess.check_output",
-        "os.system",
-        "socket.create_connection",
-        "sqlite3.connect",
-        "psycopg2.connect",
-        "smtplib.SMTP",
-    }
-)
-_BLOCKING_MODULES = ("requests",)
-_HTTP_VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "request"})
-_QUERIES = frozenset(
-    {"execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchone", "query", "scalar", "scalars"}
-)
+_operations = msgspec.json.Decoder(Operations)
 
 
 class PerformanceAnalysisArguments(Struct, frozen=True, kw_only=True):
-    """`archive` is the digest of a stored zip or tar.gz of a source tree."""
+    """Digests of stored files: `spans` and `before` of our own operations in two windows, `profiles` of one or two profiles.
 
-    archive: str
+    `archive`: that of source code, as it was named by questions of an older flow.
+    """
+
+    archive: str | UnsetType = UNSET
     question: str = ""
+    spans: str | UnsetType = UNSET
+    before: str | UnsetType = UNSET
+    window: str | UnsetType = UNSET
+    profiles: tuple[str, ...] | UnsetType = UNSET
+    notes: tuple[str, ...] | UnsetType = UNSET
+
+
+class Timed(Struct, frozen=True, kw_only=True):
+    """An operation with the quantiles of its durations; `share` is that of its own time in the time of all."""
+
+    service: str
+    name: str
+    count: int
+    failed: int
+    share: float
+    quantiles: tuple[Quantile, ...]
 
 
 class PerformanceAnalysisResult(Struct, frozen=True, kw_only=True):
-    """The places, worst first, with counts by severity and rule."""
+    """What was asked for and is there; the operations by their own time, the changes by what they cost."""
 
     findings: tuple[str, ...]
-    files: int
-    functions: int
-    places: tuple[Place, ...]
-    by_severity: tuple[Count, ...]
-    by_rule: tuple[Count, ...]
-    parse_failures: tuple[ParseFailure, ...]
+    spans: int = 0
+    operations: tuple[Timed, ...] = ()
+    slowest: tuple[SlowRun, ...] = ()
+    changes: tuple[Change, ...] = ()
+    functions: tuple[Function, ...] = ()
+    shifts: tuple[Shift, ...] = ()
 
 
-def scan(tree: SourceTree) -> PerformanceAnalysisResult:
-    """The whole scan of the Python files."""
-    trees, failures = python_source.parsed(tree.python)
-    found: list[Place] = []
-    count = 0
-    for file in tree.python:
-        if file.path not in trees:
-            continue
-        root = trees[file.path]
-        known, lines = python_source.aliases(root), file.text.splitlines()
-        scopes = [node for _, node in python_source.functions(root)]
-        count += len(scopes)
-        for scope in (root, *scopes):
-            found.extend(_places(file, lines, scope, known))
-    places = ordered(found)
-    findings = sentences_of(places, "places that may be slow", len(tree.python))
-    findings += [f"Not scanned: {one.path} ({one.reason})." for one in failures[:5]]
+def of_spans(now: Operations, before: Operations | None, window: str) -> PerformanceAnalysisResult:
+    """What took time in the window, and what changed since the one before."""
+    if not now.spans:
+        return PerformanceAnalysisResult(findings=(f"No operation of ours ended in the {window}: there are no spans.",))
+    whole = sum(one.self_ms for one in now.operations) or 1.0
+    timed = [_timed(one, whole) for one in now.operations[:TIMED_MAX]]
+    compared = compare(before.operations, now.operations) if before is not None and before.spans else None
+    findings = [
+        f"{now.spans:,} spans of {now.runs:,} runs ended in the {window} ({_moment(now.since)} to {_moment(now.until)}): "
+        f"{len(now.operations):,} operations, {figure(whole / 1_000)} s of work."
+    ]
+    if now.complete_until < now.until:
+        findings.append(
+            f"There were too many to read: those that ended after {_moment(now.complete_until)} are left out."
+        )
+    if compared is not None and before is not None:
+        findings += _changes(compared, before)
+    elif before is not None:
+        findings.append(
+            f"Nothing can be compared: no span ended from {_moment(before.since)} to {_moment(before.until)}."
+        )
+    findings += _slowest(timed) + [_path(one) for one in now.slowest[:1]]
     return PerformanceAnalysisResult(
         findings=tuple(findings),
-        files=len(tree.python),
-        functions=count,
-        places=places,
-        by_severity=counts(places, "severity"),
-        by_rule=counts(places, "rule"),
-        parse_failures=tuple(failures),
+        spans=now.spans,
+        operations=tuple(timed),
+        slowest=now.slowest,
+        changes=compared.changes if compared else (),
     )
 
 
-def _places(
-    file: SourceFile, lines: Sequence[str], scope: FunctionNode | ast.Module, known: dict[str, str]
-) -> Iterator[Place]:
-    hits = [*in_loops(scope, known), *(blocking(scope, known) if isinstance(scope, ast.AsyncFunctionDef) else ())]
-    for rule, severity, line, message in hits:
-        yield Place(
-            rule=rule,
-            severity=severity,
-            path=file.path,
-            line=line,
-            code=code_at(lines, line),
-            message=message,
-            in_test=file.is_test,
-        )
-
-
-def blocking(scope: ast.AsyncFunctionDef, known: dict[str, str]) -> Iterator[Hit]:
-    """Calls that stop the event loop, inside an async function."""
-    for node in python_source.walk_scope(scope):
-        if isinstance(node, ast.Call):
-            name = python_source.dotted(node.func, known)
-            if name in _BLOCKING or _blocking_http(name):
-                yield (
-                    "blocking call in async",
-                    "high",
-                    node.lineno,
-                    f"{name} stops the event loop inside async {scope.name}",
-                )
-            elif name == "open":
-                yield (
-                    "file access in async",
-                    "low",
-                    node.lineno,
-                    f"open blocks the event loop inside async {scope.name}",
-                )
-
-
-def _blocking_http(name: str) -> bool:
-    module, _, verb = name.rpartition(".")
-    return module in _BLOCKING_MODULES and verb in _HTTP_VERBS
-
-
-def in_loops(scope: FunctionNode | ast.Module, known: dict[str, str]) -> Iterator[Hit]:
-    """What loops of this scope do over and over. Nested functions count for themselves."""
-    texts = _text_names(scope)
-    lists = _list_names(scope)
-    stack: list[tuple[ast.AST, int]] = [(scope, 0)]
-    while stack:
-        node, depth = stack.pop()
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, FunctionNode | ast.ClassDef | ast.Lambda):
-                continue
-            inner = depth + isinstance(child, Loop)
-            if isinstance(child, Loop) and inner >= 2:
-                severity: Severity = "medium" if inner >= 3 else "low"
-                yield "nested loops", severity, child.lineno, f"loops are nested {inner} deep"
-            if depth:
-                yield from _repeated(child, known, texts, lists)
-            stack.append((child, inner))
-
-
-def _repeated(node: ast.AST, known: dict[str, str], texts: frozenset[str], lists: frozenset[str]) -> Iterator[Hit]:
-    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and _is_text(node, texts):
-        yield (
-            "text concatenation in a loop",
-            "medium",
-            node.lineno,
-            "a text grows by += in a loop (join a list instead)",
-        )
-    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-        held = node.comparators[0]
-        if isinstance(held, ast.Name) and held.id in lists:
-            yield (
-                "list search in a loop",
-                "medium",
-                node.lineno,
-                f"the list {held.id} is searched in a loop (use a set)",
-            )
-    if isinstance(node, ast.Call):
-        yield from _repeated_call(node, known)
-
-
-def _repeated_call(node: ast.Call, known: dict[str, str]) -> Iterator[Hit]:
-    name = python_source.dotted(node.func, known)
-    last = name.rpartition(".")[2]
-    if last in _QUERIES and "." in name:
-        yield "query in a loop", "high", node.lineno, f"a query ({last}) runs once a turn of a loop"
-    elif _blocking_http(name) or (name.partition(".")[0] == "httpx" and last in _HTTP_VERBS):
-        yield "request in a loop", "high", node.lineno, f"an HTTP request ({name}) runs once a turn of a loop"
-    elif name == "re.compile":
-        yield "pattern compiled in a loop", "low", node.lineno, "a regular expression is compiled once a turn of a loop"
-    elif last == "iterrows":
-        yield "row by row", "medium", node.lineno, "a data frame is walked row by row"
-    elif last == "insert" and len(node.args) == 2 and _zero(node.args[0]):
-        yield "front of a list", "medium", node.lineno, "a list is filled from the front in a loop (use a deque)"
-    elif last == "pop" and len(node.args) == 1 and _zero(node.args[0]):
-        yield "front of a list", "medium", node.lineno, "a list is emptied from the front in a loop (use a deque)"
-    elif name == "copy.deepcopy":
-        yield "deep copy in a loop", "medium", node.lineno, "a deep copy is made once a turn of a loop"
-
-
-def _zero(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value == 0 and node.value is not False
-
-
-def _is_text(node: ast.AugAssign, texts: frozenset[str]) -> bool:
-    written = isinstance(node.value, ast.JoinedStr) or (
-        isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    )
-    return written or (isinstance(node.target, ast.Name) and node.target.id in texts)
-
-
-def _text_names(scope: ast.AST) -> frozenset[str]:
-    return frozenset(
-        target.id
-        for node in python_source.walk_scope(scope)
-        if isinstance(node, ast.Assign)
-        and (
-            isinstance(node.value, ast.JoinedStr)
-            or (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str))
-        )
-        for target in node.targets
-        if isinstance(target, ast.Name)
+def _timed(one: Operation, whole: float) -> Timed:
+    return Timed(
+        service=one.service,
+        name=one.name,
+        count=one.count,
+        failed=one.failed,
+        share=one.self_ms / whole,
+        quantiles=quantiles(one.ms),
     )
 
 
-def _list_names(scope: ast.AST) -> frozenset[str]:
-    """Names that hold a list built here, and nothing else."""
-    lists: set[str] = set()
-    others: set[str] = set()
-    for node in python_source.walk_scope(scope):
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            kind = lists if isinstance(node.value, ast.List | ast.ListComp) else others
-            kind.update(target.id for target in targets if isinstance(target, ast.Name))
-    return frozenset(lists - others)
+def _slowest(timed: Sequence[Timed]) -> list[str]:
+    """By median of those that were done often enough, and by the time that they take together."""
+    often = [one for one in timed if one.count >= SAMPLES_MIN] or list(timed)
+    slow = sorted(often, key=lambda one: -one.quantiles[0].ms)[:TOLD_MAX]
+    rare = [one for one in timed if one.count < SAMPLES_MIN] if len(often) < len(timed) else []
+    lines = [f"Slowest operation {at}: {_told(one)}." for at, one in enumerate(slow, start=1)]
+    costly = [f"{one.service} {one.name} {percent(one.share)}" for one in timed[:TOLD_MAX]]
+    lines.append(f"Most time of their own, without what they wait for inside: {', '.join(costly)}.")
+    if rare:
+        longest = sorted(rare, key=lambda one: -one.quantiles[0].ms)[:3]
+        told = ", ".join(
+            f"{one.service} {one.name} {figure(one.quantiles[0].ms)} ms ({one.count:,})" for one in longest
+        )
+        lines.append(
+            f"Fewer than {SAMPLES_MIN} times were done {len(rare):,} operations, the slowest by median: {told}."
+        )
+    failing = sorted((one for one in timed if one.failed), key=lambda one: -one.failed)[:TOLD_MAX]
+    lines += [f"{one.service} {one.name} failed {one.failed:,} of {one.count:,} times." for one in failing]
+    return lines
+
+
+def _told(one: Timed) -> str:
+    quantile = ", ".join(
+        f"p{found.q * 100:g} {figure(found.ms)} ms{_interval(found.low, found.high)}" for found in one.quantiles
+    )
+    return f"{one.service} {one.name}, {one.count:,} times, {quantile}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return " (too few for an interval)"
+    return f" (95 % {figure(low) if low is not None else '?'} to {figure(high) if high is not None else '?'})"
+
+
+def _path(run: SlowRun) -> str:
+    summed: dict[str, float] = {}
+    for one in run.path:
+        name = f"{one.service} {one.name}"
+        summed[name] = summed.get(name, 0.0) + one.ms
+    steps = sorted(summed.items(), key=lambda step: -step[1])[:STEPS_TOLD_MAX]
+    told = ", ".join(f"{name} {figure(ms)} ms" for name, ms in steps)
+    return f"The slowest run worked for {figure(run.ms)} ms, {run.spans:,} spans; its critical path: {told}."
+
+
+def _changes(compared: Compared, before: Operations) -> list[str]:
+    against = f"{_moment(before.since)} to {_moment(before.until)}"
+    slower = [one for one in compared.changes if one.slower]
+    faster = [one for one in compared.changes if one.faster]
+    failing = [one for one in compared.changes if one.fails_more]
+    lines = [
+        f"Against {against}: {len(slower):,} of {len(compared.changes):,} compared operations became slower,"
+        f" {len(faster):,} faster, {len(failing):,} fail more often."
+    ]
+    lines += [f"Slower: {_change(one)}." for one in slower[:TOLD_MAX]]
+    lines += [f"Faster: {_change(one)}." for one in faster[:TOLD_MAX]]
+    lines += [
+        f"Fails more often: {one.service} {one.name}, {one.failed_before:,} of {one.before:,} before, {one.failed_after:,} of"
+        f" {one.after:,} now (Fisher's exact test, Holm-adjusted p {one.failed_adjusted:.2g})."
+        for one in failing[:TOLD_MAX]
+    ]
+    if compared.too_few:
+        lines.append(
+            f"{len(compared.too_few):,} operations have fewer than {SAMPLES_MIN} durations in one of the windows: not enough to"
+            " compare them."
+        )
+    if compared.only_after:
+        lines.append(f"New in this window: {', '.join(compared.only_after[:TOLD_MAX])}.")
+    return lines
+
+
+def _change(one: Change) -> str:
+    low, high = min(one.low, one.high), max(one.low, one.high)
+    return (
+        f"{one.service} {one.name}, median {figure(one.before_ms)} ms before ({one.before:,} times), {figure(one.after_ms)} ms"
+        f" now ({one.after:,}); difference of the medians 95 % {figure(low)} to {figure(high)} ms by bootstrap, Mann–Whitney U"
+        f" with Holm-adjusted p {one.adjusted:.2g}, a later one is longer with chance {one.larger:.2f}"
+    )
+
+
+def of_profiles(profiles: Sequence[Profile]) -> PerformanceAnalysisResult:
+    """The hottest functions of the last profile, and what changed from the one before it, where there are two."""
+    last = profiles[-1]
+    hot = functions(last)
+    findings = [
+        f"The profile ({last.form}) holds {figure(last.total)} {last.unit} in {len(last.stacks):,} different stacks of"
+        f" {len(hot):,} functions."
+    ]
+    findings += [
+        f"Hottest function {at}: {one.name}, {percent(one.own_share)} by itself, {percent(one.total_share)} with what it calls."
+        for at, one in enumerate(hot[:TOLD_MAX], start=1)
+    ]
+    whole = sorted(hot, key=lambda one: -one.total)[:TOLD_MAX]
+    findings.append(
+        "Most with what they call: " + ", ".join(f"{one.name} {percent(one.total_share)}" for one in whole) + "."
+    )
+    moved: list[Shift] = []
+    if len(profiles) > 1:
+        try:
+            moved = shifts(profiles[-2], last)
+        except OutcomeError as error:
+            findings.append(f"The two profiles were not compared: {error}.")
+        else:
+            findings += _shifted(moved)
+    return PerformanceAnalysisResult(
+        findings=tuple(findings), functions=tuple(hot[:FUNCTIONS_MAX]), shifts=tuple(moved)
+    )
+
+
+def _shifted(moved: Sequence[Shift]) -> list[str]:
+    certain = [one for one in moved if one.adjusted < SIGNIFICANT]
+    lines = [
+        f"Against the other profile {len(certain):,} of {len(moved):,} functions have another share of the samples"
+        " (two-proportion z-test, Holm-adjusted)."
+    ]
+    return lines + [
+        f"{one.name}: {percent(one.before)} before, {percent(one.after)} now; difference 95 % {percent(one.low)} to"
+        f" {percent(one.high)} (Newcombe), adjusted p {one.adjusted:.2g}."
+        for one in certain[:TOLD_MAX]
+    ]
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _run(arguments: PerformanceAnalysisArguments, blobs: Fetch) -> PerformanceAnalysisResult:
-    return scan(read_archive(blobs(arguments.archive)))
+    findings = list(arguments.notes or ())
+    result = PerformanceAnalysisResult(findings=())
+    if arguments.profiles:
+        result = of_profiles([read_profile(blobs(digest)) for digest in arguments.profiles])
+    elif isinstance(arguments.spans, str):
+        before = arguments.before
+        earlier = _operations.decode(blobs(before)) if isinstance(before, str) else None
+        result = of_spans(_operations.decode(blobs(arguments.spans)), earlier, arguments.window or "window")
+    elif isinstance(arguments.archive, str):
+        findings.append(ARCHIVE)
+    return msgspec.structs.replace(result, findings=(*findings, *result.findings))
 
 
 PERFORMANCE_ANALYSIS: Tool = tool(
     "performance_analysis",
     _run,
-    "Reads a stored archive of source code: places that are slow by construction, by file and line.",
+    "Which operations of our own are slowest and which became slower, out of spans; the hottest functions of uploaded profiles.",
     permission="artemis:read",
+    limits=ToolLimits(
+        preload=("scipy.stats", "statsmodels.stats.multitest", "statsmodels.stats.proportion"),
+    ),
 )

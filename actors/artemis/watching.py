@@ -1,0 +1,78 @@
+"""What Artemis's monitoring and performance teams do for a question: read our own figures of its time, and stored files."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import UNSET
+
+from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
+from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
+from actors.artemis.windows import windows
+from actors.team import RELEVANT_FROM, Examined, evidence_of, run_tool, speaks_of
+from contracts.domains import Partition
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+from runtime.errors import OutcomeError
+
+PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
+PROFILES = ("application/vnd.speedscope+json", "application/vnd.pyinstrument+json", "text/x-collapsed-stacks")
+METRICS = "text/csv"
+DAY = timedelta(days=1)
+
+OURS = (
+    "unusual", "anomal", "now", "current", "health", "metric", "jetstream", "host", "cpu", "load", "disk", "memory", "monitor",
+    "status", "last", "past", "today", "yesterday", "since", "hour", "minute", "strange", "abnormal", "wrong", "backlog", "queue",
+)  # fmt: skip
+"""Word beginnings of a question about how we are ourselves; one about incidents that stand in notes has none."""
+UPLOADED = ("profil", "hotspot", "function", "flame", "stack")
+UPLOADED_METRICS = ("metric", "csv", "table", "upload", "import")
+
+
+async def monitor(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+    """Notes that were found, a table of metrics where one is spoken of, and our own measurements where it may be about us."""
+    span = windows(question, effects.asked_at, default=DAY)
+    found: list[Hit] = []
+    if speaks_of(question, UPLOADED_METRICS):
+        found += await _files(question, METRICS, 1, effects)
+    measured: str | None = None
+    notes: tuple[str, ...] = ()
+    if not found and (not hits or speaks_of(question, OURS)):
+        try:
+            measured = (await effects.measurements(span.since, span.until)).digest
+        except OutcomeError as error:
+            notes = (f"{str(error)[:1].upper()}{str(error)[1:]}.",)
+    if not hits and not found and measured is None and not notes:
+        return Examined()
+    arguments = SystemMonitoringArguments(
+        evidence=evidence_of(hits),
+        metrics=found[0].entry.attachment if found else None,
+        question=question,
+        measured=measured or UNSET,
+        window=span.said if measured else UNSET,
+        notes=notes or UNSET,
+    )
+    return Examined(await run_tool("system_monitoring", arguments, "the figures", effects), tuple(found))
+
+
+async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
+    """The stored profiles that a question is about, else our own spans: of one window, of two where it asks for a change."""
+    span = windows(question, effects.asked_at)
+    if speaks_of(question, UPLOADED):
+        found = [hit for kind in PROFILES for hit in await _files(question, kind, 2, effects)]
+        if found := sorted(found, key=lambda hit: hit.entry.title)[:2]:
+            digests = tuple(hit.entry.attachment for hit in found if hit.entry.attachment)
+            given = PerformanceAnalysisArguments(question=question, profiles=digests)
+            return Examined(await run_tool("performance_analysis", given, "the profiles", effects), tuple(found))
+    try:
+        now = (await effects.spans(span.since, span.until)).digest
+        before = (await effects.spans(span.before_since, span.before_until)).digest if span.compares else UNSET
+    except OutcomeError as error:
+        return Examined((f"{str(error)[:1].upper()}{str(error)[1:]}.",))
+    arguments = PerformanceAnalysisArguments(question=question, spans=now, before=before, window=span.said)
+    return Examined(await run_tool("performance_analysis", arguments, "the spans", effects))
+
+
+async def _files(question: str, media_type: str, limit: int, effects: Effects) -> list[Hit]:
+    """Stored files of a kind that are near enough to the question."""
+    hits = await effects.search(PARTITIONS, question, limit=limit, media_type=media_type, score_min=RELEVANT_FROM)
+    return [hit for hit in hits if hit.entry.attachment]
