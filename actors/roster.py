@@ -14,6 +14,7 @@ from actors.sophia.records import RECORDS
 from actors.sophia.tools import TOOLS as SOPHIA_TOOLS
 from actors.system.approval import approval
 from actors.system.chat import chat
+from actors.system.registry import registry
 from actors.system.user import user
 from contracts.domains import Domain
 from runtime.actor import AnyActor
@@ -23,7 +24,7 @@ ACTORS: dict[Domain, Sequence[AnyActor]] = {
     Domain.SOPHIA: (conversation, collaboration, analysis, memory, signal, *RECORDS),
     Domain.ARTEMIS: (conversation, collaboration, memory, signal),
     Domain.CEO: (knowledge_item, alert, collaboration, signal),
-    Domain.SYSTEM: (approval, chat, user, signal),
+    Domain.SYSTEM: (approval, chat, registry, user, signal),
     Domain.EMBEDDING: (),
 }
 TOOLS: dict[Domain, dict[str, Tool]] = {Domain.SOPHIA: SOPHIA_TOOLS, Domain.ARTEMIS: ARTEMIS_TOOLS}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from contracts import (
+    agents,
     alerts,
     analysis,
     approval,
@@ -21,6 +22,8 @@ from contracts.envelope import Event, Message
 from contracts.stored import StoredDecoder
 
 EVENTS: tuple[type[Event], ...] = (
+    agents.AgentRegistered,
+    agents.AgentRetired,
     alerts.AlertAcknowledged,
     alerts.AlertEscalated,
     alerts.AlertRaised,

@@ -27,6 +27,7 @@ COMMANDS = {
     "knowledge": "knowledge:knowledge",
     "memories": "memories:memories",
     "alerts": "alerts:alerts",
+    "agents": "agents:agents",
     "events": "events:events",
     "runs": "runs:runs",
     "cancel": "cancel:cancel",

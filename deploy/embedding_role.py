@@ -9,9 +9,11 @@ from adapters.similar_searches import SimilarSearches
 from adapters.vector_admin import serve_vectors
 from adapters.vector_payload import PARTITIONS
 from adapters.vector_shelf import BrokerNotes, FolderNotes, NotedShelf
+from contracts.domains import Domain
 from deploy.clock import now
 from deploy.embedding_models import embedding_sources
 from deploy.plant import Plant
+from deploy.registering import Registration
 from deploy.vector_index import Opener
 from runtime.caching import Cache
 from runtime.embedding_workers import EmbeddingWorkers
@@ -51,7 +53,8 @@ async def wire_embedding(plant: Plant) -> None:
         clock=now,
     )
     embeddings = EmbeddingWorkers(sources, plant.telemetry)
-    plant.parts += [*parts, generations, embeddings, Service(plant, generations, embeddings)]
+    service = Service(plant, generations, embeddings)
+    plant.parts += [*parts, generations, embeddings, service, Registration(Domain.EMBEDDING, plant.queue)]
     plant.watched.append(generations.wait)
 
 

@@ -13,6 +13,7 @@ from adapters.postgres import Patience, Postgres, PostgresDb
 from adapters.prometheus import gather
 from adapters.retrieval import RemoteRetrieval
 from contracts import subjects
+from contracts.agents import Pulse
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Envelope, Record
@@ -22,7 +23,7 @@ from contracts.subjects import actor_ref
 from contracts.users import CreateUser
 from deploy.clock import now
 from deploy.embedded.supervisor import ROLES
-from deploy.health_checks import checks
+from deploy.health_checks import checks, role
 from deploy.keys import admin_password, signing_key
 from deploy.measuring import of_health
 from deploy.plant import Opened, Plant
@@ -39,6 +40,7 @@ from gateway.watch import ProjectionWatch
 from gateway.written import WrittenWatch
 from runtime.errors import UnavailableError
 from runtime.merged_embeddings import MergedEmbeddings
+from runtime.pulses import Pulses
 
 ADMIN_CHECK_S = 5.0
 
@@ -61,6 +63,17 @@ async def wire_gateway(plant: Plant) -> None:
     async def metrics() -> bytes:
         return await gather(plant.untraced, plant.telemetry.metrics, role="gateway", others=others)
 
+    pulses = Pulses(plant.untraced)
+
+    async def pulse(domain: Domain) -> Pulse | None:
+        if domain is not Domain.EMBEDDING:
+            return pulses.of(domain)
+        try:
+            await role(plant.untraced, "embedding")()
+        except UnavailableError:
+            return None
+        return Pulse(1, 0.0)
+
     embeddings = MergedEmbeddings(RemoteEmbeddings(plant.rpc, embed_s_max=limits.embed_s_max), plant.telemetry)
     services = Services(
         log=plant.log,
@@ -82,6 +95,7 @@ async def wire_gateway(plant: Plant) -> None:
         clock=now,
         checks=checks(plant, db, retrieval, others),
         metrics=metrics,
+        pulse=pulse,
         settings=GatewaySettings(
             wait_s=limits.wait_s_default,
             wait_s_max=limits.wait_s_max,
@@ -100,7 +114,7 @@ async def wire_gateway(plant: Plant) -> None:
         ),
     )
     plant.sources |= of_health(services.checks, services.settings.check_timeout_s)
-    plant.parts += [Opened(close=postgres.close), embeddings]
+    plant.parts += [Opened(close=postgres.close), embeddings, pulses]
     administrator = FirstAdministrator(plant)
     plant.parts.append(administrator)
     plant.watched.append(administrator.failed)

@@ -22,6 +22,7 @@ from deploy.embedded.supervisor import ROLES, say_ready
 from deploy.logs import configure
 from deploy.measuring import of_machine_and_broker, sampler
 from deploy.plant import Opened, Plant
+from deploy.registering import Registration
 from deploy.settings import Limits, Settings, SettingsError
 from runtime.lifecycle import run_until_stopped
 from runtime.outside import NoSummaries, Outside
@@ -182,7 +183,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         limits=limits,
     )
     worker = Worker(domain, ACTORS[domain], outside, plant.untraced, new_id())
-    plant.parts.append(worker)
+    plant.parts += [worker, Registration(domain, plant.queue)]
     plant.watched.append(worker.wait)
     if domain is Domain.SYSTEM:
         plant.sources |= of_machine_and_broker(plant)

@@ -7,6 +7,7 @@ from typing import cast
 
 import msgspec
 
+from contracts.agents import Work
 from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import ApprovalLine, Approvals, ApprovalsQuery
 from contracts.conversation import Team
@@ -41,7 +42,19 @@ from contracts.http import (
 from contracts.knowledge import text_digest
 from contracts.memory import Memories, MemoriesQuery, MemoryView
 from gateway.services import EventsRead
-from projections import alerts, analyses, approvals, knowledge, memories, messages, resting, runs, sessions, strategic
+from projections import (
+    alerts,
+    analyses,
+    approvals,
+    knowledge,
+    memories,
+    messages,
+    resting,
+    runs,
+    sessions,
+    strategic,
+    work,
+)
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 
@@ -124,6 +137,9 @@ class PostgresReads:
                 cursor=query.after,
             )
         return KnowledgeLines(items=tuple(map(line_view, page.items)), next=page.next)
+
+    async def work(self, since: datetime) -> Sequence[Work]:
+        return await work.work_since(self._db, since)
 
     async def alerts(self, query: AlertsQuery, *, clearance: Clearance) -> Alerts:
         with _cursor_is_after():

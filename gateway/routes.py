@@ -19,6 +19,7 @@ from gateway.commands import CURATE, WRITE_ANY
 from gateway.knowledge_routes import KNOWLEDGE
 from gateway.memory_routes import MEMORY
 from gateway.openai_routes import OPENAI
+from gateway.registry_routes import AGENTS
 from gateway.rows import Answers, Does, Route
 from gateway.tool_routes import TOOLS
 
@@ -166,6 +167,7 @@ ROUTES: tuple[Route, ...] = (
     *TOOLS,
     *MEMORY,
     *ALERTS,
+    *AGENTS,
     Route(
         method="POST",
         path="/v1/embeddings",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from contracts.agents import Pulse, Work
 from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.curating import (
@@ -127,6 +128,10 @@ class Reads(Protocol):
         """The items in these partitions that are there at `now`, by last change, newest first."""
         ...
 
+    async def work(self, since: datetime) -> Sequence[Work]:
+        """What was asked of each agent since then, and how it ended."""
+        ...
+
     async def alerts(self, query: AlertsQuery, *, clearance: Clearance) -> Alerts:
         """Strategic alerts, the newest first."""
         ...
@@ -202,9 +207,14 @@ async def _no_metrics() -> bytes:
     return b""
 
 
+async def _no_pulse(_domain: Domain) -> Pulse | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything a route may use. `checks` are named dependencies, `metrics` gives the Prometheus text.
+    """Everything a route may use. `checks` are named dependencies, `metrics` gives the Prometheus text, `pulse` whether
+    a domain's workers live.
 
     `chat_models` are the configured ones, which a raw chat may be had with.
     """
@@ -225,6 +235,7 @@ class Services:
     clock: Callable[[], datetime]
     checks: Mapping[str, CheckFunction] = field(default_factory=dict)
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
+    pulse: Callable[[Domain], Awaitable[Pulse | None]] = _no_pulse
     chat_models: tuple[Named, ...] = ()
     tools: tuple[ToolView, ...] = ()
     settings: GatewaySettings = field(default_factory=GatewaySettings)

@@ -1,5 +1,6 @@
 """The gateway's reads over the logs in memory, without a database."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.memory import MemoryBroker
+from contracts.agents import Work
 from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.business import RecordKind
@@ -157,6 +159,23 @@ class FoldedReads:
         ]
         found.sort(key=lambda row: (row.updated, row.id), reverse=True)
         return KnowledgeLines(items=tuple(map(reads.line_view, found[: query.limit])))
+
+    async def work(self, since: datetime) -> Sequence[Work]:
+        """Counts alone; how long it took the database tells."""
+        found: dict[tuple[Domain, str], Counter[str]] = {}
+        for row in self._fold(messages.MESSAGES):
+            for team in {"", row.team or ""} if row.asked >= since else ():
+                found.setdefault((row.domain, team), Counter())[row.status] += 1
+        return [
+            Work(
+                domain=domain,
+                team=team,
+                answered=counts["answered"],
+                failed=counts["failed"],
+                waiting=counts["pending"] + counts["partial"],
+            )
+            for (domain, team), counts in found.items()
+        ]
 
     async def alerts(self, query: AlertsQuery, *, clearance: Clearance) -> Alerts:
         found = [

@@ -22,11 +22,13 @@ from actors.sophia import analysis as analyses_actor
 from actors.sophia.records import RECORDS
 from actors.system.approval import approval
 from actors.system.chat import chat
+from actors.system.registry import registry
 from actors.system.user import user
 from adapters.memory import MemoryBlobs, MemoryBroker, MemoryLog, MemoryQueue, MemoryRpc
 from adapters.memory_timers import MemoryTimers
 from adapters.span_store import MemorySpanStore
 from contracts import subjects
+from contracts.agents import Pulse
 from contracts.catalogue import tag
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Envelope, Message, Record, Stored
@@ -156,6 +158,7 @@ class World:
         self.reads = FoldedReads(self.broker)
         self.spans = MemorySpanStore()
         self.workers: list[Worker] = []
+        self.pulse: Callable[[Domain], Pulse | None] = lambda _: None
         self.checks: dict[str, Callable[[], Coroutine[Any, Any, str]]] = {}
         self.services = Services(
             log=self.log,
@@ -176,9 +179,13 @@ class World:
             clock=now,
             checks=self.checks,
             metrics=self._metrics,
+            pulse=self._pulse,
             settings=settings,
         )
         self.gateway = Gateway(self.services)
+
+    async def _pulse(self, domain: Domain) -> Pulse | None:
+        return self.pulse(domain)
 
     async def _metrics(self) -> bytes:
         return b"diarchy_up 1\n"
@@ -200,6 +207,7 @@ class World:
             alert,
             knowledge_item,
             memory,
+            registry,
             signal,
             *RECORDS,
             user,

@@ -14,8 +14,10 @@ from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.sophia.records import RECORDS
 from actors.system.chat import chat
+from actors.system.registry import registry
 from actors.system.user import user
 from contracts import business
+from contracts.agents import AgentProfile, RegisterAgents
 from contracts.alerts import AcknowledgeAlert, EscalateAlert, RaiseAlert, ResolveAlert
 from contracts.analysis import (
     PHASES,
@@ -85,6 +87,7 @@ EVIDENCE = (
     Evidence(id="k1", title=ODD, text="Prices rose.", label=Clearance.CONFIDENTIAL, score=0.8125, source="crm"),
     Evidence(id="k2", title="t", text="x", label=Clearance.PUBLIC, score=0.1, partition="sophia_business"),
 )
+PROFILE = AgentProfile(id="sophia", domain=Domain.SOPHIA, role=ODD, requests=("x",), tools=("client_analysis",))
 MEMORY = Remember(
     id="01999999-0000-7000-8000-00000000000a",
     owner="Zoë",
@@ -491,6 +494,15 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
             ResolveAlert(by="Zoë"),
             RaiseAlert(title="t", text="again", origin="crm", alert_priority=9),
             EscalateAlert(times=1, step=2),
+        ],
+    ),
+    "registry.1": (
+        registry,
+        Domain.SYSTEM,
+        [
+            RegisterAgents(profiles=(PROFILE, msgspec.structs.replace(PROFILE, id="sophia.security", team="security"))),
+            RegisterAgents(profiles=(PROFILE,)),
+            RegisterAgents(profiles=(PROFILE,)),
         ],
     ),
     "memory.1": (

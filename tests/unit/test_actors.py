@@ -17,6 +17,7 @@ from actors.signal import signal
 from actors.sophia.analysis import analysis
 from actors.system.chat import chat
 from actors.system.user import user
+from contracts.agents import AgentProfile, RegisterAgents
 from contracts.alerts import AcknowledgeAlert, EscalateAlert, RaiseAlert, ResolveAlert
 from contracts.analysis import (
     PHASES,
@@ -282,6 +283,7 @@ def test_a_chat_is_asked_and_answered_once() -> None:
 
 
 APPROVED = approvals.acting()
+PROFILE = AgentProfile(id="sophia", domain=Domain.SOPHIA, role="business")
 REMEMBERED_AT = datetime(2026, 11, 29, tzinfo=UTC)
 MESSAGES: dict[str, list[Any]] = {
     "conversation": [
@@ -341,6 +343,11 @@ MESSAGES: dict[str, list[Any]] = {
         EscalateAlert(times=2, step=1),
         AcknowledgeAlert(by="ann"),
         ResolveAlert(by="ann"),
+    ],
+    "registry": [
+        RegisterAgents(profiles=(PROFILE, msgspec.structs.replace(PROFILE, id="sophia.security"))),
+        RegisterAgents(profiles=(msgspec.structs.replace(PROFILE, role="other"),)),
+        RegisterAgents(profiles=()),
     ],
     "memory": [
         Remember(id="m1", owner="ann", kind="semantic", title="t", text="x", at=REMEMBERED_AT),
