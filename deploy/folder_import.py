@@ -16,12 +16,14 @@ from adapters.careful_reading import CarefulReader
 from adapters.documents import HTML_BYTES_MAX, PDF_BYTES_MAX, Kind
 from deploy.front_matter import FrontMatterError, front_matter, side_file
 from deploy.items import (
+    ARCHIVE_BYTES_MAX,
     Defaults,
     Failure,
     Item,
     archive_item,
     document_items,
     line_items,
+    profile_item,
     source_item,
     table_item,
     text_items,
@@ -37,7 +39,7 @@ TEXT_BYTES_MAX = 5_000_000
 JSONL_BYTES_MAX = 256_000_000
 
 IGNORE_FILE = ".importignore"
-KINDS = ".md .txt .html .pdf .csv .jsonl"
+KINDS = ".md .txt .html .pdf .csv .jsonl, and profiles (speedscope or pyinstrument .json; .collapsed, .folded)"
 _TEXTS = frozenset({".md", ".markdown", ".txt"})
 _CAREFULLY: dict[str, tuple[Kind, int]] = {
     ".html": ("html", HTML_BYTES_MAX),
@@ -45,6 +47,9 @@ _CAREFULLY: dict[str, tuple[Kind, int]] = {
     ".xhtml": ("html", HTML_BYTES_MAX),
     ".pdf": ("pdf", PDF_BYTES_MAX),
 }
+_STACKS = frozenset({".collapsed", ".folded"})
+_PROFILE_MARKS = (b'"https://www.speedscope.app/file-format-schema.json"', b'"root_frame"')
+"""What a JSON file holds that is a profile; any other is left out."""
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv"})
 
 OnFile = Callable[[int, str], None]
@@ -124,6 +129,8 @@ class _Reading:
             return [table_item(name, _bytes(path, TABLE_BYTES_MAX), meta, self.defaults)]
         if suffix == ".jsonl":
             return self._lines(name, read_text(path, JSONL_BYTES_MAX))
+        if suffix in _STACKS or (suffix == ".json" and _is_profile(path)):
+            return [profile_item(name, _bytes(path, ARCHIVE_BYTES_MAX), meta, self.defaults)]
         self.skipped.append(name)
         return []
 
@@ -251,6 +258,15 @@ def _bytes(path: Path, bytes_max: int) -> bytes:
     if len(data) > bytes_max:
         raise InvalidError(f"the file has more than {bytes_max:,} bytes, which is what is read at most")
     return data
+
+
+def _is_profile(path: Path) -> bool:
+    """Of a file that is too big for one, its beginning tells."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        data = file.read(ARCHIVE_BYTES_MAX)
+    return any(mark in data for mark in _PROFILE_MARKS)
 
 
 def read_text(path: Path, bytes_max: int = TEXT_BYTES_MAX) -> str:

@@ -1,8 +1,9 @@
 """Items of knowledge made of files: each file says what it is, or is refused with the reason.
 
 Markdown, text, HTML and PDF are one item each (several if they are longer than an item may be), JSONL one a line, a CSV one item
-that describes the table and carries it as an attachment, and a folder with a build file (`pyproject.toml`, `package.json` …) one
-item that carries its source as a zip archive. What a file says of itself beside its text goes before what stands here.
+that describes the table and carries it as an attachment, the profile of a program likewise, and a folder with a build file
+(`pyproject.toml`, `package.json` …) one item that carries its source as a zip archive. What a file says of itself beside its text
+goes before what stands here.
 """
 
 import gzip
@@ -14,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from actors.artemis.tools.analysers.advisories import OSV
-from actors.tables import Summary, figure, read_table, summarise
+from actors.artemis.tools.profiles import MEDIA_TYPES, functions, read_profile
+from actors.tables import Summary, figure, percent, read_table, summarise
 from adapters.documents import Document, parts
 from contracts.domains import Clearance
 from contracts.knowledge import CONTENT_CHARS_MAX, TITLE_CHARS_MAX, Attachment, Category, Knowledge
@@ -25,6 +27,7 @@ from runtime.text import clip
 
 ARCHIVE_BYTES_MAX = 16 * 1024 * 1024  # what the gateway takes as a file
 PART_CHARS_MAX = CONTENT_CHARS_MAX
+FUNCTIONS_TOLD_MAX = 20  # of a profile, in its item
 PART = "#part-"
 CSV = "text/csv"
 ZIP = "application/zip"
@@ -117,6 +120,23 @@ def table_item(name: str, data: bytes, meta: Mapping[str, object], defaults: Def
         **meta,
     }
     return _attached(name, fields, "\n".join(lines), data, CSV, defaults)
+
+
+def profile_item(name: str, data: bytes, meta: Mapping[str, object], defaults: Defaults) -> Item:
+    """A profile of a program: its hottest functions as the text, the file as the attachment."""
+    profile = read_profile(data)
+    hot = functions(profile)
+    lines = [
+        f"Profile {Path(name).name} ({profile.form}): {figure(profile.total)} {profile.unit} in {len(hot):,} functions. Hottest:"
+    ]
+    lines += [f"{one.name}: {percent(one.own_share)} by itself." for one in hot[:FUNCTIONS_TOLD_MAX]]
+    fields = {
+        "title": f"Profile {_title(name)}",
+        "partition": "artemis_technical",
+        "source": clip(name, TITLE_CHARS_MAX),
+        **meta,
+    }
+    return _attached(name, fields, "\n".join(lines), data, MEDIA_TYPES[profile.form], defaults)
 
 
 def source_item(name: str, folder: Path, meta: Mapping[str, object], defaults: Defaults) -> Item:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from msgspec import UNSET
 
 from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
+from actors.artemis.tools.profiles import MEDIA_TYPES
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
 from actors.artemis.windows import windows
 from actors.team import RELEVANT_FROM, Examined, evidence_of, run_tool, speaks_of
@@ -15,7 +16,6 @@ from runtime.effects import Effects
 from runtime.errors import OutcomeError
 
 PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
-PROFILES = ("application/vnd.speedscope+json", "application/vnd.pyinstrument+json", "text/x-collapsed-stacks")
 METRICS = "text/csv"
 DAY = timedelta(days=1)
 
@@ -55,11 +55,16 @@ async def monitor(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
 
 
 async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
-    """The stored profiles that a question is about, else our own spans: of one window, of two where it asks for a change."""
+    """The stored profile that a question is about, else our own spans: of one window. Two of them where it asks for a change.
+
+    Two profiles are those nearest to the question; the one whose title comes first is taken for the earlier.
+    """
     span = windows(question, effects.asked_at)
     if speaks_of(question, UPLOADED):
-        found = [hit for kind in PROFILES for hit in await _files(question, kind, 2, effects)]
-        if found := sorted(found, key=lambda hit: hit.entry.title)[:2]:
+        wanted = 2 if span.compares else 1
+        found = [hit for kind in MEDIA_TYPES.values() for hit in await _files(question, kind, wanted, effects)]
+        nearest = sorted(found, key=lambda hit: -hit.relevance)[:wanted]
+        if found := sorted(nearest, key=lambda hit: hit.entry.title):
             digests = tuple(hit.entry.attachment for hit in found if hit.entry.attachment)
             given = PerformanceAnalysisArguments(question=question, profiles=digests)
             return Examined(await run_tool("performance_analysis", given, "the profiles", effects), tuple(found))

@@ -118,7 +118,8 @@ class Done(Struct):
 @options.target_options
 @options.json_option
 def import_(paths: tuple[str, ...], *, target: options.Target, as_json: bool, **given: object) -> None:
-    """Import folders or files: Markdown, text, HTML and PDF (an item a file), JSONL (an item a line), CSV (a table each).
+    """Import folders or files: Markdown, text, HTML and PDF (an item a file), JSONL (an item a line), CSV (a table each), and
+    profiles of programs as py-spy and pyinstrument write them (speedscope, collapsed stacks, JSON).
 
     Markdown may begin with front matter (title, category, confidentiality …). Importing again updates what changed and leaves the
     rest alone, so after Ctrl-C the same command goes on. What is imported under one name (`--as`, else the folder's path) is

@@ -1,10 +1,13 @@
 """Profiles of programs as profilers write them: where samples were taken, by function; and two profiles compared.
 
 Read are: collapsed stacks (`a;b;c 12`, as FlameGraph and `py-spy -f raw` have them), speedscope's JSON (`py-spy -f speedscope`),
-and pyinstrument's JSON. Files of cProfile are refused: Python's marshal format is not safe to read from others.
+and pyinstrument's JSON. Samples outside of any function are left out. Files of cProfile are refused: Python's marshal format is
+not safe to read from others.
 """
 
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -25,7 +28,19 @@ REMEDY = (
     " `py-spy record -f speedscope -o profile.json -- python …`, or with pyinstrument's JSON renderer"
 )
 
+MEDIA_TYPES = {
+    "speedscope": "application/vnd.speedscope+json",
+    "pyinstrument": "application/vnd.pyinstrument+json",
+    "collapsed stacks": "text/x-collapsed-stacks",
+}
+"""By form, as they are stored."""
+
+SELF = "[self]"
+"""What pyinstrument calls a function's own time beside what it calls, as if it were another."""
+
 Stack = tuple[str, ...]
+
+_LINE = re.compile(r":\d+\)$")  # of what runs, not of the function: as py-spy has it, a function would be many
 
 
 class Profile(Struct, frozen=True):
@@ -74,9 +89,10 @@ def read_profile(data: bytes) -> Profile:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise OutcomeError(f"the file is no profile in text; {REMEDY}") from None
-    if text.lstrip().startswith("{"):
-        return _of_json(text)
-    return _collapsed(text)
+    profile = _of_json(text) if text.lstrip().startswith("{") else _collapsed(text)
+    if not profile.stacks:
+        raise OutcomeError("the profile holds no stacks")
+    return profile
 
 
 def _of_json(text: str) -> Profile:
@@ -100,15 +116,17 @@ def _collapsed(text: str) -> Profile:
         if not line.strip() or line.startswith("#"):
             continue
         stack, _, count = line.rpartition(" ")
-        if not stack or not count.isdigit():
+        if not stack or not count.isdecimal():
             raise OutcomeError(f"line {number} is not a stack with a count (`outer;inner 12`): {line[:80]!r}")
-        _put(stacks, tuple(stack.split(";")), float(count))
-    if not stacks:
-        raise OutcomeError("the profile holds no stacks")
+        _put(stacks, [_LINE.sub(")", name) for name in stack.split(";")], float(count))
     return Profile("collapsed stacks", "samples", dict(stacks))
 
 
 def _put(stacks: "Counter[Stack]", stack: Sequence[str], weight: float) -> None:
+    if not math.isfinite(weight):
+        raise OutcomeError("the profile holds a weight that is no number")
+    if not stack or weight <= 0:
+        return
     if len(stack) > DEPTH_MAX:
         raise OutcomeError(f"a stack is deeper than {DEPTH_MAX:,} functions")
     stacks[tuple(name.strip()[:FUNCTION_CHARS_MAX] for name in stack)] += weight  # type: ignore[assignment]
@@ -122,21 +140,31 @@ def _speedscope(tree: Mapping[str, Any]) -> Profile:
     units: set[str] = set()
     for profile in tree["profiles"]:
         if profile["type"] == "sampled":
-            units.add("samples")
-            for sample in profile["samples"]:
-                _put(stacks, [frames[at] for at in sample], 1.0)
+            unit, weights = _weights(profile)
+            units.add(unit)
+            for sample, weight in zip(profile["samples"], weights, strict=True):
+                _put(stacks, [frames[at] for at in sample], weight)
         else:
             units.add(str(profile.get("unit", "time")))
             for stack, weight in _spans(profile["events"]):
                 _put(stacks, [frames[at] for at in stack], weight)
-    if len(units) != 1 or not stacks:
-        raise OutcomeError("the profile holds no stacks" if not stacks else "the profile mixes samples and events")
-    return Profile("speedscope", units.pop(), dict(stacks))
+    if len(units) > 1:
+        raise OutcomeError(f"the profile mixes units: {', '.join(sorted(units))}")
+    return Profile("speedscope", next(iter(units), "samples"), dict(stacks))
+
+
+def _weights(profile: Mapping[str, Any]) -> tuple[str, list[float]]:
+    """Equal weights are one sample each, whole ones without a unit so many samples; any other are in their unit."""
+    weights = [float(one) for one in profile.get("weights") or [1.0] * len(profile["samples"])]
+    if len(set(weights)) <= 1:
+        return "samples", [1.0] * len(weights)
+    counted = profile.get("unit", "none") == "none" and all(one.is_integer() for one in weights)
+    return "samples" if counted else str(profile.get("unit")), weights
 
 
 def _frame(frame: Mapping[str, Any]) -> str:
-    name, file, line = str(frame["name"]), frame.get("file"), frame.get("line")
-    return f"{name} ({file}{f':{line}' if line else ''})" if file and "(" not in name else name
+    name, file = str(frame["name"]), frame.get("file")
+    return f"{name} ({file})" if file and "(" not in name else _LINE.sub(")", name)
 
 
 def _spans(events: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[int], float]]:
@@ -158,7 +186,8 @@ def _pyinstrument(tree: Mapping[str, Any]) -> Profile:
     while waiting:
         frame, above = waiting.pop()
         file = frame.get("file_path_short") or ""
-        stack = (*above, f"{frame['function']} ({file}:{frame.get('line_no', '')})" if file else str(frame["function"]))
+        name = str(frame["function"])
+        stack = above if name == SELF else (*above, f"{name} ({file})" if file else name)
         children = frame.get("children") or []
         own = float(frame["time"]) - sum(float(child["time"]) for child in children)
         if own > 0:
