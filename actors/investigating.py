@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from actors.alarms import raise_alarms
 from actors.team import Examined, Team, evidence_of, relevant, united
 from contracts.chat import ChatMessage, ChatRequest, ToolCall, ToolSpec
 from contracts.model import Evidence
@@ -157,6 +158,7 @@ class Investigation:
         except OutcomeError as error:
             return _told(Refusal(str(error)))
         self._findings |= dict.fromkeys(getattr(result, "findings", ()))
+        await raise_alarms(getattr(result, "alarms", ()), tool.name, self._effects)
         named = digests(written)
         self._found = united(self._found, [hit for hit in self._known if hit.entry.attachment in named])
         return clip(_told(result), RESULT_CHARS_MAX)

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from actors.alarms import raise_alarms
 from contracts import conversation
+from contracts.alerts import Alarm
 from contracts.domains import Partition
 from contracts.facts import ANNOUNCED
 from contracts.model import Evidence, Section, abstains
@@ -32,9 +34,10 @@ class Examined(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """The part of every tool's result that goes into an answer; the whole result stands in the journal."""
+    """The part of every tool's result that goes further; the whole result stands in the journal."""
 
     findings: tuple[str, ...]
+    alarms: tuple[Alarm, ...] = ()
 
 
 Examine = Callable[[str, Sequence[Hit], Effects], Awaitable[Examined]]
@@ -196,6 +199,8 @@ def examine_evidence(tool: str, arguments: Callable[[str, tuple[Evidence, ...]],
 async def run_tool(tool: str, arguments: Struct, subject: str, effects: Effects) -> tuple[str, ...]:
     """The tool's findings; input it cannot use is a finding too, for the answer does not depend on one file."""
     try:
-        return (await effects.tool(tool, arguments, Findings)).findings
+        found = await effects.tool(tool, arguments, Findings)
+        await raise_alarms(found.alarms, tool, effects)
+        return found.findings
     except OutcomeError as error:
         return (f"{tool.replace('_', ' ').capitalize()} could not use {subject}: {error}",)

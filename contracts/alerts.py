@@ -95,6 +95,16 @@ class AlertResolved(Event, frozen=True, kw_only=True, tag="alert.resolved.v1"):
     note: str = ""
 
 
+class Alarm(Struct, frozen=True, kw_only=True):
+    """What a team's tool found that somebody has to look at. `subject` is what it is about: the same again is the same alert."""
+
+    subject: str
+    title: str
+    text: str
+    alert_priority: int
+    category: Category
+
+
 # Over HTTP -----------------------------------------------------------------------------------------------------------
 
 

@@ -3,14 +3,20 @@
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from msgspec import Struct
 
 from actors.ceo.alert import alert
+from actors.signal import signal
+from actors.team import run_tool
+from actors.tool import Fetch, tool
 from contracts import subjects
 from contracts.alerts import (
     ALERT,
     ESCALATIONS_MAX,
     AcknowledgeAlert,
+    Alarm,
     AlertAcknowledged,
     AlertEscalated,
     AlertRaised,
@@ -21,9 +27,15 @@ from contracts.alerts import (
     patience_s,
 )
 from contracts.domains import Clearance, Domain
+from contracts.facts import StrategicAlert
+from contracts.ids import keyed_id
 from contracts.subjects import ActorRef
+from runtime.actor import Actor, Recorded
+from runtime.effects import Effects
 from runtime.testing import given
+from tests import kernel_world as kernel
 from tests.gateway_world import World, run
+from tests.kernel_world import Note, Noted, Sum
 
 RAISE = RaiseAlert(title="Northwind leaves", text="They gave notice.", origin="crm", alert_priority=7)
 RAISED = AlertRaised(
@@ -148,5 +160,42 @@ def test_an_alert_above_the_reader_does_not_exist(path: str) -> None:
             async with world.client("sophia_user", clearance=Clearance.RESTRICTED) as less:
                 wanted = 403 if path else 200
                 assert (await less.request(method, f"/v1/alerts/a1{path}")).status_code == wanted
+
+    run(body)
+
+
+class Found(Struct, frozen=True):
+    findings: tuple[str, ...]
+    alarms: tuple[Alarm, ...]
+
+
+class Nothing(Struct, frozen=True):
+    pass
+
+
+ALARM = Alarm(subject="a", title="2 findings", text="They are bad.", alert_priority=8, category="technology_roadmap")
+
+
+def _looks(arguments: Nothing, blobs: Fetch) -> Found:  # noqa: ARG001 - the port's shape
+    return Found(("It is bad.",), (ALARM,))
+
+
+def test_what_a_teams_tool_is_alarmed_by_becomes_one_alert_however_often_it_is_found() -> None:
+    async def react(recorded: Recorded[Noted], effects: Effects) -> None:
+        effects.grant(("sophia:read",))
+        assert await run_tool("looks", Nothing(), "it", effects) == ("It is bad.",)
+        await effects.tell(StrategicAlert(title=recorded.event.text, text="x", origin="o", alert_priority=1))
+
+    async def body() -> None:
+        asking = Actor("counter", Sum(), kernel.decide, kernel.evolve, react)
+        async with kernel.World(asking, alert, signal) as world:
+            world.outside.tools["looks"] = tool("looks", _looks, "Looks.", permission="sophia:read")
+            for text in ("first", "second"):
+                await world.send(Note(text=text))
+            await world.events(at_least=4)
+            raised = ActorRef(Domain.CEO, ALERT, keyed_id("alarm", "looks", "a"))
+            (stored,) = await world.events(raised, at_least=1)
+            event = msgspec.json.decode(stored.record.body, type=AlertRaised)
+            assert (event.title, event.executive_attention, event.origin) == ("2 findings", True, "looks team")
 
     run(body)

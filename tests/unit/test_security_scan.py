@@ -20,7 +20,7 @@ from actors.artemis.tools.analysers.advisories import compared
 from actors.artemis.tools.analysers.dependencies import Dependency, dependencies
 from actors.artemis.tools.analysers.misconfiguration import misconfigured
 from actors.artemis.tools.analysers.programs import Deadline
-from actors.artemis.tools.security import SecurityArguments, SecurityResult, scan
+from actors.artemis.tools.security import SecurityArguments, SecurityResult, alarms, scan
 from actors.artemis.tools.source_tree import read_archive
 from runtime.errors import OutcomeError
 from tests.archives import packed_folder, tree, zipped
@@ -97,6 +97,16 @@ def test_a_secret_is_nowhere_in_the_result(planted: SecurityResult) -> None:
     import hashlib
 
     assert hashlib.sha1(KEY.encode(), usedforsecurity=False).hexdigest() not in told
+
+
+def test_what_is_found_of_high_severity_is_an_alarm_without_the_secret(planted: SecurityResult) -> None:
+    (alarm,) = alarms(planted, "0f" * 32)
+    high = [place for place in planted.places if place.severity == "high" and not place.in_test]
+    assert alarm.title.startswith(f"{len(high)} security findings")
+    assert all(f"{place.path}:{place.line}" in alarm.text for place in high[:5])
+    assert KEY not in alarm.text
+    assert PASSWORD not in alarm.text
+    assert alarms(msgspec.structs.replace(planted, places=()), "0f" * 32) == ()
 
 
 def test_without_a_database_it_is_said_that_nothing_was_compared() -> None:

@@ -19,9 +19,12 @@ from actors.artemis.tools.history import taken_out
 from actors.artemis.tools.places import Count, Place, Severity, counts, ordered
 from actors.artemis.tools.source_tree import Refused, SourceTree, read_archive
 from actors.tool import Fetch, tool
+from contracts.alerts import Alarm
 from runtime.ports import Tool, ToolLimits
 
 SECONDS_MAX = 100.0
+ALARM_PRIORITY = 8
+ALARM_PLACES_MAX = 5
 UNCERTAIN = frozenset({"Base64 High Entropy String", "Hex High Entropy String"})
 """Detectors that know a secret by its randomness only; many a checksum is random, too."""
 
@@ -56,6 +59,7 @@ class SecurityResult(Struct, frozen=True, kw_only=True):
     compared: Compared | None
     parse_failures: tuple[Unread, ...]
     refused: tuple[Refused, ...]
+    alarms: tuple[Alarm, ...] = ()
 
 
 def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECONDS_MAX) -> SecurityResult:
@@ -131,7 +135,25 @@ def _known(one: Vulnerable) -> Place:
 
 def _run(arguments: SecurityArguments, blobs: Fetch) -> SecurityResult:
     database = blobs(arguments.advisories) if isinstance(arguments.advisories, str) else None
-    return scan(read_archive(blobs(arguments.archive)), database)
+    result = scan(read_archive(blobs(arguments.archive)), database)
+    return replace(result, alarms=alarms(result, arguments.archive))
+
+
+def alarms(result: SecurityResult, archive: str) -> tuple[Alarm, ...]:
+    """One where anything of high severity was found outside of tests."""
+    high = [place for place in result.places if place.severity == "high" and not place.in_test]
+    if not high:
+        return ()
+    listed = "; ".join(f"{place.message} at {place.path}:{place.line}" for place in high[:ALARM_PLACES_MAX])
+    more = len(high) - ALARM_PLACES_MAX
+    alarm = Alarm(
+        subject=archive,
+        title=f"{len(high):,} security findings of high severity in a source tree",
+        text=f"{listed}{f'; and {more:,} more' if more > 0 else ''}.",
+        alert_priority=ALARM_PRIORITY,
+        category="risk_management",
+    )
+    return (alarm,)
 
 
 SECURITY: Tool = tool(
