@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.requests import HANDLERS
+from actors.requests import HANDLERS, check_context
 from contracts.collaboration import (
     COLLABORATION,
     Collaborate,
@@ -19,7 +19,9 @@ from contracts.collaboration import (
     Outcome,
     Requested,
 )
+from contracts.curating import SummaryQuery
 from contracts.model import FLOW
+from contracts.request_types import request_type
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
@@ -101,6 +103,9 @@ async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, e
     if request.deadline is not None and await effects.now() > request.deadline:
         return Outcome(status="expired", reason=f"the deadline {request.deadline} had passed")
     try:
+        kind = request_type(recorded.actor.domain, request.request_type)
+        if kind is not None and kind.context is not SummaryQuery:  # Its own handler knows what goes without saying.
+            check_context(kind, request.context)
         return await handler(event, effects)
     except OutcomeError as error:
         return Outcome(status="expired" if str(error) == DEADLINE_PASSED else "failed", reason=str(error))

@@ -1,14 +1,21 @@
-"""The request types each domain answers, and how."""
+"""How each domain answers its request types (`contracts.request_types`)."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
 
 from actors.artemis.feasibility import technical_feasibility_analysis
 from actors.ceo.alignment import strategic_alignment
 from actors.ceo.summary import strategic_summary
 from actors.sophia.impact import business_impact_analysis
+from actors.teams import TEAMS
+from actors.teamwork import team_answer
 from contracts.collaboration import Outcome, Requested
 from contracts.domains import Domain
+from contracts.request_types import RequestType
 from runtime.effects import Effects
+from runtime.errors import Rejected
 
 Handler = Callable[[Requested, Effects], Awaitable[Outcome]]
 
@@ -17,4 +24,14 @@ HANDLERS: dict[tuple[Domain, str], Handler] = {
     (Domain.SOPHIA, "business_impact_analysis"): business_impact_analysis,
     (Domain.CEO, "strategic_alignment"): strategic_alignment,
     (Domain.CEO, "strategic_summary"): strategic_summary,
+    **{(domain, team.name): partial(team_answer, domain, team) for domain, teams in TEAMS.items() for team in teams},
 }
+
+
+def check_context(kind: RequestType, context: dict[str, str]) -> None:
+    """Raises Rejected naming what does not fit."""
+    try:
+        msgspec.convert(context, kind.context, strict=False)
+    except msgspec.ValidationError as error:
+        known = ", ".join(kind.context.__struct_fields__)
+        raise Rejected(f"the context of {kind.name} is {known}: {error}") from error

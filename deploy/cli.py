@@ -28,6 +28,7 @@ COMMANDS = {
     "memories": "memories:memories",
     "alerts": "alerts:alerts",
     "agents": "agents:agents",
+    "collaborations": "collaborations:collaborations",
     "events": "events:events",
     "runs": "runs:runs",
     "cancel": "cancel:cancel",

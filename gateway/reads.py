@@ -3,23 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import cast
-
-import msgspec
 
 from contracts.agents import Work
 from contracts.alerts import Alert, Alerts, AlertsQuery
-from contracts.approvals import ApprovalLine, Approvals, ApprovalsQuery
-from contracts.conversation import Team
+from contracts.approvals import Approvals, ApprovalsQuery
+from contracts.collaborating import Collaborations, CollaborationsQuery, CollaborationView
 from contracts.curating import (
-    AdoptableItem,
     AdoptableItems,
     AdoptableQuery,
-    ImportedItem,
     ImportedItems,
     ImportsQuery,
     KnowledgeItem,
-    KnowledgeLine,
     KnowledgeLines,
     KnowledgeQuery,
 )
@@ -28,7 +22,6 @@ from contracts.http import (
     Analyses,
     AnalysesQuery,
     Analysis,
-    AnswerReply,
     EventsQuery,
     EventView,
     MessagesQuery,
@@ -36,16 +29,30 @@ from contracts.http import (
     Session,
     Sessions,
     SessionsQuery,
-    Turn,
     Turns,
 )
-from contracts.knowledge import text_digest
-from contracts.memory import Memories, MemoriesQuery, MemoryView
+from contracts.memory import Memories, MemoriesQuery
+from gateway.row_views import (
+    adoptable_view,
+    alert_view,
+    analysis_view,
+    approval_line,
+    collaboration_view,
+    imported_view,
+    item_view,
+    line_view,
+    memory_view,
+    record_view,
+    session_view,
+    turn_view,
+    usage_view,
+)
 from gateway.services import EventsRead
 from projections import (
     alerts,
     analyses,
     approvals,
+    collaborations,
     knowledge,
     memories,
     messages,
@@ -206,6 +213,26 @@ class PostgresReads:
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return await runs.label_of_run(self._db, correlation)
 
+    async def collaborations(
+        self, query: CollaborationsQuery, *, by: str | None, clearance: Clearance, now: datetime
+    ) -> Collaborations:
+        wanted = collaborations.CollaborationFilter(
+            now=now,
+            asker=by,
+            answering=Domain(query.domain) if query.domain else None,
+            status=query.status,
+            request_type=query.type,
+        )
+        with _cursor_is_after():
+            page = await collaborations.list_collaborations(
+                self._db, wanted, clearance=clearance, limit=query.limit, cursor=query.after
+            )
+        return Collaborations(collaborations=tuple(collaboration_view(row, now) for row in page.items), next=page.next)
+
+    async def collaboration(self, id: str, *, clearance: Clearance, now: datetime) -> CollaborationView | None:  # noqa: A002 - the field's name
+        row = await collaborations.get_collaboration(self._db, id, clearance=clearance)
+        return collaboration_view(row, now) if row else None
+
     async def raised_runs(self, correlations: Sequence[str]) -> dict[str, Clearance]:
         return await resting.raised_runs(self._db, correlations)
 
@@ -233,164 +260,3 @@ class PostgresReads:
 
     async def end_of_events(self) -> str:
         return await runs.end_of_events(self._db)
-
-
-def session_view(row: sessions.Session) -> Session:
-    return Session(
-        id=row.id,
-        domain=row.domain,
-        title=row.title,
-        context_type=row.context_type,
-        owner=row.owner,
-        status=row.status,
-        label=row.label,
-        started=row.created,
-        turns=row.turns,
-        last_active=row.updated,
-    )
-
-
-def approval_line(row: approvals.Approval) -> ApprovalLine:
-    return ApprovalLine(
-        id=row.id,
-        name=row.name,
-        status=row.status,
-        digest=row.digest,
-        principal=row.principal,
-        quorum=row.quorum,
-        by=row.granters,
-        label=row.label,
-        requested=row.requested,
-        expires=row.expires,
-        correlation_id=row.correlation,
-        reason=row.reason,
-    )
-
-
-def turn_view(row: messages.Turn) -> Turn:
-    answer: AnswerReply | None = None
-    if row.status in ("answered", "partial"):
-        answer = AnswerReply(
-            content=row.content,
-            team=cast("Team", row.team),
-            confidence=row.confidence,
-            evidence=row.evidence,
-            collaboration_needed=row.collaboration_needed,
-            collaborators=row.collaborators,
-            contributions=row.contributions,
-            model=row.model,
-            label=row.label,
-            citations=row.citations,
-            grounds=row.grounds,
-            strategic=row.strategic,
-        )
-    return Turn(
-        id=row.turn,
-        session=row.session,
-        question=row.question,
-        by=row.asker,
-        status=row.status,
-        asked=row.asked,
-        answer=answer,
-        failure=row.reason or None,
-        answered=row.answered,
-        correlation_id=row.correlation,
-        missing=row.missing,
-        status_url=f"/v1/sessions/{row.session}/messages" if row.status == "partial" else None,
-    )
-
-
-def usage_view(spent: runs.Spent) -> ModelUsage:
-    usage = spent.usage
-    return ModelUsage(
-        calls=spent.calls,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cost=usage.cost_micros / 1_000_000,
-        estimated=usage.estimated,
-    )
-
-
-def analysis_view(row: analyses.Analysis) -> Analysis:
-    return Analysis(
-        id=row.id,
-        by=row.asker,
-        subject=row.subject,
-        question=row.question,
-        status=row.status,
-        label=row.label,
-        started=row.started,
-        phases=row.phases,
-        executive_summary=row.executive_summary,
-        recommendations=row.recommendations,
-        confidence=row.confidence,
-        confidence_by_domain=row.confidence_by_domain,
-        completed=row.completed,
-        failure=row.reason or None,
-        correlation_id=row.correlation,
-    )
-
-
-def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:
-    return KnowledgeItem(
-        id=row.id, knowledge=row.knowledge(), by=row.updated_by, created=row.created, updated=row.updated
-    )
-
-
-def line_view(row: knowledge.ItemRow | knowledge.KnowledgeItem) -> KnowledgeLine:
-    said = {name: getattr(row, name) for name in KnowledgeLine.__struct_fields__ if name != "by"}
-    return KnowledgeLine(**said, by=row.updated_by)
-
-
-def alert_view(row: alerts.AlertRow) -> Alert:
-    return Alert(**{name: getattr(row, name) for name in Alert.__struct_fields__})
-
-
-def memory_view(row: memories.Memory) -> MemoryView:
-    return MemoryView(
-        id=row.id,
-        agent=row.agent,
-        kind=row.kind,
-        title=row.title,
-        text=row.text,
-        label=row.label,
-        updated=row.updated,
-        expires=row.expires,
-        session=row.session,
-    )
-
-
-def imported_view(row: knowledge.ImportedRow) -> ImportedItem:
-    return ImportedItem(id=row.id, key=row.place, digest=row.digest, updated=row.updated)
-
-
-def adoptable_view(row: knowledge.LooseRow | knowledge.KnowledgeItem) -> AdoptableItem:
-    return AdoptableItem(id=row.id, digest=text_digest(row.title, row.content, row.source))
-
-
-def record_view(row: runs.RunRecord) -> EventView:
-    return EventView(
-        domain=row.domain,
-        sequence=row.sequence,
-        kind=row.kind,
-        actor=row.actor,
-        id=row.id,
-        type=row.type,
-        time=row.time,
-        correlation=row.correlation,
-        principal=row.principal,
-        label=row.label,
-        causation=row.causation,
-        lane=row.lane,
-        reaction=row.reaction,
-        effect=row.effect,
-        body=_body(row.body),
-    )
-
-
-def _body(text: str) -> msgspec.Raw | None:
-    """The body where there is one that is JSON: what is stored is not always ours to trust."""
-    try:
-        return msgspec.json.decode(text, type=msgspec.Raw).copy() if text else None
-    except msgspec.DecodeError:
-        return None

@@ -15,6 +15,7 @@ from contracts.users import Permission
 from gateway import cancelling, commands, conversing, curating, embedding, events, letters, queries
 from gateway.alert_routes import ALERTS
 from gateway.approving import APPROVALS
+from gateway.collaboration_routes import COLLABORATION
 from gateway.commands import CURATE, WRITE_ANY
 from gateway.knowledge_routes import KNOWLEDGE
 from gateway.memory_routes import MEMORY
@@ -162,6 +163,7 @@ ROUTES: tuple[Route, ...] = (
         limit="cross_domain",
         reply=http.Analysis,
     ),
+    *COLLABORATION,
     *KNOWLEDGE,
     *APPROVALS,
     *TOOLS,

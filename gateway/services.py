@@ -10,6 +10,7 @@ from msgspec import Struct
 from contracts.agents import Pulse, Work
 from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import Approvals, ApprovalsQuery
+from contracts.collaborating import Collaborations, CollaborationsQuery, CollaborationView
 from contracts.curating import (
     AdoptableItems,
     AdoptableQuery,
@@ -181,6 +182,14 @@ class Reads(Protocol):
     async def label_of_run(self, correlation: str) -> Clearance | None:
         """How confidential everything is that happened under one correlation id, taken together; None: nothing did."""
         ...
+
+    async def collaborations(
+        self, query: CollaborationsQuery, *, by: str | None, clearance: Clearance, now: datetime
+    ) -> Collaborations:
+        """What somebody (None: anybody) had asked of domains, newest first."""
+        ...
+
+    async def collaboration(self, id: str, *, clearance: Clearance, now: datetime) -> CollaborationView | None: ...  # noqa: A002 - the field's name
 
     async def raised_runs(self, correlations: Sequence[str]) -> dict[str, Clearance]:
         """Those of the runs that rest on knowledge which is more confidential now than they say, and how much."""

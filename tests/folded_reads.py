@@ -14,6 +14,7 @@ from contracts.alerts import Alert, Alerts, AlertsQuery
 from contracts.approvals import Approvals, ApprovalsQuery
 from contracts.business import RecordKind
 from contracts.catalogue import tag
+from contracts.collaborating import Collaborations, CollaborationsQuery, CollaborationView
 from contracts.curating import (
     AdoptableItems,
     AdoptableQuery,
@@ -42,13 +43,14 @@ from contracts.http import (
 from contracts.kernel import Unchanged
 from contracts.memory import Memories, MemoriesQuery
 from contracts.records import AnyRecord
-from gateway import reads
+from gateway import row_views
 from gateway.heads import KERNEL_TYPES
 from gateway.services import EventsRead
 from projections import (
     alerts,
     analyses,
     approvals,
+    collaborations,
     knowledge,
     memories,
     messages,
@@ -109,24 +111,24 @@ class FoldedReads:
             if owner in (None, row.owner) and row.domain in domains and row.label <= clearance
         ]
         found.sort(key=lambda row: row.created, reverse=True)
-        return Sessions(sessions=tuple(map(reads.session_view, found[: query.limit])))
+        return Sessions(sessions=tuple(map(row_views.session_view, found[: query.limit])))
 
     async def session(self, id: str, *, clearance: Clearance) -> Session | None:  # noqa: A002 - the field's name
         found = [row for row in self._fold(sessions.SESSIONS) if row.id == id and row.label <= clearance]
-        return reads.session_view(found[0]) if found else None
+        return row_views.session_view(found[0]) if found else None
 
     async def turns(self, session: str, query: MessagesQuery, *, clearance: Clearance) -> Turns:
         found = [row for row in self._fold(messages.MESSAGES) if row.session == session and row.label <= clearance]
         found.sort(key=lambda row: row.sequence, reverse=True)
-        return Turns(turns=tuple(map(reads.turn_view, found[: query.limit])))
+        return Turns(turns=tuple(map(row_views.turn_view, found[: query.limit])))
 
     async def analyses(self, query: AnalysesQuery, *, by: str | None, clearance: Clearance) -> Analyses:
         found = [row for row in self._fold(analyses.ANALYSES) if by in (None, row.asker) and row.label <= clearance]
-        return Analyses(analyses=tuple(map(reads.analysis_view, found[: query.limit])))
+        return Analyses(analyses=tuple(map(row_views.analysis_view, found[: query.limit])))
 
     async def analysis(self, id: str, *, clearance: Clearance) -> Analysis | None:  # noqa: A002 - the field's name
         found = [row for row in self._fold(analyses.ANALYSES) if row.id == id and row.label <= clearance]
-        return reads.analysis_view(found[0]) if found else None
+        return row_views.analysis_view(found[0]) if found else None
 
     async def approvals(self, query: ApprovalsQuery, reader: approvals.Reader) -> Approvals:
         found = [
@@ -135,11 +137,11 @@ class FoldedReads:
             if approvals.may_see(row, reader) and query.status in (None, row.status) and _wanted(row, query, reader)
         ]
         found.sort(key=lambda row: (row.requested, row.id), reverse=True)
-        return Approvals(approvals=tuple(map(reads.approval_line, found[: query.limit])))
+        return Approvals(approvals=tuple(map(row_views.approval_line, found[: query.limit])))
 
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         return [
-            reads.item_view(row)
+            row_views.item_view(row)
             for row in self._fold(knowledge.KNOWLEDGE)
             if row.id in ids and row.label <= clearance and (row.expires is None or row.expires > now)
         ]
@@ -158,7 +160,7 @@ class FoldedReads:
             and (query.since is None or row.updated >= query.since)
         ]
         found.sort(key=lambda row: (row.updated, row.id), reverse=True)
-        return KnowledgeLines(items=tuple(map(reads.line_view, found[: query.limit])))
+        return KnowledgeLines(items=tuple(map(row_views.line_view, found[: query.limit])))
 
     async def work(self, since: datetime) -> Sequence[Work]:
         """Counts alone; how long it took the database tells."""
@@ -188,11 +190,11 @@ class FoldedReads:
             and row.alert_priority >= query.priority_min
         ]
         found.sort(key=lambda row: (row.raised, row.id), reverse=True)
-        return Alerts(alerts=tuple(map(reads.alert_view, found[: query.limit])))
+        return Alerts(alerts=tuple(map(row_views.alert_view, found[: query.limit])))
 
     async def alert(self, id: str, *, clearance: Clearance) -> Alert | None:  # noqa: A002 - the field's name
         rows = [row for row in self._fold(alerts.ALERTS) if row.id == id and row.label <= clearance]
-        return reads.alert_view(rows[0]) if rows else None
+        return row_views.alert_view(rows[0]) if rows else None
 
     async def memories(
         self, query: MemoriesQuery, *, owner: str, agents: Sequence[Domain], clearance: Clearance, now: datetime
@@ -207,7 +209,7 @@ class FoldedReads:
             and (row.expires is None or row.expires > now)
         ]
         found.sort(key=lambda row: (row.updated, row.id), reverse=True)
-        return Memories(memories=tuple(map(reads.memory_view, found[: query.limit])))
+        return Memories(memories=tuple(map(row_views.memory_view, found[: query.limit])))
 
     async def searchable(self, among: Sequence[str], *, by: str, clearance: Clearance) -> list[str]:
         found = {
@@ -229,7 +231,7 @@ class FoldedReads:
             and (row.expires is None or row.expires > now)
         ]
         found.sort(key=lambda row: row.id)
-        return ImportedItems(items=tuple(map(reads.imported_view, found[: query.limit])))
+        return ImportedItems(items=tuple(map(row_views.imported_view, found[: query.limit])))
 
     async def owns(self, owner: str, item: str, *, clearance: Clearance, now: datetime) -> bool:
         return any(
@@ -258,7 +260,7 @@ class FoldedReads:
             and (row.expires is None or row.expires > now)
         ]
         found.sort(key=lambda row: row.id)
-        return AdoptableItems(items=tuple(map(reads.adoptable_view, found[: query.limit])))
+        return AdoptableItems(items=tuple(map(row_views.adoptable_view, found[: query.limit])))
 
     async def knowledge_epoch(self) -> str:
         return str(len(self._all({})))
@@ -283,7 +285,9 @@ class FoldedReads:
 
     def _records(self, clearance: Clearance) -> list[EventView]:
         rows = [row for row in self._labelled() if row.label <= clearance]
-        return [reads.record_view(row) for row in sorted(rows, key=lambda row: (row.time, row.domain, row.sequence))]
+        return [
+            row_views.record_view(row) for row in sorted(rows, key=lambda row: (row.time, row.domain, row.sequence))
+        ]
 
     def _labelled(self) -> list[runs.RunRecord]:
         """The records, those of a knowledge item at least as confidential as it is now: what `projections.runs` asks in SQL."""
@@ -297,6 +301,24 @@ class FoldedReads:
 
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
+
+    async def collaborations(
+        self, query: CollaborationsQuery, *, by: str | None, clearance: Clearance, now: datetime
+    ) -> Collaborations:
+        found = [
+            row_views.collaboration_view(row, now)
+            for row in self._fold(collaborations.COLLABORATIONS)
+            if by in (None, row.asker) and row.label <= clearance and query.domain in (None, row.answering.value)
+        ]
+        found.sort(key=lambda one: (one.requested, one.domain, one.id), reverse=True)
+        wanted = [one for one in found if query.status in (None, one.status) and query.type in (None, one.request_type)]
+        return Collaborations(collaborations=tuple(wanted[: query.limit]))
+
+    async def collaboration(self, id: str, *, clearance: Clearance, now: datetime) -> CollaborationView | None:  # noqa: A002 - the field's name
+        rows = self._fold(collaborations.COLLABORATIONS)
+        return next(
+            (row_views.collaboration_view(row, now) for row in rows if row.id == id and row.label <= clearance), None
+        )
 
     async def raised_runs(self, correlations: Sequence[str]) -> dict[str, Clearance]:
         """What `projections.resting` asks in SQL, forwards instead of back: from what was found on to what rests on it."""
@@ -338,7 +360,7 @@ class FoldedReads:
     async def spent(self, correlation: str, *, clearance: Clearance) -> dict[Domain, ModelUsage]:
         rows = [row for row in self._fold(runs.RUNS) if row.label <= clearance and row.correlation == correlation]
         calls = [runs.ModelCall(row.domain, row.body) for row in rows if row.effect in runs.MODEL_EFFECTS]
-        return {domain: reads.usage_view(one) for domain, one in runs.spent(calls).items()}
+        return {domain: row_views.usage_view(one) for domain, one in runs.spent(calls).items()}
 
     async def events(self, query: EventsQuery, *, clearance: Clearance) -> EventsRead:
         """The cursor is how many records there are before it."""

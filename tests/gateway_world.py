@@ -16,6 +16,7 @@ from msgspec import Struct
 from actors import conversation as conversations
 from actors.ceo.alert import alert
 from actors.ceo.knowledge_item import knowledge_item
+from actors.collaboration import collaboration
 from actors.remembering import memory
 from actors.signal import signal
 from actors.sophia import analysis as analyses_actor
@@ -205,6 +206,7 @@ class World:
             approval,
             chat,
             alert,
+            collaboration,
             knowledge_item,
             memory,
             registry,

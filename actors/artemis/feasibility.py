@@ -12,17 +12,11 @@ from actors.team import evidence_of, gathered, relevant, together, united
 from contracts.collaboration import Outcome, Requested
 from contracts.domains import Domain
 from contracts.model import Section
+from contracts.request_types import sections_of
 from runtime.effects import Effects
 
 EVIDENCE_MAX = 8
-SECTIONS = (
-    Section("feasibility", "Whether it can be built with what the company has, and under which conditions."),
-    Section("recommended_architecture", "How to build it: components, interfaces, existing systems to use."),
-    Section("complexity", "How hard it is and why: dependencies, hot spots, unknowns."),
-    Section("timeline", "How long it takes: phases, dates, milestones."),
-    Section("risks", "What could go wrong technically, with known incidents."),
-)
-
+SECTIONS = sections_of(Domain.ARTEMIS, "technical_feasibility_analysis")
 FIRST_CEO_SECTIONS = (
     Section("strategic_alignment", "How the technical plan fits the company's strategy."),
     Section("roadmap_impact", "What it means for the roadmap: what moves, what waits."),

@@ -7,15 +7,11 @@ from actors.strategic import with_context
 from actors.team import dated, evidence_of, relevant, together
 from contracts.collaboration import Outcome, Requested
 from contracts.domains import Domain, Partition
-from contracts.model import Section
+from contracts.request_types import sections_of
 from runtime.effects import Effects
 
 EVIDENCE_MAX = 8
-SECTIONS = (
-    Section("business_impact", "What it means for revenue, costs and customers."),
-    Section("customers_affected", "Which customers or segments are affected, with figures."),
-    Section("urgency", "How soon it matters, and why."),
-)
+SECTIONS = sections_of(Domain.SOPHIA, "business_impact_analysis")
 
 
 PARTITIONS: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")

@@ -62,7 +62,11 @@ async def everything(db: Db, clearance: Clearance) -> list[tuple[str, Clearance]
     told += [(f"analysis {one.id}", one.label) for one in (await analyses.list_analyses(db, clearance=clearance)).items]
     told += [
         (f"collaboration {one.id}", one.label)
-        for one in await collaborations.list_collaborations(db, clearance=clearance)
+        for one in (
+            await collaborations.list_collaborations(
+                db, collaborations.CollaborationFilter(now=START), clearance=clearance, limit=200
+            )
+        ).items
     ]
     items = (await knowledge.list_items(db, clearance=clearance, now=START)).items
     told += [(f"item {one.id}", max(one.label, one.confidentiality)) for one in items]

@@ -1,14 +1,16 @@
 """The exits: every way in which somebody can be told something, and what he may be told there."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from contracts.curating import SummaryDomain
-from contracts.domains import Clearance, Domain, Partition
-from tests.taint.oracle import Known, markers, may_read
+from contracts.domains import Clearance, Domain
+from tests.taint.collaborating import collaborating, collaborations
+from tests.taint.keeping import analyses, memories, sessions
+from tests.taint.oracle import markers, markers_of
 from tests.taint.story import PARTITIONS, ROOT, TOPICS, Question, Story, asked, content
 from tests.taint.telling import pieced, shown_records, streamed, told, unnamed
 from tests.taint.world import STREAM, Reader
@@ -20,12 +22,6 @@ SUMMARISED: dict[SummaryDomain, set[str]] = {
     "market": {"market_intelligence"},
 }
 """Which of the story's categories matter to whom."""
-
-HOMES: dict[str, Partition] = {"sophia": "sophia_business", "artemis": "artemis_technical"}
-
-
-def _of(records: Iterable[Known]) -> set[bytes]:
-    return {marker for record in records for marker in record.markers}
 
 
 # Items ---------------------------------------------------------------------------------------------------------------
@@ -202,7 +198,7 @@ async def _repeated(story: Story, reader: Reader, headers: dict[str, str]) -> No
         reader, "POST", first.path, first.body, headers={"idempotency-key": first.key, **headers}
     )
     allowed = story.oracle.visible(reader, own=True)
-    told(story, response, _of(allowed) | markers(msgspec.json.encode(first.body)))
+    told(story, response, markers_of(allowed) | markers(msgspec.json.encode(first.body)))
     shown_records(
         story, reader, response, [data for name, data in streamed(response.body) if name == "progress"], allowed
     )
@@ -268,7 +264,7 @@ async def completion(story: Story, reader: Reader) -> None:
         name = first.by if story.random.random() < 0.7 else reader.name
         asker = Reader(name, first.role if name == first.by else reader.role, reader.clearance)
         response = await story.ask(asker, "GET", f"/v1/chat/completions/{identity}")
-        told(story, response, _of(story.oracle.visible(asker, own=True)))
+        told(story, response, markers_of(story.oracle.visible(asker, own=True)))
         if name == first.by and asker.clearance is Clearance.TOP_SECRET:
             story.shown += response.status == 200
             story.showable += 1
@@ -291,11 +287,11 @@ async def _events(story: Story, reader: Reader, lane: str) -> None:
     seen: set[bytes] = set()
     while after is not None:
         response = await story.ask(reader, "GET", "/v1/events", limit="200", lane=lane, after=after)
-        told(story, response, _of(allowed))
+        told(story, response, markers_of(allowed))
         shown_records(story, reader, response, response.json()["events"], allowed)
         seen |= markers(response.body)
         after = response.json()["next"]
-    certain = _of(story.oracle.certain(reader, allowed))
+    certain = markers_of(story.oracle.certain(reader, allowed))
     story.shown += len(certain & seen)
     story.showable += len(certain)
 
@@ -303,7 +299,7 @@ async def _events(story: Story, reader: Reader, lane: str) -> None:
 async def live(story: Story, reader: Reader) -> None:
     response = await story.ask(reader, "GET", "/v1/events", headers=LIVE, limit="200", after=story.world.beginning)
     allowed = [record for record in story.oracle.visible(reader) if record.lane == "log"]
-    told(story, response, _of(allowed), _of(story.oracle.certain(reader, allowed)))
+    told(story, response, markers_of(allowed), markers_of(story.oracle.certain(reader, allowed)))
     shown_records(story, reader, response, [data for _, data in streamed(response.body)], allowed)
 
 
@@ -334,46 +330,6 @@ async def trace(story: Story, reader: Reader) -> None:
     story.showable += mine
 
 
-async def sessions(story: Story, reader: Reader) -> None:
-    allowed = _of(story.oracle.visible(reader, own=True))
-    told(story, await story.ask(reader, "GET", "/v1/sessions"), allowed)
-    for session, owner in story.sessions.items():
-        told(story, await story.ask(reader, "GET", f"/v1/sessions/{session}"), allowed)
-        domain = session.partition("-")[0]
-        expected = (
-            _questions(story, reader, session) if may_read(reader, HOMES[domain]) and reader.name == owner else ()
-        )
-        told(story, await story.ask(reader, "GET", f"/v1/sessions/{session}/messages"), allowed, expected)
-
-
-async def analyses(story: Story, reader: Reader) -> None:
-    allowed = _of(story.oracle.visible(reader, own=True))
-    told(story, await story.ask(reader, "GET", "/v1/analyses"), allowed)
-    for analysis, owner in story.analyses.items():
-        expected = _questions(story, reader, analysis) if reader.name == owner else ()
-        told(story, await story.ask(reader, "GET", f"/v1/analyses/{analysis}"), allowed, expected)
-
-
-async def memories(story: Story, reader: Reader) -> None:
-    """What agents remember of somebody: of what he was told himself, and no more of it than he is cleared for."""
-    allowed = _of(story.oracle.visible(reader, own=True))
-    response = await story.ask(reader, "GET", "/v1/memories", limit="200")
-    told(story, response, allowed)
-    if reader.clearance is Clearance.TOP_SECRET and reader.name in {one.by for one in story.questions}:
-        story.shown += bool(markers(response.body))
-        story.showable += 1
-    for agent in HOMES:
-        body = {"agent": agent, "query": f"The {story.random.choice(TOPICS)} programme"}
-        told(story, await story.ask(reader, "POST", "/v1/memories/search", body), allowed)
-
-
-def _questions(story: Story, reader: Reader, actor: str) -> set[bytes]:
-    """The questions of a session or analysis, if nothing in it is above the reader."""
-    records = [one for one in story.oracle.records.values() if one.actor == actor and one.lane == "log"]
-    cleared = all(story.oracle.need(record, reader) <= reader.clearance for record in records)
-    return _of(records) & set(story.oracle.askers) if cleared else set()
-
-
 async def _warm(story: Story, method: str, path: str, body: object) -> None:
     """Somebody who may see everything asks the same first."""
     if story.random.random() < 0.5:
@@ -395,6 +351,8 @@ EXITS: dict[str, Exit] = {
         answer,
         answer_stream,
         collaboration,
+        collaborating,
+        collaborations,
         repeat,
         repeat_stream,
         chat,

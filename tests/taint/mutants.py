@@ -23,6 +23,7 @@ from gateway.rows import Answers, Does, Route
 from projections import knowledge, resting, runs, summaries
 from projections.runs import RUNS, RunRecord
 from runtime import effects
+from runtime.asking import Requesting
 from runtime.effects import Effects
 from runtime.run import Run
 from tests.folded_reads import FoldedReads
@@ -132,11 +133,11 @@ def _unjoined(perform: Any) -> Any:
     return performed
 
 
-def _unlabelled_reply(ask: Any) -> Any:
-    async def asked(effects: Effects, *arguments: Any) -> Any:
-        before = effects.label
-        outcome = await ask(effects, *arguments)
-        effects._run.label = before
+def _unlabelled_reply(outcome_of: Any) -> Any:
+    async def asked(requesting: Requesting) -> Any:
+        before = requesting._run.label
+        outcome = await outcome_of(requesting)
+        requesting._run.label = before
         return outcome
 
     return asked
@@ -286,11 +287,12 @@ MUTANTS: dict[str, Planted] = {
         _around(FoldedReads, "raised_runs", _as_recorded), ("events", "journals", "live", "run")
     ),
     "the join over effects": Planted(_around(Run, "perform_begun", _unjoined), _ASKING),
-    "another domain's reply": Planted(_around(Effects, "ask", _unlabelled_reply), ("collaboration",)),
+    "another domain's reply": Planted(_around(Requesting, "outcome", _unlabelled_reply), ("collaboration",)),
     "a summary that an analysis rests on": Planted(_around(Effects, "summary", _for_all_to_know), ("analyses",)),
     "a session's history": Planted(_around(conversation, "_ask", _unlabelled_history), _ASKING),
     "a session above its owner": Planted(_around(conversing, "session_head", _foreign_session), _ASKING),
     "the label of a memory": Planted(_around(findable, "_remembered", _unlabelled_memory), _ASKING),
+    "what domains were asked": Planted(_rows("answer", "/v1/collaborations"), ("collaborating", "collaborations")),
     "what is remembered": Planted(_rows("answer", "/v1/memories"), ("memories",)),
     "whose memory it is": Planted(_around(memory, "whose", _everybodys), _ASKING),
 }

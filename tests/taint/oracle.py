@@ -62,6 +62,10 @@ class Known(Struct, frozen=True):
     label: Clearance
 
 
+def markers_of(records: Iterable[Known]) -> set[bytes]:
+    return {marker for record in records for marker in record.markers}
+
+
 class Oracle:
     """What was written, and what was told of it to whom."""
 

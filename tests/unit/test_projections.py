@@ -18,7 +18,7 @@ from contracts.subjects import ActorRef
 from contracts.users import UserCreated
 from projections.analyses import ANALYSES, Analysis
 from projections.catalogue import PROJECTIONS
-from projections.collaborations import COLLABORATIONS, Collaboration
+from projections.collaborations import COLLABORATIONS, Collaboration, as_of
 from projections.knowledge import KNOWLEDGE, KnowledgeItem
 from projections.messages import MESSAGES, Turn
 from projections.runs import RUNS
@@ -102,6 +102,24 @@ def test_a_collaboration_tells_who_asked_whom_and_how_it_ended() -> None:
     done = COLLABORATIONS.fold(row, at(2, Concluded(outcome=outcome), actor=actor))
     assert done is not None
     assert (done.status, done.reason, done.label) == ("refused", "not cleared", Clearance.INTERNAL)
+
+
+def test_an_outcome_that_came_too_late_is_shown_as_that_with_how_late_it_was() -> None:
+    actor = ActorRef(Domain.ARTEMIS, "collaboration", "k")
+    asked = at(1, Requested(asker=Domain.SOPHIA, request=Request(request_type="x", question="q")), actor=actor)
+    due = asked.envelope.time + timedelta(seconds=1)
+    request = Request(request_type="x", question="q", deadline=due)
+    row = COLLABORATIONS.fold(None, at(1, Requested(asker=Domain.SOPHIA, request=request), actor=actor))
+    assert row is not None
+    assert as_of(row, due).status == "pending"
+    assert as_of(row, due + timedelta(seconds=1)).status == "expired"
+    outcome = Outcome(status="completed", sections={"a": "Yes."}, confidence=0.5)
+    done = COLLABORATIONS.fold(row, at(62, Concluded(outcome=outcome), actor=actor))
+    assert done is not None
+    assert (done.status, done.late, done.sections) == ("expired", "completed", {"a": "Yes."})
+    assert done.concluded is not None
+    late_s = (done.concluded - due).total_seconds()
+    assert done.reason == f"the outcome came {late_s:.1f} s after the deadline"
 
 
 def test_an_analysis_keeps_its_phases_in_order_and_each_once() -> None:

@@ -1,0 +1,35 @@
+"""What a domain's teams do for others: each answers the request type of its name with its tools, as it would a question."""
+
+from actors.confidence import Rested
+from actors.handling import assured, ceo_findings, synthesise, with_ceo_context
+from actors.strategic import SECTIONS as CEO_SECTIONS
+from actors.strategic import with_context
+from actors.team import Team, gathered, relevant, together
+from contracts.collaboration import Outcome, Requested
+from contracts.domains import Domain
+from contracts.request_types import sections_of
+from runtime.effects import Effects
+
+EVIDENCE_MAX = 8
+FINDINGS = "findings"
+
+
+async def team_answer(domain: Domain, team: Team, requested: Requested, effects: Effects) -> Outcome:
+    """What the team finds for the question, with what the context says it is about."""
+    request, flow = requested.request, requested.flow
+    about = ". ".join(text for name, text in request.context.items() if name != FINDINGS and text)
+    question = f"{request.question} ({about})" if about else request.question
+    now = await effects.now()
+    hits = await relevant(team.partitions, question, effects, EVIDENCE_MAX)
+    examined = await team.at(flow)(question, hits, effects)
+    own = sections_of(domain, team.name)
+
+    async def compose(ceo: Outcome | None) -> Outcome:
+        found = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
+        sections = own + CEO_SECTIONS[domain] if ceo else own
+        findings = (*examined.findings, *ceo_findings(ceo))
+        outcome = await synthesise(team.role, request, sections, found, findings, effects)
+        rested = Rested(question=question, evidence=found, findings=examined.findings, now=now)
+        return with_context(assured(outcome, rested), ceo, domain)
+
+    return await with_ceo_context(requested, effects, compose)
