@@ -74,7 +74,7 @@ def test_help_loads_nothing_heavy() -> None:
         (("token", "--user", "dana", "--role", "admin"), "--user signs in with a password"),
         (("import",), "name a folder or file"),
         (("rebuild",), "name the projections to rebuild, or --all"),
-        (("rebuild", "nothing"), "there is no projection nothing; there are analyses"),
+        (("rebuild", "nothing"), "there is no projection nothing; there are alerts"),
         (("contracts",), "change to the root of a checkout"),
     ],
 )
