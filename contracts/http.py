@@ -146,11 +146,15 @@ class Me(Struct, frozen=True, kw_only=True):
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """Accepted and durable, not finished: the result will be at `status_url`, its progress in `/v1/runs/{correlation_id}`."""
+    """Accepted and durable, not finished: the result will be at `status_url`, its progress in `/v1/runs/{correlation_id}`.
+
+    `approvals` are those that it waits for people to decide (`/v1/approvals`).
+    """
 
     correlation_id: str
     status_url: str
     status: Literal["pending"] = "pending"
+    approvals: tuple[str, ...] = ()
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -198,7 +202,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     """One question of a session and, once there is one, its answer or why there is none.
 
     `partial`: another domain is `missing` from the answer, which becomes `answered` at `status_url` once that has come. Where it
-    will not, `failure` says why, and the part stands.
+    will not, `failure` says why, and the part stands. `approvals` are those that its run waits for people to decide.
     """
 
     id: str
@@ -213,6 +217,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     correlation_id: str | None = None
     missing: tuple[Missing, ...] = ()
     status_url: str | None = None
+    approvals: tuple[str, ...] = ()
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -223,7 +228,10 @@ class Turns(Struct, frozen=True, kw_only=True):
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
-    """An analysis as far as it has come: its finished phases and, at the end, the conclusion over all of them."""
+    """An analysis as far as it has come: its finished phases and, at the end, the conclusion over all of them.
+
+    `approvals` are those that its run waits for people to decide.
+    """
 
     id: str
     by: str
@@ -240,6 +248,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     completed: datetime | None = None
     failure: str | None = None
     correlation_id: str | None = None
+    approvals: tuple[str, ...] = ()
 
 
 class Analyses(Struct, frozen=True, kw_only=True):

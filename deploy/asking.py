@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -10,10 +11,16 @@ from contracts.http import AskQuestion, EventView, Pending, Turn
 from contracts.ids import new_id
 from deploy.client import Gateway, OnWait, Reply, patiently
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from deploy.progress import Steps
+
 PATIENCE_S = 60.0
 WAIT_S_MAX = 60  # of one request; it is repeated until there is an answer
 OnProgress = Callable[[EventView], None]
 OnPart = Callable[[Turn], None]
+OnPending = Callable[[Pending], None]
 
 
 class Asking(Struct, frozen=True, kw_only=True):
@@ -26,6 +33,19 @@ class Asking(Struct, frozen=True, kw_only=True):
 
 def path_for(domain: str, session: str | None) -> str:
     return f"/v1/sessions/{session}/messages" if session else f"/v1/{domain}/ask"
+
+
+def noted(steps: "Steps", step: "TaskID") -> OnProgress:
+    """Each event is the step's note until the next one; that people are waited for stays to be read."""
+    from deploy.rendering import APPROVAL_REQUESTED, progress_line
+
+    def note(view: EventView) -> None:
+        if view.type == APPROVAL_REQUESTED:
+            steps.say(progress_line(view))
+        else:
+            steps.note(step, progress_line(view))
+
+    return note
 
 
 async def streamed(
@@ -60,10 +80,16 @@ async def streamed(
     return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
 
 
-async def waited(gateway: Gateway, asking: Asking, wait_s: int | None, on_wait: OnWait) -> Turn | Pending:
+async def waited(
+    gateway: Gateway,
+    asking: Asking,
+    wait_s: int | None,
+    on_wait: OnWait,
+    on_pending: OnPending = lambda _: None,
+) -> Turn | Pending:
     """The answered turn, or the part that there is; with `wait_s`, Pending when there is none by then.
 
-    Raises GatewayError, UnreachableError.
+    `on_pending` is told whenever it is waited for again. Raises GatewayError, UnreachableError.
     """
     loop = asyncio.get_running_loop()
     end = None if wait_s is None else loop.time() + wait_s
@@ -82,5 +108,7 @@ async def waited(gateway: Gateway, asking: Asking, wait_s: int | None, on_wait: 
         reply = await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
         if reply.status != 202:
             return msgspec.json.decode(reply.body, type=Turn)
+        pending = msgspec.json.decode(reply.body, type=Pending)
         if end is not None and left_s <= WAIT_S_MAX:
-            return msgspec.json.decode(reply.body, type=Pending)
+            return pending
+        on_pending(pending)

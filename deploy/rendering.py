@@ -232,10 +232,15 @@ def event_line(event: EventView) -> str:
     )
 
 
+def approval_line(approval: str) -> str:
+    """What who waits is told of the approval that it waits for."""
+    return f"it waits for people's approval: diarchy approvals show {approval}"
+
+
 def progress_line(event: EventView) -> str:
     """What a person waiting for an answer is told of an event."""
     if event.type == APPROVAL_REQUESTED:
-        return f"it waits for people's approval: diarchy approvals show {event.actor}"
+        return approval_line(event.actor)
     what = f"effect {event.effect}" if event.effect else event.type.rpartition(".v")[0].replace("_", " ")
     return f"{event.domain.value}: {what}"
 

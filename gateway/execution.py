@@ -130,10 +130,14 @@ class Execution:
     def domain(self) -> Domain:
         return self._command.actor.domain
 
-    @property
-    def pending(self) -> Pending:
-        """What is said of the run while it is not known how it ends."""
-        return Pending(correlation_id=self._attempt.id, status_url=self._command.status_path)
+    async def pending(self) -> Pending:
+        """What is said of the run while it is not known how it ends, and whom it waits for, as far as that is known."""
+        run, clearance = self._attempt.id, self._attempt.principal.clearance
+        try:
+            awaited = await self._services.reads.awaited([run], clearance=clearance)
+        except UnavailableError:
+            awaited = {}
+        return Pending(correlation_id=run, status_url=self._command.status_path, approvals=awaited.get(run, ()))
 
     async def begin(self) -> None:
         """Return when the command is stored durably or was before. Raises ProblemError when the key was used otherwise.

@@ -181,7 +181,7 @@ class Handler:
             raise openai_errors.unfinished(command.status_path, repeatable=attempt.key is not None)
         if ended is None:
             await self._streams.unless_stopping(execution.accepted(settings.accepted_s_max))
-            write(response, route, execution.pending, status=202)
+            write(response, route, await execution.pending(), status=202)
         else:
             write(response, route, await action.reply(incoming, command, ended))
         _set(response, action.headers(command, ended))

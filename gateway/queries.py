@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -61,6 +61,9 @@ from gateway.services import CheckFunction, Services
 from gateway.standing import Standing, standing
 
 USER = "user"
+UNDER_WAY = frozenset({"pending", "partial", "running"})
+
+T = TypeVar("T", Turn, Analysis)
 
 
 # Who asks ------------------------------------------------------------------------------------------------------------
@@ -122,7 +125,17 @@ async def turns(incoming: Incoming[MessagesQuery]) -> Turns:
     found, principal = await session(incoming), incoming.principal
     page = await incoming.services.reads.turns(found.id, incoming.body, clearance=principal.clearance)
     now = await standing(incoming.services, principal, ((turn.by, turn.correlation_id) for turn in page.turns))
-    return replace(page, turns=tuple(turn for turn in page.turns if _may_see(principal, now, turn)))
+    seen = [turn for turn in page.turns if _may_see(principal, now, turn)]
+    return replace(page, turns=await _waiting(incoming, seen))
+
+
+async def _waiting(incoming: Incoming[Any], seen: Sequence[T]) -> tuple[T, ...]:
+    """Those under way with the approvals that they wait for people to decide."""
+    runs = [one.correlation_id for one in seen if one.status in UNDER_WAY and one.correlation_id]
+    if not runs:
+        return tuple(seen)
+    awaited = await incoming.services.reads.awaited(runs, clearance=incoming.principal.clearance)
+    return tuple(replace(one, approvals=awaited.get(one.correlation_id or "", ())) for one in seen)
 
 
 def _may_see(principal: Principal, now: Standing, one: Turn | Analysis) -> bool:
@@ -134,7 +147,8 @@ async def analyses(incoming: Incoming[AnalysesQuery]) -> Analyses:
     reads = incoming.services.reads
     page = await reads.analyses(incoming.body, by=_owner(principal), clearance=principal.clearance)
     now = await standing(incoming.services, principal, ((one.by, one.correlation_id) for one in page.analyses))
-    return replace(page, analyses=tuple(one for one in page.analyses if _may_see(principal, now, one)))
+    seen = [one for one in page.analyses if _may_see(principal, now, one)]
+    return replace(page, analyses=await _waiting(incoming, seen))
 
 
 async def analysis(incoming: Incoming[None]) -> Analysis:
@@ -146,7 +160,8 @@ async def analysis(incoming: Incoming[None]) -> Analysis:
     now = await standing(incoming.services, principal, [(found.by, found.correlation_id)])
     if not _may_see(principal, now, found):
         raise NotFoundError("analysis")
-    return found
+    [shown] = await _waiting(incoming, [found])
+    return shown
 
 
 def _owner(principal: Principal) -> str | None:

@@ -124,6 +124,9 @@ class PostgresReads:
             )
         return Approvals(approvals=tuple(map(approval_line, page.items)), next=page.next)
 
+    async def awaited(self, runs: Sequence[str], *, clearance: Clearance) -> dict[str, tuple[str, ...]]:
+        return await approvals.waiting(self._db, runs, clearance=clearance)
+
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         rows = await knowledge.get_items(self._db, list(ids), clearance=clearance, now=now)
         return list(map(item_view, rows))

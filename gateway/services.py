@@ -119,6 +119,10 @@ class Reads(Protocol):
         """The approvals of `query.which` that this reader may see, newest first."""
         ...
 
+    async def awaited(self, runs: Sequence[str], *, clearance: Clearance) -> dict[str, tuple[str, ...]]:
+        """The approvals that these runs wait for people to decide, by run, the oldest first."""
+        ...
+
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         """The items that exist, have not expired at `now` and may be read; in any order."""
         ...

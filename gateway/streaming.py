@@ -158,7 +158,7 @@ async def command_events(
             else:
                 yield SSEvent(event="progress", event_id=_place(execution, item), data=msgspec.json.encode(item))
     except UnavailableError:
-        yield SSEvent(event="pending", data=msgspec.json.encode(execution.pending))
+        yield SSEvent(event="pending", data=msgspec.json.encode(await execution.pending()))
     except Exception as error:  # noqa: BLE001 - the headers are sent: this is how a stream says what went wrong
         yield problem_event(error, instance=instance, correlation=correlation)
 

@@ -1,5 +1,6 @@
 """Approvals: what people must agree to, and how each stands."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct, structs
@@ -173,6 +174,24 @@ def may_see(row: Approval, reader: Reader) -> bool:
     if row.label > reader.clearance:
         return False
     return reader.every or reader.username in (row.principal, *row.granters) or may_decide(row, reader)
+
+
+async def waiting(db: Db, runs: Sequence[str], *, clearance: Clearance) -> dict[str, tuple[str, ...]]:
+    """Of these runs, those that people are waited for, each with its approvals that are not decided, the oldest first."""
+    rows = await db.rows(
+        Approval,
+        "SELECT * FROM read.approvals WHERE correlation = ANY($1) AND status = 'waiting'"
+        " AND label <= $2::text::diarchy.clearance ORDER BY requested, id",
+        *(list(runs), clearance.value),
+    )
+    return by_run(rows)
+
+
+def by_run(rows: Iterable[Approval]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        found[row.correlation] = (*found.get(row.correlation, ()), row.id)
+    return found
 
 
 class _Place(Struct, frozen=True, array_like=True):

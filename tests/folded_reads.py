@@ -139,6 +139,13 @@ class FoldedReads:
         found.sort(key=lambda row: (row.requested, row.id), reverse=True)
         return Approvals(approvals=tuple(map(row_views.approval_line, found[: query.limit])))
 
+    async def awaited(self, runs: Sequence[str], *, clearance: Clearance) -> dict[str, tuple[str, ...]]:
+        waiting = [
+            row for row in self._fold(approvals.APPROVALS) if row.status == "waiting" and row.correlation in runs
+        ]
+        waiting.sort(key=lambda row: (row.requested, row.id))
+        return approvals.by_run(row for row in waiting if row.label <= clearance)
+
     async def knowledge(self, ids: Sequence[str], *, clearance: Clearance, now: datetime) -> list[KnowledgeItem]:
         return [
             row_views.item_view(row)

@@ -9,7 +9,7 @@ import click
 from deploy.commands import options
 
 if TYPE_CHECKING:
-    from contracts.http import Analysis, CreateAnalysis, EventView
+    from contracts.http import Analysis, CreateAnalysis
 
 SUBJECT_CHARS_MAX = 80
 
@@ -63,18 +63,14 @@ def analyse(
 
 async def _analysed(wanted: "CreateAnalysis", target: options.Target) -> "Analysis":
     from deploy.analysing import streamed
+    from deploy.asking import noted
     from deploy.progress import Steps
-    from deploy.rendering import progress_line
 
     with Steps() as steps:
         async with target.gateway() as gateway:
             step = steps.begin("Analysing")
-
-            def note(view: "EventView") -> None:
-                steps.note(step, progress_line(view))
-
             found = await streamed(
-                gateway, wanted, note, lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s")
+                gateway, wanted, noted(steps, step), lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s")
             )
             steps.end(step)
             return found

@@ -62,6 +62,8 @@ def list_(*, which: str, limit: int, target: options.Target, as_json: bool) -> N
         )
     if not found.approvals:
         err("there are no such approvals")
+    elif which == "decide":
+        err("see exactly what would run: diarchy approvals show ID · agree to it: diarchy approvals grant ID")
 
 
 @approvals.command("show")

@@ -14,7 +14,7 @@ from deploy.commands import options
 
 if TYPE_CHECKING:
     from contracts.http import AskQuestion, EventView, Pending, Turn
-    from deploy.asking import Asking
+    from deploy.asking import Asking, OnPending
     from deploy.client import Gateway, OnWait
     from deploy.progress import Steps
 
@@ -81,7 +81,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     from contracts.http import Turn
     from deploy.client import pretty_json
     from deploy.progress import err, show
-    from deploy.rendering import answer
+    from deploy.rendering import answer, approval_line
 
     text = sys.stdin.read().strip() if question == "-" else question.strip()
     if not text:
@@ -97,6 +97,8 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     elif isinstance(result, Turn):
         show(answer(result))
     else:
+        for approval in result.approvals:
+            err(approval_line(approval))
         click.echo(f"accepted, not answered yet; it will be at {result.status_url}")
     if result.correlation_id and not as_json:
         of = f"{result.correlation_id}{target.words}"
@@ -137,9 +139,8 @@ async def _correlation(target: options.Target, asking: "Asking") -> str:
 
 
 async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sent) -> "Turn | Pending":
-    from deploy.asking import Asking, path_for, streamed, waited
+    from deploy.asking import Asking, noted, path_for, streamed, waited
     from deploy.progress import Steps
-    from deploy.rendering import progress_line
 
     with Steps() as steps:
         async with target.gateway() as gateway:
@@ -148,7 +149,7 @@ async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sen
             asking = Asking(path=path_for(wanted.domain, wanted.session), question=_question(text, wanted))
             sent.asking = asking
             if not wanted.stream:
-                return await waited(gateway, asking, wanted.wait, _told(steps))
+                return await waited(gateway, asking, wanted.wait, _told(steps), _told_once(steps))
             step = steps.begin(f"Asking {wanted.session or wanted.domain.capitalize()}")
 
             def part(turn: "Turn") -> None:
@@ -157,9 +158,11 @@ async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sen
                 if turn.answer is not None:
                     steps.say(turn.answer.content)
 
+            show = noted(steps, step)
+
             def note(view: "EventView") -> None:
                 sent.correlation = view.correlation
-                steps.note(step, progress_line(view))
+                show(view)
 
             try:
                 async with asyncio.timeout(wanted.wait):
@@ -172,6 +175,21 @@ async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sen
 
 def _told(steps: "Steps") -> "OnWait":
     return lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s")
+
+
+def _told_once(steps: "Steps") -> "OnPending":
+    """Each approval that the question waits for, once."""
+    from deploy.rendering import approval_line
+
+    told = set[str]()
+
+    def tell(pending: "Pending") -> None:
+        for approval in pending.approvals:
+            if approval not in told:
+                told.add(approval)
+                steps.say(approval_line(approval))
+
+    return tell
 
 
 def _question(text: str, wanted: _Options) -> "AskQuestion":

@@ -12,7 +12,8 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Stored
 from contracts.subjects import ActorRef
 from contracts.users import Role
-from projections.approvals import Approval, Reader, fold, list_approvals, may_decide, may_see
+from projections.approvals import Approval, Reader, by_run, fold, list_approvals, may_decide, may_see
+from projections.approvals import waiting as undecided
 from runtime.errors import Rejected
 from runtime.read_models import logged
 from tests.approvals import acting, decider, delegate, deny, grant, requested, revoke
@@ -32,7 +33,8 @@ async def grown(history: History, approvals: int) -> dict[str, Approval]:
             roles=choose(((), (), ("approver",))),
             self_approval=choose((False, True)),
         )
-        action = msgspec.structs.replace(acting(policy), principal=choose(PEOPLE))
+        run = f"run{history.random.randrange(20)}"
+        action = msgspec.structs.replace(acting(policy), principal=choose(PEOPLE), correlation=run)
         actor = ActorRef(Domain.SYSTEM, APPROVAL, f"p{number}")
         label = choose(LEVELS)
         first: ApprovalRequested = requested(action, label)
@@ -94,7 +96,7 @@ def test_the_query_lists_what_the_rules_of_each_approval_say() -> None:
         assert {row.status for row in rows.values()} >= {"waiting", "granted", "denied", "expired", "withdrawn"}
         picked = random.Random(7)  # noqa: S311 - a test's choices
         async with read_models(history.log) as (db, _):
-            told = 0
+            told = several = 0
             for _ in range(40):
                 roles: tuple[Role, ...] = (picked.choice(get_args(Role)),)
                 reader = Reader(
@@ -117,6 +119,13 @@ def test_the_query_lists_what_the_rules_of_each_approval_say() -> None:
                     expected.sort(key=lambda row: (row.requested, row.id), reverse=True)
                     assert found == expected
                     told += len(found)
+                waits = [row for row in rows.values() if row.status == "waiting" and row.label <= reader.clearance]
+                waits.sort(key=lambda row: (row.requested, row.id))
+                runs = [row.correlation for row in rows.values() if picked.random() < 0.7]
+                expected_runs = by_run(row for row in waits if row.correlation in runs)
+                assert await undecided(db, runs, clearance=reader.clearance) == expected_runs
+                several += any(len(ids) > 1 for ids in expected_runs.values())
             assert told > 100
+            assert several > 10
 
     asyncio.run(body())

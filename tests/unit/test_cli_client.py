@@ -171,18 +171,22 @@ def test_a_problem_in_a_stream_is_raised() -> None:
 
 
 def test_waiting_goes_on_until_the_answer_or_the_given_time() -> None:
-    pending = {"correlation_id": "run", "status_url": "/v1/x", "status": "pending"}
+    pending = {"correlation_id": "run", "status_url": "/v1/x", "status": "pending", "approvals": ["a1"]}
     answers = [httpx.Response(202, json=pending), httpx.Response(200, json=ANSWERED)]
     preferences: list[str] = []
+    told: list[tuple[str, ...]] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         preferences.append(request.headers["Prefer"])
         return answers.pop(0)
 
     def wait(seconds: int | None) -> Callable[[Gateway], Coroutine[Any, Any, Turn | Pending]]:
-        return lambda gateway: waited(gateway, ASKING, seconds, lambda _s, _why: None)
+        return lambda gateway: waited(
+            gateway, ASKING, seconds, lambda _s, _why: None, lambda pending: told.append(pending.approvals)
+        )
 
     assert isinstance(with_gateway(handle, wait(None)), Turn)
     assert preferences == ["wait=60", "wait=60"]
+    assert told == [("a1",)]
     answers = [httpx.Response(202, json=pending)]
     assert isinstance(with_gateway(handle, wait(0)), Pending)

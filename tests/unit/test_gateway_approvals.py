@@ -82,6 +82,25 @@ def test_two_people_agree_to_what_they_saw_one_through_a_delegate_and_the_events
     run(body)
 
 
+def test_who_looks_at_his_question_sees_for_whose_approval_it_waits_and_no_longer_once_it_is_decided() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann, world.client("approver", name="bob") as bob:
+            keyed = {**ACCEPT, "Idempotency-Key": "k1"}
+            body = {**ASKED, "approval": {"tools": ["measure"]}}
+            accepted = (await ann.post("/v1/sophia/ask", json=body, headers=keyed)).json()
+            [line] = await waiting(world, bob)
+            repeated = await ann.post("/v1/sophia/ask", json=body, headers=keyed)
+            assert (repeated.status_code, repeated.json()["approvals"]) == (202, [line["id"]])
+            [turn] = (await ann.get(accepted["status_url"])).json()["turns"]
+            assert (turn["status"], turn["approvals"]) == ("pending", [line["id"]])
+            await bob.post(f"/v1/approvals/{line['id']}/deny", json={"reason": "no"})
+            await answer(world, ann, accepted["correlation_id"])
+            [turn] = (await ann.get(accepted["status_url"])).json()["turns"]
+            assert (turn["status"], turn["approvals"]) == ("answered", [])
+
+    run(body)
+
+
 def test_a_denial_leaves_an_answer_that_says_so_and_so_does_a_withdrawal() -> None:
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann, world.client("approver", name="bob") as bob:

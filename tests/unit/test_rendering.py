@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -16,6 +17,8 @@ from contracts.ids import derived_id, new_id
 from contracts.model import Citation, Evidence
 from contracts.span import Span
 from deploy import rendering
+from deploy.asking import noted
+from deploy.progress import Steps
 from deploy.rendering import EFFECT, Node, forest
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -188,6 +191,20 @@ def test_lines_for_events_and_for_who_waits() -> None:
     waits = replace(asked, type="approval.requested.v1", actor="a1")
     assert rendering.progress_line(waits) == "it waits for people's approval: diarchy approvals show a1"
     assert rendering.progress_line(search) == "sophia: effect search"
+
+
+def test_that_people_are_waited_for_stays_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal each note is written over the one before."""
+    asked = run_of_two_domains()[1]
+    lines: list[str] = []
+    with Steps() as steps:
+        monkeypatch.setattr(steps, "say", lines.append)
+        step = steps.begin("Asking Sophia")
+        note = noted(steps, step)
+        note(replace(asked, type="approval.requested.v1", actor="a1"))
+        note(asked)
+        assert steps._progress.tasks[step].fields["note"] == "sophia: conversation.asked"
+    assert lines == ["it waits for people's approval: diarchy approvals show a1"]
 
 
 def test_shortened_is_one_line_of_so_many_characters() -> None:
