@@ -17,12 +17,15 @@ from contracts.collaboration import Missing, Outcome, Request
 from contracts.conversation import Answered, AnswerInPart, Asked, Contribution, Exchange
 from contracts.domains import Domain
 from contracts.envelope import Event
-from contracts.model import Evidence, Prompt, Reply
+from contracts.model import FLOW, Evidence, Prompt, Reply
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.text import titled
 
 EVIDENCE_MAX = 8
+FINDINGS = "findings"
+"""The name of our own findings in the context of what we ask others."""
+
 STATEMENTS_MAX = 3  # of each section that another domain wrote
 FINDINGS_TOLD_MAX = 8  # of our own, to the domains we ask
 OWN_WEIGHT = 0.6  # of the answering team's confidence, against the mean of the other domains'
@@ -81,11 +84,11 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams, asked.flow)
     hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
     examined = await investigated(team, asked.flow, asked.text, hits, effects)
-    evidence = gathered(hits, examined, asked.flow)
-    remembered = await recall(recorded, asked.text, asked.flow, effects)
+    recalled = await recall(recorded, asked.text, asked.flow, effects)
+    evidence = gathered((*hits, *recalled.taught), examined, asked.flow)
     others = Others(effects, asked.flow)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
-    history = (*remembered, *_earlier(asked.history))
+    history = (*recalled.lines, *_earlier(asked.history))
     own = _Own(team, evidence, examined.findings, history, recorded.envelope.time, domain)
     if others.missing:
         part = await _composed(asked, own, others, effects)
@@ -115,7 +118,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         question=asked.text,
         sections=beside(sections, own.domain) if asked.ceo_context else sections,
         evidence=evidence,
-        findings=(*own.findings, *_contributed(outcomes)),
+        findings=(*own.findings, *contributed(outcomes, own.findings if asked.flow >= FLOW else ())),
         history=own.history,
     )
     reply = await effects.chat(prompt)
@@ -178,7 +181,7 @@ async def _collaborate(
     if asked.collaborate is False:
         return
     other, request_type, cues = OTHER[recorded.actor.domain]
-    told = {"findings": "\n".join(findings[:FINDINGS_TOLD_MAX])} if findings else {}
+    told = {FINDINGS: "\n".join(findings[:FINDINGS_TOLD_MAX])} if findings else {}
     if asked.collaborate or speaks_of(asked.text, cues):
         request = Request(
             request_type=request_type,
@@ -212,14 +215,21 @@ def _merged(evidence: tuple[Evidence, ...], outcomes: Outcomes) -> tuple[Evidenc
     return tuple(merged.values())
 
 
-def _contributed(outcomes: Outcomes) -> tuple[str, ...]:
+def contributed(outcomes: Outcomes, known: tuple[str, ...]) -> tuple[str, ...]:
+    """What the others said, but for what they were told by us and only say again."""
     return tuple(
         f"{domain.value.capitalize()} on {name.replace('_', ' ')}: {statement}"
         for domain, _, outcome in outcomes
         if outcome.status == "completed"
         for name, text in outcome.sections.items()
         for statement in statements(text, STATEMENTS_MAX)
+        if not _said_again(statement, known)
     )
+
+
+def _said_again(statement: str, known: tuple[str, ...]) -> bool:
+    said = statement.removeprefix("- ").removeprefix(f"{FINDINGS.capitalize()}: ").rstrip("….")
+    return any(said in one for one in known)
 
 
 def _earlier(history: tuple[Exchange, ...]) -> tuple[str, ...]:

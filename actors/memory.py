@@ -5,6 +5,8 @@ Each person's memories with an agent are his own: nobody else's search sees them
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from actors.findable import remembering, whose
 from contracts.conversation import Answered
 from contracts.envelope import Event
@@ -28,12 +30,18 @@ PROCEDURE_FROM = 0.5
 
 _TOLD: dict[MemoryKind, str] = {
     "episodic": "In an earlier session, asked",
-    "semantic": "To be kept in mind of",
     "procedural": "How it was done before, asked",
 }
 
 
-async def recall(recorded: Recorded[Event], question: str, flow: int, effects: Effects) -> tuple[str, ...]:
+class Recalled(Struct, frozen=True):
+    """What the agent is reminded of: lines that help to understand the question, and what the asker taught it, as evidence."""
+
+    lines: tuple[str, ...]
+    taught: tuple[Hit, ...]
+
+
+async def recall(recorded: Recorded[Event], question: str, flow: int, effects: Effects) -> Recalled:
     """What the agent remembers of questions like this one."""
     actor = recorded.actor
     hits = await effects.search(
@@ -43,13 +51,15 @@ async def recall(recorded: Recorded[Event], question: str, flow: int, effects: E
         source=whose(actor.domain, recorded.envelope.principal),
         score_min=SCORE_MIN,
     )
-    kinds: Sequence[MemoryKind] = tuple(_TOLD) if flow >= FLOW else ("episodic",)
-    return tuple(
+    kinds: Sequence[MemoryKind] = ("episodic", "procedural") if flow >= FLOW else ("episodic",)
+    lines = tuple(
         f"{_TOLD[kind]} {hit.entry.title!r}: {hit.entry.text}"
         for hit in hits
         for kind in kinds
         if _remembered(hit, actor, kind)
     )
+    taught = tuple(hit for hit in hits if flow >= FLOW and _remembered(hit, actor, "semantic"))
+    return Recalled(lines, taught)
 
 
 def _remembered(hit: Hit, session: ActorRef, kind: MemoryKind) -> bool:

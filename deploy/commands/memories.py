@@ -7,7 +7,8 @@ import msgspec
 
 from contracts.memory import AgentName, MemoryKind
 from deploy.commands import options
-from deploy.commands.knowledge_finding import asked
+from deploy.commands.knowledge_finding import SHOWN_CHARS_MAX, asked
+from runtime.text import clip
 
 if TYPE_CHECKING:
     from contracts.memory import Memories
@@ -118,7 +119,7 @@ def _show(found: "Memories", *, as_json: bool) -> None:
         return
     for one in found.memories:
         click.echo(clean(f"{one.kind}  {one.title}"))
-        click.echo(f"    {clean(' '.join(one.text.split()))}")
+        click.echo(f"    {clean(clip(' '.join(one.text.split()), SHOWN_CHARS_MAX))}")
         facts = [one.id, one.agent.value, one.label.value, one.updated.isoformat(" ", "seconds")]
         if one.expires is not None:
             facts.append(f"until {one.expires.isoformat(' ', 'seconds')}")

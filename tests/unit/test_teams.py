@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from actors.answering import TECHNICAL_CUES
+from actors.answering import TECHNICAL_CUES, contributed
 from actors.subscriptions import announced_to
 from actors.team import EVIDENCE_CHARS_MAX, evidence_of, once, route, speaks_of
 from actors.teams import TEAMS
+from contracts.collaboration import Outcome
 from contracts.domains import Clearance, Domain
 from contracts.retrieval import Entry, Hit
 from contracts.span import Span
@@ -58,3 +59,11 @@ def test_evidence_is_the_passage_that_answers_wherever_it_stands() -> None:
         assert evidence_of([hit])[0].text == text[shown : shown + EVIDENCE_CHARS_MAX]
     whole = Hit(entry=msgspec.structs.replace(entry, text="short"), partition="ceo_knowledge", score=0.5)
     assert evidence_of([whole])[0].text == "short"
+
+
+def test_what_others_only_say_again_is_not_said_twice() -> None:
+    own = ("27 % of customers left (1,869 of 7,043).", "The model was checked.")
+    sections = {"summary": "Findings: 27 % of customers left (1,869 of 7,043).", "more": "The strategy asks for fewer."}
+    outcomes = [(Domain.CEO, "strategic_alignment", Outcome(status="completed", sections=sections))]
+    assert contributed(outcomes, own) == ("Ceo on more: The strategy asks for fewer.",)
+    assert len(contributed(outcomes, ())) == 2
