@@ -14,7 +14,7 @@ from adapters.jetstream_streams import TOO_FEW_NODES, Sizes, TooSmallError, ensu
 from adapters.otel import OtelTelemetry, otlp
 from adapters.span_store import JetStreamSpanStore
 from contracts import subjects
-from contracts.approval import EVERY_TOOL, ApprovalRule
+from contracts.approval import EVERY_TOOL
 from contracts.domains import Clearance, Domain
 from contracts.ids import new_id
 from deploy.clock import now
@@ -52,7 +52,7 @@ _logger = logging.getLogger(__name__)
 async def run_roles(
     roles: Sequence[str], settings: Settings, *, log: Callable[[Broker], EventLog] = JetStreamLog
 ) -> None:
-    """Run the roles until SIGTERM or SIGINT. Raises SettingsError for an unknown role or missing servers.
+    """Run the roles until SIGTERM or SIGINT. Raises SettingsError for an unknown role, missing servers or a rule for no tool.
 
     `log` makes the event log of a connection; fault tests put one in that fails.
     """
@@ -61,6 +61,8 @@ async def run_roles(
         raise SettingsError(f"{', '.join(unknown) or 'no role'}: roles are {', '.join(ROLES)}", "roles")
     if not settings.nats.url:
         raise SettingsError("nats.url: is needed to run roles; `diarchy up` starts embedded servers", "nats.url")
+    if not WORKERS.keys().isdisjoint(roles):
+        _check_approvals(settings)
     service = "+".join(roles)
     configure(service, settings.log)
     async with AsyncExitStack() as stack:
@@ -178,7 +180,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         measurements=plant.measurements,
         spans=plant.spans,
         tools=TOOLS.get(domain, {}),
-        approvals=_approvals(plant.settings),
+        approvals=plant.settings.approvals,
         tool_runner=sandbox,
         limits=limits,
     )
@@ -285,12 +287,11 @@ def run(roles: Sequence[str], settings: Settings) -> None:
         runner.run(run_roles(roles, settings))
 
 
-def _approvals(settings: Settings) -> tuple[ApprovalRule, ...]:
-    """The operator's rules. Raises SettingsError for a tool that is none: nobody would be asked about what was meant."""
+def _check_approvals(settings: Settings) -> None:
+    """Raises SettingsError for a rule of a tool that is none: nobody would be asked about what was meant."""
     tools = {name for of_domain in TOOLS.values() for name in of_domain}
     for number, rule in enumerate(settings.approvals):
         for name in rule.tools:
             if name not in tools and name != EVERY_TOOL:
                 known = ", ".join(sorted(tools))
                 raise SettingsError(f"approvals[{number}].tools: {name} is none of the tools {known}", "approvals")
-    return settings.approvals

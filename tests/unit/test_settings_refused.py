@@ -1,11 +1,13 @@
 """Settings that are refused by name: variables that are no setting, limits that cannot be, servers that cannot be reached."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from adapters.jetstream_streams import DUPLICATES_S
+from deploy.roles import run_roles
 from deploy.settings import ELSEWHERE, Limits, SettingsError, load
 from deploy.settings_checks import FLOORS
 
@@ -114,3 +116,15 @@ def test_a_call_of_a_model_may_take_as_long_as_all_that_are_asked() -> None:
     with pytest.raises(SettingsError, match=r"^limits\.model_s_max: is 120; must be above .* together \(120\)"):
         load(environment=environment)
     assert load(environment=environment | {"DIARCHY_LIMITS_MODEL_S_MAX": "121"}).limits.model_s_max == 121
+
+
+def test_no_role_starts_with_a_rule_for_a_tool_that_is_none(tmp_path: Path) -> None:
+    """Nobody would be asked about the tool that was meant. It is seen before any server is: none is there."""
+    rules = [{"tools": ["*"]}, {"tools": ["business_insight", "busines_insight"], "quorum": 2}]
+    config = tmp_path / "diarchy.json"
+    config.write_text(json.dumps({"nats": {"url": "nats://127.0.0.1:1"}, "approvals": rules}))
+    settings = load(config, environment={})
+    with pytest.raises(
+        SettingsError, match=r"^approvals\[1\]\.tools: busines_insight is none of the tools .*business_"
+    ):
+        asyncio.run(asyncio.wait_for(run_roles(["sophia"], settings), 20))
