@@ -110,11 +110,12 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main() -> None:
-    from tests.golden import approval_samples, samples
+    from tests.golden import added_samples, approval_samples, samples
 
     for name, event in {**samples.EVENTS, **approval_samples.EVENTS}.items():
         _write(FOLDER / "events" / f"{name}.json", event if isinstance(event, bytes) else msgspec.json.encode(event))
-    for name, (actor, domain, messages) in {**samples.HISTORIES, **approval_samples.HISTORIES}.items():
+    histories = {**samples.HISTORIES, **approval_samples.HISTORIES, **added_samples.HISTORIES}
+    for name, (actor, domain, messages) in histories.items():
         content = msgspec.json.format(msgspec.json.encode(history(actor, domain, messages)), indent=1) + b"\n"
         _write(FOLDER / "histories" / f"{name}.json", content)
     known: dict[str, str] = msgspec.json.decode(MANIFEST.read_bytes()) if MANIFEST.exists() else {}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from actors.roster import ACTORS
 from contracts import subjects, upcasting
@@ -67,6 +68,55 @@ def test_every_event_type_and_every_kind_is_frozen() -> None:
     assert {tag(kind) for kind in EVENTS} <= today, "add a sample and run python -m tests.golden.freeze"
     assert set(upcasting.UPCASTERS) <= frozen, "an old shape without a frozen sample"
     assert set(KINDS) == {frozen.kind for frozen in HISTORIES.values()}
+
+
+def test_every_field_of_every_event_is_frozen_with_something_in_it() -> None:
+    """However deep it is: what may be left out is said by one sample at least."""
+    said: set[tuple[type, str]] = set()
+    for body in BODIES.values():
+        _add_said(decode_event(json.loads(body)["type"], body), said)
+    fields: dict[type, set[str]] = {}
+    for kind in EVENTS:
+        _add_fields(inspect.type_info(kind), fields)
+    missing = {
+        f"{kind.__name__}.{name}" for kind, names in fields.items() for name in names if (kind, name) not in said
+    }
+    assert missing == set(), "add a sample that says them and run python -m tests.golden.freeze"
+
+
+def _add_said(value: object, said: set[tuple[type, str]]) -> None:
+    """The fields of it, and of all in it, that are not as they are when nothing is said."""
+    if isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            held = getattr(value, field.name)
+            made = field.default_factory
+            default = field.default if made is msgspec.NODEFAULT else made()
+            if held is not msgspec.UNSET and (default is msgspec.NODEFAULT or held != default):
+                said.add((type(value), field.name))
+            _add_said(held, said)
+    elif isinstance(value, dict | tuple | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            _add_said(one, said)
+
+
+def _add_fields(info: inspect.Type, fields: dict[type, set[str]]) -> None:
+    """Of every struct that a value of this type may have in it."""
+    match info:
+        case inspect.StructType() if info.cls not in fields:
+            fields[info.cls] = {field.name for field in info.fields}
+            inner = [field.type for field in info.fields]
+        case inspect.UnionType():
+            inner = list(info.types)
+        case inspect.TupleType():
+            inner = list(info.item_types)
+        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType():
+            inner = [info.item_type]
+        case inspect.DictType():
+            inner = [info.key_type, info.value_type]
+        case _:
+            inner = []
+    for one in inner:
+        _add_fields(one, fields)
 
 
 def _kept(frozen: Any, today: Any) -> Any:
