@@ -26,8 +26,8 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from adapters.prometheus import PrometheusMetrics
 from contracts.trace import SpanRecord
 from runtime.errors import InvalidError, UnavailableError
-from runtime.ports import SpanStore
 from runtime.telemetry import NO_ATTRIBUTES, SPANS_DROPPED_TOTAL, Attributes
+from runtime.telemetry_ports import SpanStore
 
 FLUSH_S = 0.25
 RETRY_S = 1.0

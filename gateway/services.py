@@ -46,8 +46,9 @@ from projections.approvals import Reader
 from projections.strategic import Outlook, StrategicItem
 from runtime.caching import Cache, SharedCache
 from runtime.model_names import Named
-from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval, SpanStore
+from runtime.ports import Blobs, DeadLetters, EventLog, Queue, Retrieval
 from runtime.telemetry import Telemetry
+from runtime.telemetry_ports import SpanStore
 from runtime.vector_ports import Embeddings
 
 

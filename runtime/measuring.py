@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from contracts.measurements import Measurement
 from runtime.errors import UnavailableError
-from runtime.ports import Measurements
+from runtime.telemetry_ports import Measurements
 
 TAKE_S_MAX = 10.0  # of one source; one that takes longer has no measurement this time
 

@@ -13,7 +13,8 @@ from contracts.measurements import Measurement, Series
 from contracts.trace import SpanRecord
 from contracts.users import Permission
 from runtime.errors import OutcomeError, UnavailableError
-from runtime.ports import Blobs, Measurements, SpanStore
+from runtime.ports import Blobs
+from runtime.telemetry_ports import Measurements, SpanStore
 from runtime.timings import Timings
 
 MONITOR: Permission = "system:monitor"

@@ -17,10 +17,11 @@ from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
 from runtime.observing import NoSpans, NothingMeasured
-from runtime.ports import Blobs, EventLog, Measurements, Queue, Retrieval, Snapshots, SpanStore, Summaries, Timers, Tool
+from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
 from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
 from runtime.telemetry import Telemetry
+from runtime.telemetry_ports import Measurements, SpanStore
 from runtime.tool_runner import ToolRunner
 from runtime.tool_threads import ToolThreads
 from runtime.vector_ports import Embeddings

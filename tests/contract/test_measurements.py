@@ -19,7 +19,7 @@ from contracts.ids import new_id
 from contracts.measurements import Measurement
 from contracts.subjects import ActorRef
 from runtime.limits import Limits
-from runtime.ports import Measurements
+from runtime.telemetry_ports import Measurements
 from tests.contract.records import record
 from tests.servers import NatsServer
 

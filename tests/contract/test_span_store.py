@@ -12,7 +12,7 @@ from adapters.span_store import JetStreamSpanStore, MemorySpanStore
 from contracts.ids import new_id
 from contracts.trace import SpanRecord
 from runtime.errors import InvalidError
-from runtime.ports import SpanStore
+from runtime.telemetry_ports import SpanStore
 from tests.servers import NatsServer
 
 Scenario = Callable[[SpanStore], Awaitable[None]]
