@@ -96,22 +96,7 @@ async def wire_gateway(plant: Plant) -> None:
         checks=checks(plant, db, retrieval, others),
         metrics=metrics,
         pulse=pulse,
-        settings=GatewaySettings(
-            wait_s=limits.wait_s_default,
-            wait_s_max=limits.wait_s_max,
-            body_bytes_max=limits.body_bytes_max,
-            file_bytes_max=limits.blob_bytes_max,
-            bodies_bytes_max=limits.bodies_bytes_max,
-            requests_in_flight_max=limits.requests_in_flight_max,
-            connections_max=limits.connections_max,
-            domain_quota=Quota(limits.requests_per_minute_max, limits.requests_per_hour_max),
-            cross_quota=Quota(limits.cross_requests_per_minute_max, limits.cross_requests_per_hour_max),
-            import_quota=Quota(limits.import_requests_per_minute_max, limits.import_requests_per_hour_max),
-            streams_max=limits.streams_max,
-            cache_entries_max=limits.cache_entries_max,
-            cache_bytes_max=limits.cache_bytes_max,
-            budget=budget_of(settings),
-        ),
+        settings=_bounds(settings),
     )
     plant.sources |= of_health(services.checks, services.settings.check_timeout_s)
     plant.parts += [Opened(close=postgres.close), embeddings, pulses]
@@ -120,6 +105,26 @@ async def wire_gateway(plant: Plant) -> None:
     plant.watched.append(administrator.failed)
     plant.parts.append(
         GatewayServer(services, host=settings.gateway.host, port=settings.gateway.port, routes=routes.ROUTES)
+    )
+
+
+def _bounds(settings: Settings) -> GatewaySettings:
+    limits = settings.limits
+    return GatewaySettings(
+        wait_s=limits.wait_s_default,
+        wait_s_max=limits.wait_s_max,
+        body_bytes_max=limits.body_bytes_max,
+        file_bytes_max=limits.blob_bytes_max,
+        bodies_bytes_max=limits.bodies_bytes_max,
+        requests_in_flight_max=limits.requests_in_flight_max,
+        connections_max=limits.connections_max,
+        domain_quota=Quota(limits.requests_per_minute_max, limits.requests_per_hour_max),
+        cross_quota=Quota(limits.cross_requests_per_minute_max, limits.cross_requests_per_hour_max),
+        import_quota=Quota(limits.import_requests_per_minute_max, limits.import_requests_per_hour_max),
+        streams_max=limits.streams_max,
+        cache_entries_max=limits.cache_entries_max,
+        cache_bytes_max=limits.cache_bytes_max,
+        budget=budget_of(settings),
     )
 
 
