@@ -36,6 +36,7 @@ _LEADS = re.compile(
 _BEGINS = re.compile(r"[\"'“‘(\[]?[A-Z0-9€$£À-ÞĀ-ž]")
 _ENDS = re.compile(r"[.!?…][\"'”’)\]]{0,4}$")
 _FIELD = re.compile(r"[\w-]+: ")
+_COLUMN = re.compile(r"Column [^:]{1,200}: ")  # how the text of a table describes it (deploy/items.py)
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -156,7 +157,7 @@ def _standing(everything: list[Quote], evidence: Evidence) -> Iterator[Quote]:
 
 def _is_prose(quote: Quote, whole: str) -> bool:
     text, listed = quote.text, quote.text.split()
-    if not _BEGINS.match(text) or text.endswith((":", "?")) or "|" in text:
+    if not _BEGINS.match(text) or text.endswith((":", "?")) or "|" in text or _COLUMN.match(text):
         return False
     if not _ENDS.search(text):
         cut = quote.span.end >= len(whole.rstrip()) and len(whole) >= CUT_TEXT_CHARS_MIN

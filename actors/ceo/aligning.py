@@ -84,9 +84,8 @@ def told(comparisons: Sequence[Comparison]) -> dict[str, str]:
         said = f"{_named(one)} “{one.requirement.text}” {verb} with “{one.strategy.text}”, of {one.strategy.title}"
         lines[one.relation].append(f"- {said}: {one.reason}.")
     compared_ = len({one.requirement.id for one in comparisons}), len({one.strategy.id for one in comparisons})
-    none = (
-        f"{NOTHING_MORE} %s: {compared_[0]} statements of the requirement stand beside {compared_[1]} of the strategy."
-    )
+    counted = f"{compared_[0]} statement{'' if compared_[0] == 1 else 's'} of the requirement"
+    none = f"{NOTHING_MORE} %s: {counted} and {compared_[1]} of the strategy were compared."
     return {
         "alignment": "\n".join(lines["aligned"]) or none % "alignment",
         "conflicts": "\n".join(lines["conflicting"]) or none % "conflicts",

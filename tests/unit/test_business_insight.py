@@ -49,9 +49,25 @@ def test_a_goal_stands_beside_the_figures_that_speak_to_it() -> None:
     ]
     assert result.findings[0] == (
         "Against the strategy the business stands like this on churn: the goal is 20 % (Strategy 2027), measured are 26.54 %"
-        " (Client analysis), 24 % (Finance, Q2 2026); of 2 figures 2 above the goal."
+        " of customers left (Client analysis), 24 % (Finance, Q2 2026); of 2 figures 2 above the goal."
     )
     assert "Client analysis: Churn costs €3 million." in result.findings
+
+
+def test_bounds_and_what_restates_the_goal_measure_nothing_and_the_group_it_is_about_comes_first() -> None:
+    found = (
+        "22.50 % of customers left (90 of 400, 95 % interval 18.68 % to 26.84 %).",
+        "33.17 % of customers with segment = small_business left (69 of 208, 95 % interval 27.13 % to 39.83 %), 1.47 times.",
+        f"33.17 %, 20 %: {STRATEGY.partition('. We')[0]}. (source: Strategy 2027)",
+    )
+    again = evidence("Minutes", STRATEGY.partition(" We")[0])
+    parts = [Part(name="Client analysis", findings=found)]
+    result = insight("How are we doing?", [again], parts, [evidence("Strategy 2027", STRATEGY)])
+    assert result.findings[0] == (
+        "Against the strategy the business stands like this on churn: the goal is 20 % (Strategy 2027), measured are 33.17 % of"
+        " customers with segment = small_business left (Client analysis), 22.50 % of customers left (Client analysis); of 2"
+        " figures 2 above the goal."
+    )
 
 
 def test_a_goal_that_nothing_measures_is_said_to_be_so() -> None:
@@ -174,7 +190,7 @@ def test_the_insight_joins_the_parts_with_the_strategy_in_order() -> None:
     parts = (part("Client analysis", "26.54 % of customers left (churn)."), part("Sales", "1 deal is slipping."))
     found, label = worked(insight_work(parts), Kept())
     assert done == ["Client analysis", "Sales"]
-    assert "measured is 26.54 % (Client analysis); of 1 figure 1 above the goal." in found.findings[0]
+    assert "measured is 26.54 % of customers left (Client analysis); of 1 figure 1 above the goal." in found.findings[0]
     assert "Sales: 1 deal is slipping." in found.findings
     assert [one.title for one in found.evidence] == ["Client analysis", "Sales"]
     assert [hit.entry.title for hit in found.hits] == ["Strategy 2027"]

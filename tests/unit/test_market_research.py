@@ -62,6 +62,18 @@ def test_figures_within_a_tenth_agree() -> None:
     assert "Sources agree on market growth in 2025: 11 % (A) and 11.5 % (B)." in result.findings
 
 
+def test_what_is_asked_for_and_stands_in_no_source_is_said_first() -> None:
+    result = research(QUESTION, [source("A", "The market for fibre grew by 4 % in 2025. Corvane competes on price.")])
+    assert result.findings[:2] == (
+        "No source at hand speaks of “hosted” or “telephony”: what follows is of what is nearest.",
+        "No source at hand says how big the market is.",
+    )
+    answered = research(
+        QUESTION, [source("A", "The market for hosted telephony was worth €4.2 billion in 2025. Norvik competes.")]
+    )
+    assert not any(one.startswith("No source") for one in answered.findings)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_sources_are_said(count: int) -> None:
     result = research(QUESTION, [source(str(at), f"Text {at} of the market.") for at in range(count)])

@@ -1,8 +1,9 @@
 """What the strategy asks for in figures, against what is measured: each statement with the figures that speak to it.
 
 A statement's goal is the figure behind words such as `to`, `below` or `at least`. Measured is what others state or compute of the
-same indicator in the same unit. Whether a goal is met depends on more than figures of perhaps other groups or periods: they are
-set side by side, and nothing is inferred.
+same indicator in the same unit, what shares most words with the statement first; what states the goal again measures nothing.
+Whether a goal is met depends on more than figures of perhaps other groups or periods: they are set side by side, and nothing is
+inferred.
 """
 
 import re
@@ -10,9 +11,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from actors.sophia.tools.claims import Claim
+from actors.sophia.tools.claims import Claim, relevance
+from runtime.text import words
 
-MEASURED_MAX = 6
+MEASURED_MAX = 4
+RESTATED_FROM = 0.8  # of a statement's words, for what holds them to be that statement again
+HEAD_CHARS_MAX = 120
 
 _GOAL = re.compile(
     r"\b(?:to|below|under|above|over|least|most|reach(?:es|ing)?|towards|exceed(?:s|ing)?)\s+(?:about\s+|around\s+)?$",
@@ -51,7 +55,7 @@ def insights(asked: Sequence[Indicator], measured: Sequence[Indicator]) -> list[
             continue
         same = [other for other in asked if (other.claim.sentence, other.name) == key]
         goal = next((other.claim for other in same if is_goal(other.claim)), None)
-        kind = (goal or one.claim).kind
+        kind, said = (goal or one.claim).kind, frozenset(words(one.claim.sentence))
         speaking = {
             (other.claim.text, other.claim.source): other
             for other in measured
@@ -59,13 +63,15 @@ def insights(asked: Sequence[Indicator], measured: Sequence[Indicator]) -> list[
             and other.claim.kind == kind
             and other.claim.source != one.claim.source
             and not is_change(other.claim)
+            and relevance(other.claim.sentence, said) < RESTATED_FROM
         }
+        nearest = sorted(speaking.values(), key=lambda other: -relevance(other.claim.sentence, said))
         found[key] = Insight(
             indicator=one.name,
             statement=one.claim.sentence,
             title=one.claim.title,
             goal=goal,
-            measured=tuple(speaking.values())[:MEASURED_MAX],
+            measured=tuple(nearest[:MEASURED_MAX]),
         )
     return list(found.values())
 
@@ -94,8 +100,11 @@ def _are(measured: Sequence[Indicator]) -> str:
 
 
 def _figure(one: Indicator) -> str:
+    """The figure with its source; where its sentence begins with it, what it is of."""
     of = f"{one.claim.title}, {one.period}" if one.period else one.claim.title
-    return f"{one.claim.text} ({of})"
+    head = one.claim.sentence.partition(" (")[0].rstrip(".")
+    says = head if head.startswith(one.claim.text) and len(head) <= HEAD_CHARS_MAX else one.claim.text
+    return f"{says} ({of})"
 
 
 def _beside(one: Insight) -> str:

@@ -25,7 +25,7 @@ NEAR_CHARS = 70
 _INDICATORS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(rf"\b(?:{pattern})", re.IGNORECASE))
     for name, pattern in (
-        ("churn", r"churn\w*|attrition|customers? (?:left|lost)|cancellations?"),
+        ("churn", r"churn\w*|attrition|customers? (?:with [^.;()]{1,80} )?(?:left|lost)|cancellations?"),
         ("retention", r"retention|renewals?"),
         ("recurring revenue", r"ARR\b|MRR\b|recurring revenue|monthly charges?"),
         ("revenue", r"revenues?|turnover|sales\b"),
@@ -46,6 +46,8 @@ _PERIOD = re.compile(
     r"\bQ[1-4](?:\s(?:of\s)?\d{4})?|\bH[12]\s\d{4}|\b(?:January|February|March|April|May|June|July|August|September|October"
     r"|November|December)\s\d{4}|\b(?:19|20)\d{2}\b"
 )
+_INTERVAL = re.compile(r",? ?\d+ % interval [^();]*")
+_QUOTES = re.compile(r"\(source: |^Source ")
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -113,14 +115,15 @@ def insight(
 
 
 def _computed(parts: Sequence[Part]) -> list[Statement]:
-    """Each finding as a statement of its tool."""
+    """Each finding as a statement of its tool: without intervals, whose bounds are no measurements, and without quotations."""
     return [
         Statement(
-            sentence=finding,
+            sentence=_INTERVAL.sub("", finding),
             evidence=Evidence(id=part.name, title=part.name, text=finding, label=part.label, score=1.0),
         )
         for part in parts
         for finding in part.findings
+        if not _QUOTES.search(finding)
     ]
 
 

@@ -122,7 +122,7 @@ def research(
         competitors=tuple(competitors(found)),
         notes=notes,
     )
-    return told(result)
+    return told(result, question, [f"{one.title} {one.text}" for one in sources])
 
 
 def _evidence(one: Source) -> Evidence:

@@ -1,5 +1,6 @@
 """What market research found, in exact sentences with their sources."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ from msgspec.structs import replace
 
 from actors.sophia.tools.claims import Claim, quoted
 from actors.sophia.tools.market_figures import Comparison, MarketFigure
+from runtime.text import words
 
 if TYPE_CHECKING:
     from actors.sophia.tools.market_research import MarketResearchResult, SourceFound
@@ -15,13 +17,23 @@ FIGURES_TOLD_MAX = 10
 CLAIMS_TOLD_MAX = 8
 SOURCES_TOLD_MAX = 8
 SOURCES_WANTED = 3
+UNKNOWN_TOLD_MAX = 4
+
+_WORD = re.compile(r"[^\W_][\w'’-]*")
+_SIZE = re.compile(r"\b(?:how (?:big|large|much)|size|worth|volume)\b", re.IGNORECASE)
+_ASKING = re.compile(
+    r"(?:big|larg|siz|worth|volum|markets?$|compet|rival|offer|trend|industr|shar|grow|pric|cost|tell|show|find|know|give|list"
+    r"|name|compar|research|much$|many$|currently$|today$|who$|other|good|best|main|important)",
+    re.IGNORECASE,
+)
 
 _CALLED = {"size": "Market size, how big it is,", "growth": "Market growth", "share": "Market share", "price": "Price"}
 
 
-def told(result: "MarketResearchResult") -> "MarketResearchResult":
-    """The result with its findings."""
+def told(result: "MarketResearchResult", question: str, texts: Sequence[str]) -> "MarketResearchResult":
+    """The result with its findings; first what is asked for and stands in none of the texts."""
     findings = [
+        *_unsaid(result, question, texts),
         *(_figure(one) for one in _once(result.figures)[:FIGURES_TOLD_MAX]),
         *map(_compared, result.comparisons),
         *_competitors(result),
@@ -30,6 +42,18 @@ def told(result: "MarketResearchResult") -> "MarketResearchResult":
         *_others(result.claims, {one.sentence for one in result.figures}),
     ]
     return replace(result, findings=tuple(findings))
+
+
+def _unsaid(result: "MarketResearchResult", question: str, texts: Sequence[str]) -> Iterator[str]:
+    if not texts:
+        return
+    said = frozenset(word for text in texts for word in words(text))
+    unknown = [word for word in _WORD.findall(question) if words(word) and said.isdisjoint(words(word))]
+    subjects = [f"“{word}”" for word in dict.fromkeys(unknown) if not _ASKING.match(word)]
+    if subjects:
+        yield f"No source at hand speaks of {' or '.join(subjects[:UNKNOWN_TOLD_MAX])}: what follows is of what is nearest."
+    if _SIZE.search(question) and not any(one.kind == "size" for one in result.figures):
+        yield "No source at hand says how big the market is."
 
 
 def _once(figures: Sequence[MarketFigure]) -> list[MarketFigure]:
@@ -53,10 +77,14 @@ def _competitors(result: "MarketResearchResult") -> Iterator[str]:
     if result.competitors:
         titles = {one.id: one.title for one in result.sources}
         listed = "; ".join(
-            f"{one.name} ({one.count} times, in {', '.join(titles.get(source, source) for source in one.sources[:3])})"
+            f"{one.name} ({_times(one.count)}, in {', '.join(titles.get(source, source) for source in one.sources[:3])})"
             for one in result.competitors[:8]
         )
         yield f"Names mentioned where competition is the subject: {listed}."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _sources(result: "MarketResearchResult") -> Iterator[str]:
@@ -65,7 +93,7 @@ def _sources(result: "MarketResearchResult") -> Iterator[str]:
     if count < SOURCES_WANTED:
         yield f"Only {counted} {'was' if count == 1 else 'were'} found, where {SOURCES_WANTED} are wanted ({web} from the web)."
     else:
-        yield f"This market research rests on {counted}, {web} of them from the web; its quality is {result.quality:.2f} of 1."
+        yield f"The market research rests on {counted}, {web} of them from the web; its quality is {result.quality:.2f} of 1."
     yield from map(_source, result.sources[:SOURCES_TOLD_MAX])
 
 

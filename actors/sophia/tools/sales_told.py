@@ -34,6 +34,10 @@ def _amount(value: float, unit: str) -> str:
     return money(value, unit) if abs(value) < 1_000 else f"{value:,.0f} {unit}".rstrip()
 
 
+def _deals(count: int) -> str:
+    return "deal" if count == 1 else "deals"
+
+
 def _forecasts(outlook: Outlook, unit: str) -> Iterator[str]:
     one, other = outlook.pipeline, outlook.smoothed
     if one is not None:
@@ -83,14 +87,15 @@ def _slipping(found: "Pipeline", unit: str) -> Iterator[str]:
     if not found.slipping_count:
         yield "No open deal is slipping: none is past its expected close or slower than deals usually are."
         return
-    yield f"{found.slipping_count:,} open deals worth {_amount(found.slipping_value, unit)} are slipping."
+    slip = "is slipping" if found.slipping_count == 1 else "are slipping"
+    yield f"{found.slipping_count:,} open {_deals(found.slipping_count)} worth {_amount(found.slipping_value, unit)} {slip}."
     for one in found.slipping[:SLIPPING_TOLD_MAX]:
         who = f" with {one.customer}" if one.customer else ""
         yield f"Deal {one.id}{who} ({_amount(one.value, unit)}, {one.stage}) slips: {one.reason}."
 
 
 def _stage(one: Stage, unit: str) -> str:
-    stands = f"The pipeline holds {one.deals:,} open deals worth {_amount(one.value, unit)} in stage {one.name}"
+    stands = f"The pipeline holds {one.deals:,} open {_deals(one.deals)} worth {_amount(one.value, unit)} in stage {one.name}"
     if one.conversion is None:
         return f"{stands}."
     return f"{stands}; {_share(one.conversion)} deals that left this stage went on rather than being lost."
