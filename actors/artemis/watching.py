@@ -14,10 +14,12 @@ from contracts.domains import Partition
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
+from runtime.text import clip
 
 PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
 METRICS = "text/csv"
 DAY = timedelta(days=1)
+QUOTED_CHARS_MAX = 200  # of the question
 
 OURS = (
     "unusual", "anomal", "now", "current", "health", "metric", "jetstream", "host", "cpu", "load", "disk", "memory", "monitor",
@@ -40,7 +42,7 @@ async def monitor(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
         try:
             measured = (await effects.measurements(span.since, span.until)).digest
         except OutcomeError as error:
-            notes = (f"{str(error)[:1].upper()}{str(error)[1:]}.",)
+            notes = (_unread(question, error),)
     if not hits and not found and measured is None and not notes:
         return Examined()
     arguments = SystemMonitoringArguments(
@@ -72,9 +74,14 @@ async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
         now = (await effects.spans(span.since, span.until)).digest
         before = (await effects.spans(span.before_since, span.before_until)).digest if span.compares else UNSET
     except OutcomeError as error:
-        return Examined((f"{str(error)[:1].upper()}{str(error)[1:]}.",))
+        return Examined((_unread(question, error),))
     arguments = PerformanceAnalysisArguments(question=question, spans=now, before=before, window=span.said)
     return Examined(await run_tool("performance_analysis", arguments, "the spans", effects))
+
+
+def _unread(question: str, error: OutcomeError) -> str:
+    """With the question's words: what shares none with it is no answer to it."""
+    return f"Asked “{clip(' '.join(question.split()), QUOTED_CHARS_MAX)}”, {error}."
 
 
 async def _files(question: str, media_type: str, limit: int, effects: Effects) -> list[Hit]:

@@ -87,7 +87,8 @@ def of_spans(now: Operations, before: Operations | None, window: str) -> Perform
         findings += _changes(compared, before)
     elif before is not None:
         findings.append(
-            f"Nothing can be compared: no span ended from {_moment(before.since)} to {_moment(before.until)}."
+            f"What got slower or faster cannot be told: nothing of ours ended from {_moment(before.since)} to"
+            f" {_moment(before.until)}, which the {window} is compared with."
         )
     findings += _slowest(timed) + [_path(one) for one in now.slowest[:1]]
     return PerformanceAnalysisResult(
@@ -124,7 +125,7 @@ def _slowest(timed: Sequence[Timed]) -> list[str]:
             f"{one.service} {one.name} {figure(one.quantiles[0].ms)} ms ({one.count:,})" for one in longest
         )
         lines.append(
-            f"Fewer than {SAMPLES_MIN} times were done {len(rare):,} operations, the slowest by median: {told}."
+            f"{len(rare):,} operations were done fewer than {SAMPLES_MIN} times, the slowest of them by median: {told}."
         )
     failing = sorted((one for one in timed if one.failed), key=lambda one: -one.failed)[:TOLD_MAX]
     lines += [f"{one.service} {one.name} failed {one.failed:,} of {one.count:,} times." for one in failing]
