@@ -6,15 +6,19 @@ import json
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 DIMENSIONS = 384
 PIECE_CHARS = 7  # of a streamed answer, so that words and escapes are cut in two
 
 
-def completion(request: dict[str, Any]) -> dict[str, Any]:
-    """A chat completion that follows from the request alone."""
+Script = Sequence[tuple[str, dict[str, object]]]
+"""Tools to call with their arguments, one a step; `$FILE` stands for the first digest that the chat names."""
+
+
+def completion(request: dict[str, Any], script: Script = ()) -> dict[str, Any]:
+    """A chat completion that follows from the request and the script alone."""
     texts = [str(message.get("content") or "") for message in request.get("messages", [])]
     whole = "\n".join(texts)
     digest = hashlib.sha256(whole.encode()).hexdigest()
@@ -29,8 +33,8 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
     else:
         content = _words("answer", digest, last)
     message: dict[str, Any] = {"role": "assistant", "content": content}
-    if request.get("tools") and request["messages"][-1]["role"] != "tool":
-        function = {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": last})}
+    function = _function(request, script, whole)
+    if function is not None:
         call = {"id": f"call_{digest[:12]}", "type": "function", "function": function}
         content, message = "", {"role": "assistant", "content": None, "tool_calls": [call]}
     finish = "tool_calls" if "tool_calls" in message else "stop"
@@ -47,6 +51,24 @@ def completion(request: dict[str, Any]) -> dict[str, Any]:
         "choices": [{"index": 0, "finish_reason": finish, "message": message}],
         "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
     }
+
+
+def _function(request: dict[str, Any], script: Script, whole: str) -> dict[str, str] | None:
+    """The tool to call now: the next of the script; without one the first there is, once."""
+    if not request.get("tools"):
+        return None
+    messages = request["messages"]
+    if script:
+        step = sum(message["role"] == "assistant" for message in messages)
+        if step >= len(script):
+            return None
+        file = re.search(r"\b[0-9a-f]{64}\b", whole)
+        name, arguments = script[step]
+        return {"name": name, "arguments": json.dumps(arguments).replace("$FILE", file[0] if file else "")}
+    if messages[-1]["role"] == "tool":
+        return None
+    last = str(messages[-1].get("content") or "")
+    return {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": last})}
 
 
 def chunks(whole: dict[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from tests.model_answers import chunks, completion, embeddings
+from tests.model_answers import Script, chunks, completion, embeddings
 
 POLL_S = 0.02
 DRIP_S = 0.1
@@ -44,6 +44,7 @@ class Options:
     """What the server does besides answering; times in seconds.
 
     `failures` are used up one a call, before `faults`: (status, headers, body), or None for a call that is answered.
+    `script`: which tools it calls, one a step, where it is given tools.
     `held_after`: how many pieces of a streamed answer the held call gets before it is held.
     """
 
@@ -56,6 +57,7 @@ class Options:
         release: Path | None = None,
         json_schema: bool = True,
         held_after: int = 0,
+        script: Script = (),
     ) -> None:
         self.record = record
         self.delay_s = delay_s
@@ -63,6 +65,7 @@ class Options:
         self.release = release
         self.json_schema = json_schema
         self.held_after = held_after
+        self.script = script
         self.failures: list[tuple[int, dict[str, str], str] | None] = []
         self.faults: list[Fault] = []
         self.models_status = 200
@@ -212,9 +215,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/embeddings":
             self._send(200, embeddings(request))
         elif request.get("stream"):
-            self._stream(list(chunks(completion(request))), fault)
+            self._stream(list(chunks(completion(request, self.server.options.script))), fault)
         else:
-            self._send(200, completion(request))
+            self._send(200, completion(request, self.server.options.script))
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         self._write(status, json.dumps(body).encode(), {})

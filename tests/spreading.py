@@ -10,6 +10,7 @@ STACKS = (
     "tests/faults/test_chat_stream.py",
     "tests/faults/test_chaos_small.py",
     "tests/faults/test_every_effect.py",
+    "tests/faults/test_tool_loop.py",
 )
 ALONE = ("tests/acceptance/test_http_fuzz.py",)
 """Busy for itself, with a stack of its own that nobody else asks."""

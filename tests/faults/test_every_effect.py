@@ -1,5 +1,6 @@
 """A comprehensive analysis survives kill -9 after each of its effects, and pays for each model call once."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -23,14 +24,23 @@ ANALYSIS = {
     "budget": {"tokens_max": 1_000_000, "cost_max": 100},
 }
 WAIT_S = 110
+QUICK = {
+    "DIARCHY_LIMITS_ACK_WAIT_S": "1",
+    "DIARCHY_LIMITS_DEATHS_MAX": "100",
+    "DIARCHY_LIMITS_HEARTBEAT_S": "0.1",
+    "DIARCHY_LIMITS_HELLO_S": "0.1",
+    "DIARCHY_LIMITS_MEMBER_S_MAX": "0.5",
+}
+"""Whoever died is missed soon, and so many deaths over one message are what is wanted here."""
 
 
 class DyingStack(Stack):
     """A stack of `tests.faults.dying_stack`, answered by a counting model server."""
 
     def __init__(self, folder: Path, model: ModelServer) -> None:
-        provider = f'[{{"name": "counting", "base_url": "{model.url}", "model": "counting", "timeout_s": 60, "input_price": 2}}]'
-        super().__init__(folder / "data", DIARCHY_CHAT=provider, DIARCHY_LIMITS_ACK_WAIT_S="1")
+        provider = {"name": "counting", "base_url": model.url, "model": "counting", "timeout_s": 60, "input_price": 2}
+        provider["tools"] = bool(model.options.script)
+        super().__init__(folder / "data", DIARCHY_CHAT=json.dumps([provider]), **QUICK)
         self.model = model
         self.markers = folder / "markers"
         self.markers.mkdir()
