@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from actors import requests
 from actors.collaboration import collaboration
@@ -15,10 +16,12 @@ from contracts.collaboration import Outcome, Request, Requested
 from contracts.domains import Clearance, Domain
 from contracts.kernel import EffectRecorded
 from contracts.retrieval import Entry, Hit, Query
+from contracts.subjects import ActorRef
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
-from tests.kernel_world import COUNTER, Add, Added, Note, OneHit, Sum, World, decide, evolve
+from runtime.telemetry import RUNNING_REACTIONS, NoTelemetry
+from tests.kernel_world import COUNTER, LIMITS, Add, Added, Note, OneHit, Sum, World, decide, evolve
 
 
 def asking(request: Request) -> AnyActor:
@@ -140,3 +143,51 @@ def test_a_late_answer_is_expired_for_the_asker_and_changes_nothing_afterwards(m
             assert [msgspec.json.decode(entry.result)["status"] for entry in entries] == ["expired"]
 
     asyncio.run(asyncio.wait_for(body(), 20))
+
+
+class Crowd(NoTelemetry):
+    """Says when so many reactions have been taken up in one worker, those that wait for a slot with them."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.full = asyncio.Event()
+
+    def gauge(self, metric: str, value: float, **_labels: str) -> None:
+        if metric == RUNNING_REACTIONS and value == self.size:
+            self.full.set()
+
+
+def test_an_urgent_request_overtakes_those_of_low_priority_at_the_domain_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+    lows = [f"low {number}" for number in range(6)]
+
+    async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the shape of a reaction
+        kinds = [*((low, 1) for low in lows), ("urgent", 5)]
+        asked = [Request(request_type="strategic_alignment", question=text, priority=rank) for text, rank in kinds]
+        await asyncio.gather(*(effects.ask(Domain.CEO, request) for request in asked))
+        await effects.tell(Note(text="done"))
+
+    async def body() -> None:
+        crowd = Crowd(len(lows) + 1)
+
+        async def handler(requested: Requested, _effects: Effects) -> Outcome:
+            order.append(requested.request.question)
+            await crowd.full.wait()
+            return Outcome(status="completed", sections={"answer": "yes"})
+
+        monkeypatch.setitem(requests.HANDLERS, (Domain.CEO, "strategic_alignment"), handler)
+        one_slot = replace(LIMITS, reactions_kind_max=1)
+        world = World(Actor("counter", Sum(), decide, evolve, react), collaboration, limits=one_slot)
+        world.outside = replace(world.outside, telemetry=crowd)
+        asker = ActorRef(Domain.SOPHIA, "counter", "c1")
+        async with world:
+            await world.send(Add(amount=1), to=asker)
+            await world.events(asker, at_least=2)
+
+    asyncio.run(asyncio.wait_for(body(), 20))
+    begun, *waited = order
+    assert begun in lows
+    assert waited[0] == "urgent"
+    assert sorted(order) == sorted([*lows, "urgent"])
