@@ -1,5 +1,6 @@
 """Comprehensive analysis: five phases over both domains and the CEO's context, one durable reaction."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -21,6 +22,8 @@ PHASES: tuple[Phase, ...] = (
     "strategic_synthesis",
     "recommendations",
 )
+ASKED_OF: Mapping[Phase, Domain] = {"feasibility": Domain.ARTEMIS, "strategic_synthesis": Domain.CEO}
+"""Which domain does a phase that is not Sophia's own."""
 
 
 class Requirement(Struct, frozen=True, kw_only=True):

@@ -230,7 +230,8 @@ class Turns(Struct, frozen=True, kw_only=True):
 class Analysis(Struct, frozen=True, kw_only=True):
     """An analysis as far as it has come: its finished phases and, at the end, the conclusion over all of them.
 
-    `approvals` are those that its run waits for people to decide.
+    `approvals` are those that its run waits for people to decide. `waiting_for` is the domain that the phase under way was asked
+    of: should it be down, its answer is waited for all the same.
     """
 
     id: str
@@ -249,6 +250,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     failure: str | None = None
     correlation_id: str | None = None
     approvals: tuple[str, ...] = ()
+    waiting_for: Domain | None = None
 
 
 class Analyses(Struct, frozen=True, kw_only=True):

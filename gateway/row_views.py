@@ -6,6 +6,7 @@ from typing import cast
 import msgspec
 
 from contracts.alerts import Alert
+from contracts.analysis import ASKED_OF, PHASES
 from contracts.approvals import ApprovalLine
 from contracts.collaborating import CollaborationView
 from contracts.conversation import Team
@@ -15,6 +16,7 @@ from contracts.curating import (
     KnowledgeItem,
     KnowledgeLine,
 )
+from contracts.domains import Domain
 from contracts.http import (
     Analysis,
     AnswerReply,
@@ -137,7 +139,13 @@ def analysis_view(row: analyses.Analysis) -> Analysis:
         completed=row.completed,
         failure=row.reason or None,
         correlation_id=row.correlation,
+        waiting_for=_asked_of(row),
     )
+
+
+def _asked_of(row: analyses.Analysis) -> Domain | None:
+    under_way = PHASES[len(row.phases) :] if row.status == "running" else ()
+    return ASKED_OF.get(under_way[0]) if under_way else None
 
 
 def item_view(row: knowledge.KnowledgeItem) -> KnowledgeItem:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from actors.confidence import Rested, of_answer
 from actors.sophia.teams import SOPHIA_TEAMS
 from actors.team import Team, called, gathered, relevant, statements, together
-from contracts.analysis import AnalysisStarted, Phase, PhaseResult, Recommendation, Requirement
+from contracts.analysis import ASKED_OF, AnalysisStarted, Phase, PhaseResult, Recommendation, Requirement
 from contracts.collaboration import Request
 from contracts.domains import Domain
 from contracts.model import Citation, Evidence, Prompt, Section
@@ -52,8 +52,8 @@ class Phases:
         await self._done(await self._chat("business_analysis", sections, evidence, findings))
         required = await self._chat("technical_requirements", REQUIREMENTS, evidence, self._lines())
         await self._done(replace(required, requirements=of_requirements(required)))
-        feasibility = await self._ask("feasibility", Domain.ARTEMIS, "technical_feasibility_analysis")
-        synthesis = await self._ask("strategic_synthesis", Domain.CEO, "strategic_alignment")
+        feasibility = await self._ask("feasibility", "technical_feasibility_analysis")
+        synthesis = await self._ask("strategic_synthesis", "strategic_alignment")
         everything = together(evidence, (*feasibility.evidence, *synthesis.evidence))
         last = await self._chat("recommendations", RECOMMENDATIONS, everything, self._lines())
         await self._done(replace(last, unified=of_recommendations(last, self._results)))
@@ -94,7 +94,8 @@ class Phases:
             grounds=grounds,
         )
 
-    async def _ask(self, phase: Phase, domain: Domain, request_type: str) -> PhaseResult:
+    async def _ask(self, phase: Phase, request_type: str) -> PhaseResult:
+        domain = ASKED_OF[phase]
         request = Request(
             request_type=request_type,
             question=self._event.question,
