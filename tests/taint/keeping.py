@@ -34,7 +34,8 @@ async def memories(story: Story, reader: Reader) -> None:
     allowed = markers_of(story.oracle.visible(reader, own=True))
     response = await story.ask(reader, "GET", "/v1/memories", limit="200")
     told(story, response, allowed)
-    if reader.clearance is Clearance.TOP_SECRET and reader.name in {one.by for one in story.questions}:
+    agents_asked = {one.by for one in story.questions if one.body.get("model") != "echo"}
+    if reader.clearance is Clearance.TOP_SECRET and reader.name in agents_asked:
         story.shown += bool(markers(response.body))
         story.showable += 1
     for agent in HOMES:
