@@ -1,4 +1,5 @@
-"""Asked how it is itself, the stack answers with its own figures: those that its spans have, and for administrators only."""
+"""Asked how it is itself, the stack answers with its own figures: those that its spans have, and for administrators only. Asked
+about a profile that was imported, with that one's."""
 
 import asyncio
 import time
@@ -18,8 +19,9 @@ from contracts.domains import Domain
 from contracts.kernel import EffectRecorded
 from contracts.subjects import ActorRef
 from contracts.users import Role
+from tests.acceptance.test_clients import diarchy
 from tests.acceptance.test_main_job import trace_of
-from tests.stack import Stack, ok
+from tests.stack import ROOT, Stack, ok
 
 OPERATIONS = (("gateway", "request POST /v1/artemis/ask"), ("artemis", "react conversation.asked.v1"))
 ASKED = 5
@@ -105,3 +107,11 @@ def test_what_is_unusual_is_told_to_administrators_only(stack: Stack) -> None:
     refused, _ = ask(stack, "Is anything unusual?", "eve", "artemis_user")
     assert "lacks the permission system:monitor" in refused["answer"]["content"]
     assert "last day" not in refused["answer"]["content"]
+
+
+def test_an_imported_profile_is_what_a_question_about_functions_is_answered_from(stack: Stack) -> None:
+    diarchy(stack, "import", str(ROOT / "tests/unit/profiles/work.speedscope.json"), "--as", "profiles")
+    told, _ = ask(stack, "Which functions are hottest in the profile?")
+    assert told["answer"]["team"] == "performance_analysis"
+    assert "Hottest function 1: slow (work.py), 65.87 % by itself" in told["answer"]["content"]
+    assert "Profile work.speedscope" in [one["title"] for one in told["answer"]["evidence"]]
