@@ -1,6 +1,10 @@
 """Approvals: what waits for whom, and what people say. Who says it is his token's to tell, never the body's."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from contracts import subjects
 from contracts.approval import (
@@ -28,8 +32,8 @@ from contracts.approvals import (
     GrantBody,
     WithdrawBody,
 )
-from contracts.domains import Domain
-from contracts.envelope import Event, Message
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Event, Message, Stored
 from contracts.subjects import ActorRef
 from gateway.commands import Incoming, named_actor
 from gateway.execution import Command, Ended
@@ -37,8 +41,9 @@ from gateway.heads import KERNEL_TYPES
 from gateway.identity import Principal
 from gateway.problems import NotFoundError
 from gateway.rows import Answers, Does, Route
+from gateway.standing import standing
 from gateway.views import event_view
-from projections.approvals import Reader, fold, may_see
+from projections.approvals import Approval, Reader, fold, may_see
 from runtime.read_models import logged
 
 WHAT = "approval"
@@ -52,38 +57,62 @@ DECISIONS: tuple[type[Event], ...] = (
 
 
 async def page(incoming: Incoming[ApprovalsQuery]) -> Approvals:
-    return await incoming.services.reads.approvals(incoming.body, _reader(incoming.principal))
+    """As confidential as what the runs rest on is now, to who did not ask."""
+    principal = incoming.principal
+    found = await incoming.services.reads.approvals(incoming.body, _reader(principal))
+    now = await standing(incoming.services, principal, ((one.principal, one.correlation_id) for one in found.approvals))
+    lines = (replace(one, label=now.label(one.principal, one.correlation_id, one.label)) for one in found.approvals)
+    return replace(found, approvals=tuple(one for one in lines if one.label <= principal.clearance))
+
+
+class _Found(Struct, frozen=True):
+    """An approval as its log has it, and `label`, how confidential it is to the reader now."""
+
+    row: Approval
+    request: ApprovalRequested
+    records: Sequence[Stored]
+    label: Clearance
 
 
 async def one(incoming: Incoming[Any]) -> ApprovalView:
-    """As its log says now. Raises NotFoundError for what is above his clearance, or not his to see."""
-    actor = _actor(incoming)
-    records = await incoming.services.log.read(subjects.log(actor))
-    row, request = None, None
-    for record in logged(records):
-        row = fold(row, record)
-        if isinstance(record.event, ApprovalRequested):
-            request = record.event
-    if row is None or request is None or not may_see(row, _reader(incoming.principal)):
-        raise NotFoundError(WHAT)
+    """As its log says now. Raises NotFoundError for what is above his clearance by now, or not his to see."""
+    found = await _found(incoming)
+    row, clearance = found.row, incoming.principal.clearance
     shown = [
         stored
-        for stored in records
-        if stored.record.envelope.type not in KERNEL_TYPES
-        and stored.record.envelope.label <= incoming.principal.clearance
+        for stored in found.records
+        if stored.record.envelope.type not in KERNEL_TYPES and stored.record.envelope.label <= clearance
     ]
     return ApprovalView(
         id=row.id,
         status=row.status,
         digest=row.digest,
-        action=request.action,
+        action=found.request.action,
         by=row.granters,
-        label=row.label,
+        label=found.label,
         requested=row.requested,
         expires=row.expires,
         reason=row.reason,
         history=tuple(_step(event_view(stored, body=True)) for stored in shown),
     )
+
+
+async def _found(incoming: Incoming[Any]) -> _Found:
+    """Raises NotFoundError."""
+    principal = incoming.principal
+    records = await incoming.services.log.read(subjects.log(_actor(incoming)))
+    row, request = None, None
+    for record in logged(records):
+        row = fold(row, record)
+        if isinstance(record.event, ApprovalRequested):
+            request = record.event
+    if row is None or request is None or not may_see(row, _reader(principal)):
+        raise NotFoundError(WHAT)
+    now = await standing(incoming.services, principal, [(row.principal, row.correlation)])
+    label = now.label(row.principal, row.correlation, row.label)
+    if label > principal.clearance:
+        raise NotFoundError(WHAT)
+    return _Found(row, request, records, label)
 
 
 def _step(view: Any) -> ApprovalStep:
@@ -123,13 +152,14 @@ async def decided(incoming: Incoming[Any], _command: Command, _ended: Ended) -> 
 
 
 async def _command(incoming: Incoming[Any], message: Message) -> Command:
-    view = await one(incoming)
+    """What is said of it is labelled as it was recorded: who asked may still see how it went."""
+    found = await _found(incoming)
     return Command(
         actor=_actor(incoming),
         message=message,
-        label=view.label,
-        status_path=f"/v1/approvals/{view.id}",
-        after=view.history[0].sequence if view.history else 0,
+        label=found.row.label,
+        status_path=f"/v1/approvals/{found.row.id}",
+        after=found.records[0].sequence,
     )
 
 

@@ -293,6 +293,9 @@ MUTANTS: dict[str, Planted] = {
     "a session above its owner": Planted(_around(conversing, "session_head", _foreign_session), _ASKING),
     "the label of a memory": Planted(_around(findable, "_remembered", _unlabelled_memory), _ASKING),
     "what domains were asked": Planted(_rows("answer", "/v1/collaborations"), ("collaborating", "collaborations")),
+    "an approval": Planted(_rows("answer", "/v1/approvals/{approval}"), ("approvals",)),
+    "a list of approvals": Planted(_rows("answer", "/v1/approvals"), ("approvals",)),
+    "an approval of what was raised since": Planted(_around(FoldedReads, "raised_runs", _as_recorded), ("approvals",)),
     "what is remembered": Planted(_rows("answer", "/v1/memories"), ("memories",)),
     "whose memory it is": Planted(_around(memory, "whose", _everybodys), _ASKING),
 }

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from actors.roster import ACTORS
 from adapters.memory import MemoryBroker
@@ -74,6 +77,18 @@ class Pump:
             reaching = outside(domain)
             self._reactors[domain] = Reactor(actors, reaching)
             self._hosts[domain] = Host(actors, reaching, self._reactors[domain])
+
+    @contextmanager
+    def parking(self) -> Iterator[None]:
+        """Reactions that begin now and only wait leave the memory at once: what people decide cannot be waited for."""
+        kept = {domain: reactor._outside for domain, reactor in self._reactors.items()}
+        for domain, outside in kept.items():
+            self._reactors[domain]._outside = replace(outside, limits=replace(outside.limits, park_after_s=0.0))
+        try:
+            yield
+        finally:
+            for domain, outside in kept.items():
+                self._reactors[domain]._outside = outside
 
     async def settle(self) -> None:
         """Return when all that was stored has been handled, with everything it led to. Raises what any of it raised."""

@@ -57,6 +57,7 @@ class Story:
         self.completions: dict[str, Question] = {}
         self.imported: dict[str, Item] = {}
         self.writes: dict[str, Question] = {}
+        self.approvals: set[str] = set()
         self.shown = 0
         self.showable = 0
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -161,6 +161,10 @@ class World:
             announce=self._announced,
             limits=LIMITS,
         )
+
+    def parking(self) -> AbstractContextManager[None]:
+        """For a question that waits for people: it is settled once it has left the memory."""
+        return self._pump.parking()
 
     async def _announced(self, subject: str, body: bytes) -> None:
         self.written.append(body)
