@@ -31,6 +31,7 @@ class _Options(Struct, frozen=True):
     stream: bool
     budget_tokens: int | None
     budget_cost: float | None
+    ceo_context: bool
 
 
 @click.command(short_help="Ask Sophia or Artemis a question")
@@ -48,6 +49,9 @@ class _Options(Struct, frozen=True):
     type=click.Choice(options.LEVELS),
     metavar="LEVEL",
     help="Of the question.  [default: your clearance]",
+)
+@click.option(
+    "--ceo-context", is_flag=True, help="Answer with the company's strategy in view, with sections of its own."
 )
 @click.option("--wait", type=click.IntRange(min=0), metavar="SECONDS", help="Stop waiting then; the question goes on.")
 @click.option("--stream/--no-stream", default=True, show_default=True, help="Show progress as it happens.")
@@ -75,6 +79,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     Examples:
       diarchy ask "Which customers are at risk, and what would keep them?"
       diarchy ask --session sophia-0199… "And the second largest?"
+      diarchy ask --ceo-context "Shall we open a shop in Zurich?"
       diarchy ask --domain artemis --source ./src "Where is this code hard to change?"
       diarchy ask --no-stream --json "…" | jq -r .answer.content
     """
@@ -196,7 +201,13 @@ def _question(text: str, wanted: _Options) -> "AskQuestion":
     from contracts.http import AskQuestion
 
     budget = _given(tokens_max=wanted.budget_tokens, cost_max=wanted.budget_cost)
-    body = _given(question=text, team=wanted.team, confidentiality=wanted.confidentiality, budget=budget or None)
+    body = _given(
+        question=text,
+        team=wanted.team,
+        confidentiality=wanted.confidentiality,
+        budget=budget or None,
+        ceo_context=wanted.ceo_context,
+    )
     try:
         return msgspec.convert(body, AskQuestion)
     except msgspec.ValidationError as error:

@@ -11,6 +11,13 @@ from runtime.text import plain
 from tests.stack import Stack, found, ok
 
 QUESTION = "Why do we lose small-business customers, and is a self-service portal feasible?"
+STRATEGY = (
+    "The strategy is that small-business customers stay. Our market position among small-business customers is second. "
+    "Competitors offer small-business customers a self-service portal already. We should give small-business customers "
+    "a self-service portal. The greatest risk of a self-service portal is that billing fails. The roadmap moves the "
+    "self-service portal before the new shop. We recommend to implement the self-service portal on the billing platform. "
+    "Small-business customers are lost to competitors with better support."
+)
 LEARNED = [
     (
         "Retention strategy",
@@ -203,3 +210,43 @@ def test_an_attachment_has_to_be_there(admin: httpx.Client) -> None:
     refused = admin.post("/v1/knowledge", json=item)
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "$.attachment.digest"
+
+
+@pytest.mark.usefixtures("learned")
+@pytest.mark.parametrize(
+    ("domain", "form", "parts"),
+    [
+        (
+            "sophia",
+            "business",
+            {"strategic_alignment", "market_position", "competitive_landscape", "recommendations"},
+        ),
+        (
+            "artemis",
+            "technical",
+            {"strategic_alignment", "risk_assessment", "roadmap_impact", "implementation_recommendations"},
+        ),
+    ],
+)
+def test_with_the_ceos_context_an_answer_is_typed_now_and_when_it_is_read_later(
+    admin: httpx.Client, domain: str, form: str, parts: set[str]
+) -> None:
+    item = {"title": "Strategy in full", "content": STRATEGY, "category": "strategic_planning"}
+    learn(admin, {**item, "confidentiality": "internal", "partition": "ceo_knowledge", "strategic_priority": 9})
+    asked = ok(admin.post(f"/v1/{domain}/ask", json={"question": QUESTION, "ceo_context": True}))
+    answer = asked["answer"]
+    strategic, grounds = answer["strategic"], answer["grounds"]
+    assert strategic["type"] == form
+    assert set(strategic) == {"type", "comparisons", "confidence"} | parts
+    assert strategic["confidence"] == answer["confidence"]
+    assert all(strategic[part]["text"] in answer["content"] for part in parts)
+    cited = {one["evidence"] for one in answer["citations"]}
+    assert {id_ for part in parts for id_ in strategic[part]["evidence"]} <= cited
+    assert any(strategic[part]["evidence"] for part in parts)
+    assert grounds["sources"] > 0
+    assert 0 < grounds["coverage"] <= 1
+    (turn,) = ok(admin.get(f"/v1/sessions/{asked['session']}/messages"))["turns"]
+    assert turn["answer"] == answer
+    plainly = ok(admin.post(f"/v1/{domain}/ask", json={"question": QUESTION}))["answer"]
+    assert plainly["strategic"] is None
+    assert plainly["grounds"] is not None

@@ -1,4 +1,4 @@
-"""Approval across domains: what a question demands holds where another domain works for it, and nobody runs out of time."""
+"""Approval across domains and in an analysis: what its asker demands holds wherever it works, and nobody runs out of time."""
 
 from datetime import timedelta
 
@@ -6,11 +6,16 @@ import pytest
 
 from actors import requests
 from actors.collaboration import collaboration
+from actors.sophia import analysis as analyses
+from contracts.analysis import AnalysisFailed, AnalysisStarted, StartAnalysis
 from contracts.approval import ApprovalRule
+from contracts.catalogue import decode_event
 from contracts.collaboration import COLLABORATION, Outcome, Request, Requested
 from contracts.domains import Domain
+from contracts.subjects import ActorRef
 from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
+from runtime.errors import OutcomeError
 from tests.approvals import deny
 from tests.kernel_world import COUNTER, Add, Added, Note, Sum, decide, evolve
 from tests.unit.test_approving import Acting, Doubling, run
@@ -97,6 +102,47 @@ def test_where_nobody_demands_it_nobody_is_asked() -> None:
         await running.start(*ALL)
         await running.send(Add(amount=1))
         assert await running.said() == "completed: 6"
+        await running.stop()
+
+    run(body)
+    assert doubling.runs == [3]
+
+
+class Doubles:
+    """What stands for the five phases: one tool, whose result is why there is no analysis."""
+
+    def __init__(self, _recorded: object, effects: Effects, _conclude: object) -> None:
+        self.effects = effects
+
+    async def all(self) -> None:
+        raise OutcomeError(f"{(await self.effects.tool('double', Sum(total=3), Sum)).total}")
+
+
+def test_an_analysis_waits_for_what_its_asker_demands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analyses, "Phases", Doubles)
+    doubling = Doubling()
+    analysis = ActorRef(Domain.SOPHIA, "analysis", "a1")
+
+    async def body() -> None:
+        running = Acting(analyses.analysis, doubling)
+        await running.start(*ALL)
+        start = StartAnalysis(by="ann", subject="Portal", question="?", approval=RULE, grants=("sophia:read",))
+        await running.send(start, analysis)
+        ref, asked = await running.asked()
+        assert (asked.action.domain, asked.action.actor, asked.action.policy) == (
+            Domain.SOPHIA,
+            "analysis/a1",
+            RULE.policy,
+        )
+        assert doubling.runs == []
+        await running.grant(ref, asked.digest)
+        events = [
+            decode_event(one.record.envelope.type, one.record.body)
+            for one in await running.events(analysis, at_least=2)
+        ]
+        assert [type(event) for event in events] == [AnalysisStarted, AnalysisFailed]
+        assert isinstance(events[1], AnalysisFailed)
+        assert events[1].reason == "6"
         await running.stop()
 
     run(body)

@@ -158,3 +158,21 @@ def test_a_rule_that_cannot_be_is_refused_at_once(approval: dict[str, Any], fiel
             assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
     run(body)
+
+
+def test_what_the_body_of_an_analysis_demands_is_recorded_with_it() -> None:
+    async def body() -> None:
+        async with (
+            World() as world,
+            world.client("cross_domain_user") as ann,
+            world.client("admin", name="root", clearance=Clearance.TOP_SECRET) as root,
+        ):
+            rule = {"tools": ["client_analysis"], "quorum": 2}
+            asked = {"subject": "Portal", "question": "Shall we?", "approval": rule}
+            made = await ann.post("/v1/analyses", json=asked)
+            assert made.status_code == 201, made.text
+            events = (await root.get(f"/v1/events?kind=analysis&id={made.json()['id']}")).json()["events"]
+            [started] = [event for event in events if event["type"] == "analysis.started.v1"]
+            assert started["body"]["approval"] == rule
+
+    run(body)
