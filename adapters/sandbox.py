@@ -1,4 +1,4 @@
-"""Sandbox: tools in processes of their own, which reach nothing but what the call names (docs/adr: the sandbox).
+"""Sandbox: tools in processes of their own, which reach nothing but what the call names (docs/adr/0037).
 
 A zygote is started with the first call (adapters/sandbox_zygote.py) and forks a process for each; worker and tool talk over a
 socket: arguments in, blobs as the tool asks for them, the result out.

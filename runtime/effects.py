@@ -14,57 +14,40 @@ import msgspec
 from msgspec import Struct
 
 from contracts.approval import ApprovalRule
-from contracts.business import RecordKind
 from contracts.chat import ChatReply, ChatRequest, Delta, Written
 from contracts.collaboration import COLLABORATION, Collaborate, InTime, Outcome, Request
-from contracts.curating import StrategicSummary, SummaryQuery
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Message, Record
 from contracts.ids import derived_id, new_id
 from contracts.kernel import EffectRecorded
 from contracts.model import Allowance, Prompt, Reply, Usage
-from contracts.records import RecordsFound
-from contracts.retrieval import Entry, Hit, Query
+from contracts.retrieval import Entry
 from contracts.subjects import ActorRef
-from contracts.users import Grants, granted
-from contracts.web import WebFindings
 from runtime.approving import approval_s, gate, policy_for
 from runtime.asking import ASK, Requesting, dependency, expired, resolution, send
-from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError, OutcomeError, UnavailableError
+from runtime.errors import AllowanceError, ForbiddenToolError, OpenCircuitError, OutcomeError
 from runtime.model_ports import Call
-from runtime.observing import LABEL, MONITOR, Observed, Observing, observe_measurements, observe_spans
 from runtime.ports import Tool
-from runtime.records import read_records
-from runtime.researching import RESEARCH_PERMISSION, Asking, research
+from runtime.reading import Reads
 from runtime.run import Run, encoded, raw
 from runtime.schedule import When
-from runtime.similarity import Nearness, near
 from runtime.telemetry import SPAN_EFFECT
 from runtime.writing import Writing
 
 T = TypeVar("T")
-WORDS_MATCH_FROM = 0.5
-"""Of a hit's relevance, beyond its cosine: a query's words count half, and weigh 1 together (adapters/words.py)."""
 
 
-class Effects:
-    """What a reaction may do. Reads are made under the asker's clearance; `label` rises with everything that was read.
+class Effects(Reads):
+    """What a reaction may do. What it may read is said in `Reads`.
 
     Every effect raises OutcomeError once the run was cancelled or its deadline has passed; `tell`, `index` and `remove` still
     work.
     """
 
     def __init__(self, run: Run) -> None:
-        self._run = run
-        self._outside = run.outside
-        self._cause = run.cause
+        super().__init__(run)
         self._budget: Allowance | None = None
         self._approval: ApprovalRule | None = None
-        self._grants: Grants = ()
-
-    @property
-    def label(self) -> Clearance:
-        return self._run.label
 
     @property
     def asked_at(self) -> datetime:
@@ -83,13 +66,9 @@ class Effects:
         """
         self._budget = budget
 
-    def grant(self, grants: Grants) -> None:
-        """Run tools for an asker who may do this, and let other domains do so; without it no tool runs."""
-        self._grants = grants
-
     def may(self, tool: Tool) -> bool:
         """Whether the asker may have the tool run."""
-        return tool.permission in granted(self._grants, self._run.actor.domain)
+        return self._permits(tool.permission)
 
     def require(self, approval: ApprovalRule | None) -> None:
         """From here on people must agree to the tools that it names, here and in the domains that are asked."""
@@ -109,126 +88,6 @@ class Effects:
 
     async def new_id(self) -> str:
         return await self._run.perform("new_id", None, str, lambda _: _soon(new_id()))
-
-    async def search(
-        self,
-        partitions: tuple[Partition, ...],
-        text: str,
-        *,
-        limit: int = 10,
-        source: str | None = None,
-        media_type: str | None = None,
-        score_min: float = -1.0,
-    ) -> list[Hit]:
-        """The best entries under the asker's clearance, best first; none whose cosine to the text is below `score_min`, unless
-        its words match it as if all of them stood there."""
-
-        def query(now: datetime) -> Query:
-            return Query(
-                partitions=partitions,
-                text=text,
-                clearance=self._cause.clearance,
-                now=now,
-                limit=limit,
-                source=source,
-                media_type=media_type,
-            )
-
-        async def search(_: str) -> list[Hit]:
-            hits = await self._outside.retrieval.search(query(self._outside.clock()))
-            return [hit for hit in hits if hit.score >= score_min or hit.relevance - hit.score >= WORDS_MATCH_FROM]
-
-        return await self._run.perform(
-            "search",
-            [query(_NO_TIME), score_min],
-            list[Hit],
-            search,
-            lambda hits: max((hit.entry.label for hit in hits), default=Clearance.PUBLIC),
-            "retrieval",
-        )
-
-    async def summary(self, partitions: tuple[Partition, ...], query: SummaryQuery) -> StrategicSummary:
-        """What matters strategically, of items in these partitions under the asker's clearance.
-
-        Raises OutcomeError where it is not to be had now: nobody is kept waiting for a read model.
-        """
-
-        async def summary(_: str) -> StrategicSummary:
-            outside = self._outside
-            try:
-                async with outside.guards.call("summaries"):
-                    return await outside.summaries.summary(
-                        query, partitions, clearance=self._cause.clearance, now=outside.clock()
-                    )
-            except UnavailableError as error:
-                raise OutcomeError(f"there is no strategic summary now: {error}") from error
-
-        return await self._run.perform(
-            "summary", [partitions, query], StrategicSummary, summary, lambda found: found.label
-        )
-
-    async def research(self, query: str, *, sources_max: int = 5) -> WebFindings:
-        """What pages of the web say to a query, where that is configured and the cause's label lets it be sent there.
-
-        What is found is public and kept as blobs. Raises OutcomeError where the web is not to be had now, or not for the asker.
-        """
-
-        async def look(_: str) -> WebFindings:
-            outside = self._outside
-            if RESEARCH_PERMISSION not in granted(self._grants, self._run.actor.domain):
-                raise ForbiddenToolError(
-                    f"research on the web needs the permission {RESEARCH_PERMISSION}, which the asker lacks"
-                )
-            asked = Asking(query=query, label=self._cause.label, sources_max=sources_max, now=outside.clock())
-            return await research(outside.research, asked, outside.blobs, outside.guards)
-
-        return await self._run.perform("research", [query, sources_max], WebFindings, look)
-
-    async def records(self, kind: RecordKind) -> RecordsFound:
-        """What the facts under the asker's clearance say of all clients, deals, tickets or invoices, as a blob for a tool.
-
-        Raises OutcomeError where it is not to be had now, as `summary` does.
-        """
-        clearance, outside = self._cause.clearance, self._outside
-
-        async def read(_: str) -> RecordsFound:
-            return await read_records(outside.records, kind, clearance, blobs=outside.blobs, guards=outside.guards)
-
-        return await self._run.perform("records", [kind], RecordsFound, read, lambda found: found.label)
-
-    async def measurements(self, since: datetime, until: datetime) -> Observed:
-        """Our own measurements of a window, as a blob of `Series` for a tool.
-
-        Raises OutcomeError where the asker may not have them read (`runtime.observing`), or there are none to be had now.
-        """
-        outside, asked = self._outside, self._observing(since, until)
-
-        async def read(_: str) -> Observed:
-            return await observe_measurements(outside.measurements, asked, outside.blobs)
-
-        return await self._run.perform("measurements", [since, until], Observed, read, lambda _: LABEL)
-
-    async def spans(self, since: datetime, until: datetime) -> Observed:
-        """How long our own operations took in a window, as a blob of `Operations` for a tool. Raises as `measurements` does."""
-        outside, asked = self._outside, self._observing(since, until)
-
-        async def read(_: str) -> Observed:
-            return await observe_spans(outside.spans, asked, outside.blobs)
-
-        return await self._run.perform("spans", [since, until], Observed, read, lambda _: LABEL)
-
-    def _observing(self, since: datetime, until: datetime) -> Observing:
-        permitted = MONITOR in granted(self._grants, self._run.actor.domain)
-        return Observing(since=since, until=until, clearance=self._cause.clearance, permitted=permitted)
-
-    async def similarities(self, texts: tuple[str, ...], others: tuple[str, ...]) -> Nearness:
-        """How near each text is to each of the others, by the built-in embedding model. Nothing is read: no label rises."""
-        clearance, outside = self._cause.clearance, self._outside
-
-        async def compare(_: str) -> Nearness:
-            return await near(texts, others, clearance, embeddings=outside.embeddings, guards=outside.guards)
-
-        return await self._run.perform("similarities", [texts, others], Nearness, compare)
 
     async def index(self, partition: Partition, entry: Entry) -> None:
         """Make an entry findable; one with the same id is replaced."""
@@ -456,9 +315,6 @@ class Effects:
         """Tell whoever waits for this reaction's outcome what there is of it, if he said where to."""
         if to:
             await self.tell(*resolution(to, InTime(why=why, outcome=outcome)))
-
-
-_NO_TIME = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 async def _soon(value: T) -> T:

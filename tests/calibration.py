@@ -24,7 +24,7 @@ from contracts.domains import Clearance
 from contracts.grounds import Grounds
 from contracts.model import Prompt
 from contracts.retrieval import Entry, Query
-from runtime.effects import WORDS_MATCH_FROM
+from runtime.reading import WORDS_MATCH_FROM
 from runtime.telemetry import NoTelemetry
 from tests.confidence_cases import CASES, CORPUS, Case
 
