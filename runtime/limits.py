@@ -32,7 +32,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     ask_taken_s_max: float = 4.0  # a domain that has not taken a request up by then is down: the asker answers in part
     ask_work_s_max: float = 120.0  # a domain that has is waited for so long before the asker answers in part
     ask_rest_s_max: float = 518_400.0  # what is missing of an answer is waited for so long; below `in_stream_age_s_max`
-    tool_s_max: float = 120.0
+    tool_s_max: float = 300.0
     model_s_max: float = 600.0  # above the time-outs of all providers together, so that each ends by itself
     idle_s: float = 60.0  # an actor not used for so long is packed
     idle_actors_bytes_max: int = 256 << 20  # packed actors in memory; `live_actors_max` bounds the others

@@ -26,7 +26,7 @@ from runtime.ports import Tool, ToolLimits
 TOP_MAX = 10
 ATTENTION_MAX = 5
 COMPLEX_FROM = 11
-SECONDS_MAX = 100.0
+SECONDS_MAX = 240.0
 
 
 class CodeAnalysisArguments(Struct, frozen=True, kw_only=True):
@@ -236,5 +236,5 @@ CODE_ANALYSIS: Tool = tool(
     _run,
     "Reads a stored archive of source code: which files want attention first, size, complexity, lint, unused code, imports.",
     permission="artemis:read",
-    limits=ToolLimits(memory_bytes_max=2 << 30),
+    limits=ToolLimits(s_max=SECONDS_MAX + 30, memory_bytes_max=2 << 30),
 )

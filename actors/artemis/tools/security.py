@@ -5,7 +5,6 @@ repeated, for a secret may stand in it.
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -22,7 +21,7 @@ from actors.tool import Fetch, tool
 from contracts.alerts import Alarm
 from runtime.ports import Tool, ToolLimits
 
-SECONDS_MAX = 100.0
+SECONDS_MAX = 240.0
 ALARM_PRIORITY = 8
 ALARM_PLACES_MAX = 5
 UNCERTAIN = frozenset({"Base64 High Entropy String", "Hex High Entropy String"})
@@ -75,10 +74,8 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
     misused, unread = workflows.misuses(tree.files, deadline)
     missing += unread_sentences("workflows (zizmor)", unread)
     python, failures = parsing.parsed(tree.python, deadline)
-    with ThreadPoolExecutor(2) as slow:
-        scanning = slow.submit(weaknesses.weaknesses, python, deadline)
-        leaks, unread = secret_scan.leaks(sorted(tree.files, key=lambda file: file.is_test), deadline)
-        weak = scanning.result()
+    weak = weaknesses.weaknesses(python, deadline)
+    leaks, unread = secret_scan.leaks(sorted(tree.files, key=lambda file: file.is_test), deadline)
     missing += unread_sentences("weak code (bandit)", weak.unread)
     missing += unread_sentences("secrets (detect-secrets)", unread)
     found = [
@@ -161,5 +158,5 @@ SECURITY: Tool = tool(
     _run,
     "Reads a stored archive of source code: weak code, secrets, known-bad dependencies, open settings, by file and line.",
     permission="artemis:read",
-    limits=ToolLimits(memory_bytes_max=2 << 30),
+    limits=ToolLimits(s_max=SECONDS_MAX + 30, memory_bytes_max=2 << 30),
 )

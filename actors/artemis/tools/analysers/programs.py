@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from actors.artemis.tools.source_tree import SourceFile
 
 OUTPUT_BYTES_MAX = 64_000_000
 MEMORY_BYTES_MAX = 2 << 30
+AT_ONCE = 2  # programs of one analyser
 PART_FILES = 100
 PART_BYTES = 4_000_000
 ODD_BYTES = 200_000
@@ -118,14 +120,33 @@ def in_parts(
 ) -> tuple[list[T], list[Unread]]:
     """What an analyser that looks at each file by itself says of all of them, and which files it could not take.
 
-    They are given to it in parts, so that what is done is kept when the time is over. A part that fails is halved until the file
-    to blame is found; files that are odd (very large, or with very long lines) come last, each alone and with a time of its own.
+    They are given to it in parts, AT_ONCE of them side by side, so that what is done is kept when the time is over. A part that
+    fails is halved until the file to blame is found; files that are odd (very large, or with very long lines) come last, each
+    alone and with a time of its own.
     """
     plain = [file for file in files if not _odd(file)]
     odd = [file for file in files if _odd(file)]
+
+    def of_part(part: Sequence[SourceFile]) -> tuple[list[T], list[Unread]]:
+        return _halved(part, analyse, deadline)
+
+    def of_odd(file: SourceFile) -> tuple[list[T], list[Unread]]:
+        try:
+            return [analyse([file], deadline.left(ODD_S_MAX))], []
+        except ProgramError as error:
+            return [], [Unread(file.path, str(error))]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = [*pool.map(of_part, _parts(plain)), *pool.map(of_odd, odd)]
+    return [one for done, _ in results for one in done], [one for _, unread in results for one in unread]
+
+
+def _halved(
+    files: Sequence[SourceFile], analyse: Callable[[Sequence[SourceFile], float], T], deadline: Deadline
+) -> tuple[list[T], list[Unread]]:
     done: list[T] = []
     unread: list[Unread] = []
-    waiting = list(reversed(list(_parts(plain)))) if plain else []
+    waiting = [files] if files else []
     while waiting:
         part = waiting.pop()
         try:
@@ -136,11 +157,6 @@ def in_parts(
             else:
                 half = len(part) // 2
                 waiting += [part[half:], part[:half]]
-    for file in odd:
-        try:
-            done.append(analyse([file], deadline.left(ODD_S_MAX)))
-        except ProgramError as error:
-            unread.append(Unread(file.path, str(error)))
     return done, unread
 
 
