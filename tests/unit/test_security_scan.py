@@ -264,7 +264,8 @@ def test_the_tool_runs_through_the_port() -> None:
     result = TOOLS["security"].run(SecurityArguments(archive="d", advisories="a"), blobs.__getitem__)
     assert isinstance(result, SecurityResult)
     assert any(
-        line.startswith("High: leaky-requests 2.19.0 has a known weakness (CVE-2026-0001)") for line in result.findings
+        line.startswith("Severity high") and "leaky-requests 2.19.0 has a known weakness (CVE-2026-0001)" in line
+        for line in result.findings
     )
     assert msgspec.json.encode(SecurityArguments(archive="d")) == b'{"archive":"d","question":""}'
 
@@ -273,5 +274,5 @@ def test_clean_code_has_no_weakness() -> None:
     result = scan(tree(app="def f(x: int) -> int:\n    return x + 1\n"))
     assert (
         result.findings[0]
-        == "0 possible weaknesses outside tests in 1 files: 0 high, 0 medium, 0 low; 0 more in tests."
+        == "0 possible security problems outside tests in the 1 files of the code: 0 high, 0 medium, 0 low; 0 more in tests."
     )

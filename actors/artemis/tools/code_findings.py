@@ -27,15 +27,17 @@ def told(result: "CodeAnalysisResult", history: History | None, missing: Sequenc
 
 def _attention(spots: "Sequence[HotSpot]", history: History | None) -> list[str]:
     if not spots:
-        return ["No file with functions was found, so none wants attention first."]
+        return ["No file of the code has functions that were read, so none needs attention first."]
     if history:
         how = f"changes × complexity over the last {history.commits:,} commits ({history.since} to {history.until})"
     else:
         how = "complexity × log of lines × (1 + log of importing modules), an estimate: no history of changes is known"
-    return [
-        f"{len(spots)} files want attention first, by {how}.",
-        *(f"{at}. {spot.path}: {_why(spot)}." for at, spot in enumerate(spots, start=1)),
-    ]
+    listed = "; ".join(f"{at}. {spot.path}: {_why(spot)}" for at, spot in enumerate(spots, start=1))
+    return [f"{_of(len(spots), 'file')} of the code {_need(len(spots))} attention first, by {how}: {listed}."]
+
+
+def _need(count: int) -> str:
+    return "needs" if count == 1 else "need"
 
 
 def _why(spot: "HotSpot") -> str:
@@ -65,7 +67,7 @@ def _size(result: "CodeAnalysisResult") -> list[str]:
     )
     return [
         f"{result.lines:,} lines in {_of(result.files, 'file')} were read: {listed}.",
-        f"{_of(result.test_files, 'test file')} hold {percent(result.test_line_share)} of the code's lines.",
+        f"{_of(result.test_files, 'test file')} with {percent(result.test_line_share)} of the code's lines.",
     ]
 
 
@@ -76,12 +78,12 @@ def _functions(result: "CodeAnalysisResult") -> list[str]:
         f"{_of(result.functions, 'function')} with a mean cyclomatic complexity of {result.mean_complexity:.1f};"
         f" {result.complex_functions:,} of them at 11 or more (lizard)."
     ]
-    findings += [
+    told = {(spot.path, spot.worst.line) for spot in result.attention}
+    more = [one for one in result.most_complex if one.complexity > 1 and (one.path, one.line) not in told]
+    return findings + [
         f"Complexity {one.complexity:,}: {one.name} in {one.path}:{one.line} ({_of(one.lines, 'line')})."
-        for one in result.most_complex[:LISTED_MAX]
-        if one.complexity > 1
+        for one in more[:LISTED_MAX]
     ]
-    return findings
 
 
 def _packages(one: "Packages") -> list[str]:

@@ -11,7 +11,7 @@ from actors.artemis.tools.places import PLACES_MAX, SEVERITIES, Place
 if TYPE_CHECKING:
     from actors.artemis.tools.security import SecurityResult
 
-WORST_MAX = 14
+WORST_MAX = 10  # of each severity
 RULES_MAX = 8
 SAME_RULE_MAX = 3
 
@@ -38,19 +38,25 @@ def _total(result: "SecurityResult", found: Sequence[Place]) -> list[str]:
     inside = sum(place.in_test for place in found)
     more = f"; the first {PLACES_MAX} are listed" if len(found) > PLACES_MAX else ""
     return [
-        f"{own.total():,} possible weaknesses outside tests in {result.files:,} files: {listed}; {inside:,} more in tests{more}."
+        f"{own.total():,} possible security problems outside tests in the {result.files:,} files of the code: {listed};"
+        f" {inside:,} more in tests{more}."
     ]
 
 
 def _worst(places: Sequence[Place]) -> list[str]:
-    """The worst ones outside tests; of one rule not more than three, so that one loud rule hides no other."""
-    seen: Counter[str] = Counter()
+    """By severity the first places outside tests; each rule's first before its second, so that one loud rule hides no other."""
     lines: list[str] = []
-    for place in places:
-        seen[place.rule] += 1
-        if place.in_test or seen[place.rule] > SAME_RULE_MAX or len(lines) == WORST_MAX:
-            continue
-        lines.append(f"{place.severity.capitalize()}: {place.message}, at {place.path}:{place.line} ({place.rule}).")
+    for severity in SEVERITIES:
+        seen: Counter[str] = Counter()
+        turns: list[tuple[int, Place]] = []
+        for place in places:
+            if not place.in_test and place.severity == severity:
+                turns.append((seen[place.rule], place))
+                seen[place.rule] += 1
+        first = [place for turn, place in sorted(turns, key=lambda one: one[0]) if turn < SAME_RULE_MAX][:WORST_MAX]
+        if first:
+            told = "; ".join(f"{one.message}, at {one.path}:{one.line} ({one.rule})" for one in first)
+            lines.append(f"Severity {severity}, {len(first):,} of {len(turns):,} listed: {told}.")
     return lines
 
 

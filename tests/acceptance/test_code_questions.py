@@ -1,0 +1,83 @@
+"""Questions about code over HTTP on the real stack: what was planted in an archive is told, a hostile one harms nothing."""
+
+import json
+import tarfile
+from typing import Any
+
+import httpx
+import pytest
+
+from actors.artemis.tools.analysers.advisories import OSV as OSV_TYPE
+from tests.acceptance.test_main_job import learn
+from tests.archives import special, zipped
+from tests.stack import Stack, ok
+from tests.unit.test_code_analysis import BOMB
+from tests.unit.test_security_scan import KEY, OSV, PASSWORD, PLANTED
+
+ATTENTION = "Which files of this repository need attention first, and why?"
+SECURITY = "What are the security problems of this code?"
+BUSY = {
+    f"app/busy{n}.py": f"def busy{n}(x, y):\n" + "    if x > y:\n        x -= 1\n" * (60 - 10 * n) + "    return x\n"
+    for n in range(1, 5)
+}
+FIRST_FIVE = {"app/bomb.py": 451, "app/busy1.py": 51, "app/busy2.py": 41, "app/busy3.py": 31, "app/busy4.py": 21}
+"""The files in the order in which they want attention, with their complexity."""
+
+
+def store(client: httpx.Client, title: str, data: bytes, media_type: str) -> None:
+    """A stored file with its item, which is found when this returns."""
+    put = ok(client.post("/v1/files", content=data, headers={"Content-Type": media_type}))
+    item = {
+        "title": title,
+        "content": title,
+        "category": "operational_metrics",
+        "confidentiality": "internal",
+        "partition": "code_knowledge",
+        "attachment": {"digest": put["digest"], "media_type": media_type, "name": title, "size_bytes": len(data)},
+    }
+    learn(client, item)
+
+
+def answered(client: httpx.Client, question: str, team: str) -> dict[str, Any]:
+    body = {"question": question, "team": team, "collaborate": False}
+    turn = ok(client.post("/v1/artemis/ask", json=body, headers={"Prefer": "wait=100"}, timeout=150))
+    assert turn["status"] == "answered", turn
+    return dict(turn["answer"])
+
+
+@pytest.fixture(scope="module")
+def answers(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Both answers on the planted archive; then, with a hostile archive as the nearest, one on that."""
+    with stack.client() as client:
+        store(client, "Advisory database", json.dumps([OSV]).encode(), OSV_TYPE)
+        store(client, "Source code of the till", zipped(PLANTED | BUSY | {"app/bomb.py": BOMB}), "application/zip")
+        found = {
+            ATTENTION: answered(client, ATTENTION, "code_analysis"),
+            SECURITY: answered(client, SECURITY, "security"),
+        }
+        store(client, "Zebra security code", special(tarfile.SYMTYPE, "zebra.py"), "application/zip")
+        return found | {"zebra": answered(client, "What are the security problems of the zebra code?", "security")}
+
+
+def test_the_files_that_want_attention_are_told_with_their_figures(answers: dict[str, dict[str, Any]]) -> None:
+    answer = answers[ATTENTION]
+    for place, (path, complexity) in enumerate(FIRST_FIVE.items(), start=1):
+        assert f"{place}. {path}: complexity {complexity} in 1 function" in answer["content"]
+
+
+def test_the_planted_weaknesses_are_told_and_no_secret(answers: dict[str, dict[str, Any]]) -> None:
+    answer = answers[SECURITY]
+    for told in (
+        "app/config.py:1 (secret: AWS Access Key)",
+        "app/db.py:2 (B608 hardcoded_sql_expressions)",
+        "leaky-requests 2.19.0 has a known weakness (CVE-2026-0001)",
+    ):
+        assert told in answer["content"]
+    assert KEY not in json.dumps(answers)
+    assert PASSWORD not in json.dumps(answers)
+
+
+def test_a_hostile_archive_is_told_and_the_rest_of_it_is_read(answers: dict[str, dict[str, Any]]) -> None:
+    content = answers["zebra"]["content"]
+    assert "Hostile archive: 1 × link, such as zebra.py (a symbolic link to /etc/passwd)." in content
+    assert "0 possible security problems outside tests in the 1 files of the code" in content
