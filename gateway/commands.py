@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from contracts.approval import ApprovalRule
+from contracts.approval import EVERY_TOOL, ApprovalRule
 from contracts.catalogue import decode_event
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Event, Stored
@@ -142,10 +142,17 @@ def budget_spent(budget: Allowance | None, spent: Usage | None) -> BudgetSpent |
     )
 
 
-def checked_approval(rule: ApprovalRule | None, principal: Principal) -> ApprovalRule | None:
-    """What the run is to wait for. Raises ValidationProblemError for a quorum that can never come together."""
-    if rule is not None and (problem := rule.unreachable(principal.username)):
+def checked_approval(incoming: Incoming[Any], rule: ApprovalRule | None) -> ApprovalRule | None:
+    """What the run is to wait for. Raises ValidationProblemError for a quorum that can never come together, and for what is no
+    tool: nobody would be asked about the one that was meant."""
+    if rule is None:
+        return None
+    if problem := rule.unreachable(incoming.principal.username):
         raise ValidationProblemError("$.approval.quorum", problem)
+    known = {tool.name for tool in incoming.services.tools}
+    if unknown := [name for name in rule.tools if name != EVERY_TOOL and name not in known]:
+        told = f"{', '.join(unknown)} is none of the tools {', '.join(sorted(known))}"
+        raise ValidationProblemError("$.approval.tools", told)
     return rule
 
 

@@ -23,6 +23,7 @@ from adapters.similar_searches import SimilarSearches
 from adapters.span_store import MemorySpanStore
 from contracts.domains import Clearance, Domain
 from contracts.users import Role
+from deploy.tools_shown import shown
 from gateway import routes
 from gateway.app import Gateway
 from gateway.identity import Passwords, Principal
@@ -140,6 +141,7 @@ class World:
             written=WrittenWatch(self._rpc),
             clock=self.clock,
             settings=SETTINGS,
+            tools=shown(),
             chat_models=tuple(Named(name, ("test",), (name,)) for name in Scripted.models),
         )
 

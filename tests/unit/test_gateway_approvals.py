@@ -8,7 +8,7 @@ import pytest
 from contracts.domains import Clearance, Domain
 from tests.gateway_world import World, run
 
-ASKED = {"question": "measure this", "approval": {"tools": ["measure"], "quorum": 2}}
+ASKED = {"question": "measure this", "approval": {"quorum": 2}}
 ACCEPT = {"Prefer": "wait=0"}
 
 
@@ -86,7 +86,7 @@ def test_who_looks_at_his_question_sees_for_whose_approval_it_waits_and_no_longe
     async def body() -> None:
         async with World() as world, world.client("sophia_user") as ann, world.client("approver", name="bob") as bob:
             keyed = {**ACCEPT, "Idempotency-Key": "k1"}
-            body = {**ASKED, "approval": {"tools": ["measure"]}}
+            body = {**ASKED, "approval": {}}
             accepted = (await ann.post("/v1/sophia/ask", json=body, headers=keyed)).json()
             [line] = await waiting(world, bob)
             repeated = await ann.post("/v1/sophia/ask", json=body, headers=keyed)
@@ -148,6 +148,7 @@ def test_what_is_above_ones_clearance_is_not_there() -> None:
         ({"quorum": 6}, "$.approval.quorum"),
         ({"expires_s": 0}, "$.approval.expires_s"),
         ({"tools": []}, "$.approval.tools"),
+        ({"tools": ["business_insight", "busines_insight"]}, "$.approval.tools"),
         ({"who": ["bob"]}, "$.approval.who"),
     ],
 )
