@@ -14,7 +14,7 @@ from actors.strategic import Said, beside, context
 from actors.team import Team, gathered, relevant, route, speaks_of, statements, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Missing, Outcome, Request
-from contracts.conversation import Answered, AnswerInPart, Asked, Contribution, Exchange
+from contracts.conversation import CODE_TEAMS, Answered, AnswerInPart, Asked, Contribution, Exchange
 from contracts.domains import Domain
 from contracts.envelope import Event
 from contracts.model import FLOW, Evidence, Prompt, Reply
@@ -81,8 +81,10 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     effects.grant(asked.grants)
     domain = recorded.actor.domain
     teams = TEAMS[domain]
-    team = next((team for team in teams if team.name == asked.team), None) or route(asked.text, teams, asked.flow)
-    hits = await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX)
+    routed = code_team if asked.repository else route
+    team = next((team for team in teams if team.name == asked.team), None) or routed(asked.text, teams, asked.flow)
+    named = (await effects.repository(asked.repository),) if asked.repository else ()
+    hits = (*named, *await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX))
     examined = await investigated(team, asked.flow, asked.text, hits, effects)
     recalled = await recall(recorded, asked.text, asked.flow, effects)
     evidence = gathered((*hits, *recalled.taught), examined, asked.flow)
@@ -95,6 +97,15 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
         await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
         await others.completed()
     return await _composed(asked, own, others, effects)
+
+
+def code_team(question: str, teams: Sequence[Team], flow: int) -> Team:
+    """Who answers a question about a repository that it names: the team for all code, unless its words speak for a special one
+    as much. Nearly every such question speaks of code."""
+    general = next(team for team in teams if team.name == CODE_TEAMS[0])
+    special = [team for team in teams if team.name in CODE_TEAMS[1:]]
+    spoken = any(speaks_of(question, team.cues) for team in special)
+    return route(question, [*special, general], flow) if spoken else general
 
 
 class _Own(Struct, frozen=True):

@@ -101,6 +101,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         approval=message.approval,
         grants=message.grants,
         ceo_context=message.ceo_context,
+        repository=message.repository,
     )
     if state.owner is None:
         return [

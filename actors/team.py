@@ -15,6 +15,7 @@ from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
+from runtime.source_folders import NAMED
 from runtime.text import sentences
 
 EVIDENCE_CHARS_MAX = 1_500
@@ -183,6 +184,24 @@ def examine_file(
         return Examined()
 
     return examine
+
+
+def on_repository(tool: str, arguments: Callable[[str, str], Struct], otherwise: Examine) -> Examine:
+    """Runs a tool on the source code that the question names; `otherwise` is done where it names none."""
+
+    async def work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+        named = repository_of(hits)
+        if named is None or named.entry.attachment is None:
+            return await otherwise(question, hits, effects)
+        findings = await run_tool(tool, arguments(named.entry.attachment, question), named.entry.title, effects)
+        return Examined(findings, (named,))
+
+    return work
+
+
+def repository_of(hits: Sequence[Hit]) -> Hit | None:
+    """The source code that the question names itself, which comes before what was found."""
+    return next((hit for hit in hits[:1] if hit.entry.tags == (NAMED,)), None)
 
 
 def examine_evidence(tool: str, arguments: Callable[[str, tuple[Evidence, ...]], Struct]) -> Examine:

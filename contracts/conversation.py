@@ -35,7 +35,11 @@ TEAMS_OF: dict[Domain, frozenset[Team]] = {
 }
 """Which teams each domain has."""
 
+CODE_TEAMS: tuple[Team, ...] = ("code_analysis", "security", "performance_analysis")
+"""Those that read source code; the first answers where a question's words speak for none."""
+
 Question = Annotated[str, Meta(min_length=1, max_length=8_000, pattern=r"\S")]
+RepositoryPath = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"^/[^\x00]*$")]
 
 
 class StartSession(Message, frozen=True, kw_only=True, tag="conversation.start.v1"):
@@ -58,6 +62,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     that has not begun begins it, with `history` as its memory: what was said elsewhere, as the asker tells it. One that has
     begun knows its own. `budget` is what may be spent on models, by all who work on the answer; `approval`
     says which tools people must agree to, for all of them. `ceo_context`: the answer says, too, what the strategy makes of it.
+    `repository`: the path of a folder on the worker's machine, whose code the question is about.
     """
 
     turn: str
@@ -71,6 +76,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     history: Annotated[tuple[Exchange, ...], Meta(max_length=EXCHANGES_MAX)] = ()
     grants: Grants = None
     ceo_context: bool = False
+    repository: RepositoryPath | None = None
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
@@ -122,6 +128,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     approval: ApprovalRule | None = None
     grants: Grants = None
     ceo_context: bool = False
+    repository: str | None = None
 
 
 class Contribution(Struct, frozen=True, kw_only=True):

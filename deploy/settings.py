@@ -96,6 +96,15 @@ class Tools(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unprotected: bool = False
 
 
+class Repositories(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Folders on the machine of Artemis's worker below which a question may name one; none: no question may. What is read there
+    is as confidential as `confidentiality` says."""
+
+    roots: tuple[str, ...] = ()
+    confidentiality: Literal["public", "internal", "confidential", "restricted", "top_secret"] = "internal"
+    read_s_max: Annotated[float, Meta(gt=0, le=86_400)] = 120.0
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`auto`: text on a terminal, JSON lines elsewhere."""
 
@@ -173,6 +182,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     budget: Budget = Budget()
     web: Web = Web()
     tools: Tools = Tools()
+    repositories: Repositories = Repositories()
     gateway: Gateway = Gateway()
     telemetry: Telemetry = Telemetry()
     log: Log = Log()

@@ -80,6 +80,7 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         )
     yield from _of_approvals(settings)
     yield from _of_urls(settings)
+    yield from _of_roots(settings)
 
 
 def _of_approvals(settings: "Settings") -> Iterator[Problem]:
@@ -157,6 +158,12 @@ def _of_urls(settings: "Settings") -> Iterator[Problem]:
             url and schemes != POSTGRES and (problem := _of_address(url))
         ):  # a database may be reached through a socket
             yield key, f"{problem}; give it as {schemes[0]}HOST:PORT"
+
+
+def _of_roots(settings: "Settings") -> Iterator[Problem]:
+    for n, root in enumerate(settings.repositories.roots):
+        if not root.startswith("/"):
+            yield f"repositories.roots[{n}]", "must be an absolute path"
 
 
 def _of_address(url: str) -> str:

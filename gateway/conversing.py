@@ -6,6 +6,7 @@ import msgspec
 
 from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, StartAnalysis
 from contracts.conversation import (
+    CODE_TEAMS,
     TEAMS_OF,
     Answered,
     AnsweredInPart,
@@ -134,6 +135,7 @@ def ask(
             history=history,
             grants=principal.grants,
             ceo_context=body.ceo_context,
+            repository=_repository(body, actor),
         ),
         label=label_of(principal, body.confidentiality),
         status_path=f"/v1/sessions/{actor.id}/messages",
@@ -141,6 +143,16 @@ def ask(
         deadline=checked_deadline(body.deadline, incoming.services.clock()),
         after=after,
     )
+
+
+def _repository(body: AskQuestion, actor: ActorRef) -> str | None:
+    """Raises ValidationProblemError where nobody would read it."""
+    if body.repository is not None:
+        if actor.domain is not Domain.ARTEMIS:
+            raise ValidationProblemError("$.repository", "only Artemis reads source code")
+        if body.team is not None and body.team not in CODE_TEAMS:
+            raise ValidationProblemError("$.team", f"code is read by the teams {', '.join(CODE_TEAMS)}")
+    return body.repository
 
 
 def _collaborate(principal: Principal, *, asked: bool | None) -> bool | None:

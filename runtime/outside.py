@@ -20,6 +20,7 @@ from runtime.observing import NoSpans, NothingMeasured
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
 from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
+from runtime.source_folders import NoSourceFolders, SourceFolders
 from runtime.telemetry import Telemetry
 from runtime.telemetry_ports import Measurements, SpanStore
 from runtime.tool_runner import ToolRunner
@@ -90,6 +91,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     measurements: Measurements = msgspec.field(default_factory=NothingMeasured)
     spans: SpanStore = msgspec.field(default_factory=NoSpans)
     records: Records = msgspec.field(default_factory=NoRecords)
+    source_folders: SourceFolders = msgspec.field(default_factory=NoSourceFolders)
     caller: str = ""
     tools: dict[str, Tool] = {}
     approvals: tuple[ApprovalRule, ...] = ()

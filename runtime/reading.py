@@ -15,6 +15,7 @@ from runtime.records import read_records
 from runtime.researching import RESEARCH_PERMISSION, Asking, research
 from runtime.run import Run
 from runtime.similarity import Nearness, near
+from runtime.source_folders import ASK_PERMISSION, hit
 
 WORDS_MATCH_FROM = 0.5
 """Of a hit's relevance, beyond its cosine: a query's words count half, and weigh 1 together (adapters/words.py)."""
@@ -115,6 +116,21 @@ class Reads:
             return await research(outside.research, asked, outside.blobs, outside.guards)
 
         return await self._run.perform("research", [query, sources_max], WebFindings, look)
+
+    async def repository(self, path: str) -> Hit:
+        """A folder of source code on the worker's machine, kept as an archive with its history, as a search would give it.
+
+        Raises OutcomeError where the operator, or the asker's clearance, does not let it be read.
+        """
+        clearance, outside = self._cause.clearance, self._outside
+
+        async def read(_: str) -> Hit:
+            if ASK_PERMISSION not in granted(self._grants, self._run.actor.domain):
+                raise ForbiddenToolError(f"to name a repository needs the permission {ASK_PERMISSION}")
+            packed = await outside.source_folders.read(path, clearance)
+            return hit(path, packed, await outside.blobs.put(packed.content))
+
+        return await self._run.perform("repository", [path], Hit, read, lambda found: found.entry.label)
 
     async def records(self, kind: RecordKind) -> RecordsFound:
         """What the facts under the asker's clearance say of all clients, deals, tickets or invoices, as a blob for a tool.

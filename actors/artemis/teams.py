@@ -10,7 +10,15 @@ from actors.artemis.tools.performance_analysis import PerformanceAnalysisArgumen
 from actors.artemis.tools.security import SecurityArguments
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
 from actors.artemis.watching import monitor, time_taken
-from actors.team import Examined, Team, examine_evidence, examine_file, run_tool
+from actors.team import (
+    Examined,
+    Team,
+    examine_evidence,
+    examine_file,
+    on_repository,
+    repository_of,
+    run_tool,
+)
 from contracts.domains import Partition
 from contracts.model import Section
 from contracts.retrieval import Hit
@@ -59,6 +67,13 @@ system_monitoring = Team(
     ),
 )
 
+
+def _code_arguments(digest: str, _: str) -> CodeAnalysisArguments:
+    return CodeAnalysisArguments(archive=digest)
+
+
+_stored_code = examine_file("code_analysis", PARTITIONS, ARCHIVES, _code_arguments)
+
 code_analysis = Team(
     name="code_analysis",
     role="Artemis's code analysis team",
@@ -84,22 +99,29 @@ code_analysis = Team(
         Section("hot_spots", "The most complex and riskiest places, with file and line."),
         Section("recommendations", "What to change first."),
     ),
-    examine=examine_file(
-        "code_analysis", PARTITIONS, ARCHIVES, lambda digest, _: CodeAnalysisArguments(archive=digest)
-    ),
+    examine=_stored_code,
+    work=on_repository("code_analysis", _code_arguments, _stored_code),
+    more_cues=("file", "repositor"),
 )
 
 
-async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
-    """The security scan of the most relevant stored archive, with the advisories that are stored."""
+async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+    """The security scan of the code that the question names, or of the most relevant stored archive, with stored advisories."""
+    archive = repository_of(hits) or await _archive(question, effects)
+    if archive is None or archive.entry.attachment is None:
+        return Examined()
+    known = await effects.search(PARTITIONS, "Advisory database", limit=1, media_type=OSV)
+    digest = known[0].entry.attachment if known else None
+    arguments = SecurityArguments(archive=archive.entry.attachment, advisories=digest or UNSET)
+    return Examined(await run_tool("security", arguments, archive.entry.title, effects), (archive, *known))
+
+
+async def _archive(question: str, effects: Effects) -> Hit | None:
     for media_type in ARCHIVES:
         for hit in await effects.search(PARTITIONS, question, limit=1, media_type=media_type):
             if hit.entry.attachment:
-                known = await effects.search(PARTITIONS, "Advisory database", limit=1, media_type=OSV)
-                digest = known[0].entry.attachment if known else None
-                arguments = SecurityArguments(archive=hit.entry.attachment, advisories=digest or UNSET)
-                return Examined(await run_tool("security", arguments, hit.entry.title, effects), (hit, *known))
-    return Examined()
+                return hit
+    return None
 
 
 security = Team(
@@ -129,6 +151,13 @@ security = Team(
     work=scanned,
 )
 
+
+def _performance_arguments(digest: str, _: str) -> PerformanceAnalysisArguments:
+    return PerformanceAnalysisArguments(archive=digest)
+
+
+_stored_profile = examine_file("performance_analysis", PARTITIONS, ARCHIVES, _performance_arguments)
+
 performance_analysis = Team(
     name="performance_analysis",
     role="Artemis's performance analysis team",
@@ -153,10 +182,8 @@ performance_analysis = Team(
         Section("capacity", "What the system can take, and what it cannot."),
         Section("recommendations", "What to speed up first."),
     ),
-    examine=examine_file(
-        "performance_analysis", PARTITIONS, ARCHIVES, lambda digest, _: PerformanceAnalysisArguments(archive=digest)
-    ),
-    work=time_taken,
+    examine=_stored_profile,
+    work=on_repository("performance_analysis", _performance_arguments, time_taken),
     more_cues=("operation", "regress", "hottest", "hotspot", "flame"),
     answers=(
         Section("summary", "The answer in a few sentences."),

@@ -26,6 +26,7 @@ class _Options(Struct, frozen=True):
     session: str | None
     team: str | None
     source: str | None
+    repository: str | None
     confidentiality: str | None
     wait: int | None
     stream: bool
@@ -43,6 +44,11 @@ class _Options(Struct, frozen=True):
 @click.option("--team", metavar="TEAM", help="This team of the domain.  [default: the router decides]")
 @click.option(
     "--source", type=click.Path(exists=True), metavar="PATH", help="A source tree (folder or archive) to analyse."
+)
+@click.option(
+    "--repository",
+    metavar="PATH",
+    help="A source tree on the machine of Artemis's worker, as the operator allows, to analyse as it is now.",
 )
 @click.option(
     "--confidentiality",
@@ -81,6 +87,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
       diarchy ask --session sophia-0199… "And the second largest?"
       diarchy ask --ceo-context "Shall we open a shop in Zurich?"
       diarchy ask --domain artemis --source ./src "Where is this code hard to change?"
+      diarchy ask --domain artemis --repository /srv/code/till "Which files come first?"
       diarchy ask --no-stream --json "…" | jq -r .answer.content
     """
     from contracts.http import Turn
@@ -207,6 +214,7 @@ def _question(text: str, wanted: _Options) -> "AskQuestion":
         confidentiality=wanted.confidentiality,
         budget=budget or None,
         ceo_context=wanted.ceo_context,
+        repository=wanted.repository,
     )
     try:
         return msgspec.convert(body, AskQuestion)

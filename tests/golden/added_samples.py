@@ -193,6 +193,11 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
             Answer(turn="t2", answer=replace(full("t2"), strategic=TECHNICAL)),
         ],
     ),
+    "conversation.repository": (
+        conversation,
+        Domain.ARTEMIS,
+        [replace(ask("t1"), team="security", repository="/srv/code/till")],
+    ),
     "collaboration.strategic": (
         collaboration,
         Domain.ARTEMIS,
