@@ -58,6 +58,7 @@ def test_bounds_and_what_restates_the_goal_measure_nothing_and_the_group_it_is_a
     found = (
         "22.50 % of customers left (90 of 400, 95 % interval 18.68 % to 26.84 %).",
         "33.17 % of customers with segment = small_business left (69 of 208, 95 % interval 27.13 % to 39.83 %), 1.47 times.",
+        "Among segment = small_business: 46.96 % of customers with tenure up to 12 left (54 of 115).",
         f"33.17 %, 20 %: {STRATEGY.partition('. We')[0]}. (source: Strategy 2027)",
     )
     again = evidence("Minutes", STRATEGY.partition(" We")[0])
@@ -65,8 +66,9 @@ def test_bounds_and_what_restates_the_goal_measure_nothing_and_the_group_it_is_a
     result = insight("How are we doing?", [again], parts, [evidence("Strategy 2027", STRATEGY)])
     assert result.findings[0] == (
         "Against the strategy the business stands like this on churn: the goal is 20 % (Strategy 2027), measured are 33.17 % of"
-        " customers with segment = small_business left (Client analysis), 22.50 % of customers left (Client analysis); of 2"
-        " figures 2 above the goal."
+        " customers with segment = small_business left (Client analysis), Among segment = small_business: 46.96 % of customers"
+        " with tenure up to 12 left (Client analysis), 22.50 % of customers left (Client analysis); of 3 figures 3 above the"
+        " goal."
     )
 
 

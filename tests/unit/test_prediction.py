@@ -12,6 +12,7 @@ from actors.sophia.tools.client_analysis import ClientAnalysisResult, analyse_cl
 from actors.sophia.tools.design import independent
 from actors.sophia.tools.prediction import fit, third
 from actors.tables import read_table
+from deploy.demo import customers
 
 
 def table(seed: int, rows: int, odds: float) -> bytes:
@@ -31,6 +32,12 @@ def table(seed: int, rows: int, odds: float) -> bytes:
 
 def analysed(data: bytes) -> ClientAnalysisResult:
     return analyse_clients(read_table(data), "Who will leave?")
+
+
+def test_customers_at_the_same_risk_for_the_same_reasons_are_named_together() -> None:
+    (told,) = [one for one in analysed(customers.table().encode()).findings if one.startswith("The customers most at")]
+    assert "TW-1031, TW-1189, TW-1231, TW-1294, predicted risk 51.29 %, reasons contract = month_to_month" in told
+    assert told.count("segment = small_business") == 2
 
 
 @settings(max_examples=20, deadline=None)

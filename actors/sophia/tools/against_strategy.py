@@ -100,10 +100,11 @@ def _are(measured: Sequence[Indicator]) -> str:
 
 
 def _figure(one: Indicator) -> str:
-    """The figure with its source; where its sentence begins with it, what it is of."""
+    """The figure with its source; where its sentence begins with it, after `Of what: ` at most, what it is of."""
     of = f"{one.claim.title}, {one.period}" if one.period else one.claim.title
     head = one.claim.sentence.partition(" (")[0].rstrip(".")
-    says = head if head.startswith(one.claim.text) and len(head) <= HEAD_CHARS_MAX else one.claim.text
+    begins = one.claim.text in (head[: len(one.claim.text)], head.partition(": ")[2][: len(one.claim.text)])
+    says = head if begins and len(head) <= HEAD_CHARS_MAX else one.claim.text
     return f"{says} ({of})"
 
 

@@ -342,9 +342,12 @@ def told_odds(found: Prediction) -> list[str]:
 
 def _most(found: Prediction) -> list[str]:
     """Who they are: the first ones with their reasons, the next by name, and how many the tenth most at risk are."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for one in found.at_risk[:REASONED]:
+        alike.setdefault((percent(one.risk), one.reasons), []).append(one.id)
     first = "; ".join(
-        f"{one.id}, predicted risk {percent(one.risk)}, reasons {', '.join(one.reasons) or 'none that stands out'}"
-        for one in found.at_risk[:REASONED]
+        f"{', '.join(ids)}, predicted risk {risk}, reasons {', '.join(reasons) or 'none that stands out'}"
+        for (risk, reasons), ids in alike.items()
     )
     named = ", ".join(f"{one.id} ({percent(one.risk)})" for one in found.at_risk[REASONED:NAMED])
     return [
