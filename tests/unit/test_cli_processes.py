@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -108,10 +108,10 @@ class _Slow(BaseHTTPRequestHandler):
     asked = threading.Event()
     over = threading.Event()
     keys: ClassVar[list[str | None]] = []
-    budgets: ClassVar[list[dict[str, float | None]]] = []
+    bodies: ClassVar[list[dict[str, Any]]] = []
 
     def do_POST(self) -> None:
-        self.budgets.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))).get("budget") or {})
+        self.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.keys.append(self.headers["Idempotency-Key"])
         if self.headers.get("Prefer") == "wait=0":
             body = json.dumps({"correlation_id": RUN, "status_url": "/v1/x"}).encode()
@@ -137,7 +137,7 @@ def slow_gateway() -> Iterator[str]:
     for event in (_Slow.asked, _Slow.over):
         event.clear()
     _Slow.keys.clear()
-    _Slow.budgets.clear()
+    _Slow.bodies.clear()
 
 
 @pytest.mark.parametrize("more", [(), ("--no-stream",)], ids=["stream", "no stream"])
@@ -169,7 +169,18 @@ def test_a_question_says_what_it_may_cost(
     target = ("--url", slow_gateway, "--token", "t")
     ended = result_of(DIARCHY, "ask", "Why?", "--no-stream", "--wait", "0", *given, *target, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert {name: value for name, value in _Slow.budgets[0].items() if value is not None} == sent
+    budget = _Slow.bodies[0].get("budget") or {}
+    assert {name: value for name, value in budget.items() if value is not None} == sent
+
+
+@pytest.mark.parametrize("given", [(), ("--ceo-context",)], ids=["without", "with"])
+def test_a_question_says_whether_it_wants_the_strategy_in_view(
+    given: tuple[str, ...], slow_gateway: str, tmp_path: Path
+) -> None:
+    target = ("--url", slow_gateway, "--token", "t")
+    ended = result_of(DIARCHY, "ask", "Why?", "--no-stream", "--wait", "0", *given, *target, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert _Slow.bodies[0].get("ceo_context", False) is bool(given)
 
 
 def test_the_commands_in_hints_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
