@@ -35,6 +35,10 @@ def test_a_tool_runs_only_as_two_people_saw_it_and_the_events_prove_who_agreed(s
         os.kill(pid(stack, "sophia"), signal.SIGKILL)
 
         assert "1 of 2 agreed" in command(stack, "bob", "approver", "grant", id_, "--yes")
+        line = f"{id_}  waiting  1 of 2  tool {TOOL}  for ann"
+        while line not in (listed := command(stack, "cleo", "approver", "list")):
+            pass  # The read model comes after the log.
+        assert "agree to it: diarchy approvals grant ID" in listed
         command(stack, "cleo", "approver", "delegate", id_, "eve")
         grant, agreed = f"/v1/approvals/{id_}/grant", {"digest": view["digest"]}
         assert "you asked for it yourself" in ok(ann.post(grant, json=agreed), 403)["detail"]
@@ -109,4 +113,4 @@ def command(stack: Stack, name: str, role: Role, *words: str) -> str:
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
