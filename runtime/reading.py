@@ -125,7 +125,7 @@ class Reads:
         clearance, outside = self._cause.clearance, self._outside
 
         async def read(_: str) -> Hit:
-            if ASK_PERMISSION not in granted(self._grants, self._run.actor.domain):
+            if not self._permits(ASK_PERMISSION):
                 raise ForbiddenToolError(f"to name a repository needs the permission {ASK_PERMISSION}")
             packed = await outside.source_folders.read(path, clearance)
             return hit(path, packed, await outside.blobs.put(packed.content))

@@ -38,9 +38,13 @@ def store(client: httpx.Client, title: str, data: bytes, media_type: str) -> Non
     learn(client, item)
 
 
+def ask(client: httpx.Client, question: str, **more: str) -> httpx.Response:
+    body = {"question": question, "collaborate": False, **more}
+    return client.post("/v1/artemis/ask", json=body, headers={"Prefer": "wait=100"}, timeout=150)
+
+
 def answered(client: httpx.Client, question: str, team: str) -> dict[str, Any]:
-    body = {"question": question, "team": team, "collaborate": False}
-    turn = ok(client.post("/v1/artemis/ask", json=body, headers={"Prefer": "wait=100"}, timeout=150))
+    turn = ok(ask(client, question, team=team))
     assert turn["status"] == "answered", turn
     return dict(turn["answer"])
 
@@ -81,3 +85,14 @@ def test_a_hostile_archive_is_told_and_the_rest_of_it_is_read(answers: dict[str,
     content = answers["zebra"]["content"]
     assert "Hostile archive: 1 × link, such as zebra.py (a symbolic link to /etc/passwd)." in content
     assert "0 possible security problems outside tests in the 1 files of the code" in content
+
+
+def test_a_repository_that_the_question_names_is_read_below_the_allowed_folder_only(stack: Stack) -> None:
+    repository = stack.folder / "repositories" / "till"
+    (repository / "app").mkdir(parents=True)
+    (repository / "app" / "bomb.py").write_text(BOMB)
+    with stack.client() as client:
+        turn = ok(ask(client, ATTENTION, repository=str(repository)))
+        assert "1. app/bomb.py: complexity 451 in 1 function" in turn["answer"]["content"]
+        refused = ok(ask(client, ATTENTION, repository=str(stack.folder)), 502)
+        assert "repositories.roots" in refused["detail"]
