@@ -56,7 +56,7 @@ def test_whatever_was_recorded_says_what_it_changes(name: str) -> None:
                     assert id_ in held
                     if held[id_] == partition:
                         del held[id_]
-    finds = HISTORIES[name].kind in ("knowledge_item", "signal", "conversation")
+    finds = HISTORIES[name].kind in ("knowledge_item", "signal", "conversation", "memory")
     assert finds or not held
 
 
