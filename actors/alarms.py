@@ -11,7 +11,7 @@ from runtime.effects import Effects
 
 
 async def raise_alarms(alarms: Sequence[Alarm], tool: str, effects: Effects) -> None:
-    """Tell the CEO's domain, as confidential as all that the run has read so far."""
+    """Tell the CEO's domain, as confidential as all that the run has read so far: at each level it is an alert of its own."""
     for alarm in alarms:
         fact = StrategicAlert(
             title=alarm.title,
@@ -20,4 +20,6 @@ async def raise_alarms(alarms: Sequence[Alarm], tool: str, effects: Effects) -> 
             alert_priority=alarm.alert_priority,
             category=alarm.category,
         )
-        await effects.tell(fact, to=ActorRef(Domain.CEO, SIGNAL, keyed_id("alarm", tool, alarm.subject)))
+        await effects.tell(
+            fact, to=ActorRef(Domain.CEO, SIGNAL, keyed_id("alarm", tool, alarm.subject, effects.label.value))
+        )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from actors.findable import make_findable
 from actors.subscriptions import told_of_alert
-from contracts.alerts import ALERT, EXECUTIVE_ATTENTION_FROM, RaiseAlert
+from contracts.alerts import ALERT, EXECUTIVE_ATTENTION_FROM, RaiseAlert, alert_id
 from contracts.facts import FACT_DOMAINS, SIGNAL, AnyFact, SignalRecorded, StrategicAlert
 from contracts.subjects import ActorRef
 from runtime.actor import Actor, Recorded
@@ -42,7 +42,7 @@ async def react(recorded: Recorded[SignalRecorded], effects: Effects) -> None:
     if isinstance(fact, StrategicAlert) and actor.domain is FACT_DOMAINS[StrategicAlert]:
         for domain in sorted(told_of_alert(recorded.envelope.label, fact.category)):
             await effects.tell(fact, to=ActorRef(domain, SIGNAL, actor.id))
-        await effects.tell(_alert(fact), to=ActorRef(actor.domain, ALERT, actor.id))
+        await effects.tell(_alert(fact), to=ActorRef(actor.domain, ALERT, alert_id(actor.id, recorded.envelope.label)))
 
 
 def _alert(fact: StrategicAlert) -> RaiseAlert:

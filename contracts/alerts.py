@@ -11,15 +11,24 @@ from msgspec import Meta, Struct
 
 from contracts.domains import Clearance
 from contracts.envelope import Event, Message
+from contracts.ids import keyed_id
 from contracts.knowledge import Category
+from contracts.subjects import ID_CHARS_MAX
 
 ALERT = "alert"
-"""The kind of actor; its id is that of the signal which raised it."""
+"""The kind of actor."""
 
 EXECUTIVE_ATTENTION_FROM = 8
 PRIORITY_MAX = 10
 ESCALATIONS_MAX = 3
 """How often an alert rises by itself; who has not looked by then will not look for a fourth reminder."""
+
+
+def alert_id(signal: str, label: Clearance) -> str:
+    """The alert that a signal raises: one for each level, so that what is hidden from somebody never stands in the way of his."""
+    identity = f"{signal}-{label.value}"
+    return identity if len(identity) <= ID_CHARS_MAX else keyed_id(ALERT, signal, label.value)
+
 
 AlertState = Literal["open", "acknowledged", "resolved"]
 Note = Annotated[str, Meta(max_length=2_000)]
@@ -63,7 +72,7 @@ class EscalateAlert(Message, frozen=True, kw_only=True, tag="alert.escalate.v1")
 
 
 class AlertRaised(Event, frozen=True, kw_only=True, tag="alert.raised.v1"):
-    """For the `times`-th time: what was resolved may come back. `within_s` as in `RaiseAlert`."""
+    """For the `times`-th time: what was resolved may come back, and what is said anew is open again."""
 
     title: str
     text: str

@@ -1,8 +1,10 @@
 """Alert: something that somebody has to look at; it becomes more urgent until somebody says that he has."""
 
+import hashlib
 from datetime import timedelta
 from typing import assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -29,9 +31,10 @@ Recordable = AlertRaised | AlertAcknowledged | AlertEscalated | AlertResolved
 
 
 class State(Struct, frozen=True):
-    """`times`: how often it was raised; `within_s`: how long it may wait, where whoever raised it said so."""
+    """`times`: how often it was raised; `said`: the SHA-256 of what it says; `within_s`: how long it may wait, if that was said."""
 
     times: int = 0
+    said: str = ""
     priority: int = 0
     step: int = 0
     within_s: int | None = None
@@ -46,7 +49,8 @@ class State(Struct, frozen=True):
 def decide(state: State, message: RaiseAlert | AcknowledgeAlert | EscalateAlert | ResolveAlert) -> list[Recordable]:
     match message:
         case RaiseAlert():
-            return [] if state.times and not state.resolved else [_raised(message, state.times + 1)]
+            known = state.times and not state.resolved and state.said == _digest(message)
+            return [] if known else [_raised(message, state.times + 1)]
         case AcknowledgeAlert():
             _exists(state)
             return [AlertAcknowledged(by=message.by, note=message.note)] if state.open else []
@@ -58,6 +62,11 @@ def decide(state: State, message: RaiseAlert | AcknowledgeAlert | EscalateAlert 
             return [] if state.resolved else [AlertResolved(by=message.by, note=message.note)]
         case _:
             assert_never(message)
+
+
+def _digest(said: RaiseAlert | AlertRaised) -> str:
+    whole = (said.title, said.text, said.origin, said.alert_priority, said.category, said.within_s)
+    return hashlib.sha256(msgspec.json.encode(whole)).hexdigest()
 
 
 def _exists(state: State) -> None:
@@ -92,7 +101,7 @@ def _escalated(state: State) -> AlertEscalated:
 def evolve(state: State, event: Recordable) -> State:
     match event:
         case AlertRaised():
-            return State(times=event.times, priority=event.alert_priority, within_s=event.within_s)
+            return State(times=event.times, said=_digest(event), priority=event.alert_priority, within_s=event.within_s)
         case AlertAcknowledged():
             return replace(state, acknowledged=True)
         case AlertEscalated():

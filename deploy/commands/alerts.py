@@ -67,7 +67,7 @@ def show(*, alert: str, target: options.Target, as_json: bool) -> None:
 
     \b
     Examples:
-      diarchy alerts show churn-2027
+      diarchy alerts show churn-2027-internal
     """
     from contracts.alerts import Alert
 
@@ -85,7 +85,7 @@ def acknowledge(*, alert: str, note: str, target: options.Target, as_json: bool)
 
     \b
     Examples:
-      diarchy alerts acknowledge churn-2027 --note "I call them today"
+      diarchy alerts acknowledge churn-2027-internal --note "I call them today"
     """
     _say("acknowledge", alert, note, target, as_json=as_json)
 
@@ -100,7 +100,7 @@ def resolve(*, alert: str, note: str, target: options.Target, as_json: bool) -> 
 
     \b
     Examples:
-      diarchy alerts resolve churn-2027 --note "They renewed"
+      diarchy alerts resolve churn-2027-internal --note "They renewed"
     """
     _say("resolve", alert, note, target, as_json=as_json)
 

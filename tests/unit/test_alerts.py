@@ -24,6 +24,7 @@ from contracts.alerts import (
     EscalateAlert,
     RaiseAlert,
     ResolveAlert,
+    alert_id,
     patience_s,
 )
 from contracts.domains import Clearance, Domain
@@ -57,6 +58,8 @@ def escalated(step: int, priority: int) -> AlertEscalated:
 def test_what_nobody_acknowledges_rises_step_by_step() -> None:
     first = given(alert).when(RAISE).then(RAISED)
     first.when(RAISE).then()
+    other = msgspec.structs.replace(RAISE, text="They have gone.")
+    first.when(ACKNOWLEDGE, other).then(msgspec.structs.replace(RAISED, text="They have gone.", times=2))
     second = first.when(EscalateAlert(times=1, step=1)).then(escalated(1, 8))
     second.when(EscalateAlert(times=1, step=1)).then()
     second.when(EscalateAlert(times=1, step=3)).then()
@@ -110,9 +113,10 @@ async def came(world: World, actor: ActorRef, type_: str, count: int) -> None:
 
 
 async def raised(world: World, client: httpx.AsyncClient, name: str = "a1", **more: Any) -> None:
+    level = Clearance(more.get("confidentiality", "confidential"))
     answer = await client.post(f"/v1/events/ceo/signal/{name}", json=fact(**more))
     assert answer.status_code == 201, answer.text
-    await came(world, ActorRef(Domain.CEO, ALERT, name), "alert.raised.v1", 1)
+    await came(world, ActorRef(Domain.CEO, ALERT, alert_id(name, level)), "alert.raised.v1", 1)
 
 
 def test_an_alert_is_raised_by_a_fact_routed_listed_acknowledged_and_resolved() -> None:
@@ -122,15 +126,15 @@ def test_an_alert_is_raised_by_a_fact_routed_listed_acknowledged_and_resolved() 
             await came(world, ActorRef(Domain.SOPHIA, "signal", "a1"), "signal.recorded.v1", 1)
             assert await world.log.read(subjects.log(ActorRef(Domain.ARTEMIS, "signal", "a1"))) == []
             found = (await ann.get("/v1/alerts", params={"state": "open"})).json()["alerts"]
-            assert [(one["id"], one["executive_attention"]) for one in found] == [("a1", False)]
+            assert [(one["id"], one["executive_attention"]) for one in found] == [("a1-confidential", False)]
             assert (await ann.get("/v1/alerts", params={"executive": "true"})).json()["alerts"] == []
-            seen = await ann.post("/v1/alerts/a1/acknowledge", json={"note": "I call them"})
+            seen = await ann.post("/v1/alerts/a1-confidential/acknowledge", json={"note": "I call them"})
             assert seen.status_code == 200, seen.text
             assert (seen.json()["state"], seen.json()["acknowledged"]["by"]) == ("acknowledged", "ann")
             assert seen.json()["acknowledged"]["note"] == "I call them"
-            assert (await ann.post("/v1/alerts/a1/acknowledge")).json()["state"] == "acknowledged"
-            assert (await ann.post("/v1/alerts/a1/resolve")).json()["state"] == "resolved"
-            assert (await ann.get("/v1/alerts/a1")).json()["resolved"]["by"] == "ann"
+            assert (await ann.post("/v1/alerts/a1-confidential/acknowledge")).json()["state"] == "acknowledged"
+            assert (await ann.post("/v1/alerts/a1-confidential/resolve")).json()["state"] == "resolved"
+            assert (await ann.get("/v1/alerts/a1-confidential")).json()["resolved"]["by"] == "ann"
 
     run(body)
 
@@ -139,9 +143,9 @@ def test_what_nobody_acknowledges_in_time_comes_to_the_executives() -> None:
     async def body() -> None:
         async with World() as world, world.client("cross_domain_user") as ann:
             await raised(world, ann, acknowledge_within_s=1)
-            await came(world, ActorRef(Domain.CEO, ALERT, "a1"), "alert.escalated.v1", 1)
+            await came(world, ActorRef(Domain.CEO, ALERT, "a1-confidential"), "alert.escalated.v1", 1)
             found = (await ann.get("/v1/alerts", params={"executive": "true"})).json()["alerts"]
-            assert [(one["id"], one["alert_priority"]) for one in found] == [("a1", 8)]
+            assert [(one["id"], one["alert_priority"]) for one in found] == [("a1-confidential", 8)]
             assert 1 <= found[0]["escalations"] <= ESCALATIONS_MAX
 
     run(body)
@@ -154,12 +158,12 @@ def test_an_alert_above_the_reader_does_not_exist(path: str) -> None:
             await raised(world, ann, confidentiality="restricted")
             async with world.client("cross_domain_user", name="bob", clearance=Clearance.INTERNAL) as bob:
                 method = "POST" if path else "GET"
-                for id_ in ("a1", "never"):
+                for id_ in ("a1-restricted", "never"):
                     assert (await bob.request(method, f"/v1/alerts/{id_}{path}")).status_code == 404
                 assert (await bob.get("/v1/alerts")).json()["alerts"] == []
             async with world.client("sophia_user", clearance=Clearance.RESTRICTED) as less:
                 wanted = 403 if path else 200
-                assert (await less.request(method, f"/v1/alerts/a1{path}")).status_code == wanted
+                assert (await less.request(method, f"/v1/alerts/a1-restricted{path}")).status_code == wanted
 
     run(body)
 
@@ -193,9 +197,22 @@ def test_what_a_teams_tool_is_alarmed_by_becomes_one_alert_however_often_it_is_f
             for text in ("first", "second"):
                 await world.send(Note(text=text))
             await world.events(at_least=4)
-            raised = ActorRef(Domain.CEO, ALERT, keyed_id("alarm", "looks", "a"))
+            raised = ActorRef(Domain.CEO, ALERT, alert_id(keyed_id("alarm", "looks", "a", "public"), Clearance.PUBLIC))
             (stored,) = await world.events(raised, at_least=1)
             event = msgspec.json.decode(stored.record.body, type=AlertRaised)
             assert (event.title, event.executive_attention, event.origin) == ("2 findings", True, "looks team")
+
+    run(body)
+
+
+def test_an_alert_that_is_hidden_from_somebody_does_not_stand_in_the_way_of_his() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("admin", name="eve", clearance=Clearance.TOP_SECRET) as eve:
+            await raised(world, eve, confidentiality="top_secret", title="Hidden")
+            async with world.client("cross_domain_user", name="bob", clearance=Clearance.INTERNAL) as bob:
+                await raised(world, bob, confidentiality="internal")
+                found = (await bob.get("/v1/alerts")).json()["alerts"]
+                assert [one["id"] for one in found] == ["a1-internal"]
+            assert len((await eve.get("/v1/alerts")).json()["alerts"]) == 2
 
     run(body)
