@@ -52,7 +52,7 @@ class Sandbox:
     def __init__(self, *, unprotected: bool = False, calls_max: int = CALLS_MAX) -> None:
         self._unprotected = unprotected
         self._free = asyncio.Semaphore(calls_max)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None  # the zygote's keeper
         self._control: socket.socket | None = None
 
     async def start(self) -> None:
@@ -225,7 +225,9 @@ class _Call:
             return news
         if pid:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)  # The tool died with the zygote, but not what it started.
+                os.killpg(
+                    pid, signal.SIGKILL
+                )  # The tool died with the zygote; what it started, only if a keeper lives.
         raise UnavailableError("the sandbox", "its zygote died with a tool in hand")
 
     async def _news(self, s_max: float | None) -> Begun | Ended | None:
@@ -315,9 +317,9 @@ def _pair(kind: int) -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> None:
-    """Wait until it has killed its tools and left; after a while it is killed itself."""
+    """Wait until it has killed its tools and left; after a while it is killed itself, and its keeper."""
     try:
         process.wait(END_S_MAX)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()

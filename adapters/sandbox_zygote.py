@@ -1,7 +1,8 @@
 """The zygote: a small process that forks one for each call of a tool, watches it, and leaves nothing of it behind.
 
 It holds no secret (a clean environment, no file of the worker's) and does not see what tools are given: that goes between worker
-and tool. It ends with the worker, whichever way that ends, and all tools with it. Linux only.
+and tool. It ends with the worker, whichever way that ends, and all tools with it. It has a keeper, its parent, which does nothing
+but wait: should the zygote be killed, the keeper ends what is left. So one of worker, keeper and zygote does. Linux only.
 """
 
 import array
@@ -87,13 +88,30 @@ class _Call(Struct):
 
 
 def main(control: socket.socket) -> None:
-    """Serve orders until the control socket ends, or none has come for a while."""
+    """Serve orders, in a process of its own, until the control socket ends or none has come for a while; leave nothing behind."""
     sandbox_lock.subreaper()
     root = Path(tempfile.mkdtemp(prefix="diarchy-tools-"))
+    zygote = os.fork()
+    if zygote:
+        control.close()
+        os.waitpid(zygote, 0)
+        _end_children()
+        _remove(root)
+        return
+    sandbox_lock.subreaper()
     try:
         _Zygote(control, root).serve()
     finally:
-        _remove(root)
+        _remove(root)  # The keeper may be dead.
+
+
+def _end_children() -> None:
+    """End what a killed zygote left: its tools die with it, and what they started becomes ours."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            for child in _children(os.getpid()):
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(-1, 0)
 
 
 class _Zygote:

@@ -182,9 +182,9 @@ def test_only_files_that_the_arguments_name_are_read(bench: Bench) -> None:
     assert named(msgspec.json.encode({"of": [evidence], "e" * 64: 1})) == {"c" * 64, "e" * 64}
 
 
-def _family(zygote: int) -> list[int]:
-    """Handles on all processes under a zygote, children of children too."""
-    pids = [pid for child in sandbox_zygote._children(zygote) for pid in sandbox_zygote._tree(child)]
+def _family(keeper: int) -> list[int]:
+    """Handles on all processes under a zygote's keeper, children of children too: first of all the zygote."""
+    pids = [pid for child in sandbox_zygote._children(keeper) for pid in sandbox_zygote._tree(child)]
     return [os.pidfd_open(pid) for pid in pids]
 
 
@@ -194,18 +194,27 @@ def _gone(handles: list[int]) -> None:
         os.close(handle)
 
 
-def test_a_killed_worker_leaves_no_process_behind() -> None:
+@pytest.mark.parametrize("with_it", ["nothing", "keeper", "zygote"])
+def test_a_killed_worker_leaves_nothing_behind(with_it: str) -> None:
     worker = subprocess.Popen([sys.executable, "-c", A_WORKER], stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
     assert worker.stdout is not None
-    zygote = int(worker.stdout.readline())
-    handles = [os.pidfd_open(zygote), *_family(zygote)]
-    assert len(handles) == 3  # the tool, and a program that it started
+    keeper = int(worker.stdout.readline())
+    handles = [os.pidfd_open(keeper), *_family(keeper)]
+    assert len(handles) == 4  # the zygote, the tool, and a program that it started
+    [zygote] = sandbox_zygote._children(keeper)
+    [tool] = sandbox_zygote._children(zygote)
+    scratch = Path(f"/proc/{tool}/cwd").readlink()
+    assert scratch.is_dir()
+    worker.send_signal(signal.SIGSTOP)  # It sees nobody die before it dies.
+    if with_it != "nothing":
+        signal.pidfd_send_signal(handles[["keeper", "zygote"].index(with_it)], signal.SIGKILL)
     worker.send_signal(signal.SIGKILL)
     _gone(handles)
     worker.communicate()
+    assert not scratch.parent.exists()
 
 
-@pytest.mark.parametrize("end", ["cancelled", "zygote killed"])
+@pytest.mark.parametrize("end", ["cancelled", "zygote killed", "zygote and keeper killed"])
 def test_a_call_that_nobody_waits_for_ends_and_the_next_one_works(end: str) -> None:
     async def scenario() -> None:
         sandbox, asked = Sandbox(), asyncio.Event()
@@ -218,19 +227,22 @@ def test_a_call_that_nobody_waits_for_ends_and_the_next_one_works(end: str) -> N
         calling = asyncio.create_task(sandbox.run(HOSTILE, Task(act="hold", digest="a" * 64), blob, 600))
         await asked.wait()
         assert sandbox._process is not None
-        handles = _family(sandbox._process.pid)
+        zygote, *handles = _family(sandbox._process.pid)
         assert len(handles) == 2
         if end == "cancelled":
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
         else:
-            sandbox._process.kill()
+            if "keeper" in end:
+                sandbox._process.kill()
+            signal.pidfd_send_signal(zygote, signal.SIGKILL)
             with pytest.raises(UnavailableError, match="its zygote died"):
                 await calling
         assert await sandbox.run(HOSTILE, Task(act="eat", number=1), stored, 30) == Found(findings=("1",))
         await asyncio.to_thread(_gone, handles)
         await sandbox.stop()
+        os.close(zygote)
 
     asyncio.run(scenario())
 
