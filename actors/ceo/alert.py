@@ -31,7 +31,7 @@ Recordable = AlertRaised | AlertAcknowledged | AlertEscalated | AlertResolved
 
 
 class State(Struct, frozen=True):
-    """`times`: how often it was raised; `said`: the SHA-256 of what it says; `within_s`: how long it may wait, if that was said."""
+    """`times`: how often it was raised; `said`: the SHA-256 of what it says; `within_s`: how long it may wait, if one said so."""
 
     times: int = 0
     said: str = ""
