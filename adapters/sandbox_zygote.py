@@ -363,10 +363,13 @@ def _memory(pid: int) -> int:
 
 
 def _remove(folder: Path) -> None:
+    """Remove it with all that is in it; one that is gone is no error. What it stands in stays as it is."""
+
     def opened(_function: object, path: str, _error: object) -> None:
         """A folder that its owner may not enter."""
         with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
+            if Path(path) != folder:
+                Path(path).parent.chmod(0o700)
             Path(path).chmod(0o700)
             shutil.rmtree(path, ignore_errors=True)
 

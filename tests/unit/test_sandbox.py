@@ -274,3 +274,15 @@ def test_where_the_kernel_does_not_protect_tools_run_only_if_told_so(monkeypatch
 async def _doctor(*, unprotected: bool) -> doctor.Check:
     found = await doctor._tools(doctor.Subject(Settings(tools=Tools(unprotected=unprotected)), None))
     return found[0]
+
+
+def test_removing_what_is_gone_leaves_the_folder_it_stood_in_as_it_is(tmp_path: Path) -> None:
+    outside = tmp_path / "everybodys"
+    outside.mkdir()
+    outside.chmod(0o1777)
+    closed = outside / "root" / "closed"
+    closed.mkdir(parents=True)
+    closed.chmod(0)
+    for _ in range(2):
+        sandbox_zygote._remove(outside / "root")
+        assert (outside.stat().st_mode & 0o7777, list(outside.iterdir())) == (0o1777, [])
