@@ -20,6 +20,7 @@ from contracts.collaboration import (
     Requested,
 )
 from contracts.curating import SummaryQuery
+from contracts.domains import Domain
 from contracts.model import FLOW
 from contracts.request_types import request_type
 from runtime.actor import Actor, Recorded
@@ -65,6 +66,7 @@ def _requested(message: Collaborate) -> Requested:
         partly_to=message.partly_to,
         flow=FLOW,
         grants=message.grants,
+        strict=message.asker is Domain.SYSTEM,
     )
 
 
@@ -105,7 +107,7 @@ async def _handle(recorded: Recorded[Requested | Concluded], event: Requested, e
     try:
         kind = request_type(recorded.actor.domain, request.request_type)
         if kind is not None and kind.context is not SummaryQuery:  # Its own handler knows what goes without saying.
-            check_context(kind, request.context)
+            check_context(kind, request.context, strict=event.strict)
         return await handler(event, effects)
     except OutcomeError as error:
         return Outcome(status="expired" if str(error) == DEADLINE_PASSED else "failed", reason=str(error))

@@ -28,10 +28,12 @@ HANDLERS: dict[tuple[Domain, str], Handler] = {
 }
 
 
-def check_context(kind: RequestType, context: dict[str, str]) -> None:
-    """Raises Rejected naming what does not fit."""
+def check_context(kind: RequestType, context: dict[str, str], *, strict: bool = False) -> None:
+    """Raises Rejected naming what does not fit; `strict`: a text under a name that the type does not know, whatever its type."""
+    known = ", ".join(kind.context.__struct_fields__)
+    if strict and (unknown := sorted(set(context) - set(kind.context.__struct_fields__))):
+        raise Rejected(f"the context of {kind.name} is {known}: it has no `{unknown[0]}`")
     try:
         msgspec.convert(context, kind.context, strict=False)
     except msgspec.ValidationError as error:
-        known = ", ".join(kind.context.__struct_fields__)
         raise Rejected(f"the context of {kind.name} is {known}: {error}") from error

@@ -105,6 +105,8 @@ class ConcludeInPart(Message, frozen=True, kw_only=True, tag="collaboration.conc
 
 
 class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v1"):
+    """`strict`: the context has only the names that its type knows. Domains tell each other more, people do not know what."""
+
     asker: Domain
     request: Request
     budget: Allowance | None = None
@@ -112,6 +114,7 @@ class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v
     flow: int = 1
     approval: ApprovalRule | None = None
     grants: Grants = None
+    strict: bool = False
 
     @property
     def label(self) -> Clearance:

@@ -219,6 +219,11 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         Domain.ARTEMIS,
         [Collaborate(asker=Domain.SOPHIA, request=REQUEST), Conclude(outcome=REFUSED)],
     ),
+    "collaboration.strict": (
+        collaboration,
+        Domain.ARTEMIS,
+        [Collaborate(asker=Domain.SYSTEM, request=REQUEST), Conclude(outcome=REFUSED)],
+    ),
     "analysis.typed": (
         analysis,
         Domain.SOPHIA,

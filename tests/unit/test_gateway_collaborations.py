@@ -79,7 +79,12 @@ def test_an_outcome_is_answered_and_found_again_by_whoever_asked(monkeypatch: py
         (
             {"domain": "sophia", "request_type": "client_analysis", "context": {"component": "x"}},
             "refused",
-            "the context of client_analysis is findings, segment: Object contains unknown field `component`",
+            "the context of client_analysis is findings, segment: it has no `component`",
+        ),
+        (
+            {"domain": "artemis", "request_type": "technical_feasibility_analysis", "context": {"wrong": "x"}},
+            "refused",
+            "the context of technical_feasibility_analysis is findings: it has no `wrong`",
         ),
         ({"request_type": "strategic_summary"}, "failed", "there is no strategic summary"),
     ],
