@@ -25,6 +25,9 @@ from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, 
 MEDIA_PROBLEM = "application/problem+json"
 _LOGGER = logging.getLogger("diarchy.gateway")
 _PATH = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<key>(?:key in )?)(?P<path>\$[^`]*)`)?$", re.DOTALL)
+_NOT_BLANK = r"Expected `str` matching regex '\\S'"
+"""What msgspec says of a blank text where one must say something."""
+
 _NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
 
 REFUSALS: dict[RejectionCode, int] = {"conflict": 409, "not_found": 404, "forbidden": 403, "gone": 410, "limit": 429}
@@ -98,6 +101,8 @@ def invalid_json(error: msgspec.DecodeError, kind: Any, root: str = "$") -> Vali
         return ValidationProblemError(root, f"not valid JSON: {error}", status=400)
     match = _PATH.match(str(error))
     detail, path = (match["detail"], match["path"] or "$") if match else (str(error), "$")
+    if detail == _NOT_BLANK:
+        detail = "must not be blank"
     if detail.startswith("Invalid enum value") and (values := choices_at(kind, path)):
         detail = f"{detail}; must be {'one of ' if len(values) > 1 else ''}{', '.join(values)}"
     named = _NAMED.search(detail)
