@@ -238,7 +238,36 @@ def _delegate(state: State, wanted: Wanted, message: DelegateApproval, authority
         return []
     if len(state.delegations) >= DELEGATIONS_MAX:
         raise Rejected(f"an approval has at most {DELEGATIONS_MAX} delegations", "limit")
+    handed = replace(state, delegations=(*state.delegations, given))
+    if not _reachable(handed, wanted, message.decider.at):
+        told = f"a quorum of {wanted.policy.quorum} could not come together any more"
+        raise Rejected(f"{by} and {to} would count as one, and {told}: delegate to one whose own vote is not needed")
     return [ApprovalDelegated(by=by, to=to, until=message.until, authority=authority)]
+
+
+def _reachable(state: State, wanted: Wanted, at: datetime) -> bool:
+    """Whether those whom the policy names, and their delegates, can still make up the quorum. Whom it names by role or
+    permission nobody can count here."""
+    policy = wanted.policy
+    if policy.roles or not policy.approvers:
+        return True
+    votes = {name: name for name in policy.approvers if policy.self_approval or name != wanted.principal}
+    for given in state.delegations:
+        if given.until is None or at < given.until:
+            votes.setdefault(given.to, given.by)
+    return _completes(state, policy.quorum, tuple(Grant(by, vote) for by, vote in votes.items()))
+
+
+def _completes(state: State, quorum: int, more: tuple[Grant, ...]) -> bool:
+    """Whether the grants there are and some of `more` are a quorum of which no two count as one."""
+    if len(state.grants) >= quorum:
+        return True
+    for number, one in enumerate(more):
+        if any(one.vote == grant.vote or _linked(state, grant.by, one.by) for grant in state.grants):
+            continue
+        if _completes(replace(state, grants=(*state.grants, one)), quorum, more[number + 1 :]):
+            return True
+    return False
 
 
 def _revoke(state: State, wanted: Wanted, message: RevokeApproval) -> list[Recordable]:
