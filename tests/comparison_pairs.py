@@ -19,7 +19,29 @@ C: Relation = "conflicting"
 A: Relation = "aligned"
 U: Relation = "unrelated"
 
+EU_ONLY = "We do not store customer data outside of the European Union."
+LIVE_BEFORE_JUNE = "The customer portal must be live before June 2027."
+
 DEVELOPMENT = (
+    # Prohibitions of one case only, found by a reviewer
+    Pair("We store customer data in the European Union.", EU_ONLY, A),
+    Pair("Customer data is stored in Germany.", EU_ONLY, U),
+    Pair("Host the customer database in Frankfurt.", EU_ONLY, U),
+    Pair("Customer data is stored outside of the European Union.", EU_ONLY, C),
+    Pair("Store customer data outside the EU.", EU_ONLY, C),
+    Pair("Every release goes live with its tests.", "No release goes live without tests.", A),
+    Pair("The first release goes live without tests.", "No release goes live without tests.", C),
+    Pair("Open a shop in Berlin.", "We do not open shops outside of Germany.", U),
+    # Last days, found by the same
+    Pair("The customer portal must be live before September 2027.", LIVE_BEFORE_JUNE, C),
+    Pair("The customer portal must be live by September 2027.", LIVE_BEFORE_JUNE, C),
+    Pair("The customer portal must be live before 1 September 2027.", LIVE_BEFORE_JUNE, C),
+    Pair("The customer portal goes live in October 2027.", LIVE_BEFORE_JUNE, C),
+    Pair("The customer portal will be live in October 2027.", LIVE_BEFORE_JUNE, C),
+    Pair("The customer portal must be live before March 2027.", LIVE_BEFORE_JUNE, A),
+    Pair("The customer portal goes live in May 2027.", LIVE_BEFORE_JUNE, A),
+    Pair("The customer portal must be live before July 2027.", "The customer portal must be live by June 2027.", A),
+    Pair("Build a customer portal in 2027.", "Customer portals built before 2020 are replaced.", A),
     # Freezes, prohibitions, negations
     Pair(
         "Build a self-service portal for small-business customers.",

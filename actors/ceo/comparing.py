@@ -10,10 +10,12 @@ a half shared, two at least. Anything else is *unrelated* (`other_topic`).
 **Opposed stance.** Of two statements about the same, the first rule that has something to say decides:
 
 1. `limit`: the strategy's most or least against the requirement's figure of the same unit (a currency, per cent, a time, a noun).
-2. `date`: the strategy's last day (or day before which something is forbidden) against the requirement's time.
+2. `date`: the strategy's last day (`by`, `before`), or the day before which something is forbidden, against the requirement's
+   time.
 3. `opposite`: both point somewhere on one axis (`actors/ceo/stance.py` has them: more or less, made or bought, cloud or own
    machines …) about a common term; a forbidding word turns a statement round.
-4. `prohibition`: one of them forbids and the other does not. Of what is forbidden `without` something only what is without it.
+4. `prohibition`: one of them forbids and the other does not. Of what is forbidden in one case only (`outside of`, `beyond`,
+   `without`, `unless`, `except`, `other than`, `before` an event) only what names that case itself.
 5. `exclusive`: `only through X`, and the requirement says `through` something else.
 
 Where a rule finds agreement they are *aligned* by that rule, where none decides, by being about the same (`same_topic`).
@@ -85,7 +87,7 @@ def _compared(requirement: Stated, strategy: Stated, wants: Stance, holds: Stanc
     else:
         topic = min(1.0, max(0.0, cosine) + TERMS_SHARE * share)
         same = cosine >= COSINE_ALONE_FROM or (bool(shared) and cosine >= COSINE_FROM and topic >= TOPIC_FROM)
-    about = f"both are about {', '.join(sorted(shared))}" if shared else "their meaning is close"
+    about = f"both are about {wants.written(shared)}" if shared else "their meaning is close"
     verdict: Verdict = (
         _verdict(wants, holds, about) if same else ("unrelated", "other_topic", "they are about other things")
     )
@@ -132,11 +134,16 @@ def _date(wants: Stance, holds: Stance) -> Verdict | None:
     for bound in holds.dates:
         for wanted in wants.dates:
             reason = f"{wanted.phrase!r} against {bound.phrase!r}"
-            if holds.forbids and bound.when in ("before", "from"):
+            if holds.forbids and bound.when in ("before", "until", "from"):
                 return ("conflicting" if _earlier(wanted, bound) else "aligned"), "date", reason
-            if not holds.forbids and bound.when == "by" and wanted.when != "from":
-                return ("conflicting" if wanted.first > bound.last else "aligned"), "date", reason
+            if not holds.forbids and bound.deadline is not None and _set(wanted, holds):
+                return ("conflicting" if wanted.later(bound.deadline) else "aligned"), "date", reason
     return None
+
+
+def _set(wanted: Dated, holds: Stance) -> bool:
+    """Whether a time of the requirement can be set against a last day; until when something lasts only where that ends it."""
+    return wanted.when != "from" and (wanted.when != "until" or holds.ends)
 
 
 def _earlier(wanted: Dated, bound: Dated) -> bool:
@@ -148,6 +155,8 @@ def _opposite(wants: Stance, holds: Stance) -> Verdict | None:
     for wanted in wants.directions:
         for held in holds.directions:
             if wanted.axis != held.axis or not _one_object(wanted, held, wants, holds):
+                continue
+            if bool(wants.refuses) != bool(holds.forbids) and not _meets(wants, holds):
                 continue
             turned = bool(wants.refuses) != bool(holds.forbids)
             reason = f"{wanted.axis}: {wanted.word!r} against {_turned(holds)}{held.word!r}"
@@ -171,11 +180,30 @@ def _one_object(wanted: Direction, held: Direction, wants: Stance, holds: Stance
 def _prohibition(wants: Stance, holds: Stance) -> Verdict | None:
     if bool(holds.forbids) == bool(wants.refuses):
         return ("aligned", "prohibition", f"{wants.refuses!r} and {holds.forbids!r}") if holds.forbids else None
-    if holds.forbids and holds.unless and not wants.unless:
-        return None
+    if not _meets(wants, holds):
+        return _beside_the_case(wants, holds)
     if holds.forbids:
         return "conflicting", "prohibition", f"the strategy says {holds.forbids!r}"
     return "conflicting", "prohibition", f"the requirement says {wants.refuses!r}"
+
+
+def _meets(wants: Stance, holds: Stance) -> bool:
+    """Whether the one that does not forbid speaks of what the other forbids: of a limited case (`outside of the Union`) only what
+    names that case, too."""
+    forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
+    return all(any(one.names(said) for said in other.limits) for one in forbidding.limits)
+
+
+def _beside_the_case(wants: Stance, holds: Stance) -> Verdict | None:
+    """What is not the only case that is forbidden agrees where it names that case's other side. Else nothing is known of what
+    stands outside or before; what is not to be without something is often had under another name, so the topic decides."""
+    forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
+    said = f"{forbidding.forbids or forbidding.refuses!r} only {' and '.join(repr(one.phrase) for one in forbidding.limits)}"
+    if any(one.case & other.terms for one in forbidding.limits):
+        return "aligned", "prohibition", said
+    if any(one.kind in ("without", "except") for one in forbidding.limits):
+        return None
+    return "unrelated", "prohibition", f"{said}, and the other says nothing of that case"
 
 
 def _exclusive(wants: Stance, holds: Stance) -> Verdict | None:
@@ -183,8 +211,8 @@ def _exclusive(wants: Stance, holds: Stance) -> Verdict | None:
         return None
     preposition, allowed = holds.only
     if allowed & wants.terms:
-        return "aligned", "exclusive", f"{', '.join(sorted(allowed & wants.terms))}, as the strategy wants"
+        return "aligned", "exclusive", f"{holds.written(allowed & wants.terms)}, as the strategy wants"
     if wants.followed.get(preposition):
-        named = ", ".join(sorted(wants.followed[preposition]))
-        return "conflicting", "exclusive", f"only {preposition} {', '.join(sorted(allowed))}, not {named}"
+        named = wants.written(wants.followed[preposition])
+        return "conflicting", "exclusive", f"only {preposition} {holds.written(allowed)}, not {named}"
     return None

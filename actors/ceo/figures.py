@@ -10,7 +10,7 @@ from msgspec import Struct
 from runtime.text import STOP_WORDS, stem
 
 Bound = Literal["max", "min", "none"]
-When = Literal["by", "before", "from", "at"]
+When = Literal["by", "before", "until", "from", "at"]
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _WORDED = {
@@ -20,7 +20,8 @@ _WORDED = {
     )
 }
 _MAX = (
-    r"at most|no more than|not (?:\w+ )?(?:more|longer|higher|greater) than|(?:not|never) exceed|no longer than|no higher than"
+    r"at most|no more than|not (?:\w+ )?(?:more|longer|higher|greater) than|(?:not|never) (?:exceed|(?:\w+ )?beyond)"
+    r"|no longer than|no higher than"
     r"|(?:a )?maximum (?:of|is)|maximum|max\.?|capped at|(?:a )?cap of|limited to|(?:a )?limit of|within|less than|fewer than"
     r"|below|under|up to"
 )
@@ -64,9 +65,13 @@ _DATE = re.compile(
     r"(?P<latest>\s+at the latest)?",
     re.IGNORECASE,
 )
+_INTENT = re.compile(
+    r"\b(?:must|shall|will|should|may|needs?|has to|have to|is to|are to|plan\w*|due)\b", re.IGNORECASE
+)
+_CLOSES = re.compile(r"\s*(?:$|[.,;:!?)]|(?:and|for|at|with|in|to|so|or|but|as)\b)", re.IGNORECASE)
 _WHEN: dict[str, When] = {
     "before": "before",
-    "until": "before",
+    "until": "until",
     "not before": "from",
     "not earlier than": "from",
     "from": "from",
@@ -89,12 +94,28 @@ class Bounded(Struct, frozen=True, kw_only=True):
 
 
 class Dated(Struct, frozen=True, kw_only=True):
-    """A time as written, from its first to its last day; it is a last day, the one before which, from which, or when."""
+    """A time as written, from its first to its last day; it is a last day, the one before or until which, from which, or when.
+
+    `due`: that time is set for something: a word of intent stands before it, or nothing that it only describes behind it.
+    """
 
     phrase: str
     when: When
     first: date
     last: date
+    due: bool = True
+
+    @property
+    def deadline(self) -> date | None:
+        """The last day on which it may be done, where a last day is set."""
+        if self.when == "before" and self.due:
+            return self.first - timedelta(days=1)
+        return self.last if self.when == "by" else None
+
+    def later(self, deadline: date) -> bool:
+        """Whether this time is, or allows, a day after the deadline. `By September` may mean its beginning."""
+        latest = self.first - timedelta(days=1) if self.when == "before" else self.first
+        return self.when != "from" and latest > deadline
 
 
 def bounded(text: str) -> Iterator[Bounded]:
@@ -140,7 +161,8 @@ def dates(text: str, today: date) -> Iterator[Dated]:
         when = "by" if found["latest"] else _WHEN.get(word, "by")
         if found["end"]:
             first = last
-        yield Dated(phrase=found.group().strip(), when=when, first=first, last=last)
+        due = bool(_INTENT.search(text[: found.start()]) or _CLOSES.match(text[found.end() :]))
+        yield Dated(phrase=found.group().strip(), when=when, first=first, last=last, due=due)
 
 
 def _days(found: re.Match[str], today: date) -> tuple[date, date]:

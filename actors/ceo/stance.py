@@ -44,7 +44,16 @@ _PLANS = re.compile(
     r"|going to|intend\w*|is to|are to|has to|have to)\b",
     re.IGNORECASE,
 )
-_UNLESS = re.compile(r"\bwithout\b|\bunless\b|\bexcept\b", re.IGNORECASE)
+_LIMITS = re.compile(
+    r"\b(?:(?P<outside>outside|beyond)|(?P<without>without)|(?P<except>unless|except|other than|apart from)|(?P<before>before))\b"
+    r"(?P<case>[^.,;!?]{0,60})",
+    re.IGNORECASE,
+)
+_SHORT = {"eu": "european union", "us": "united states", "usa": "united states", "uk": "united kingdom"}
+_ALIKE_CHARS_MIN = 4
+_ENDS = re.compile(
+    r"\b(?:ends?|ended|stops?|stopped|clos(?:e|es|ed)|finish\w*|complet\w*|switched off|over)\b", re.IGNORECASE
+)
 _ONLY = re.compile(
     r"\b(?:only|exclusively|solely)\s+(through|via|from|in|to|for|with|by|on)\s+([^.,;!?]{1,60})", re.IGNORECASE
 )
@@ -108,18 +117,45 @@ class Direction(Struct, frozen=True):
     about: frozenset[str]
 
 
+class Limit(Struct, frozen=True):
+    """The one case that a sentence speaks of: by which kind of word it is limited, as written, and the key terms of the case."""
+
+    kind: str
+    phrase: str
+    case: frozenset[str]
+
+    def names(self, other: "Limit") -> bool:
+        """Whether the other one is of the same case; one that names none is."""
+        if self.kind != other.kind:
+            return False
+        return not (self.case and other.case) or any(_alike(one, two) for one in self.case for two in other.case)
+
+
+def _alike(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) >= _ALIKE_CHARS_MIN and long.startswith(short))
+
+
 class Stance(Struct, frozen=True, kw_only=True):
-    """What a sentence says that another one may contradict. `forbids` and `refuses` are the words that do it, else empty."""
+    """What a sentence says that another one may contradict. `forbids` and `refuses` are the words that do it, else empty.
+
+    `spelled` has each key term as it is first written."""
 
     terms: frozenset[str]
+    spelled: dict[str, str]
     forbids: str
     refuses: str
-    unless: bool
+    limits: tuple[Limit, ...]
+    ends: bool
     only: tuple[str, frozenset[str]] | None
     followed: dict[str, frozenset[str]]
     directions: tuple[Direction, ...]
     figures: tuple[Bounded, ...]
     dates: tuple[Dated, ...]
+
+    def written(self, some: frozenset[str]) -> str:
+        """These terms of the sentence as it has them, in its order."""
+        return ", ".join(word for term, word in self.spelled.items() if term in some)
 
 
 def stance(text: str, today: date) -> Stance:
@@ -132,9 +168,11 @@ def stance(text: str, today: date) -> Stance:
     forbids, refuses, only = _FORBIDS.search(bare), _REFUSES.search(bare), _ONLY.search(text)
     return Stance(
         terms=terms(text),
+        spelled=_spelled(text),
         forbids=forbids.group() if forbids else "",
         refuses=refuses.group() if refuses else "",
-        unless=bool(_UNLESS.search(text)),
+        limits=tuple(_limits(text, today)),
+        ends=bool(_ENDS.search(text)),
         only=(only[1].lower(), terms(only[2])) if only else None,
         followed=_followed(text),
         directions=tuple(_directions(bare)),
@@ -143,9 +181,29 @@ def stance(text: str, today: date) -> Stance:
     )
 
 
+def _limits(text: str, today: date) -> Iterator[Limit]:
+    """What limits a sentence to a case; a date does not (it is in `dates`)."""
+    for found in _LIMITS.finditer(text):
+        kind = next(name for name, said in found.groupdict().items() if said and name != "case")
+        if kind != "before" or not any(dates(found["case"], today)):
+            yield Limit(
+                kind,
+                found.group().strip(),
+                terms(" ".join(_SHORT.get(word.lower(), word) for word in found["case"].split())),
+            )
+
+
 def terms(text: str) -> frozenset[str]:
     """The words that say what a sentence is about: neither figures nor units, nor words of its stance that any topic has."""
     return frozenset(word for word in map(_regular, words(text)) if word not in _MERE and not word[0].isdigit())
+
+
+def _spelled(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for written in _WORD.findall(text):
+        for term in terms(written):
+            found.setdefault(term, written)
+    return found
 
 
 def plans(text: str) -> bool:

@@ -72,7 +72,7 @@ def test_labelled_pairs_are_told_apart(
 
 
 def test_the_labelled_pairs_are_as_many_as_is_said_and_none_is_in_both_parts() -> None:
-    assert (len(DEVELOPMENT), len(HELD_OUT)) == (56, 40)
+    assert (len(DEVELOPMENT), len(HELD_OUT)) == (73, 40)
     assert not set(DEVELOPMENT) & set(HELD_OUT)
     assert {pair.relation for pair in HELD_OUT} == {"conflicting", "aligned", "unrelated"}
 
@@ -88,6 +88,16 @@ def test_the_labelled_pairs_are_as_many_as_is_said_and_none_is_in_both_parts() -
         ("The pilot starts in May 2027.", "No new pilots before July 2027.", "conflicting", "date"),
         ("The pilot starts in July 2027.", "No new pilots before July 2027.", "aligned", "date"),
         ("The pilot ends in Q4 2027.", "The pilot ends by 30 June 2027.", "conflicting", "date"),
+        ("The pilot ends before 1 July 2027.", "The pilot must end before June 2027.", "conflicting", "date"),
+        ("The pilot ends before June 2027.", "The pilot must end by 31 May 2027.", "aligned", "date"),
+        ("The pilot runs until July 2027.", "The pilot must end before June 2027.", "conflicting", "date"),
+        ("The pilot is helped until July 2027.", "The pilot must run before June 2027.", "aligned", "same_topic"),
+        ("Start a pilot in 2027.", "Pilots started before 2026 are over.", "aligned", "same_topic"),
+        ("Start a pilot.", "No pilots are started before the security review.", "unrelated", "prohibition"),
+        ("Start a pilot before the review.", "No pilot before the security review.", "conflicting", "prohibition"),
+        ("Start a pilot with insurers.", "No pilots other than with insurers.", "aligned", "prohibition"),
+        ("We must not start a pilot outside of Spain.", "We start pilots in France.", "unrelated", "prohibition"),
+        ("The pilot costs 300 EUR.", "The pilot may not go beyond 200 EUR.", "conflicting", "limit"),
         ("Start a pilot.", "No new pilots before July 2027.", "conflicting", "prohibition"),
         ("We will not start a pilot.", "No pilots are started.", "aligned", "prohibition"),
         ("Stop the pilot.", "The pilot goes on in all regions.", "conflicting", "prohibition"),
@@ -100,6 +110,14 @@ def test_each_rule_decides_its_own(requirement: str, strategy: str, relation: Re
     found = compared(requirement, strategy)
     assert (found.relation, found.rule) == (relation, rule), found.reason
     assert (found.requirement.text, found.strategy.text) == (requirement, strategy)
+
+
+def test_what_decided_is_told_in_the_words_that_are_written() -> None:
+    found = compared("The customer portal lives on the companies' servers.", "Customers like the live portal.")
+    assert found.reason == "both are about customer, portal, lives"
+    assert compared("Sell pilots to bakeries.", "Pilots are sold only to pharmacies.").reason == (
+        "only to pharmacies, not bakeries"
+    )
 
 
 def test_what_is_about_something_else_never_conflicts() -> None:
@@ -138,7 +156,7 @@ def test_figures_and_dates_are_read_with_their_bounds() -> None:
     text = "Not before Q2 2027, until 2029, by the end of March 2030, due 2031-01-31, this quarter, in 31 June 2027."
     assert [(one.when, one.first.isoformat(), one.last.isoformat()) for one in dates(text, TODAY)] == [
         ("from", "2027-04-01", "2027-06-30"),
-        ("before", "2029-01-01", "2029-12-31"),
+        ("until", "2029-01-01", "2029-12-31"),
         ("by", "2030-03-31", "2030-03-31"),
         ("by", "2031-01-31", "2031-01-31"),
         ("at", "2026-10-01", "2026-12-31"),
