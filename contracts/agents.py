@@ -45,7 +45,11 @@ class AgentRetired(Event, frozen=True, kw_only=True, tag="registry.retired.v1"):
 
 
 class Work(Struct, frozen=True, kw_only=True):
-    """What was asked of an agent within the window: how it ended, what waits, and how long answers took (seconds)."""
+    """What was asked of an agent within the window: how it ended, what waits, and how long answers took (seconds).
+
+    Left out is what is not the agent's: of failures those by the asker's budget, permission, request or cancelling; of what
+    waits the runs that wait for people's approval, and of the times those that ever did.
+    """
 
     domain: Domain
     team: str = ""

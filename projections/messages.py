@@ -12,6 +12,7 @@ from contracts.grounds import Grounds
 from contracts.model import Citation, Evidence
 from contracts.strategic import StrategicContext
 from projections.paging import Page, Place, bounded, from_cursor, to_cursor, types_of
+from runtime.journal import CANCELLED_BECAUSE
 from runtime.read_models import Db, Key, Logged, Projection
 
 DDL = """
@@ -20,7 +21,7 @@ CREATE TABLE messages (
   asked timestamptz NOT NULL, asker text NOT NULL, status text NOT NULL, content text NOT NULL, team text,
   confidence double precision NOT NULL, evidence jsonb NOT NULL, contributions jsonb NOT NULL,
   citations jsonb NOT NULL, collaboration_needed boolean NOT NULL, collaborators text[] NOT NULL, model text NOT NULL,
-  reason text NOT NULL, missing jsonb NOT NULL, grounds jsonb, strategic jsonb,
+  reason text NOT NULL, excused boolean NOT NULL, missing jsonb NOT NULL, grounds jsonb, strategic jsonb,
   label diarchy.clearance NOT NULL, correlation text NOT NULL, answered timestamptz, PRIMARY KEY (domain, session, turn)
 )
 """
@@ -32,6 +33,8 @@ CREATE INDEX ON messages (session, sequence DESC)
 class Turn(Struct, frozen=True, kw_only=True):
     """One question of a session (at `sequence` of the domain's log) and, when `answered`, its answer; `reason` when failed.
 
+    `excused`: it failed by what the asker did or may do, not by the agent: a budget, a permission, a request that the provider
+    refused, a cancelling.
     When `partial` the answer is without what is `missing`, which will come unless there is a `reason` why not.
     """
 
@@ -53,6 +56,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     collaborators: tuple[Domain, ...] = ()
     model: str = ""
     reason: str = ""
+    excused: bool = False
     missing: tuple[Missing, ...] = ()
     grounds: Grounds | None = None
     strategic: StrategicContext | None = None
@@ -96,7 +100,9 @@ def fold(row: Turn | None, logged: Logged) -> Turn | None:
         case LeftInPart():
             return structs.replace(row, reason=event.reason, label=label)
         case Failed():
-            return structs.replace(row, status="failed", reason=event.reason, label=label, answered=envelope.time)
+            excused = event.code is not None or event.reason.startswith(CANCELLED_BECAUSE)
+            failed = structs.replace(row, status="failed", reason=event.reason, excused=excused, label=label)
+            return structs.replace(failed, answered=envelope.time)
         case _:
             return row
 
@@ -122,7 +128,7 @@ def _answered(row: Turn, answered: Answered, label: Clearance, at: datetime) -> 
 
 MESSAGES = Projection(
     name="messages",
-    version=4,
+    version=5,
     domains=tuple(Domain),
     ddl=DDL,
     indexes=INDEXES,

@@ -12,6 +12,9 @@ from runtime.ports import EventLog
 CANCELLED = -1
 """The number under which it stands that, and why, the reaction was cancelled."""
 
+CANCELLED_BECAUSE = "cancelled: "
+"""How the reason of what failed by that begins."""
+
 
 class Journal:
     """The recorded effects of one reaction, at one exact subject; compare-and-set keeps a second runner out."""

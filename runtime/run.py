@@ -25,7 +25,7 @@ from contracts.kernel import EffectRecorded, Resolve
 from contracts.model import NOTHING_USED, Reply
 from contracts.subjects import ActorRef
 from runtime.errors import NonDeterministicError, OutcomeError
-from runtime.journal import Journal
+from runtime.journal import CANCELLED_BECAUSE, Journal
 from runtime.outside import Outside
 from runtime.slots import Turn
 from runtime.telemetry import EFFECT_SECONDS, EFFECTS_TOTAL, SPAN_EFFECT
@@ -305,7 +305,7 @@ class Run:
     def stopped(self) -> str | None:
         """Why no effect may be begun any more; None: they may."""
         if self.journal.cancelled is not None:
-            return f"cancelled: {self.journal.cancelled}"
+            return f"{CANCELLED_BECAUSE}{self.journal.cancelled}"
         if self.cause.deadline is not None and self.outside.clock() >= self.cause.deadline:
             return DEADLINE_PASSED
         return None

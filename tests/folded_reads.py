@@ -172,8 +172,10 @@ class FoldedReads:
     async def work(self, since: datetime) -> Sequence[Work]:
         """Counts alone; how long it took the database tells."""
         found: dict[tuple[Domain, str], Counter[str]] = {}
+        held = {row.correlation for row in self._fold(approvals.APPROVALS) if row.status == "waiting"}
         for row in self._fold(messages.MESSAGES):
-            for team in {"", row.team or ""} if row.asked >= since else ():
+            left_out = row.excused or (row.correlation in held and row.status in ("pending", "partial"))
+            for team in {"", row.team or ""} if row.asked >= since and not left_out else ():
                 found.setdefault((row.domain, team), Counter())[row.status] += 1
         return [
             Work(
