@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,10 +23,17 @@ SUBJECT_CHARS_MAX = 80
     metavar="LEVEL",
     help="Of the question.  [default: your clearance]",
 )
+@options.approval_options
 @options.target_options
 @options.json_option
 def analyse(
-    question: str, *, subject: str | None, confidentiality: str | None, target: options.Target, as_json: bool
+    question: str,
+    *,
+    subject: str | None,
+    confidentiality: str | None,
+    target: options.Target,
+    as_json: bool,
+    **approval: Any,
 ) -> None:
     """Analyse a plan in five phases: business, requirements, feasibility, strategy, recommendations.
 
@@ -36,6 +43,7 @@ def analyse(
     \b
     Examples:
       diarchy analyse "Build a customer portal by March 2027 for at most 400,000 EUR."
+      diarchy analyse --approval "*" --expires 3600 "Build a customer portal."
       diarchy analyse --json "…" | jq '.phases[].comparisons[]? | select(.relation == "conflicting")'
     """
     import msgspec
@@ -53,6 +61,7 @@ def analyse(
         subject=(subject or text)[:SUBJECT_CHARS_MAX],
         question=text,
         confidentiality=None if confidentiality is None else msgspec.convert(confidentiality, Clearance),
+        approval=options.approval_rule(**approval),
     )
     found = asyncio.run(_analysed(wanted, target))
     if as_json:

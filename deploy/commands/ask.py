@@ -33,6 +33,10 @@ class _Options(Struct, frozen=True):
     budget_tokens: int | None
     budget_cost: float | None
     ceo_context: bool
+    approval: str | None
+    quorum: int | None
+    approver: tuple[str, ...]
+    expires: int | None
 
 
 @click.command(short_help="Ask Sophia or Artemis a question")
@@ -73,6 +77,7 @@ class _Options(Struct, frozen=True):
     metavar="AMOUNT",
     help="The same in the currency of the models' prices.",
 )
+@options.approval_options
 @options.target_options
 @options.json_option
 def ask(question: str, *, target: options.Target, as_json: bool, **given: object) -> None:
@@ -88,6 +93,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
       diarchy ask --ceo-context "Shall we open a shop in Zurich?"
       diarchy ask --domain artemis --source ./src "Where is this code hard to change?"
       diarchy ask --domain artemis --repository /srv/code/till "Which files come first?"
+      diarchy ask --approval client_analysis --quorum 2 --approver bob --approver cleo "Who leaves?"
       diarchy ask --no-stream --json "…" | jq -r .answer.content
     """
     from contracts.http import Turn
@@ -98,9 +104,10 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     text = sys.stdin.read().strip() if question == "-" else question.strip()
     if not text:
         raise click.UsageError("the question is empty")
-    sent = _Sent()
+    wanted, sent = msgspec.convert(given, _Options), _Sent()
+    asked = _question(text, wanted)
     try:
-        result = asyncio.run(_asked(text, target, msgspec.convert(given, _Options), sent))
+        result = asyncio.run(_asked(asked, target, wanted, sent))
     except KeyboardInterrupt:
         _tell_how_to_go_on(target, sent)
         raise
@@ -150,7 +157,7 @@ async def _correlation(target: options.Target, asking: "Asking") -> str:
         return (await waited(gateway, asking, 0, lambda _seconds, _why: None)).correlation_id or ""
 
 
-async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sent) -> "Turn | Pending":
+async def _asked(asked: "AskQuestion", target: options.Target, wanted: _Options, sent: _Sent) -> "Turn | Pending":
     from deploy.asking import Asking, noted, path_for, streamed, waited
     from deploy.progress import Steps
 
@@ -158,7 +165,7 @@ async def _asked(text: str, target: options.Target, wanted: _Options, sent: _Sen
         async with target.gateway() as gateway:
             if wanted.source:
                 await _provide(Path(wanted.source), gateway, steps)
-            asking = Asking(path=path_for(wanted.domain, wanted.session), question=_question(text, wanted))
+            asking = Asking(path=path_for(wanted.domain, wanted.session), question=asked)
             sent.asking = asking
             if not wanted.stream:
                 return await waited(gateway, asking, wanted.wait, _told(steps), _told_once(steps))
@@ -215,6 +222,7 @@ def _question(text: str, wanted: _Options) -> "AskQuestion":
         budget=budget or None,
         ceo_context=wanted.ceo_context,
         repository=wanted.repository,
+        approval=options.approval_rule(wanted.approval, wanted.quorum, wanted.approver, wanted.expires),
     )
     try:
         return msgspec.convert(body, AskQuestion)

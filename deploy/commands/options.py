@@ -12,6 +12,7 @@ from urllib.parse import quote
 import click
 
 if TYPE_CHECKING:
+    from contracts.approval import ApprovalRule
     from deploy.client import Gateway
     from deploy.settings import Settings
 
@@ -146,6 +147,47 @@ def target_options(function: F) -> Callable[..., Any]:
     url_option = click.option("--url", metavar="URL", help="A gateway elsewhere (or DIARCHY_URL).")
     token_option = click.option("--token", metavar="JWT", help="Ask as its owner (or DIARCHY_TOKEN).")
     return data_option(url_option(token_option(bundled)))
+
+
+def approval_options(function: F) -> F:
+    """`--approval` and what goes with it, given to the command as `approval`, `quorum`, `approver` and `expires`."""
+    tools = click.option(
+        "--approval",
+        metavar="TOOLS",
+        help="Let people agree first to these tools: names with commas between, or `*` for all.",
+    )
+    quorum = click.option("--quorum", type=click.IntRange(min=1), metavar="N", help="So many people.  [default: 1]")
+    approver = click.option(
+        "--approver",
+        multiple=True,
+        metavar="NAME",
+        help="Only these may; repeatable.  [default: who has approvals:decide]",
+    )
+    expires = click.option(
+        "--expires", type=click.IntRange(min=1), metavar="SECONDS", help="How long they may take.  [default: a day]"
+    )
+    return tools(quorum(approver(expires(function))))
+
+
+def approval_rule(
+    approval: str | None, quorum: int | None, approver: tuple[str, ...], expires: int | None
+) -> "ApprovalRule | None":
+    """What those options say. Raises UsageError for one that cannot be."""
+    import msgspec
+
+    from contracts.approval import ApprovalRule
+
+    said = {"quorum": quorum, "approvers": approver or None, "expires_s": expires}
+    rule = {name: value for name, value in said.items() if value is not None}
+    if approval is None:
+        if rule:
+            raise click.UsageError("--quorum, --approver and --expires go with --approval TOOLS")
+        return None
+    tools = [tool.strip() for tool in approval.split(",") if tool.strip()]
+    try:
+        return msgspec.convert({**rule, "tools": tools}, ApprovalRule)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(f"--approval: {error}") from error
 
 
 def settings(data: str | None = None) -> "Settings":

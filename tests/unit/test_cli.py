@@ -70,6 +70,8 @@ def test_help_loads_nothing_heavy() -> None:
         (("run", "gateway"), "nats.url is not set: set DIARCHY_NATS_URL"),
         (("ask", "  "), "the question is empty"),
         (("ask", "--url", "http://elsewhere:1", "Why?"), "as whom to ask http://elsewhere:1?"),
+        (("ask", "--quorum", "2", "Why?"), "--quorum, --approver and --expires go with --approval"),
+        (("analyse", "--approval", "*", "--quorum", "6", "Why?"), "--approval: Expected `int` <= 5 - at `$.quorum`"),
         (("token",), "say who"),
         (("token", "--user", "dana", "--role", "admin"), "--user signs in with a password"),
         (("import",), "name a folder or file"),

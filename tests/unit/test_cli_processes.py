@@ -173,6 +173,34 @@ def test_a_question_says_what_it_may_cost(
     assert {name: value for name, value in budget.items() if value is not None} == sent
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ((), None),
+        (("--approval", "*"), {"tools": ["*"]}),
+        (
+            (
+                *("--approval", "client_analysis, measure", "--quorum", "2", "--expires", "60"),
+                *("--approver", "bob", "--approver", "cleo"),
+            ),
+            {
+                "tools": ["client_analysis", "measure"],
+                "quorum": 2,
+                "expires_s": 60,
+                "approvers": ["bob", "cleo"],
+            },
+        ),
+    ],
+)
+def test_a_question_says_who_must_agree_to_which_tools(
+    given: tuple[str, ...], sent: dict[str, object] | None, slow_gateway: str, tmp_path: Path
+) -> None:
+    target = ("--url", slow_gateway, "--token", "t")
+    ended = result_of(DIARCHY, "ask", "Why?", "--no-stream", "--wait", "0", *given, *target, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert _Slow.bodies[0].get("approval") == sent
+
+
 @pytest.mark.parametrize("given", [(), ("--ceo-context",)], ids=["without", "with"])
 def test_a_question_says_whether_it_wants_the_strategy_in_view(
     given: tuple[str, ...], slow_gateway: str, tmp_path: Path
