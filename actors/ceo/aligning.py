@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from actors.ceo.comparing import compare, telling
 from actors.ceo.stance import plans
-from actors.team import statements
+from actors.team import statements, unmarked
+from contracts.analysis import PHASES
 from contracts.collaboration import Request
 from contracts.comparison import Comparison, Relation, Stated
 from contracts.domains import Clearance
@@ -24,27 +25,46 @@ OF_A_TEXT_MAX = 12
 STRATEGY_MAX = 64
 """Sentences of the strategy, those of the best evidence first."""
 
-FACTS = frozenset({"findings"})
-"""Texts of a request's context that say what is, not what shall be."""
+REQUIREMENTS = ("requirements", "constraints", "technical_requirements")
+"""Texts of a request's context whose sentences are requirements or constraints. Others are analyses, and findings of tools."""
+
+_MARK = re.compile(r"\[\d+\]")
 
 _JUDGED = re.compile(r"\b(r\d{1,3})\W{1,3}(s\d{1,3})\b[^\w\n]{0,4}(?:is |are )?(conflicting|aligned|unrelated)\b")
 
 
 def required(request: Request, strategy: Sequence[Stated], label: Clearance) -> tuple[Stated, ...]:
-    """The question's sentences, and what the texts beside it say should be; what only repeats the strategy is no requirement."""
+    """The question's sentences, and the requirements and constraints beside it; what only repeats the strategy is none."""
     known = {_bare(one.text) for one in strategy}
     found: dict[str, tuple[str, str]] = {}
     for sentence in sentences(request.question):
         found.setdefault(_bare(sentence), (sentence, "question"))
-    for name, text in request.context.items():
-        if name not in FACTS:
-            for sentence in statements(text, OF_A_TEXT_MAX):
-                if plans(sentence) and _bare(sentence) not in known:
-                    found.setdefault(_bare(sentence), (sentence, name))
+    for name in REQUIREMENTS:
+        computed = [other for title, other in request.context.items() if title not in REQUIREMENTS]
+        for sentence in _items(request.context.get(name, ""), computed):
+            if plans(sentence) and _bare(sentence) not in known:
+                found.setdefault(_bare(sentence), (sentence, name))
     return tuple(
         Stated(id=f"r{number}", text=text, source=source, label=label)
         for number, (text, source) in enumerate(list(found.values())[:REQUIRED_MAX], 1)
     )
+
+
+def _items(text: str, others: Sequence[str]) -> tuple[str, ...]:
+    """The sentences of a text but those that say again, without a source, what an analysis beside it says: that is of a tool,
+    which a model that quotes takes for an item. The phase may stand before it (`Business analysis: `)."""
+    uncited = {one for line in text.splitlines() if not _MARK.search(line) for one in statements(line, OF_A_TEXT_MAX)}
+    told = [unmarked(other) for other in others]
+    return tuple(
+        one
+        for one in statements(text, OF_A_TEXT_MAX)
+        if one not in uncited or not any(_bare(one) and _bare(_said(one)) in other.lower() for other in told)
+    )
+
+
+def _said(sentence: str) -> str:
+    before, colon, behind = sentence.partition(": ")
+    return behind if colon and before.lower().replace(" ", "_") in PHASES else sentence
 
 
 def strategic(evidence: Sequence[Evidence]) -> tuple[Stated, ...]:
@@ -83,13 +103,18 @@ def told(comparisons: Sequence[Comparison]) -> dict[str, str]:
         verb = "conflicts" if one.relation == "conflicting" else "agrees"
         said = f"{_named(one)} “{one.requirement.text}” {verb} with “{one.strategy.text}”, of {one.strategy.title}"
         lines[one.relation].append(f"- {said}: {one.reason}.")
-    compared_ = len({one.requirement.id for one in comparisons}), len({one.strategy.id for one in comparisons})
-    counted = f"{compared_[0]} statement{'' if compared_[0] == 1 else 's'} of the requirement"
-    none = f"{NOTHING_MORE} %s: {counted} and {compared_[1]} of the strategy were compared."
-    return {
-        "alignment": "\n".join(lines["aligned"]) or none % "alignment",
-        "conflicts": "\n".join(lines["conflicting"]) or none % "conflicts",
-    }
+    found = {"alignment": "\n".join(lines["aligned"]), "conflicts": "\n".join(lines["conflicting"])}
+    if not any(found.values()):
+        return {"alignment": f"{NOTHING_MORE} alignment and conflicts: {_counted(comparisons)}."}
+    return {name: text or f"{NOTHING_MORE} {name}: {_counted(comparisons)}." for name, text in found.items()}
+
+
+def _counted(comparisons: Sequence[Comparison]) -> str:
+    required_, held = len({one.requirement.id for one in comparisons}), len({one.strategy.id for one in comparisons})
+    if not required_:
+        return "nothing was found in the strategy to compare the question with"
+    was = "statement of the requirement was" if required_ == 1 else "statements of the requirement were"
+    return f"{required_} {was} compared with {held} of the strategy"
 
 
 def findings(comparisons: Sequence[Comparison]) -> tuple[str, ...]:

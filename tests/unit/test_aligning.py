@@ -22,7 +22,11 @@ REQUEST = Request(
     request_type="strategic_alignment",
     question="Shall we build a portal in 2027? It is for banks.",
     context={
-        "technical_requirements": f"The portal must show bills. [1]\nChurn was 26 %. {FREEZE}",
+        "technical_requirements": f"The portal must show bills. [1]\nChurn was 26 %. {FREEZE}\n"
+        "- Business analysis: 5 files want attention first: a.py.\n- Sales: Too little data is needed here.\n- It must be fast.",
+        "business_analysis": "5 files want attention first: a.py.\nSales: Too little data is needed here.\n"
+        "The portal must show bills. [2]",
+        "technical_feasibility_analysis": "The portal needs two engineers.",
         "findings": "The tool should not be read here.",
     },
 )
@@ -40,7 +44,11 @@ def test_statements_are_verbatim_with_where_they_stand() -> None:
         ("r1", "Shall we build a portal in 2027?", "question"),
         ("r2", "It is for banks.", "question"),
         ("r3", "The portal must show bills.", "technical_requirements"),
+        ("r4", "It must be fast.", "technical_requirements"),
     ]
+
+
+NOTHING = "The material at hand says nothing more on alignment and conflicts:"
 
 
 def comparisons() -> tuple[Comparison, ...]:
@@ -55,7 +63,14 @@ def test_a_conflict_is_told_with_both_statements_and_none_is_told_as_nothing() -
     told = aligning.told((conflict,))
     assert f"“Shall we build a portal in 2027?” conflicts with “{FREEZE}”, of Portals" in told["conflicts"]
     assert abstains(told["alignment"])
-    assert abstains(aligning.told((unrelated,))["conflicts"])
+    neither = aligning.told((unrelated,))
+    assert neither == {"alignment": f"{NOTHING} 1 statement of the requirement was compared with 1 of the strategy."}
+    assert abstains(neither["alignment"])
+    assert aligning.told(()) == {
+        "alignment": f"{NOTHING} nothing was found in the strategy to compare the question with."
+    }
+    two = (unrelated, replace(conflict, requirement=replace(conflict.requirement, id="r2")))
+    assert "2 statements of the requirement were compared with 2 of the strategy." in aligning.told(two)["alignment"]
     assert len(aligning.findings((unrelated, conflict))) == 1
 
 

@@ -53,7 +53,7 @@ def test_a_known_request_is_completed_and_its_label_comes_along() -> None:
     text, label = outcome_of(
         Request(request_type="strategic_alignment", question="?"), retrieval=OneHit(Clearance.RESTRICTED)
     )
-    assert text == "completed: ['alignment', 'answer', 'conflicts']"
+    assert text == "completed: ['alignment', 'answer']"
     assert label == Clearance.RESTRICTED
 
 
