@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.confidence import Rested, of_answer
@@ -91,7 +91,8 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     others = Others(effects, asked.flow)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
     history = (*recalled.lines, *_earlier(asked.history))
-    own = _Own(team, evidence, examined.findings, history, recorded.envelope.time, domain)
+    computed = examined.of is not None and speaks_of(asked.text, (*team.cues, *team.more_cues))
+    own = _Own(team, evidence, examined.findings, history, recorded.envelope.time, domain, computed)
     if others.missing:
         part = await _composed(asked, own, others, effects)
         await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
@@ -117,6 +118,7 @@ class _Own(Struct, frozen=True):
     history: tuple[str, ...]
     asked: datetime
     domain: Domain
+    computed: bool
 
 
 async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -> Answered:
@@ -131,6 +133,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         evidence=evidence,
         findings=(*own.findings, *contributed(outcomes, own.findings if asked.flow >= FLOW else ())),
         history=own.history,
+        computed=True if own.computed and asked.flow >= FLOW else UNSET,
     )
     reply = await effects.chat(prompt)
     content, places = _content(reply)

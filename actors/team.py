@@ -32,6 +32,8 @@ class Examined(Struct, frozen=True):
     findings: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    of: Hit | None = None
+    """What a tool worked on, where it is one stored thing."""
 
 
 class Findings(Struct, frozen=True):
@@ -49,7 +51,8 @@ class Team(Struct, frozen=True, kw_only=True):
     """`cues` are word beginnings that speak for the team; `partitions` are searched in one go.
 
     `work` is what it does for questions recorded with flow 2 or later, None: as before; `examine` stays as its journals have it.
-    `more_cues` speak for it in such questions, too, and `answers` are their sections where there are any.
+    `more_cues` speak for it in such questions, too, and `answers` are their sections where there are any. Those of its cues
+    that begin with one of `general_cues` say only what is asked about, not what of it: there they count after all others.
     """
 
     name: conversation.Team
@@ -60,6 +63,7 @@ class Team(Struct, frozen=True, kw_only=True):
     examine: Examine
     work: Examine | None = None
     more_cues: tuple[str, ...] = ()
+    general_cues: tuple[str, ...] = ()
     answers: tuple[Section, ...] = ()
 
     def at(self, flow: int) -> Examine:
@@ -72,7 +76,7 @@ class Team(Struct, frozen=True, kw_only=True):
 
 def route(question: str, teams: Sequence[Team], flow: int = 1) -> Team:
     """The team whose cues occur most in the question; between equals, and without any, the one that stands first."""
-    return max(teams, key=lambda team: _occurrences(question, team, flow))
+    return max(teams, key=lambda team: (_special(question, team, flow), _occurrences(question, team, flow)))
 
 
 def called(question: str, teams: Sequence[Team]) -> tuple[Team, ...]:
@@ -84,6 +88,14 @@ def called(question: str, teams: Sequence[Team]) -> tuple[Team, ...]:
 def _occurrences(question: str, team: Team, flow: int = 1) -> int:
     cues = team.cues + team.more_cues if flow >= 2 else team.cues
     return sum(any(word.startswith(cue) for cue in cues) for word in _WORD.findall(question.lower()))
+
+
+def _special(question: str, team: Team, flow: int) -> int:
+    """Its cues that are not general; from flow 2 on."""
+    if flow < 2:
+        return 0
+    general = replace(team, cues=team.general_cues, more_cues=())
+    return _occurrences(question, team, flow) - _occurrences(question, general, flow)
 
 
 def speaks_of(question: str, cues: Sequence[str]) -> bool:

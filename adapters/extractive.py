@@ -58,6 +58,9 @@ _PROSE = ("summary", "overview", "answer", "content", "conclusion", "executive")
 _WHY = re.compile(r"\bwhy\b|\bcaus(?:e|ed|es)\b|\breasons?\b", re.IGNORECASE)
 _PARTS = re.compile(r"[?;]|,\s+(?:and|but|or)\s+")
 _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("dependencies",), r"dependenc|advisor|known weakness"),
+    (("looked_at",), r"not looked at|Hostile archive|Not read|Not parsed|not scanned|passed over"),
+    (("fix_first",), r"Fix first"),
     (
         ("architect", "design"),
         r"architect|(?<!-)\bservice\b|\bAPI\b|database|queue|component|layer|interface|adapter|front end",
@@ -175,7 +178,7 @@ class _Choosing:
         self._whole = sum(pool.rare(word) for word in asked) or 1.0
         best = max((one.score for one in prompt.evidence), default=0.0)
         self._close_from = max(CLOSE_FROM, CLOSE_SHARE * best)
-        known = any(self._known(one) for one in pool.sentences)
+        known = prompt.computed is True or any(self._known(one) for one in pool.sentences)
         self.left = {at for at, one in enumerate(pool.sentences) if known and self._usable(one)}
 
     def _met(self, one: Sentence) -> float:

@@ -63,7 +63,8 @@ class Section(Struct, frozen=True):
 class Prompt(Struct, frozen=True, kw_only=True):
     """A question over evidence. `role` says who answers, `findings` what tools computed (exact, never to be changed).
 
-    `history` is what was said before: it helps to understand the question and is no evidence.
+    `history` is what was said before: it helps to understand the question and is no evidence. `computed`: a tool worked on what
+    the question asks about, so there is something to say, whatever words its findings have.
     """
 
     role: str
@@ -72,6 +73,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     findings: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
+    computed: Literal[True] | UnsetType = UNSET
 
 
 class Usage(Struct, frozen=True):

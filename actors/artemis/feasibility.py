@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from actors.artemis.teams import PARTITIONS, code_analysis
+from actors.artemis.teams import code_analysis
+from actors.artemis.trees import PARTITIONS
 from actors.artemis.verdict import feasibility
 from actors.confidence import Rested
 from actors.handling import assured, ceo_findings, synthesise, with_ceo_context

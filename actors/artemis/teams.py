@@ -9,6 +9,7 @@ from actors.artemis.tools.code_analysis import CodeAnalysisArguments
 from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
 from actors.artemis.tools.security import SecurityArguments
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
+from actors.artemis.trees import ARCHIVES, PARTITIONS, chosen, on_tree
 from actors.artemis.watching import monitor, time_taken
 from actors.team import (
     Examined,
@@ -16,16 +17,13 @@ from actors.team import (
     examine_evidence,
     examine_file,
     on_repository,
-    repository_of,
     run_tool,
 )
-from contracts.domains import Partition
 from contracts.model import Section
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 
-PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
-ARCHIVES = ("application/zip", "application/gzip")
+_LOOKED_AT = Section("looked_at", "What was looked at and what was not, and what is hostile in the archive.")
 
 system_monitoring = Team(
     name="system_monitoring",
@@ -68,12 +66,6 @@ system_monitoring = Team(
 )
 
 
-def _code_arguments(digest: str, _: str) -> CodeAnalysisArguments:
-    return CodeAnalysisArguments(archive=digest)
-
-
-_stored_code = examine_file("code_analysis", PARTITIONS, ARCHIVES, _code_arguments)
-
 code_analysis = Team(
     name="code_analysis",
     role="Artemis's code analysis team",
@@ -99,29 +91,31 @@ code_analysis = Team(
         Section("hot_spots", "The most complex and riskiest places, with file and line."),
         Section("recommendations", "What to change first."),
     ),
-    examine=_stored_code,
-    work=on_repository("code_analysis", _code_arguments, _stored_code),
+    examine=examine_file(
+        "code_analysis", PARTITIONS, ARCHIVES, lambda digest, _: CodeAnalysisArguments(archive=digest)
+    ),
+    work=on_tree("code_analysis", lambda digest: CodeAnalysisArguments(archive=digest)),
     more_cues=("file", "repositor"),
+    general_cues=("code", "source", "module", "function", "class", "depend", "test", "file", "repositor"),
+    answers=(
+        Section("summary", "The answer in a few sentences."),
+        Section("structure", "How the code is built: languages, size, modules, dependencies."),
+        Section("hot_spots", "The most complex and riskiest places, with file and line."),
+        _LOOKED_AT,
+    ),
 )
 
 
 async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
-    """The security scan of the code that the question names, or of the most relevant stored archive, with stored advisories."""
-    archive = repository_of(hits) or await _archive(question, effects)
-    if archive is None or archive.entry.attachment is None:
+    """The security scan of the code that the question is about, with stored advisories."""
+    one = await chosen(question, hits, effects)
+    if one is None or one.tree.entry.attachment is None:
         return Examined()
     known = await effects.search(PARTITIONS, "Advisory database", limit=1, media_type=OSV)
     digest = known[0].entry.attachment if known else None
-    arguments = SecurityArguments(archive=archive.entry.attachment, advisories=digest or UNSET)
-    return Examined(await run_tool("security", arguments, archive.entry.title, effects), (archive, *known))
-
-
-async def _archive(question: str, effects: Effects) -> Hit | None:
-    for media_type in ARCHIVES:
-        for hit in await effects.search(PARTITIONS, question, limit=1, media_type=media_type):
-            if hit.entry.attachment:
-                return hit
-    return None
+    arguments = SecurityArguments(archive=one.tree.entry.attachment, advisories=digest or UNSET)
+    findings = await run_tool("security", arguments, one.tree.entry.title, effects)
+    return Examined(one.told(findings), (one.tree, *known), of=one.tree)
 
 
 security = Team(
@@ -149,6 +143,13 @@ security = Team(
     ),
     examine=examine_file("security", PARTITIONS, ARCHIVES, lambda digest, _: SecurityArguments(archive=digest)),
     work=scanned,
+    answers=(
+        Section("summary", "The answer in a few sentences."),
+        Section("fix_first", "What to fix first, and how."),
+        Section("vulnerabilities", "What was found, by severity, with file and line."),
+        Section("dependencies", "How many dependencies were read, and which of them are known to be vulnerable."),
+        _LOOKED_AT,
+    ),
 )
 
 

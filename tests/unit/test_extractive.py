@@ -84,6 +84,13 @@ def test_nothing_known_is_said_and_not_hidden() -> None:
     assert compose(far).confidence <= 0.2
 
 
+def test_what_a_tool_computed_for_the_question_is_known_whatever_its_words() -> None:
+    finding = "Severity high, 1 of 1 listed: what looks like a secret (AWS Access Key), at app.py:1."
+    asked = prompt("Are there passwords in r5src?", (), findings=(finding,))
+    assert set(compose(asked).sections.values()) == {NOTHING_KNOWN}
+    assert compose(msgspec.structs.replace(asked, computed=True)).sections["summary"] == finding
+
+
 def test_more_of_the_question_met_means_more_confidence() -> None:
     met = compose(prompt("Is the portal feasible?")).confidence
     missed = compose(prompt("Is the portal feasible for elephants in Antarctica?")).confidence

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.artemis.tools import TOOLS
+from actors.artemis.tools import TOOLS, security_findings
 from actors.artemis.tools.analysers import secret_scan
 from actors.artemis.tools.analysers.advisories import compared
 from actors.artemis.tools.analysers.dependencies import Dependency, dependencies
@@ -109,6 +109,19 @@ def test_what_is_found_of_high_severity_is_an_alarm_without_the_secret(planted: 
     assert alarms(msgspec.structs.replace(planted, places=()), "0f" * 32) == ()
 
 
+def test_what_to_fix_first_is_told_with_a_step_for_each(planted: SecurityResult) -> None:
+    (first,) = (line for line in planted.findings if line.startswith("Fix first: 1. "))
+    assert " 3. " in first
+    assert "raise leaky-requests in requirements.txt to 2.20.0" in _fixes(planted, "GHSA-test-0001")
+    assert "take what is written out at app/config.py:1 out of the code" in _fixes(planted, "secret: AWS Access Key")
+    assert _fixes(planted, "none") == ""
+
+
+def _fixes(result: SecurityResult, rule: str) -> str:
+    places = tuple(one for one in result.places if one.rule == rule)
+    return "".join(security_findings._first(msgspec.structs.replace(result, places=places)))
+
+
 def test_without_a_database_it_is_said_that_nothing_was_compared() -> None:
     result = scan(read_archive(zipped({"requirements.txt": "a==1\n", "a.py": "x = 1\n"})))
     assert result.compared is None
@@ -142,7 +155,7 @@ def test_a_hostile_archive_is_reported_and_the_rest_is_scanned() -> None:
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
     result = scan(read_archive(packed.getvalue()))
-    assert [line for line in result.findings if line.startswith("Hostile archive")] == [
+    assert list(result.findings[:2]) == [
         "Hostile archive: 1 × link, such as link.py (a symbolic link to /etc/passwd).",
         "Hostile archive: 1 × outside the tree, such as ../../outside.py (its name leads outside the tree).",
     ]

@@ -9,6 +9,7 @@ from actors.team import EVIDENCE_CHARS_MAX, evidence_of, once, route, speaks_of
 from actors.teams import TEAMS
 from contracts.collaboration import Outcome
 from contracts.domains import Clearance, Domain
+from contracts.model import FLOW
 from contracts.retrieval import Entry, Hit
 from contracts.span import Span
 
@@ -28,6 +29,28 @@ QUESTIONS = [
 @pytest.mark.parametrize(("domain", "team", "question"), QUESTIONS)
 def test_a_question_reaches_its_team(domain: Domain, team: str, question: str) -> None:
     assert route(question, TEAMS[domain]).name == team
+
+
+DOCUMENTED = [
+    ("code_analysis", "Which files of this repository need attention first, and why?"),
+    ("security", "What are the security problems of this code?"),
+    ("security", "Are there secrets in the source code of r5src?"),
+    ("security", "Is any dependency of r5src known to be vulnerable?"),
+    ("system_monitoring", "Is anything unusual?"),
+    ("performance_analysis", "Which operations are slowest in the last 15 minutes?"),
+    ("performance_analysis", "What got slower since yesterday?"),
+    ("performance_analysis", "Which functions are hottest in the profile?"),
+]
+
+
+@pytest.mark.parametrize(("team", "question"), DOCUMENTED)
+def test_a_documented_question_reaches_its_team(team: str, question: str) -> None:
+    assert route(question, TEAMS[Domain.ARTEMIS], FLOW).name == team
+
+
+@pytest.mark.parametrize(("domain", "team", "question"), QUESTIONS)
+def test_so_it_does_today(domain: Domain, team: str, question: str) -> None:
+    assert route(question, TEAMS[domain], FLOW).name == team
 
 
 def test_every_team_is_reached() -> None:

@@ -138,7 +138,7 @@ def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResul
         parse_failures=tuple(failures),
         refused=tree.refused,
     )
-    return code_findings.told(result, history, [*tree.warnings, *missing])
+    return code_findings.told(result, history, tree.warnings, missing)
 
 
 def lines_of(file: SourceFile) -> int:

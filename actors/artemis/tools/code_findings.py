@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 LISTED_MAX = 5
 
 
-def told(result: "CodeAnalysisResult", history: History | None, missing: Sequence[str]) -> "CodeAnalysisResult":
-    """The result with its findings; `missing` is what was refused or could not be analysed."""
-    findings = [*_attention(result.attention, history), *_size(result), *_functions(result)]
+def told(
+    result: "CodeAnalysisResult", history: History | None, warnings: Sequence[str], missing: Sequence[str]
+) -> "CodeAnalysisResult":
+    """The result with its findings; `warnings` are what is wrong with the archive, `missing` what could not be analysed."""
+    findings = [*warnings, *_attention(result.attention, history), *_size(result), *_functions(result)]
     findings += [sentence for one in result.packages for sentence in _packages(one)]
     findings += [*_lint(result), *_dead(result), *missing]
     findings += [f"Not parsed: {one.path} ({one.reason})." for one in result.parse_failures[:LISTED_MAX]]

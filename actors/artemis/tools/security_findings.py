@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WORST_MAX = 10  # of each severity
 RULES_MAX = 8
+FIRST_MAX = 3
 SAME_RULE_MAX = 3
 
 
@@ -20,7 +21,8 @@ def told(
     result: "SecurityResult", found: Sequence[Place], warnings: Sequence[str], missing: Sequence[str]
 ) -> "SecurityResult":
     """The result with its findings; `warnings` are what is wrong with the archive, `missing` what could not be done."""
-    findings = [*_total(result, found), *warnings, *_worst(result.places), *_rules(result), *_dependencies(result)]
+    findings = [*warnings, *_total(result, found), *_first(result), *_worst(result.places)]
+    findings += [*_rules(result), *_dependencies(result)]
     if result.suppressed:
         findings.append(
             f"{result.suppressed:,} places are passed over because a comment in the code (# nosec) says so."
@@ -60,6 +62,29 @@ def _worst(places: Sequence[Place]) -> list[str]:
     return lines
 
 
+def _first(result: "SecurityResult") -> list[str]:
+    """What to do about the worst places outside tests, each rule's first."""
+    first: dict[str, Place] = {}
+    for place in result.places:
+        if not place.in_test and place.severity != "low":
+            first.setdefault(place.rule, place)
+    listed = "; ".join(
+        f"{at}. {_step(one, result)}" for at, one in enumerate(list(first.values())[:FIRST_MAX], start=1)
+    )
+    return [f"Fix first: {listed}."] if listed else []
+
+
+def _step(place: Place, result: "SecurityResult") -> str:
+    where = f"{place.path}:{place.line}"
+    if place.rule.startswith("secret"):
+        return f"take what is written out at {where} out of the code, and make it invalid where it is real"
+    for bad in result.compared.vulnerable if result.compared else ():
+        if bad.advisory == place.rule and bad.dependency.path == place.path:
+            to = f"to {bad.fixed}" if bad.fixed else "or replace it, for no fixed version is named"
+            return f"raise {bad.dependency.name} in {place.path} {to}"
+    return f"look at {where} ({place.rule})"
+
+
 def _rules(result: "SecurityResult") -> list[str]:
     listed = ", ".join(f"{one.places:,} × {one.name}" for one in result.by_rule[:RULES_MAX] if one.places)
     return [f"By rule outside tests: {listed}."] if listed else []
@@ -70,8 +95,8 @@ def _dependencies(result: "SecurityResult") -> list[str]:
         return ["0 dependencies are named in files that are read for them."]
     if result.compared is None:
         return [
-            f"{result.dependencies:,} dependencies are named; they were compared with no advisories, for no database is given"
-            " (`diarchy import --source` takes one in the OSV format)."
+            f"{result.dependencies:,} dependencies were read; whether any is known to be vulnerable was not looked at: they were"
+            " compared with no advisories, for no database is given (`diarchy import --source` takes one in the OSV format)."
         ]
     one = result.compared
     return [

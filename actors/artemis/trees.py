@@ -1,0 +1,65 @@
+"""Which stored source code a question is about, and its findings told with the name of what was looked at."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from actors.team import Examine, Examined, repository_of, run_tool
+from contracts.domains import Partition
+from contracts.retrieval import Hit
+from runtime.effects import Effects
+from runtime.text import words
+
+PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
+ARCHIVES = ("application/zip", "application/gzip")
+TREES_MAX = 20  # of each media type that a question may choose from
+OTHERS_TOLD_MAX = 5
+_SAY_NOTHING = frozenset(words("the source code of a repository archive"))
+
+
+class Chosen(Struct, frozen=True):
+    """The tree that is looked at, and the titles of those that are not."""
+
+    tree: Hit
+    others: tuple[str, ...] = ()
+
+    def told(self, findings: Sequence[str]) -> tuple[str, ...]:
+        """The findings with the tree's title, the choice before them where there was one."""
+        choice: tuple[str, ...] = ()
+        if self.others:
+            listed = ", ".join(self.others[:OTHERS_TOLD_MAX]) + (" …" if len(self.others) > OTHERS_TOLD_MAX else "")
+            choice = (
+                f"{len(self.others):,} more stored, not looked at: {listed}; name one in the question to ask of it.",
+            )
+        return tuple(f"In {self.tree.entry.title}: {one}" for one in (*choice, *findings))
+
+
+async def chosen(question: str, hits: Sequence[Hit], effects: Effects) -> Chosen | None:
+    """The source code that the question names itself, else the stored one by most words of its title, else the most relevant."""
+    if (named := repository_of(hits)) is not None:
+        return Chosen(named)
+    found = [
+        hit
+        for kind in ARCHIVES
+        for hit in await effects.search(PARTITIONS, question, limit=TREES_MAX, media_type=kind)
+        if hit.entry.attachment
+    ]
+    if not found:
+        return None
+    asked = frozenset(words(question)) - _SAY_NOTHING
+    tree = max(found, key=lambda hit: (len(asked.intersection(words(hit.entry.title))), hit.relevance))
+    return Chosen(tree, tuple(hit.entry.title for hit in found if hit is not tree))
+
+
+def on_tree(tool: str, arguments: Callable[[str], Struct]) -> Examine:
+    """Runs a tool on the source code that the question is about; `arguments` are made of its digest."""
+
+    async def work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+        one = await chosen(question, hits, effects)
+        if one is None or one.tree.entry.attachment is None:
+            return Examined()
+        title = one.tree.entry.title
+        findings = await run_tool(tool, arguments(one.tree.entry.attachment), title, effects)
+        return Examined(one.told(findings), (one.tree,), of=one.tree)
+
+    return work

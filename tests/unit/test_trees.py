@@ -1,0 +1,97 @@
+"""Which of several stored source trees a question is about, and what an answer on one of them says."""
+
+import asyncio
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from actors.artemis.teams import code_analysis, security
+from actors.artemis.tools import TOOLS
+from actors.artemis.trees import chosen
+from actors.team import Examined, Findings, Team
+from adapters.extractive import compose
+from contracts.domains import Clearance
+from contracts.model import FLOW, NOTHING_KNOWN, Prompt
+from contracts.retrieval import Entry, Hit
+from runtime.effects import Effects
+from tests.archives import zipped
+from tests.unit.test_security_scan import KEY
+
+FILES = {
+    "app/config.py": f'aws_key = "{KEY}"\n',
+    "app/a.py": "def f(x):\n    return 1 if x else 2\n",
+    "requirements.txt": "flask==2.0\nhttpx==1\n",
+    "../outside.py": "x = 1\n",
+}
+SECRETS = "Are there secrets in r5src?"
+VULNERABLE = "Is any dependency of r5src known to be vulnerable?"
+PROBLEMS = "What are the security problems of this code?"
+
+
+def stored(title: str, relevance: float) -> Hit:
+    entry = Entry(id=title, title=title, text=title, label=Clearance.INTERNAL, attachment="ab" * 32)
+    return Hit(entry=entry, partition="code_knowledge", score=0.1, relevance=relevance)
+
+
+class Stored:
+    """Effects with these stored archives and the real tools."""
+
+    label = Clearance.INTERNAL
+
+    def __init__(self, *hits: Hit) -> None:
+        self._hits = hits
+
+    async def search(self, _partitions: object, _query: str, *, limit: int, media_type: str) -> tuple[Hit, ...]:
+        return self._hits[:limit] if media_type == "application/zip" else ()
+
+    async def tool(self, name: str, arguments: Any, returns: type[Findings]) -> Findings:
+        result = TOOLS[name].run(arguments, lambda _: zipped(FILES))
+        return msgspec.json.decode(msgspec.json.encode(result), type=returns)
+
+    async def tell(self, *_: object, **__: object) -> None:
+        """Alarms are no part of an answer."""
+
+
+TILL, R5 = stored("Source code of the till", 0.9), stored("Source code of r5src", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("question", "title"), [(SECRETS, R5), (PROBLEMS, TILL), ("Is the source code of r5src good?", R5)]
+)
+def test_the_tree_that_is_named_comes_first_then_the_most_relevant(question: str, title: Hit) -> None:
+    one = asyncio.run(chosen(question, (), cast("Effects", Stored(TILL, R5))))
+    assert one is not None
+    assert one.tree is title
+    assert len(one.others) == 1
+
+
+def answered(question: str, team: Team, *hits: Hit) -> dict[str, str]:
+    async def work() -> Examined:
+        return await team.at(FLOW)(question, (), cast("Effects", Stored(*hits)))
+
+    examined = asyncio.run(work())
+    assert examined.of is not None
+    sections = team.sections_at(FLOW)
+    return compose(
+        Prompt(role=team.role, question=question, sections=sections, findings=examined.findings, computed=True)
+    ).sections
+
+
+@pytest.mark.parametrize("question", [SECRETS, VULNERABLE, PROBLEMS])
+def test_a_security_answer_tells_what_was_found_and_where_it_was_not_looked(question: str) -> None:
+    told = answered(question, security, R5, TILL)
+    whole = "\n".join(told.values())
+    assert NOTHING_KNOWN not in whole
+    assert "app/config.py:1 (secret: AWS Access Key)" in whole
+    assert "Hostile archive: 1 × outside the tree" in whole
+    assert "2 dependencies were read; whether any is known to be vulnerable was not looked at" in whole
+    assert ": 1 more stored, not looked at: Source code of " in whole
+    assert "Fix first: 1. take what is written out at app/config.py:1 out of the code" in whole
+
+
+def test_so_does_a_code_analysis() -> None:
+    whole = "\n".join(answered("Which files of r5src need attention first?", code_analysis, R5, TILL).values())
+    assert "Hostile archive: 1 × outside the tree" in whole
+    assert "1 more stored, not looked at: Source code of the till" in whole
+    assert "1. app/a.py: complexity 2" in whole
