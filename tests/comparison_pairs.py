@@ -41,6 +41,19 @@ DEVELOPMENT = (
     Pair("The customer portal must be live before March 2027.", LIVE_BEFORE_JUNE, A),
     Pair("The customer portal goes live in May 2027.", LIVE_BEFORE_JUNE, A),
     Pair("The customer portal must be live before July 2027.", "The customer portal must be live by June 2027.", A),
+    Pair(
+        "The customer portal must be live by September 2027 for at most 400,000 EUR.",
+        "The customer portal may cost at most 200,000 EUR.",
+        C,
+    ),
+    Pair("The customer portal must be live by September 2027 for at most 400,000 EUR.", LIVE_BEFORE_JUNE, C),
+    Pair(
+        "The customer portal must be live by September 2027 for at most 400,000 EUR.",
+        "The customer portal must be live before June 2027 for at most 500,000 EUR.",
+        C,
+    ),
+    Pair("The customer portal must be live before May 2027, and bills come in October 2027.", LIVE_BEFORE_JUNE, A),
+    Pair("Start the customer portal in May 2027 and have it live by September 2027.", LIVE_BEFORE_JUNE, C),
     Pair("Build a customer portal in 2027.", "Customer portals built before 2020 are replaced.", A),
     # Freezes, prohibitions, negations
     Pair(

@@ -120,9 +120,11 @@ def _counted(comparisons: Sequence[Comparison]) -> str:
 def findings(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """The conflicts as findings for whoever writes the other sections."""
     return tuple(
-        f"Conflict with the strategy: {_named(one)} “{one.requirement.text}” against “{one.strategy.text}”"
-        for one in comparisons
-        if one.relation == "conflicting"
+        dict.fromkeys(
+            f"Conflict with the strategy: {_named(one)} “{one.requirement.text}” against “{one.strategy.text}”"
+            for one in comparisons
+            if one.relation == "conflicting"
+        )
     )
 
 
@@ -139,9 +141,11 @@ def judging(comparisons: Sequence[Comparison]) -> Prompt:
             ),
         ),
         findings=tuple(
-            f"Pair {one.requirement.id} {one.strategy.id}: requirement {one.requirement.id} “{one.requirement.text}”; "
-            f"strategy {one.strategy.id} “{one.strategy.text}”"
-            for one in pairs
+            dict.fromkeys(
+                f"Pair {one.requirement.id} {one.strategy.id}: requirement {one.requirement.id} “{one.requirement.text}”; "
+                f"strategy {one.strategy.id} “{one.strategy.text}”"
+                for one in pairs
+            )
         ),
     )
 

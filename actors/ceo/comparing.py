@@ -7,7 +7,8 @@ of key terms the two have in common (of the shorter one's). They are about the s
 cosine is at least 0.28, or with a cosine of 0.6 whatever their words. Without an embedding model the terms decide alone: from
 a half shared, two at least. Anything else is *unrelated* (`other_topic`).
 
-**Opposed stance.** Of two statements about the same, the first rule that has something to say decides:
+**Opposed stance.** Of two statements about the same, the first rule that has something to say decides; of `limit` and `date` each
+that finds a conflict. Of several figures or dates those are compared whose clauses share a term, if there are such:
 
 1. `limit`: the strategy's most or least against the requirement's figure of the same unit (a currency, per cent, a time, a noun).
 2. `date`: the strategy's last day (`by`, `before`), or the day before which something is forbidden, against the requirement's
@@ -21,8 +22,9 @@ a half shared, two at least. Anything else is *unrelated* (`other_topic`).
 Where a rule finds agreement they are *aligned* by that rule, where none decides, by being about the same (`same_topic`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import TypeVar
 
 from actors.ceo.figures import Bounded, Dated
 from actors.ceo.stance import Direction, Stance, overlap, stance
@@ -50,18 +52,23 @@ ALIGNED_MAX = 10
 UNRELATED_MAX = 5
 
 Verdict = tuple[Relation, Rule, str]
+T = TypeVar("T", Bounded, Dated)
 
 
 def compare(
     requirement: Sequence[Stated], strategy: Sequence[Stated], cosines: Sequence[Sequence[float]] | None, today: date
 ) -> tuple[Comparison, ...]:
-    """All pairs in order. `cosines` has a row a requirement and a column a strategy; None: there is no embedding model."""
+    """All pairs in order; one that conflicts by a figure and by a date is there twice, once a rule. `cosines` has a row a
+    requirement and a column a strategy; None: there is no embedding model."""
     wanted = [stance(one.text, today) for one in requirement]
     held = [stance(one.text, today) for one in strategy]
     return tuple(
-        _compared(requirement[row], strategy[column], wants, holds, None if cosines is None else cosines[row][column])
+        one
         for row, wants in enumerate(wanted)
         for column, holds in enumerate(held)
+        for one in _compared(
+            requirement[row], strategy[column], wants, holds, None if cosines is None else cosines[row][column]
+        )
     )
 
 
@@ -79,7 +86,9 @@ def telling(compared: Iterable[Comparison]) -> tuple[Comparison, ...]:
     return (*conflicts, *aligned, *list(nearest.values())[:UNRELATED_MAX])
 
 
-def _compared(requirement: Stated, strategy: Stated, wants: Stance, holds: Stance, cosine: float | None) -> Comparison:
+def _compared(
+    requirement: Stated, strategy: Stated, wants: Stance, holds: Stance, cosine: float | None
+) -> Iterator[Comparison]:
     shared = wants.terms & holds.terms
     share = overlap(wants.terms, holds.terms)
     if cosine is None:
@@ -88,34 +97,45 @@ def _compared(requirement: Stated, strategy: Stated, wants: Stance, holds: Stanc
         topic = min(1.0, max(0.0, cosine) + TERMS_SHARE * share)
         same = cosine >= COSINE_ALONE_FROM or (bool(shared) and cosine >= COSINE_FROM and topic >= TOPIC_FROM)
     about = f"both are about {wants.written(shared)}" if shared else "their meaning is close"
-    verdict: Verdict = (
-        _verdict(wants, holds, about) if same else ("unrelated", "other_topic", "they are about other things")
-    )
-    return Comparison(
-        requirement=requirement,
-        strategy=strategy,
-        relation=verdict[0],
-        rule=verdict[1],
-        reason=verdict[2],
-        topic=round(topic, 3),
-        score=round(PLAIN[verdict[1]] * (topic if same else 1 - topic), 3),
-    )
+    other: Verdict = ("unrelated", "other_topic", "they are about other things")
+    for relation, rule, reason in _verdicts(wants, holds, about) if same else (other,):
+        yield Comparison(
+            requirement=requirement,
+            strategy=strategy,
+            relation=relation,
+            rule=rule,
+            reason=reason,
+            topic=round(topic, 3),
+            score=round(PLAIN[rule] * (topic if same else 1 - topic), 3),
+        )
 
 
-def _verdict(wants: Stance, holds: Stance, about: str) -> Verdict:
-    for decide in (_limit, _date, _opposite, _prohibition, _exclusive):
+def _verdicts(wants: Stance, holds: Stance, about: str) -> Sequence[Verdict]:
+    """One, but where a figure and a date both conflict; a figure that agrees hides no date that does not."""
+    bounds = [found for decide in (_limit, _date) if (found := decide(wants, holds)) is not None]
+    if bounds:
+        return [one for one in bounds if one[0] == "conflicting"] or bounds[:1]
+    for decide in (_opposite, _prohibition, _exclusive):
         if (found := decide(wants, holds)) is not None:
-            return found
-    return "aligned", "same_topic", about
+            return [found]
+    return [("aligned", "same_topic", about)]
+
+
+def _facing(bound: T, several: Sequence[T], wants: Stance, holds: Stance) -> Sequence[T]:
+    """Of several figures or dates those whose clause shares a term with the bound's, where there are such."""
+    if len(several) < 2:
+        return several
+    about = holds.near(bound.phrase)
+    return [one for one in several if wants.near(one.phrase) & about] or several
 
 
 def _limit(wants: Stance, holds: Stance) -> Verdict | None:
     """The first pair of figures that breaks a limit, else the first that keeps one."""
     kept: Verdict | None = None
     for limit in holds.figures:
-        for figure in wants.figures:
-            if limit.bound == "none" or not limit.comparable(figure):
-                continue
+        if limit.bound == "none":
+            continue
+        for figure in _facing(limit, [one for one in wants.figures if limit.comparable(one)], wants, holds):
             reason = f"{figure.phrase!r} against {limit.phrase!r}"
             if _breaks(figure, limit):
                 return "conflicting", "limit", reason
@@ -130,24 +150,27 @@ def _breaks(figure: Bounded, limit: Bounded) -> bool:
 
 
 def _date(wants: Stance, holds: Stance) -> Verdict | None:
-    """Only the strategy's times that bind: a last day, or the day before which something is forbidden."""
+    """Only the strategy's times that bind: a last day, or the day before which something is forbidden. The first that the
+    requirement misses, else the first that it keeps."""
+    kept: Verdict | None = None
     for bound in holds.dates:
-        for wanted in wants.dates:
-            reason = f"{wanted.phrase!r} against {bound.phrase!r}"
+        for wanted in _facing(bound, wants.dates, wants, holds):
             if holds.forbids and bound.when in ("before", "until", "from"):
-                return ("conflicting" if _earlier(wanted, bound) else "aligned"), "date", reason
-            if not holds.forbids and bound.deadline is not None and _set(wanted, holds):
-                return ("conflicting" if wanted.later(bound.deadline) else "aligned"), "date", reason
-    return None
+                missed = wanted.first < bound.first
+            elif not holds.forbids and bound.deadline is not None and _set(wanted, holds):
+                missed = wanted.later(bound.deadline)
+            else:
+                continue
+            reason = f"{wanted.phrase!r} against {bound.phrase!r}"
+            if missed:
+                return "conflicting", "date", reason
+            kept = kept or ("aligned", "date", reason)
+    return kept
 
 
 def _set(wanted: Dated, holds: Stance) -> bool:
     """Whether a time of the requirement can be set against a last day; until when something lasts only where that ends it."""
     return wanted.when != "from" and (wanted.when != "until" or holds.ends)
-
-
-def _earlier(wanted: Dated, bound: Dated) -> bool:
-    return wanted.first < bound.first
 
 
 def _opposite(wants: Stance, holds: Stance) -> Verdict | None:

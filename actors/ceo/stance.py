@@ -17,6 +17,7 @@ WINDOW_WORDS = 6
 """On each side of a word that has a direction, what it may be about."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_CLAUSE = re.compile(r"[,;:](?!\d)|\b(?:and|but|while|whereas)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
     r"(?:,|\bbut|\band)\s+not\s+(?:\w+\s+){0,2}?\w+(?=[.,;!?]|$)"
     r"|\b(?:instead of|rather than|not only|no matter)\b[^.,;!?]{0,80}",
@@ -139,10 +140,11 @@ def _alike(one: str, other: str) -> bool:
 class Stance(Struct, frozen=True, kw_only=True):
     """What a sentence says that another one may contradict. `forbids` and `refuses` are the words that do it, else empty.
 
-    `spelled` has each key term as it is first written."""
+    `spelled` has each key term as it is first written, `clauses` the text and key terms of each."""
 
     terms: frozenset[str]
     spelled: dict[str, str]
+    clauses: tuple[tuple[str, frozenset[str]], ...]
     forbids: str
     refuses: str
     limits: tuple[Limit, ...]
@@ -152,6 +154,10 @@ class Stance(Struct, frozen=True, kw_only=True):
     directions: tuple[Direction, ...]
     figures: tuple[Bounded, ...]
     dates: tuple[Dated, ...]
+
+    def near(self, phrase: str) -> frozenset[str]:
+        """The key terms of the clause that has these words; of the whole sentence where none has them all."""
+        return next((near for clause, near in self.clauses if phrase in clause), self.terms)
 
     def written(self, some: frozenset[str]) -> str:
         """These terms of the sentence as it has them, in its order."""
@@ -169,6 +175,7 @@ def stance(text: str, today: date) -> Stance:
     return Stance(
         terms=terms(text),
         spelled=_spelled(text),
+        clauses=tuple((clause, terms(clause)) for clause in _CLAUSE.split(text)),
         forbids=forbids.group() if forbids else "",
         refuses=refuses.group() if refuses else "",
         limits=tuple(_limits(text, today)),

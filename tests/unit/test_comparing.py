@@ -72,7 +72,7 @@ def test_labelled_pairs_are_told_apart(
 
 
 def test_the_labelled_pairs_are_as_many_as_is_said_and_none_is_in_both_parts() -> None:
-    assert (len(DEVELOPMENT), len(HELD_OUT)) == (73, 40)
+    assert (len(DEVELOPMENT), len(HELD_OUT)) == (78, 40)
     assert not set(DEVELOPMENT) & set(HELD_OUT)
     assert {pair.relation for pair in HELD_OUT} == {"conflicting", "aligned", "unrelated"}
 
@@ -110,6 +110,19 @@ def test_each_rule_decides_its_own(requirement: str, strategy: str, relation: Re
     found = compared(requirement, strategy)
     assert (found.relation, found.rule) == (relation, rule), found.reason
     assert (found.requirement.text, found.strategy.text) == (requirement, strategy)
+
+
+def test_of_several_clauses_each_limit_and_each_date_is_compared_with_its_own() -> None:
+    held = "The pilot must be live by June 2027 for at most 200,000 EUR."
+    late = compare([stated("The pilot is live by September 2027 for 400,000 EUR.", "r")], [stated(held)], SAME, TODAY)
+    assert [(one.relation, one.rule, one.reason) for one in late] == [
+        ("conflicting", "limit", "'400,000 EUR' against 'at most 200,000 EUR'"),
+        ("conflicting", "date", "'by September 2027' against 'by June 2027'"),
+    ]
+    kept = compared("The pilot is live by May 2027 for 90,000 EUR and the office costs 300,000 EUR.", held)
+    assert (kept.relation, kept.rule) == ("aligned", "limit")
+    hidden = compared("The pilot is live by September 2027 for 90,000 EUR.", held)
+    assert (hidden.relation, hidden.rule) == ("conflicting", "date")
 
 
 def test_what_decided_is_told_in_the_words_that_are_written() -> None:
