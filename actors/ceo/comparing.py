@@ -169,8 +169,11 @@ def _date(wants: Stance, holds: Stance) -> Verdict | None:
 
 
 def _set(wanted: Dated, holds: Stance) -> bool:
-    """Whether a time of the requirement can be set against a last day; until when something lasts only where that ends it."""
-    return wanted.when != "from" and (wanted.when != "until" or holds.ends)
+    """Whether a time of the requirement can be set against a last day: from when something lasts cannot, before when it is not
+    done can; until when something lasts only where the last day ends it."""
+    if wanted.when == "from":
+        return wanted.earliest
+    return wanted.when != "until" or holds.ends
 
 
 def _opposite(wants: Stance, holds: Stance) -> Verdict | None:

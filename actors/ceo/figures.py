@@ -106,6 +106,11 @@ class Dated(Struct, frozen=True, kw_only=True):
     due: bool = True
 
     @property
+    def earliest(self) -> bool:
+        """Whether it says only before when something is not done."""
+        return self.phrase.lower().startswith("not ")
+
+    @property
     def deadline(self) -> date | None:
         """The last day on which it may be done, where a last day is set."""
         if self.when == "before" and self.due:
@@ -115,7 +120,7 @@ class Dated(Struct, frozen=True, kw_only=True):
     def later(self, deadline: date) -> bool:
         """Whether this time is, or allows, a day after the deadline. `By September` may mean its beginning."""
         latest = self.first - timedelta(days=1) if self.when == "before" else self.first
-        return self.when != "from" and latest > deadline
+        return latest > deadline
 
 
 def bounded(text: str) -> Iterator[Bounded]:

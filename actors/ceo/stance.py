@@ -50,7 +50,8 @@ _LIMITS = re.compile(
     r"(?P<case>[^.,;!?]{0,60})",
     re.IGNORECASE,
 )
-_SHORT = {"eu": "european union", "us": "united states", "usa": "united states", "uk": "united kingdom"}
+_SHORT = {"EU": "European Union", "US": "United States", "USA": "United States", "UK": "United Kingdom"}
+_SHORTS = re.compile(rf"\b(?:{'|'.join(_SHORT)})\b")
 _ALIKE_CHARS_MIN = 4
 _ENDS = re.compile(
     r"\b(?:ends?|ended|stops?|stopped|clos(?:e|es|ed)|finish\w*|complet\w*|switched off|over)\b", re.IGNORECASE
@@ -161,7 +162,7 @@ class Stance(Struct, frozen=True, kw_only=True):
 
     def written(self, some: frozenset[str]) -> str:
         """These terms of the sentence as it has them, in its order."""
-        return ", ".join(word for term, word in self.spelled.items() if term in some)
+        return ", ".join(dict.fromkeys(word for term, word in self.spelled.items() if term in some))
 
 
 def stance(text: str, today: date) -> Stance:
@@ -193,16 +194,13 @@ def _limits(text: str, today: date) -> Iterator[Limit]:
     for found in _LIMITS.finditer(text):
         kind = next(name for name, said in found.groupdict().items() if said and name != "case")
         if kind != "before" or not any(dates(found["case"], today)):
-            yield Limit(
-                kind,
-                found.group().strip(),
-                terms(" ".join(_SHORT.get(word.lower(), word) for word in found["case"].split())),
-            )
+            yield Limit(kind, found.group().strip(), terms(found["case"]))
 
 
 def terms(text: str) -> frozenset[str]:
     """The words that say what a sentence is about: neither figures nor units, nor words of its stance that any topic has."""
-    return frozenset(word for word in map(_regular, words(text)) if word not in _MERE and not word[0].isdigit())
+    whole = _SHORTS.sub(lambda found: _SHORT[found.group()], text)
+    return frozenset(word for word in map(_regular, words(whole)) if word not in _MERE and not word[0].isdigit())
 
 
 def _spelled(text: str) -> dict[str, str]:
