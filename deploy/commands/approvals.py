@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from contracts.approvals import ApprovalView
     from deploy.client import Gateway
 
+COUNTED_MAX = 200
+"""So many that wait are looked through for those that are not shown."""
+
 
 @click.group(short_help="What waits for people's approval")
 def approvals() -> None:
@@ -47,11 +50,18 @@ def list_(*, which: str, limit: int, target: options.Target, as_json: bool) -> N
     from deploy.client import pretty_json
     from deploy.progress import err
 
-    async def fetch() -> Approvals:
-        async with target.gateway() as gateway:
-            return await gateway.get(f"/v1/approvals?which={which}&limit={limit}", Approvals)
+    path = "/v1/approvals"
 
-    found = asyncio.run(fetch())
+    async def fetch() -> tuple[Approvals, set[str]]:
+        """With the ids of those that he sees waiting, for him or not."""
+        async with target.gateway() as gateway:
+            found = await gateway.get(path, Approvals, {"which": which, "limit": limit})
+            if as_json or which != "decide":
+                return found, set()
+            every = await gateway.get(path, Approvals, {"which": "all", "status": "waiting", "limit": COUNTED_MAX})
+            return found, {one.id for one in every.approvals}
+
+    found, waiting = asyncio.run(fetch())
     if as_json:
         click.echo(pretty_json(found))
         return
@@ -64,6 +74,9 @@ def list_(*, which: str, limit: int, target: options.Target, as_json: bool) -> N
         err("there are no such approvals")
     elif which == "decide":
         err("see exactly what would run: diarchy approvals show ID · agree to it: diarchy approvals grant ID")
+    if others := len(waiting - {one.id for one in found.approvals}):
+        more = " or more" if len(waiting) == COUNTED_MAX else ""
+        err(f"{others}{more} that wait for others are not shown: diarchy approvals list --which all{target.words}")
 
 
 @approvals.command("show")

@@ -123,6 +123,17 @@ class _Slow(BaseHTTPRequestHandler):
         self.asked.set()
         self.over.wait(RUN_S_MAX)
 
+    def do_GET(self) -> None:
+        """Two approvals wait, neither for who asks."""
+        line = {"name": "tool x", "status": "waiting", "digest": "0" * 64, "principal": "ann", "quorum": 1, "by": []}
+        times = {"requested": "2026-11-30T00:00:00Z", "expires": "2026-12-01T00:00:00Z"}
+        lines = [{**line, **times, "id": one, "label": "internal", "correlation_id": RUN} for one in ("a1", "a2")]
+        body = json.dumps({"approvals": lines if "which=all" in self.path else []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *_: object) -> None: ...
 
 
@@ -218,3 +229,13 @@ def test_the_commands_in_hints_can_be_pasted_into_a_shell(tmp_path: Path) -> Non
     assert all(folder in shlex.split(hint) for hint in hints)
     ended = result_of(DIARCHY, "publisher", "--data", folder, cwd=tmp_path)
     assert f"`diarchy up --data '{folder}'`" in ended.stderr
+
+
+def test_who_has_nothing_to_approve_is_told_how_many_wait_for_others(slow_gateway: str, tmp_path: Path) -> None:
+    target = ("--url", slow_gateway, "--token", "t")
+    ended = result_of(DIARCHY, "approvals", "list", *target, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    wanted = f"2 that wait for others are not shown: diarchy approvals list --which all --url {slow_gateway}"
+    assert ended.stderr.splitlines() == ["there are no such approvals", wanted]
+    every = result_of(DIARCHY, "approvals", "list", "--which", "all", *target, cwd=tmp_path)
+    assert [line.split()[0] for line in every.stdout.splitlines()] == ["a1", "a2"]
