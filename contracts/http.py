@@ -150,13 +150,15 @@ class Me(Struct, frozen=True, kw_only=True):
 class Pending(Struct, frozen=True, kw_only=True):
     """Accepted and durable, not finished: the result will be at `status_url`, its progress in `/v1/runs/{correlation_id}`.
 
-    `approvals` are those that it waits for people to decide (`/v1/approvals`).
+    `approvals` are those that it waits for people to decide (`/v1/approvals`); `notes` what the asker had better know of it, such
+    as an approver who is no user here.
     """
 
     correlation_id: str
     status_url: str
     status: Literal["pending"] = "pending"
     approvals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Session(Struct, frozen=True, kw_only=True):

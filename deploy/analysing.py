@@ -7,25 +7,35 @@ from rich.text import Text
 from contracts.analysis import PhaseResult
 from contracts.http import Analysis, CreateAnalysis, EventView
 from contracts.ids import new_id
-from deploy.asking import PATIENCE_S, OnProgress
+from deploy.asking import PATIENCE_S, OnNote, OnProgress
 from deploy.client import Gateway, OnWait, patiently
 from deploy.rendering import clean, prose
 
 PATH = "/v1/analyses"
 
 
-async def streamed(gateway: Gateway, wanted: CreateAnalysis, on_progress: OnProgress, on_wait: OnWait) -> Analysis:
-    """The whole analysis, every event on the way told once; a broken stream is taken up again.
+async def streamed(
+    gateway: Gateway,
+    wanted: CreateAnalysis,
+    on_progress: OnProgress,
+    on_wait: OnWait,
+    on_note: OnNote = lambda _: None,
+) -> Analysis:
+    """The whole analysis, every event and note on the way told once; a broken stream is taken up again.
 
     Raises GatewayError, UnreachableError.
     """
     seen: set[str] = set()
+    told: set[bytes] = set()
     headers = {"Idempotency-Key": new_id()}
 
     async def once() -> Analysis:
         async for event in gateway.stream("POST", PATH, body=wanted, headers=headers):
             if event.name == "answer":
                 return msgspec.json.decode(event.data, type=Analysis)
+            if event.name == "note" and event.data not in told:
+                told.add(event.data)
+                on_note(msgspec.json.decode(event.data, type=str))
             if event.name == "progress":
                 view = msgspec.json.decode(event.data, type=EventView)
                 if view.id not in seen:

@@ -20,6 +20,7 @@ PATIENCE_S = 60.0
 WAIT_S_MAX = 60  # of one request; it is repeated until there is an answer
 OnProgress = Callable[[EventView], None]
 OnPart = Callable[[Turn], None]
+OnNote = Callable[[str], None]
 OnPending = Callable[[Pending], None]
 
 
@@ -54,20 +55,25 @@ async def streamed(
     on_progress: OnProgress,
     on_wait: OnWait,
     on_part: OnPart = lambda _: None,
+    on_note: OnNote = lambda _: None,
 ) -> Turn:
     """The answered turn, with every event on the way told once, and the answer in part if there is one before it is whole.
 
-    A broken stream is taken up again.
+    `on_note` is told once what the asker had better know. A broken stream is taken up again.
 
     Raises GatewayError, UnreachableError.
     """
     seen: set[str] = set()
+    told: set[bytes] = set()
 
     async def once() -> Turn:
         headers = {"Idempotency-Key": asking.key}
         async for event in gateway.stream("POST", asking.path, body=asking.question, headers=headers):
             if event.name == "answer":
                 return msgspec.json.decode(event.data, type=Turn)
+            if event.name == "note" and event.data not in told:
+                told.add(event.data)
+                on_note(msgspec.json.decode(event.data, type=str))
             if event.name == "partial":
                 on_part(msgspec.json.decode(event.data, type=Turn))
             if event.name == "progress":

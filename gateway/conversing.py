@@ -1,5 +1,6 @@
 """Commands about sessions, questions and analyses, and their replies."""
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from contracts.conversation import (
 from contracts.domains import Domain
 from contracts.http import Analysis, AskQuestion, CreateAnalysis, CreateSession, Session, Turn
 from contracts.subjects import ActorRef
+from gateway.approvers import strangers
 from gateway.commands import (
     WRITE,
     Incoming,
@@ -96,15 +98,23 @@ async def end_session(incoming: Incoming[None]) -> Command:
 
 async def ask_in_session(incoming: Incoming[AskQuestion]) -> Command:
     actor, started, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
-    return ask(incoming, incoming.body, actor, started.context_type, head.after(incoming.id))
+    return await _noted(incoming, ask(incoming, incoming.body, actor, started.context_type, head.after(incoming.id)))
 
 
 async def ask_sophia(incoming: Incoming[AskQuestion]) -> Command:
-    return ask(incoming, incoming.body, new_actor(Domain.SOPHIA, CONVERSATION, incoming.id), "business")
+    actor = new_actor(Domain.SOPHIA, CONVERSATION, incoming.id)
+    return await _noted(incoming, ask(incoming, incoming.body, actor, "business"))
 
 
 async def ask_artemis(incoming: Incoming[AskQuestion]) -> Command:
-    return ask(incoming, incoming.body, new_actor(Domain.ARTEMIS, CONVERSATION, incoming.id), "technical")
+    actor = new_actor(Domain.ARTEMIS, CONVERSATION, incoming.id)
+    return await _noted(incoming, ask(incoming, incoming.body, actor, "technical"))
+
+
+async def _noted(incoming: Incoming[AskQuestion] | Incoming[CreateAnalysis], command: Command) -> Command:
+    """With what the asker had better know of those whose approval it waits for. Raises ValidationProblemError."""
+    notes = await strangers(incoming.services, incoming.body.approval, command.label)
+    return dataclasses.replace(command, notes=notes)
 
 
 def ask(
@@ -216,7 +226,7 @@ def part_of(ended: Ended) -> AnsweredInPart | None:
 async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
     body, principal = incoming.body, incoming.principal
     actor = new_actor(Domain.SOPHIA, ANALYSIS, incoming.id)
-    return Command(
+    command = Command(
         actor=actor,
         message=StartAnalysis(
             by=principal.username,
@@ -231,6 +241,7 @@ async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
         priority=body.priority,
         deadline=checked_deadline(body.deadline, incoming.services.clock()),
     )
+    return await _noted(incoming, command)
 
 
 async def analysis_reply(incoming: Incoming[CreateAnalysis], command: Command, ended: Ended) -> Analysis:

@@ -44,6 +44,7 @@ class Command:
     been any actor, as far as the read models know. `written`: what a model writes for the run is wanted while it writes.
     `status_path` is where the result will be found. Everything of this run is behind the sequence `after` of the actor's log.
     `projected`: read models show what it does, so the answer waits until they have it, and a GET after it sees it.
+    `notes` are told to who waits.
     """
 
     actor: ActorRef
@@ -57,6 +58,7 @@ class Command:
     priority: int = PRIORITY_DEFAULT
     deadline: datetime | None = None
     projected: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,10 @@ class Execution:
             awaited = await self._services.reads.awaited([run], clearance=clearance)
         except UnavailableError:
             awaited = {}
-        return Pending(correlation_id=run, status_url=self._command.status_path, approvals=awaited.get(run, ()))
+        said = self._command
+        return Pending(
+            correlation_id=run, status_url=said.status_path, approvals=awaited.get(run, ()), notes=said.notes
+        )
 
     async def begin(self) -> None:
         """Return when the command is stored durably or was before. Raises ProblemError when the key was used otherwise.

@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from contracts import subjects
 from contracts.analysis import AnalysisStarted
-from contracts.catalogue import tag
 from contracts.conversation import Asked
 from contracts.curating import (
     KnowledgeHit,
@@ -50,8 +47,8 @@ from contracts.knowledge import CANDIDATES_MAX, Rank, best_first
 from contracts.model import Allowance, Usage
 from contracts.raw_chat import ChatAsked
 from contracts.retrieval import Hit, Query
-from contracts.subjects import ActorRef, actor_ref
-from contracts.users import UserCreated
+from contracts.subjects import actor_ref
+from gateway.approvers import USER, user_of
 from gateway.commands import READ, Incoming, budget_spent, event_of, having, may_read, require_partition
 from gateway.conversing import session_ref
 from gateway.events import visible
@@ -60,7 +57,6 @@ from gateway.problems import NotFoundError, UnauthenticatedError, ValidationProb
 from gateway.services import CheckFunction, Services
 from gateway.standing import Standing, standing
 
-USER = "user"
 UNDER_WAY = frozenset({"pending", "partial", "running"})
 
 T = TypeVar("T", Turn, Analysis)
@@ -72,22 +68,11 @@ T = TypeVar("T", Turn, Analysis)
 async def token(incoming: Incoming[Credentials]) -> Token:
     """A token for a right password. The wrong one, and an unknown user, take as long and are told the same."""
     services, given = incoming.services, incoming.body
-    user = await _user(services, given.username)
+    user = await user_of(services, given.username)
     if not await services.passwords.verify(user.password_hash if user else None, given.password) or user is None:
         raise UnauthenticatedError("the username or the password is wrong")
     principal = Principal(username=user.username, roles=user.roles, clearance=user.clearance)
     return Token(access_token=services.tokens.issue(principal, services.clock()), expires_in=TOKEN_LIFETIME_S)
-
-
-async def _user(services: Services, username: str) -> UserCreated | None:
-    try:
-        actor = actor_ref(Domain.SYSTEM, USER, username)
-    except ValueError:
-        actor = ActorRef(Domain.SYSTEM, USER, "-")  # Nobody's: an impossible name takes as long as an unknown one.
-    for stored in await services.log.read(subjects.log(actor)):
-        if stored.record.envelope.type == tag(UserCreated):
-            return msgspec.json.decode(stored.record.body, type=UserCreated)
-    return None
 
 
 async def me(incoming: Incoming[None]) -> Me:

@@ -149,9 +149,11 @@ async def command_events(
 ) -> AsyncIterator[SSEvent]:
     """`progress` for each event of the run, then one `answer` or `problem`, or `pending` when the log cannot be read now.
 
-    In between there may be a `partial`: the answer without what is missing of it.
+    In between there may be a `partial`: the answer without what is missing of it. First a `note` for each of the command's.
     """
     try:
+        for note in execution.command.notes:
+            yield SSEvent(event="note", data=msgspec.json.encode(note))
         async for item in execution.progress(after):
             if isinstance(item, Ended):
                 yield SSEvent(event="answer" if item.whole else "partial", data=await reply(item))

@@ -79,7 +79,11 @@ async def _analysed(wanted: "CreateAnalysis", target: options.Target) -> "Analys
         async with target.gateway() as gateway:
             step = steps.begin("Analysing")
             found = await streamed(
-                gateway, wanted, noted(steps, step), lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s")
+                gateway,
+                wanted,
+                noted(steps, step),
+                lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s"),
+                steps.say,
             )
             steps.end(step)
             return found

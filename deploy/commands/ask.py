@@ -116,6 +116,8 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
     elif isinstance(result, Turn):
         show(answer(result))
     else:
+        for said in result.notes:
+            err(said)
         for approval in result.approvals:
             err(approval_line(approval))
         click.echo(f"accepted, not answered yet; it will be at {result.status_url}")
@@ -185,7 +187,7 @@ async def _asked(asked: "AskQuestion", target: options.Target, wanted: _Options,
 
             try:
                 async with asyncio.timeout(wanted.wait):
-                    turn = await streamed(gateway, asking, note, _told(steps), part)
+                    turn = await streamed(gateway, asking, note, _told(steps), part, steps.say)
             except TimeoutError:
                 return await waited(gateway, asking, 0, _told(steps))
             steps.end(step)
@@ -197,16 +199,16 @@ def _told(steps: "Steps") -> "OnWait":
 
 
 def _told_once(steps: "Steps") -> "OnPending":
-    """Each approval that the question waits for, once."""
+    """Each note and each approval that the question waits for, once."""
     from deploy.rendering import approval_line
 
     told = set[str]()
 
     def tell(pending: "Pending") -> None:
-        for approval in pending.approvals:
-            if approval not in told:
-                told.add(approval)
-                steps.say(approval_line(approval))
+        for line in (*pending.notes, *map(approval_line, pending.approvals)):
+            if line not in told:
+                told.add(line)
+                steps.say(line)
 
     return tell
 

@@ -177,3 +177,43 @@ def test_what_the_body_of_an_analysis_demands_is_recorded_with_it() -> None:
             assert started["body"]["approval"] == rule
 
     run(body)
+
+
+@pytest.mark.parametrize("path", ["/v1/sophia/ask", "/v1/analyses"])
+def test_an_approver_who_could_not_see_it_is_refused_and_one_who_is_no_user_is_told_of(path: str) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            await world.add_user("bob", "a password", "approver", clearance=Clearance.INTERNAL)
+            await world.add_user("cleo", "a password", "approver", clearance=Clearance.CONFIDENTIAL)
+
+            async def asked(*names: str, **more: Any) -> httpx.Response:
+                rule = {"tools": ["client_analysis"], "approvers": names}
+                sent = {"question": "Who leaves?", "approval": rule, **more}
+                if path == "/v1/analyses":
+                    sent["subject"] = "Leaving"
+                return await ann.post(path, json=sent, headers=ACCEPT)
+
+            refused = await asked("cleo", "bob")
+            [error] = refused.json()["errors"]
+            assert (refused.status_code, error["field"]) == (422, "$.approval.approvers")
+            assert error["detail"].startswith("bob is not cleared for what is confidential")
+            lower = await asked("cleo", "bob", confidentiality="internal")
+            assert (lower.status_code, lower.json()["notes"]) == (202, [])
+            accepted = await asked("cleo", "ghost")
+            told = "approver ghost is no user here: only a token in that name can grant"
+            assert (accepted.status_code, accepted.json()["notes"]) == (202, [told])
+
+    run(body)
+
+
+def test_a_stream_begins_with_what_is_to_be_known_of_the_approvers() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("sophia_user") as ann:
+            rule = {"tools": ["client_analysis"], "approvers": ["ghost"]}
+            sent = {"question": "Who leaves?", "approval": rule}
+            answer = await ann.post("/v1/sophia/ask", json=sent, headers={"Accept": "text/event-stream"})
+            events = answer.text.split("\n\n")
+            [note] = [event for event in events if event.startswith("event: note")]
+            assert note == 'event: note\ndata: "approver ghost is no user here: only a token in that name can grant"'
+
+    run(body)
