@@ -91,7 +91,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     others = Others(effects, asked.flow)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
     history = (*recalled.lines, *_earlier(asked.history))
-    computed = examined.of is not None and speaks_of(asked.text, (*team.cues, *team.more_cues))
+    computed = examined.computed and speaks_of(asked.text, (*team.cues, *team.more_cues))
     own = _Own(team, evidence, examined.findings, history, recorded.envelope.time, domain, computed)
     if others.missing:
         part = await _composed(asked, own, others, effects)

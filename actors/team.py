@@ -32,8 +32,8 @@ class Examined(Struct, frozen=True):
     findings: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    of: Hit | None = None
-    """What a tool worked on, where it is one stored thing."""
+    computed: bool = False
+    """Whether a tool worked on what the team is asked about (source code, our own measurements), not on texts found."""
 
 
 class Findings(Struct, frozen=True):

@@ -115,7 +115,7 @@ async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
     digest = known[0].entry.attachment if known else None
     arguments = SecurityArguments(archive=one.tree.entry.attachment, advisories=digest or UNSET)
     findings = await run_tool("security", arguments, one.tree.entry.title, effects)
-    return Examined(one.told(findings), (one.tree, *known), of=one.tree)
+    return Examined(one.told(findings), (one.tree, *known), computed=True)
 
 
 security = Team(

@@ -60,6 +60,6 @@ def on_tree(tool: str, arguments: Callable[[str], Struct]) -> Examine:
             return Examined()
         title = one.tree.entry.title
         findings = await run_tool(tool, arguments(one.tree.entry.attachment), title, effects)
-        return Examined(one.told(findings), (one.tree,), of=one.tree)
+        return Examined(one.told(findings), (one.tree,), computed=True)
 
     return work

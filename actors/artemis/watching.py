@@ -53,7 +53,8 @@ async def monitor(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
         window=span.said if measured else UNSET,
         notes=notes or UNSET,
     )
-    return Examined(await run_tool("system_monitoring", arguments, "the figures", effects), tuple(found))
+    findings = await run_tool("system_monitoring", arguments, "the figures", effects)
+    return Examined(findings, tuple(found), computed=bool(found) or measured is not None)
 
 
 async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
@@ -69,14 +70,15 @@ async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
         if found := sorted(nearest, key=lambda hit: hit.entry.title):
             digests = tuple(hit.entry.attachment for hit in found if hit.entry.attachment)
             given = PerformanceAnalysisArguments(question=question, profiles=digests)
-            return Examined(await run_tool("performance_analysis", given, "the profiles", effects), tuple(found))
+            findings = await run_tool("performance_analysis", given, "the profiles", effects)
+            return Examined(findings, tuple(found), computed=True)
     try:
         now = (await effects.spans(span.since, span.until)).digest
         before = (await effects.spans(span.before_since, span.before_until)).digest if span.compares else UNSET
     except OutcomeError as error:
         return Examined((_unread(question, error),))
     arguments = PerformanceAnalysisArguments(question=question, spans=now, before=before, window=span.said)
-    return Examined(await run_tool("performance_analysis", arguments, "the spans", effects))
+    return Examined(await run_tool("performance_analysis", arguments, "the spans", effects), computed=True)
 
 
 def _unread(question: str, error: OutcomeError) -> str:

@@ -16,6 +16,7 @@ from tests.unit.test_security_scan import KEY, OSV, PASSWORD, PLANTED
 
 ATTENTION = "Which files of this repository need attention first, and why?"
 SECURITY = "What are the security problems of this code?"
+SECRETS = "Are there secrets in the source code of the till?"
 BUSY = {
     f"app/busy{n}.py": f"def busy{n}(x, y):\n" + "    if x > y:\n        x -= 1\n" * (60 - 10 * n) + "    return x\n"
     for n in range(1, 5)
@@ -43,8 +44,8 @@ def ask(client: httpx.Client, question: str, **more: str) -> httpx.Response:
     return client.post("/v1/artemis/ask", json=body, headers={"Prefer": "wait=100"}, timeout=150)
 
 
-def answered(client: httpx.Client, question: str, team: str) -> dict[str, Any]:
-    turn = ok(ask(client, question, team=team))
+def answered(client: httpx.Client, question: str, team: str = "") -> dict[str, Any]:
+    turn = ok(ask(client, question, team=team) if team else ask(client, question))
     assert turn["status"] == "answered", turn
     return dict(turn["answer"])
 
@@ -60,7 +61,8 @@ def answers(stack: Stack) -> dict[str, dict[str, Any]]:
             SECURITY: answered(client, SECURITY, "security"),
         }
         store(client, "Zebra security code", special(tarfile.SYMTYPE, "zebra.py"), "application/zip")
-        return found | {"zebra": answered(client, "What are the security problems of the zebra code?", "security")}
+        zebra = answered(client, "What are the security problems of the zebra code?", "security")
+        return found | {"zebra": zebra, SECRETS: answered(client, SECRETS)}
 
 
 def test_the_files_that_want_attention_are_told_with_their_figures(answers: dict[str, dict[str, Any]]) -> None:
@@ -96,3 +98,10 @@ def test_a_repository_that_the_question_names_is_read_below_the_allowed_folder_o
         assert "1. app/bomb.py: complexity 451 in 1 function" in turn["answer"]["content"]
         refused = ok(ask(client, ATTENTION, repository=str(stack.folder)), 502)
         assert "repositories.roots" in refused["detail"]
+
+
+def test_of_two_trees_the_named_one_is_looked_at_and_the_other_told(answers: dict[str, dict[str, Any]]) -> None:
+    answer = answers[SECRETS]
+    assert answer["team"] == "security"
+    assert "In Source code of the till: 1 more stored, not looked at: Zebra security code" in answer["content"]
+    assert "app/config.py:1 (secret: AWS Access Key)" in answer["content"]

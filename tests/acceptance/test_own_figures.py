@@ -80,7 +80,7 @@ def test_the_slowest_operations_have_the_figures_of_their_spans(stack: Stack) ->
         turn, run = ask(stack, f"Which operations are slowest in the last {seconds} seconds?")
         events = ok(admin.get(f"/v1/runs/{run}"))["events"]
     assert turn["answer"]["team"] == "performance_analysis"
-    assert "Slowest operation 1: " in turn["answer"]["content"]
+    assert "Slowest operations by median: 1. " in turn["answer"]["content"]
     (asked,) = [event for event in events if event["type"] == "conversation.asked.v1"]
     entry = recorded(stack, asked["actor"], asked["id"], "tool performance_analysis")
     result = msgspec.json.decode(entry.result, type=PerformanceAnalysisResult)

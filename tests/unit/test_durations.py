@@ -1,11 +1,14 @@
 """Statistics of durations, against figures computed another way; regressions that are planted are found, others are not."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from actors.artemis.tools.durations import Change, compare, difference, quantiles
-from contracts.operations import Operation
+from actors.artemis.tools.performance_analysis import TIMED_MAX, of_spans
+from contracts.operations import Operation, Operations
 
 
 def operation(
@@ -100,3 +103,16 @@ def test_the_interval_is_the_same_each_time() -> None:
     one, other = random.exponential(5, 80).tolist(), random.exponential(9, 50).tolist()
     assert difference(one, other) == difference(one, other)
     assert isinstance(compare([operation(one)], [operation(other)]).changes[0], Change)
+
+
+def test_the_slowest_operations_are_told_in_order_however_seldom_they_were_done() -> None:
+    often = [operation([float(number + 1)] * 30, f"often{number}") for number in range(TIMED_MAX)]
+    rare = operation([900.0, 1_000.0, 1_100.0], "rare")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    window = Operations(since=at, until=at, complete_until=at, spans=9, runs=3, operations=(*often, rare))
+    (told,) = [one for one in of_spans(window, None, "last hour").findings if one.startswith("Slowest")]
+    assert told.startswith("Slowest operations by median: 1. sophia rare, n = 3, p50 1,000 ms")
+    places = [
+        told.index(f"{at}. sophia {name}, n = ") for at, name in enumerate(("rare", "often39", "often38"), start=1)
+    ]
+    assert places == sorted(places)

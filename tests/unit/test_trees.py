@@ -71,7 +71,7 @@ def answered(question: str, team: Team, *hits: Hit) -> dict[str, str]:
         return await team.at(FLOW)(question, (), cast("Effects", Stored(*hits)))
 
     examined = asyncio.run(work())
-    assert examined.of is not None
+    assert examined.computed
     sections = team.sections_at(FLOW)
     return compose(
         Prompt(role=team.role, question=question, sections=sections, findings=examined.findings, computed=True)

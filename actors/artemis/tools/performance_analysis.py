@@ -73,7 +73,7 @@ def of_spans(now: Operations, before: Operations | None, window: str) -> Perform
     if not now.spans:
         return PerformanceAnalysisResult(findings=(f"No operation of ours ended in the {window}: there are no spans.",))
     whole = sum(one.self_ms for one in now.operations) or 1.0
-    timed = [_timed(one, whole) for one in now.operations[:TIMED_MAX]]
+    timed = [_timed(one, whole) for one in now.operations]
     compared = compare(before.operations, now.operations) if before is not None and before.spans else None
     findings = [
         f"{now.spans:,} spans of {now.runs:,} runs ended in the {window} ({_moment(now.since)} to {_moment(now.until)}): "
@@ -94,7 +94,7 @@ def of_spans(now: Operations, before: Operations | None, window: str) -> Perform
     return PerformanceAnalysisResult(
         findings=tuple(findings),
         spans=now.spans,
-        operations=tuple(timed),
+        operations=tuple(timed[:TIMED_MAX]),
         slowest=now.slowest,
         changes=compared.changes if compared else (),
     )
@@ -112,21 +112,14 @@ def _timed(one: Operation, whole: float) -> Timed:
 
 
 def _slowest(timed: Sequence[Timed]) -> list[str]:
-    """By median of those that were done often enough, and by the time that they take together."""
-    often = [one for one in timed if one.count >= SAMPLES_MIN] or list(timed)
-    slow = sorted(often, key=lambda one: -one.quantiles[0].ms)[:TOLD_MAX]
-    rare = [one for one in timed if one.count < SAMPLES_MIN] if len(often) < len(timed) else []
-    lines = [f"Slowest operation {at}: {_told(one)}." for at, one in enumerate(slow, start=1)]
+    """By median, however seldom they were done: only comparisons need many. One sentence, so that their order is kept."""
+    slow = sorted(timed, key=lambda one: -one.quantiles[0].ms)[:TOLD_MAX]
+    told = "; ".join(f"{at}. {_told(one)}" for at, one in enumerate(slow, start=1))
     costly = [f"{one.service} {one.name} {percent(one.share)}" for one in timed[:TOLD_MAX]]
-    lines.append(f"Most time of their own, without what they wait for inside: {', '.join(costly)}.")
-    if rare:
-        longest = sorted(rare, key=lambda one: -one.quantiles[0].ms)[:3]
-        told = ", ".join(
-            f"{one.service} {one.name} {figure(one.quantiles[0].ms)} ms ({one.count:,})" for one in longest
-        )
-        lines.append(
-            f"{len(rare):,} operations were done fewer than {SAMPLES_MIN} times, the slowest of them by median: {told}."
-        )
+    lines = [
+        f"Slowest operations by median: {told}.",
+        f"Most time of their own, without what they wait for inside: {', '.join(costly)}.",
+    ]
     failing = sorted((one for one in timed if one.failed), key=lambda one: -one.failed)[:TOLD_MAX]
     lines += [f"{one.service} {one.name} failed {one.failed:,} of {one.count:,} times." for one in failing]
     return lines
@@ -136,7 +129,7 @@ def _told(one: Timed) -> str:
     quantile = ", ".join(
         f"p{found.q * 100:g} {figure(found.ms)} ms{_interval(found.low, found.high)}" for found in one.quantiles
     )
-    return f"{one.service} {one.name}, {one.count:,} times, {quantile}"
+    return f"{one.service} {one.name}, n = {one.count:,}, {quantile}"
 
 
 def _interval(low: float | None, high: float | None) -> str:

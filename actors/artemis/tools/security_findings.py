@@ -63,14 +63,17 @@ def _worst(places: Sequence[Place]) -> list[str]:
 
 
 def _first(result: "SecurityResult") -> list[str]:
-    """What to do about the worst places outside tests, each rule's first."""
+    """What to do about the worst places outside tests, each rule's first: secrets, then dependencies, before others."""
     first: dict[str, Place] = {}
     for place in result.places:
         if not place.in_test and place.severity != "low":
             first.setdefault(place.rule, place)
-    listed = "; ".join(
-        f"{at}. {_step(one, result)}" for at, one in enumerate(list(first.values())[:FIRST_MAX], start=1)
+    known = {bad.advisory for bad in result.compared.vulnerable} if result.compared else set()
+    worst = sorted(
+        first.values(),
+        key=lambda one: (SEVERITIES.index(one.severity), not one.rule.startswith("secret"), one.rule not in known),
     )
+    listed = "; ".join(f"{at}. {_step(one, result)}" for at, one in enumerate(worst[:FIRST_MAX], start=1))
     return [f"Fix first: {listed}."] if listed else []
 
 
