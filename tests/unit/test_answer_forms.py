@@ -139,8 +139,12 @@ SCHEMAS = st.recursive(
 )
 
 
+ITSELF = {"$ref": "#/$defs/one"}
+"""What means nothing but itself no validator comes to the end of; that a form refuses it stands above."""
+
+
 @settings(max_examples=300)
-@given(SCHEMAS, LEAVES)
+@given(SCHEMAS, LEAVES.filter(lambda leaf: leaf != ITSELF))
 def test_what_is_filled_in_is_always_allowed(schema: Any, one: Any) -> None:
     whole = {**schema, "$defs": {"one": one}} if isinstance(schema, dict) else schema
     try:
