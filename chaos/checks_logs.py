@@ -17,15 +17,26 @@ from contracts.facts import SignalRecorded
 from contracts.ids import derived_id
 from contracts.kernel import EffectRecorded, Refused, Unchanged
 from contracts.knowledge import KnowledgeAdded, KnowledgeDeclassified, KnowledgeDeleted, KnowledgeUpdated
+from contracts.memory import Forgotten, Remembered, Revised
 from contracts.subjects import Address
 from runtime.chain import broken_at
 
 KERNEL = frozenset({tag(Refused), tag(Unchanged)})
 INDEXED = frozenset(
     tag(kind)
-    for kind in (KnowledgeAdded, KnowledgeUpdated, KnowledgeDeclassified, KnowledgeDeleted, SignalRecorded, Answered)
+    for kind in (
+        KnowledgeAdded,
+        KnowledgeUpdated,
+        KnowledgeDeclassified,
+        KnowledgeDeleted,
+        SignalRecorded,
+        Answered,
+        Remembered,
+        Revised,
+        Forgotten,
+    )
 )
-"""Events whose reaction changes the vector index, and so leaves an effect behind."""
+"""Events whose reaction changes the vector index, and so leaves an effect behind, or tells another actor to keep something."""
 
 UNINDEXED_DOMAIN = "system"
 
@@ -99,11 +110,12 @@ def _effects(history: History) -> Iterator[Finding]:
             yield Finding("each effect once", f"run {reaction} has gaps: {sorted(numbers)}")
         if reaction not in by_id:
             yield Finding("each effect once", f"run {reaction} belongs to no event")
+    handled = {stored.record.envelope.causation for stored in history.records}
     for stored in by_id.values():
         envelope = stored.record.envelope
         if envelope.type not in INDEXED or stored.subject.startswith(UNINDEXED_DOMAIN):
             continue
-        if not history.runs.get(envelope.id):
+        if not history.runs.get(envelope.id) and derived_id(envelope.id, "tell", 0) not in handled:
             yield Finding("every reaction ran", f"{envelope.type} {envelope.id} of {stored.subject} has no effect")
 
 

@@ -15,9 +15,9 @@ NOTHING_KNOWN = "Nothing relevant to this question is known at the reader's clea
 NOTHING_MORE = "The material at hand says nothing more on"
 
 
-Failure = Literal["budget", "refused", "permission"]
+Failure = Literal["budget", "refused", "permission", "input"]
 """Why there is no answer, where whoever asked can change that: what may be spent on models does not do for it, the provider
-refused the request as it is, or he lacks the permission that a tool needs."""
+refused the request as it is, he lacks the permission that a tool needs, or what he names cannot be used."""
 
 
 def abstains(text: str) -> bool:

@@ -38,7 +38,7 @@ from gateway.commands import (
 from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
-from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, slug_of
+from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, unanswered
 from gateway.services import Services
 from gateway.views import answer_reply
 
@@ -195,7 +195,7 @@ async def answer_turn(incoming: Incoming[AskQuestion], command: Command, ended: 
     if label > incoming.principal.clearance:
         raise ForbiddenError("the answer rests on something above your clearance")
     if isinstance(event, Failed):
-        raise ProblemError(502, slug_of(event.code), f"the question could not be answered: {event.reason}")
+        raise unanswered(event.code, f"the question could not be answered: {event.reason}")
     part = part_of(ended)
     answered = event if isinstance(event, Answered) else part.answer if part else None
     if answered is None:
@@ -251,7 +251,7 @@ async def analysis_reply(incoming: Incoming[CreateAnalysis], command: Command, e
     if label > incoming.principal.clearance:
         raise ForbiddenError("the analysis rests on something above your clearance")
     if isinstance(failed, AnalysisFailed):
-        raise ProblemError(502, slug_of(failed.code), f"the analysis could not be finished: {failed.reason}")
+        raise unanswered(failed.code, f"the analysis could not be finished: {failed.reason}")
     analysis = Analysis(
         id=command.actor.id,
         by=incoming.principal.username,

@@ -86,6 +86,11 @@ def slug_of(code: Failure | None) -> str:
     return "budget-exceeded" if code == "budget" else "failed"
 
 
+def unanswered(code: Failure | None, reason: str) -> ProblemError:
+    """The problem of a run that has no answer: whose fault it is says the status."""
+    return ProblemError({"input": 422, "permission": 403}.get(code or "", 502), slug_of(code), reason)
+
+
 def refused(code: str, reason: str) -> ProblemError:
     """The problem for an actor's refusal, or for a message that was given up (`failed`)."""
     if code == FAILED:

@@ -127,7 +127,10 @@ class Reads:
         async def read(_: str) -> Hit:
             if not self._permits(ASK_PERMISSION):
                 raise ForbiddenToolError(f"to name a repository needs the permission {ASK_PERMISSION}")
-            packed = await outside.source_folders.read(path, clearance)
+            try:
+                packed = await outside.source_folders.read(path, clearance)
+            except OutcomeError as error:
+                raise OutcomeError(str(error), code="input") from error
             return hit(path, packed, await outside.blobs.put(packed.content))
 
         return await self._run.perform("repository", [path], Hit, read, lambda found: found.entry.label)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +20,11 @@ from schemathesis.specs.openapi.checks import (
 from contracts.domains import Clearance
 from gateway.identity import Principal
 from gateway.server import GatewayServer
+from tests.fuzzing import Boundaries
 from tests.gateway_world import TOKENS, World, now
 
 EXAMPLES_MAX = 10
 BOUNDARIES_MAX = 60
-BOUNDARIES_EACH = 10
-"""Of the cases at the limits of its fields that a route has, all of the first so many, then each tenth: it has up to 1,800."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -42,7 +40,7 @@ class _Served:
 
     def __init__(self) -> None:
         self.address = ""
-        self.boundaries: Counter[str] = Counter()
+        self.boundaries = Boundaries(BOUNDARIES_MAX)
         self.session = requests.Session()
         self.world: World | None = None
         self._ready = threading.Event()
@@ -70,14 +68,6 @@ class _Served:
             await self._stop.wait()
             await server.stop()
 
-    def wants(self, case: Any) -> bool:
-        """Whether the case is sent: one at random always, one at a limit while the route has not had enough of these."""
-        if case.meta is None or case.meta.phase.name != "coverage":
-            return True
-        number = self.boundaries[case.operation.label]
-        self.boundaries[case.operation.label] += 1
-        return number < BOUNDARIES_MAX or number % BOUNDARIES_EACH == 0
-
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[_Served]:
@@ -89,7 +79,7 @@ def served() -> Iterator[_Served]:
 @schema.parametrize()
 @settings(max_examples=EXAMPLES_MAX, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_route_faults_and_every_answer_is_as_documented(case: Any, served: _Served) -> None:
-    if not served.wants(case):
+    if not served.boundaries.wants(case):
         return
     principal = Principal(username="root", roles=("admin",), clearance=Clearance.TOP_SECRET)
     headers = {"Authorization": f"Bearer {TOKENS.issue(principal, now())}"}

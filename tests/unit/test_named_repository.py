@@ -171,8 +171,10 @@ def test_the_question_goes_to_the_team_that_it_speaks_of(question: str, team: st
 
 
 def test_a_repository_that_may_not_be_read_fails_the_question(root: Path) -> None:
-    for allowed, grants in ((NoSourceFolders(), WRITE), (folders(root), ("artemis:read",))):
+    cases = ((NoSourceFolders(), WRITE, "input"), (folders(root), ("artemis:read",), "permission"))
+    for allowed, grants, code in cases:
         failed, journal = asked(allowed, str(root / "till"), grants)  # type: ignore[arg-type]
         assert failed["type"] == "conversation.failed.v1"
         assert "repository" in failed["reason"]
+        assert failed["code"] == code
         assert not any("tool" in json.loads(one.body)["name"] for one in journal)
