@@ -9,7 +9,7 @@ import msgspec
 from contracts.curating import SummaryDomain
 from contracts.domains import Clearance, Domain
 from tests.taint.collaborating import collaborating, collaborations
-from tests.taint.keeping import analyses, memories, sessions
+from tests.taint.keeping import alerts, analyses, memories, sessions
 from tests.taint.oracle import markers, markers_of
 from tests.taint.story import NAMES, PARTITIONS, ROOT, TOPICS, Question, Story, asked, content, lift
 from tests.taint.telling import pieced, shown_records, streamed, told, unnamed
@@ -420,5 +420,6 @@ EXITS: dict[str, Exit] = {
         sessions,
         analyses,
         memories,
+        alerts,
     )
 }

@@ -43,6 +43,15 @@ async def memories(story: Story, reader: Reader) -> None:
         told(story, await story.ask(reader, "POST", "/v1/memories/search", body), allowed)
 
 
+async def alerts(story: Story, reader: Reader) -> None:
+    """Everybody hears of the alerts that he is cleared for, and may acknowledge no other."""
+    may = {marker for marker, level in story.alerts.items() if level <= reader.clearance}
+    told(story, await story.ask(reader, "GET", "/v1/alerts", limit="200"), may, may)
+    for identity in sorted({one.actor for one in story.oracle.records.values() if one.kind == "alert"}):
+        told(story, await story.ask(reader, "GET", f"/v1/alerts/{identity}"), may)
+        told(story, await story.ask(reader, "POST", f"/v1/alerts/{identity}/acknowledge", {"note": "seen"}), may)
+
+
 def _questions(story: Story, reader: Reader, actor: str) -> set[bytes]:
     """The questions of a session or analysis, if nothing in it is above the reader."""
     records = [one for one in story.oracle.records.values() if one.actor == actor and one.lane == "log"]

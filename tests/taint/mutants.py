@@ -297,6 +297,7 @@ MUTANTS: dict[str, Planted] = {
     "a list of approvals": Planted(_rows("answer", "/v1/approvals"), ("approvals",)),
     "an approval of what was raised since": Planted(_around(FoldedReads, "raised_runs", _as_recorded), ("approvals",)),
     "what is remembered": Planted(_rows("answer", "/v1/memories"), ("memories",)),
+    "alerts": Planted(_rows("answer", "/v1/alerts"), ("alerts",)),
     "whose memory it is": Planted(_around(memory, "whose", _everybodys), _ASKING),
 }
 

@@ -53,6 +53,7 @@ class Story:
         self.findings: list[str] = []
         self.questions: list[Question] = []
         self.sessions: dict[str, str] = {}
+        self.alerts: dict[bytes, Clearance] = {}
         self.analyses: dict[str, str] = {}
         self.completions: dict[str, Question] = {}
         self.imported: dict[str, Item] = {}
@@ -221,15 +222,20 @@ async def wait(story: Story) -> str:
 
 
 async def fact(story: Story) -> str:
-    domain, kind = story.random.choice((("sophia", "business_insight.v1"), ("artemis", "code_analysis.v1")))
+    domain, kind = story.random.choice(
+        (("sophia", "business_insight.v1"), ("artemis", "code_analysis.v1"), ("ceo", "strategic_alert.v1"))
+    )
     marker, topic, level = story.marker(), story.random.choice(TOPICS), story.level()
-    body = {
+    body: dict[str, object] = {
         "type": kind,
         "title": f"The {topic} programme {marker}",
         "text": f"The {topic} programme {marker} has grown by a third this year.",
         "origin": "monitor",
         "confidentiality": level.value,
     }
+    if domain == "ceo":
+        body["alert_priority"] = story.random.randint(1, 10)
+        story.alerts[marker.encode()] = level
     story.oracle.said[marker.encode()] = level
     await story.done(ROOT, "POST", f"/v1/events/{domain}/signal/s{story.random.getrandbits(40):x}", body)
     story.observe()
