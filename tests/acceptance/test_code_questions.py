@@ -96,7 +96,7 @@ def test_a_repository_that_the_question_names_is_read_below_the_allowed_folder_o
     with stack.client() as client:
         turn = ok(ask(client, ATTENTION, repository=str(repository)))
         assert "1. app/bomb.py: complexity 451 in 1 function" in turn["answer"]["content"]
-        refused = ok(ask(client, ATTENTION, repository=str(stack.folder)), 502)
+        refused = ok(ask(client, ATTENTION, repository=str(stack.folder)), 422)
         assert "repositories.roots" in refused["detail"]
 
 
