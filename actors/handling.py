@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.confidence import Rested, of_answer
@@ -27,22 +28,26 @@ def contextual(request: Request) -> tuple[str, ...]:
     )
 
 
+class Wanted(Struct, frozen=True):
+    """Who answers, and in which sections; `computed` as in `contracts.model.Prompt`."""
+
+    role: str
+    sections: tuple[Section, ...]
+    computed: bool = False
+
+
 async def synthesise(
-    role: str,
-    request: Request,
-    sections: tuple[Section, ...],
-    found: Sequence[Evidence],
-    findings: tuple[str, ...],
-    effects: Effects,
+    wanted: Wanted, request: Request, found: Sequence[Evidence], findings: tuple[str, ...], effects: Effects
 ) -> Outcome:
     """Answer the sections from what was found, the evidence that came with the request, and the findings."""
     evidence = {item.id: item for item in (*found, *request.evidence)}
     prompt = Prompt(
-        role=role,
+        role=wanted.role,
         question=request.question,
-        sections=sections,
+        sections=wanted.sections,
         evidence=tuple(evidence.values()),
         findings=(*findings, *contextual(request)),
+        computed=True if wanted.computed else UNSET,
     )
     reply = await effects.chat(prompt)
     own = tuple(evidence[item.id] for item in found)  # The asker knows the rest.

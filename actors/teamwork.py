@@ -1,12 +1,13 @@
 """What a domain's teams do for others: each answers the request type of its name with its tools, as it would a question."""
 
 from actors.confidence import Rested
-from actors.handling import assured, ceo_findings, synthesise, with_ceo_context
+from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
 from actors.team import Team, gathered, relevant, together
 from contracts.collaboration import Outcome, Requested
 from contracts.domains import Domain
+from contracts.model import FLOW
 from contracts.request_types import sections_of
 from runtime.effects import Effects
 
@@ -28,7 +29,8 @@ async def team_answer(domain: Domain, team: Team, requested: Requested, effects:
         found = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
         sections = own + CEO_SECTIONS[domain] if ceo else own
         findings = (*examined.findings, *ceo_findings(ceo))
-        outcome = await synthesise(team.role, request, sections, found, findings, effects)
+        wanted = Wanted(team.role, sections, computed=examined.computed and flow >= FLOW)
+        outcome = await synthesise(wanted, request, found, findings, effects)
         rested = Rested(question=question, evidence=found, findings=examined.findings, now=now)
         return with_context(assured(outcome, rested), ceo, domain)
 

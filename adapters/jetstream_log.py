@@ -15,7 +15,8 @@ from adapters.jetstream_answers import read_record
 from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_last import leaders_last
 from adapters.jetstream_pull import REOPEN_S_MAX, REOPEN_S_MIN, ConsumerLostError, Puller, place
-from adapters.jetstream_streams import SECOND_NS, Consumer, CreateConsumer
+from adapters.jetstream_shapes import Consumer, CreateConsumer
+from adapters.jetstream_streams import SECOND_NS
 from adapters.jetstream_watch import JetStreamWatch, watch
 from contracts import subjects
 from contracts.domains import Domain

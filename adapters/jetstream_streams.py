@@ -9,11 +9,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from adapters.jetstream import Broker, RefusedError
+from adapters.jetstream_shapes import Consumer, CreateConsumer, Mapping, Source, Stream
 from contracts import subjects
 from contracts.domains import Domain
 from runtime.errors import InvalidError
@@ -78,65 +79,6 @@ class Sizes(Struct, frozen=True, kw_only=True):
         domain = self.inbox_bytes_max + self.log_bytes_max + self.snapshots_bytes_max + self.timers_bytes_max
         telemetry = self.spans_bytes_max + self.measurements_bytes_max
         return len(Domain) * domain + self.dead_letters_bytes_max + telemetry + self.blobs_bytes_max
-
-
-class _Mapping(Struct, kw_only=True, omit_defaults=True):
-    src: str
-    dest: str
-
-
-class _Source(Struct, kw_only=True):
-    name: str
-    subject_transforms: list[_Mapping]
-
-
-class Stream(Struct, kw_only=True, omit_defaults=True):
-    """What of a stream's configuration is not the server's default; names are the API's."""
-
-    name: str
-    subjects: list[str]
-    max_bytes: int
-    num_replicas: int
-    storage: Literal["", "file", "memory"] = ""
-    max_msgs: int = 0
-    discard: Literal["old", "new"] = "old"
-    max_age: int = 0
-    max_msgs_per_subject: int = 0
-    duplicate_window: int = 0
-    allow_direct: bool = False
-    allow_atomic: bool = False
-    deny_delete: bool = False
-    deny_purge: bool = False
-    allow_msg_schedules: bool = False
-    allow_msg_ttl: bool = False
-    sources: list[_Source] = []
-    subject_transform: _Mapping | UnsetType = UNSET
-    republish: _Mapping | UnsetType = UNSET
-    persist_mode: Literal["default", "async"] = "default"
-
-
-class Consumer(Struct, kw_only=True, omit_defaults=True):
-    """A pull consumer's configuration; times in nanoseconds; names are the API's."""
-
-    filter_subjects: list[str]
-    ack_policy: Literal["explicit", "none"]
-    name: str = ""
-    durable_name: str = ""
-    ack_wait: int = 0
-    max_ack_pending: int = 0
-    deliver_policy: Literal["all", "by_start_sequence"] = "all"
-    opt_start_seq: int = 0
-    mem_storage: bool = False
-    num_replicas: int = 0
-    inactive_threshold: int = 0
-    priority_groups: list[str] = []
-    priority_policy: Literal["none", "pinned_client"] = "none"
-    priority_timeout: int = 0
-
-
-class CreateConsumer(Struct):
-    stream_name: str
-    config: Consumer
 
 
 class _Nothing(Struct):
@@ -343,7 +285,7 @@ def _inbox(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         allow_direct=True,
         allow_atomic=True,
         sources=[_due(domain)],
-        subject_transform=_Mapping(
+        subject_transform=Mapping(
             src=published,
             dest=f"{domain.value}.pub.{{{{partition({subjects.PARTITIONS},1,2)}}}}.{{{{wildcard(1)}}}}.{{{{wildcard(2)}}}}",
         ),
@@ -378,11 +320,11 @@ def _timers(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
     )
 
 
-def _due(domain: Domain) -> _Source:
+def _due(domain: Domain) -> Source:
     """What timers fired, as messages of the inbox. A full inbox is tried again each second; nothing is lost meanwhile."""
     names = ".".join(f"{{{{wildcard({number})}}}}" for number in (1, 2, 3))
-    transform = _Mapping(src=f"{domain.value}.{subjects.DUE}.*.*.*", dest=f"{domain.value}.in.{names}")
-    return _Source(name=subjects.timer_stream(domain), subject_transforms=[transform])
+    transform = Mapping(src=f"{domain.value}.{subjects.DUE}.*.*.*", dest=f"{domain.value}.in.{names}")
+    return Source(name=subjects.timer_stream(domain), subject_transforms=[transform])
 
 
 def _event_log(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
@@ -400,5 +342,5 @@ def _event_log(domain: Domain, replicas: int, sizes: Sizes) -> Stream:
         deny_delete=True,
         deny_purge=True,
         # Told whole after the record is stored, not when it arrives: whoever waits for it need not look.
-        republish=_Mapping(src=everything, dest=subjects.stored(everything)),
+        republish=Mapping(src=everything, dest=subjects.stored(everything)),
     )

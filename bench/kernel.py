@@ -25,7 +25,8 @@ from adapters.jetstream_log import JetStreamLog
 from adapters.jetstream_pull import Puller
 from adapters.jetstream_queue import JetStreamQueue
 from adapters.jetstream_rpc import NatsRpc
-from adapters.jetstream_streams import Consumer, CreateConsumer, Stream, ensure_consumers, ensure_streams
+from adapters.jetstream_shapes import Consumer, CreateConsumer, Stream
+from adapters.jetstream_streams import ensure_consumers, ensure_streams
 from adapters.jetstream_timers import JetStreamTimers
 from adapters.otel import OtelTelemetry
 from adapters.span_store import JetStreamSpanStore

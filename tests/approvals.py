@@ -16,8 +16,10 @@ from contracts.approval import (
     RequestApproval,
     RevokeApproval,
 )
+from contracts.approvals import ApprovalsQuery
 from contracts.domains import Clearance, Domain
 from contracts.users import Role
+from projections import approvals
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=1)
@@ -67,3 +69,11 @@ def delegate(by: str, to: str, until: datetime | None = None, who: Decider | Non
 
 def revoke(by: str, who: Decider | None = None) -> RevokeApproval:
     return RevokeApproval(by=by, decider=who or decider())
+
+
+def wanted(row: approvals.Approval, query: ApprovalsQuery, reader: approvals.Reader) -> bool:
+    """Whether the list that is asked for holds it."""
+    mine = reader.username
+    if query.which == "decide":
+        return row.status == "waiting" and mine not in row.granters and approvals.may_decide(row, reader)
+    return query.which == "all" or row.principal == mine

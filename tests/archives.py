@@ -19,7 +19,7 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
 
 def tarred(files: Mapping[str, str], mode: str = "w:gz") -> bytes:
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload]  # the mode is a text here
         for path, text in files.items():
             info = tarfile.TarInfo(path)
             info.size = len(text.encode())

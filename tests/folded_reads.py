@@ -26,7 +26,6 @@ from contracts.curating import (
 )
 from contracts.domains import Clearance, Domain, Partition
 from contracts.envelope import Stored
-from contracts.facts import ANNOUNCED, SIGNAL
 from contracts.http import (
     Analyses,
     AnalysesQuery,
@@ -62,6 +61,8 @@ from projections import (
 )
 from runtime.errors import InvalidError, UnavailableError
 from runtime.read_models import Projection, logged
+from tests.approvals import wanted
+from tests.present_labels import present_label
 
 R = TypeVar("R", bound=Struct)
 
@@ -134,7 +135,7 @@ class FoldedReads:
         found = [
             row
             for row in self._fold(approvals.APPROVALS)
-            if approvals.may_see(row, reader) and query.status in (None, row.status) and _wanted(row, query, reader)
+            if approvals.may_see(row, reader) and query.status in (None, row.status) and wanted(row, query, reader)
         ]
         found.sort(key=lambda row: (row.requested, row.id), reverse=True)
         return Approvals(approvals=tuple(map(row_views.approval_line, found[: query.limit])))
@@ -306,7 +307,7 @@ class FoldedReads:
             for row in rows
             if row.kind == runs.KNOWLEDGE_ITEM and row.lane == "log" and row.type not in KERNEL_TYPES
         }
-        return [msgspec.structs.replace(row, label=max(row.label, _now(row, present))) for row in rows]
+        return [msgspec.structs.replace(row, label=max(row.label, present_label(row, present))) for row in rows]
 
     async def label_of_run(self, correlation: str) -> Clearance | None:
         return max((row.label for row in self._labelled() if row.correlation == correlation), default=None)
@@ -391,18 +392,3 @@ class FoldedReads:
 
     async def end_of_events(self) -> str:
         return str(len(self._all({})))
-
-
-def _now(row: runs.RunRecord, present: dict[str, Clearance]) -> Clearance:
-    """How confidential the knowledge item is that the record tells of, if it tells of one."""
-    if row.kind == runs.KNOWLEDGE_ITEM:
-        return present.get(row.actor, Clearance.TOP_SECRET)
-    announces = row.kind == SIGNAL and row.actor.startswith(ANNOUNCED)
-    return present.get(row.actor.removeprefix(ANNOUNCED), row.label) if announces else row.label
-
-
-def _wanted(row: approvals.Approval, query: ApprovalsQuery, reader: approvals.Reader) -> bool:
-    mine = reader.username
-    if query.which == "decide":
-        return row.status == "waiting" and mine not in row.granters and approvals.may_decide(row, reader)
-    return query.which == "all" or row.principal == mine

@@ -6,7 +6,7 @@ from actors.artemis.teams import code_analysis
 from actors.artemis.trees import PARTITIONS
 from actors.artemis.verdict import feasibility
 from actors.confidence import Rested
-from actors.handling import assured, ceo_findings, synthesise, with_ceo_context
+from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
 from actors.team import evidence_of, gathered, relevant, together, united
@@ -39,10 +39,10 @@ async def technical_feasibility_analysis(requested: Requested, effects: Effects)
         if now is None:
             known = evidence_of(united(hits, examined.hits))
             wanted = SECTIONS + FIRST_CEO_SECTIONS if request.needs_ceo_context else SECTIONS
-            return await synthesise(ROLE, request, wanted, known, findings, effects)
+            return await synthesise(Wanted(ROLE, wanted), request, known, findings, effects)
         found = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
         sections = SECTIONS + CEO_SECTIONS[Domain.ARTEMIS] if ceo else SECTIONS
-        outcome = await synthesise(ROLE, request, sections, found, findings, effects)
+        outcome = await synthesise(Wanted(ROLE, sections), request, found, findings, effects)
         rested = Rested(question=request.question, evidence=found, findings=examined.findings, now=now)
         outcome = with_context(assured(outcome, rested), ceo, Domain.ARTEMIS)
         return replace(outcome, feasibility=feasibility(outcome, now.date()))

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from actors.ceo import aligning
 from actors.ceo.summary import PARTITIONS, priorities
 from actors.confidence import Rested
-from actors.handling import assured, synthesise
+from actors.handling import Wanted, assured, synthesise
 from actors.team import dated, evidence_of, relevant
 from contracts.collaboration import Outcome, Requested
 from contracts.comparison import Comparison
@@ -44,10 +44,10 @@ async def strategic_alignment(requested: Requested, effects: Effects) -> Outcome
             found.setdefault(item.id, item)
     evidence = tuple(found.values())
     if requested.flow < 2:
-        return await synthesise(ROLE, request, COMPARED + WRITTEN, evidence, (), effects)
+        return await synthesise(Wanted(ROLE, COMPARED + WRITTEN), request, evidence, (), effects)
     now = await effects.now()
     comparisons = await aligning.compared(request, evidence, effects, now.date())
-    outcome = await synthesise(ROLE, request, WRITTEN, evidence, aligning.findings(comparisons), effects)
+    outcome = await synthesise(Wanted(ROLE, WRITTEN), request, evidence, aligning.findings(comparisons), effects)
     if not outcome.model.startswith(QUOTING):
         comparisons = await _judged(comparisons, effects)
     outcome = assured(outcome, Rested(question=request.question, evidence=evidence, now=now))

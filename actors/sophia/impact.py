@@ -1,7 +1,7 @@
 """Business impact analysis: what a technical question means for customers and money; Sophia's answer to other domains."""
 
 from actors.confidence import Rested
-from actors.handling import assured, ceo_findings, synthesise, with_ceo_context
+from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
 from actors.team import dated, evidence_of, relevant, together
@@ -25,10 +25,10 @@ async def business_impact_analysis(requested: Requested, effects: Effects) -> Ou
 
     async def compose(ceo: Outcome | None) -> Outcome:
         if now is None:
-            return await synthesise(ROLE, request, SECTIONS, evidence_of(hits), ceo_findings(ceo), effects)
+            return await synthesise(Wanted(ROLE, SECTIONS), request, evidence_of(hits), ceo_findings(ceo), effects)
         found = together(dated(hits), ceo.evidence if ceo else ())
         sections = SECTIONS + CEO_SECTIONS[Domain.SOPHIA] if ceo else SECTIONS
-        outcome = await synthesise(ROLE, request, sections, found, ceo_findings(ceo), effects)
+        outcome = await synthesise(Wanted(ROLE, sections), request, found, ceo_findings(ceo), effects)
         rested = Rested(question=request.question, evidence=found, now=now)
         return with_context(assured(outcome, rested), ceo, Domain.SOPHIA)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator, Sequence
 from typing import get_args
 
 import msgspec
@@ -63,7 +64,7 @@ async def grown(history: History, approvals: int) -> dict[str, Approval]:
     return _rows([stored async for batch in _all(history) for stored in batch])
 
 
-async def _all(history: History):  # type: ignore[no-untyped-def]
+async def _all(history: History) -> AsyncIterator[Sequence[Stored]]:
     last = await history.log.last(Domain.SYSTEM)
     async for batch in history.log.follow(Domain.SYSTEM, ("log",), after=0):
         yield batch

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from contracts.catalogue import tag
-from contracts.conversation import Asked, Failed, SessionStarted
+from contracts.conversation import Asked, SessionStarted
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event
 from contracts.ids import keyed_id
@@ -26,7 +26,6 @@ from contracts.knowledge import (
 from contracts.subjects import ActorRef
 from projections import analyses, collaborations, knowledge, messages, runs, sessions, users
 from projections.strategic import CATEGORY_ITEMS_MAX, Outlook, knowledge_epoch, strategic_items
-from projections.work import work_since
 from runtime.errors import InvalidError
 from runtime.read_models import Db
 from tests.histories import OWNERS, START, History, answered, item
@@ -210,31 +209,6 @@ def test_a_run_is_told_in_order_with_its_effects_and_without_password_hashes() -
             assert run is not None
             assert (run.effects, run.records[0].causation) == (1, effects[0].causation)
             assert await runs.get_run(db, keyed_id("none"), clearance=TOP) is None
-
-    asyncio.run(scenario())
-
-
-def test_the_work_of_agents_is_counted_by_domain_and_team() -> None:
-    async def scenario() -> None:
-        history = History(12)
-        talk = ActorRef(SOPHIA, "conversation", "c0")
-        await history.add(talk, SessionStarted(owner="ada", title="t", context_type="business"))
-        for number in range(3):
-            await history.add(talk, Asked(turn=f"t{number}", by="ada", text="?"))
-            if number:
-                await history.add(talk, answered(f"t{number}", Clearance.PUBLIC))
-        await history.add(talk, Failed(turn="t0", reason="no"))
-        await history.add(talk, Asked(turn="t3", by="ada", text="?", team="market_research"))
-        async with read_models(history.log) as (db, _):
-            found = {(one.domain, one.team): one for one in await work_since(db, START - timedelta(days=1))}
-            team = answered("t1", Clearance.PUBLIC).team
-            whole = found[SOPHIA, ""]
-            assert (whole.answered, whole.failed, whole.waiting) == (2, 1, 1)
-            assert (found[SOPHIA, team].answered, found[SOPHIA, "market_research"].waiting) == (2, 1)
-            assert whole.p50_s is not None
-            assert whole.p95_s is not None
-            assert 0 < whole.p50_s <= whole.p95_s
-            assert await work_since(db, START + timedelta(days=300)) == []
 
     asyncio.run(scenario())
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from contracts.approval import APPROVAL, ApprovalDenied, Authority
 from contracts.collaboration import COLLABORATION, Concluded, Outcome, Request, Requested, Status
-from contracts.conversation import Asked, Failed
+from contracts.conversation import Asked, Failed, SessionStarted
 from contracts.domains import Clearance, Domain
 from contracts.model import Failure
 from contracts.subjects import ActorRef
@@ -77,5 +77,29 @@ def test_what_fails_by_what_the_asker_did_is_no_failure_of_the_agent() -> None:
                 (0, 1),
                 (0, 1),
             ]
+
+    asyncio.run(scenario())
+
+
+def test_the_work_of_agents_is_counted_by_domain_and_team() -> None:
+    async def scenario() -> None:
+        history = History(12)
+        await history.add(TALK, SessionStarted(owner="ada", title="t", context_type="business"))
+        for number in range(3):
+            await history.add(TALK, Asked(turn=f"t{number}", by="ada", text="?"))
+            if number:
+                await history.add(TALK, answered(f"t{number}", Clearance.PUBLIC))
+        await history.add(TALK, Failed(turn="t0", reason="no"))
+        await history.add(TALK, Asked(turn="t3", by="ada", text="?", team="market_research"))
+        async with read_models(history.log) as (db, _):
+            found = {(one.domain, one.team): one for one in await work_since(db, SINCE)}
+            team = answered("t1", Clearance.PUBLIC).team
+            whole = found[Domain.SOPHIA, ""]
+            assert (whole.answered, whole.failed, whole.waiting) == (2, 1, 1)
+            assert (found[Domain.SOPHIA, team].answered, found[Domain.SOPHIA, "market_research"].waiting) == (2, 1)
+            assert whole.p50_s is not None
+            assert whole.p95_s is not None
+            assert 0 < whole.p50_s <= whole.p95_s
+            assert await work_since(db, START + timedelta(days=300)) == []
 
     asyncio.run(scenario())

@@ -34,7 +34,7 @@ from contracts.strategic import BusinessContext, Grounded, TechnicalContext
 from contracts.users import Permission
 from runtime.actor import AnyActor
 from tests.golden.approval_samples import ASKED, RULE
-from tests.golden.samples import (
+from tests.golden.parts import (
     BUDGET,
     CHAT,
     CITATIONS,

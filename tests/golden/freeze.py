@@ -110,9 +110,9 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main() -> None:
-    from tests.golden import added_samples, approval_samples, samples
+    from tests.golden import added_samples, approval_samples, event_samples, samples
 
-    for name, event in {**samples.EVENTS, **approval_samples.EVENTS}.items():
+    for name, event in {**event_samples.EVENTS, **approval_samples.EVENTS}.items():
         _write(FOLDER / "events" / f"{name}.json", event if isinstance(event, bytes) else msgspec.json.encode(event))
     histories = {**samples.HISTORIES, **approval_samples.HISTORIES, **added_samples.HISTORIES}
     for name, (actor, domain, messages) in histories.items():

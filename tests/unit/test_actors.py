@@ -69,7 +69,7 @@ from contracts.users import CreateUser
 from runtime.errors import Rejected
 from runtime.testing import given
 from tests import approvals
-from tests.golden.samples import CLIENT_FACTS, DEAL_FACTS, INVOICE_FACTS, TICKET_FACTS
+from tests.golden.parts import CLIENT_FACTS, DEAL_FACTS, INVOICE_FACTS, TICKET_FACTS
 
 STARTED = SessionStarted(owner="ann", title="Churn", context_type="business")
 ASK = Ask(turn="t1", by="ann", text="Why do customers leave?", context_type="business")

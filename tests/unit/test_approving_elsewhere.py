@@ -17,8 +17,8 @@ from runtime.actor import Actor, AnyActor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
 from tests.approvals import deny
+from tests.approving_world import Acting, Doubling, run
 from tests.kernel_world import COUNTER, Add, Added, Note, Sum, decide, evolve
-from tests.unit.test_approving import Acting, Doubling, run
 
 ASKED = Request(request_type="business_impact_analysis", question="?")
 RULE = ApprovalRule(tools=("double",), quorum=1, expires_s=30 * 86_400)

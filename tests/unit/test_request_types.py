@@ -1,14 +1,22 @@
 """The request types: each has a handler, its context is typed, and its outcome has the sections that it says."""
 
+import asyncio
+from typing import cast
+
 import msgspec
 import pytest
 
 from actors.ceo import alignment, summary
+from actors.handling import Wanted, synthesise
 from actors.requests import HANDLERS, check_context
 from actors.teams import TEAMS
+from adapters.extractive import compose
+from contracts.collaboration import Request
 from contracts.conversation import TEAMS_OF
-from contracts.domains import Domain
+from contracts.domains import Clearance, Domain
+from contracts.model import NOTHING_KNOWN, Prompt, Reply, Section
 from contracts.request_types import REQUEST_TYPES, RequestType, request_type, sections_of
+from runtime.effects import Effects
 from runtime.errors import Rejected
 
 
@@ -50,3 +58,29 @@ def test_a_domain_tells_another_what_it_found_under_any_name() -> None:
     kind = request_type(Domain.ARTEMIS, "technical_feasibility_analysis")
     assert kind is not None
     check_context(kind, {"business_analysis": "we lose", "findings": "x" * 100_000})
+
+
+class _Asked:
+    """Effects that answer a chat with nothing and keep the prompt."""
+
+    label = Clearance.PUBLIC
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+
+    async def chat(self, prompt: Prompt) -> Reply:
+        self.prompts.append(prompt)
+        return Reply(sections={}, cited=(), confidence=0.0, model="m")
+
+
+@pytest.mark.parametrize("computed", [True, False])
+def test_what_a_teams_tool_computed_for_another_domain_is_an_answer_there_too(computed: bool) -> None:
+    """Else a scan that found a secret answers "nothing is known" to a question without a word of what it found."""
+    asked = _Asked()
+    request = Request(request_type="security", question="Is anything amiss?")
+    wanted = Wanted("r", (Section("summary", "s"),), computed=computed)
+    findings = ("High: what looks like a secret is written out at a.py:1.",)
+    asyncio.run(synthesise(wanted, request, (), findings, cast("Effects", asked)))
+    (prompt,) = asked.prompts
+    assert (prompt.computed is True) == computed
+    assert (NOTHING_KNOWN in compose(prompt).sections["summary"]) != computed

@@ -129,7 +129,7 @@ def _put(stacks: "Counter[Stack]", stack: Sequence[str], weight: float) -> None:
         return
     if len(stack) > DEPTH_MAX:
         raise OutcomeError(f"a stack is deeper than {DEPTH_MAX:,} functions")
-    stacks[tuple(name.strip()[:FUNCTION_CHARS_MAX] for name in stack)] += weight  # type: ignore[assignment]
+    stacks[tuple(name.strip()[:FUNCTION_CHARS_MAX] for name in stack)] += weight  # type: ignore[assignment]  # weights may be fractions
     if len(stacks) > STACKS_MAX:
         raise OutcomeError(f"the profile holds more than {STACKS_MAX:,} different stacks")
 
@@ -201,9 +201,9 @@ def functions(profile: Profile) -> list[Function]:
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for stack, weight in profile.stacks.items():
-        own[stack[-1]] += weight  # type: ignore[assignment]
+        own[stack[-1]] += weight  # type: ignore[assignment]  # weights may be fractions
         for name in set(stack):
-            total[name] += weight  # type: ignore[assignment]
+            total[name] += weight  # type: ignore[assignment]  # weights may be fractions
     whole = profile.total
     found = [
         Function(
