@@ -233,7 +233,7 @@ class _Call:
     async def _news(self, s_max: float | None) -> Begun | Ended | None:
         try:
             async with asyncio.timeout(s_max):
-                message = await asyncio.get_running_loop().sock_recv(self._life, 4_096)
+                message = await asyncio.get_running_loop().sock_recv(self._life, zygote.NEWS_BYTES_MAX)
         except TimeoutError:
             raise UnavailableError("the sandbox", f"its zygote said nothing for {s_max:g} s") from None
         except ConnectionError:
@@ -247,6 +247,8 @@ class _Call:
     def _concluded(self, tool: Tool, frame: "_Frame | None", ended: Ended) -> Struct:
         name, limits = tool.name, {"time": f"{self._order.s_max:g} s", "processes": f"{zygote.PROCESSES_MAX} processes"}
         limits["memory"] = f"{self._order.memory_bytes_max:,} bytes of memory"
+        if ended.unloaded:
+            raise OutcomeError(f"the tool {name} cannot be loaded, which is a fault of its own: {ended.unloaded}")
         kind, content = frame or (b"", b"")
         text = content.decode(errors="replace") if kind != zygote.RESULT else ""
         broken = "memory" if kind == zygote.TOO_MUCH else "" if frame else ended.limit

@@ -34,6 +34,8 @@ TICK_S = 0.05
 IDLE_S_MAX = 300.0  # without a call; the worker starts another one when it needs it
 PROCESSES_MAX = 64  # of one call
 ORDER_BYTES_MAX = 64 << 10
+NEWS_BYTES_MAX = 16 << 10
+UNLOADED_CHARACTERS_MAX = 2_000  # of six bytes each at most, as JSON
 FIRST_PARTY = ("contracts", "runtime", "adapters", "actors")
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime")
 
@@ -71,10 +73,14 @@ class Begun(Struct, frozen=True, tag=True):
 
 
 class Ended(Struct, frozen=True, tag=True):
-    """All processes of the call are dead, its folder is gone. `limit`: which one it broke, `signal`: what it died of."""
+    """All processes of the call are dead, its folder is gone. `limit`: which one it broke, `signal`: what it died of.
+
+    `unloaded`: why there was none. That goes this way, for what is said on a socket is lost if it closes with arguments unread.
+    """
 
     limit: str = ""
     signal: int = 0
+    unloaded: str = ""
 
 
 class _Call(Struct):
@@ -152,8 +158,7 @@ class _Zygote:
                 importlib.import_module(name)
             tool = find(order.module, order.tool)
         except Exception as error:  # noqa: BLE001 - whatever an import raises, the worker has to be told
-            _send(data, BROKEN, f"it cannot be loaded: {type(error).__name__}: {error}".encode())
-            _tell(life, Ended())
+            _tell(life, Ended(unloaded=f"{type(error).__name__}: {error}"[:UNLOADED_CHARACTERS_MAX]))
             data.close()
             life.close()
             return True
@@ -249,12 +254,13 @@ def _child(order: Order, tool: Tool, data: socket.socket, scratch: Path, parent:
             cpu_s_max=int(order.s_max) + 2,
             memory_bytes_max=order.memory_bytes_max,
         )
+        _, given = _frame(data)  # Whatever comes of it: a socket that closes with something unread loses what it said.
         try:
             sandbox_lock.restrict(bounds, unprotected=order.unprotected)
         except UnprotectedError as error:
             _send(data, UNPROTECTED, str(error).encode())
         else:
-            _send(data, *_outcome(tool, data))
+            _send(data, *_outcome(tool, given, data))
     finally:
         os._exit(0)
 
@@ -271,7 +277,7 @@ def _isolate(data: socket.socket, scratch: Path) -> None:
     tempfile.tempdir = None
 
 
-def _outcome(tool: Tool, data: socket.socket) -> tuple[bytes, bytes]:
+def _outcome(tool: Tool, given: bytes, data: socket.socket) -> tuple[bytes, bytes]:
     def blob(digest: str) -> bytes:
         _send(data, WANTED, digest.encode())
         kind, content = _frame(data)
@@ -280,7 +286,6 @@ def _outcome(tool: Tool, data: socket.socket) -> tuple[bytes, bytes]:
         return content
 
     try:
-        _, given = _frame(data)
         result = tool.run(msgspec.json.decode(given, type=tool.arguments), blob)
         return RESULT, msgspec.json.encode(result)
     except OutcomeError as error:

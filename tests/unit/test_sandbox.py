@@ -271,6 +271,28 @@ def test_where_the_kernel_does_not_protect_tools_run_only_if_told_so(monkeypatch
     assert (checks[True].state, "no protection of files: Landlock ABI 2" in checks[True].detail) == ("note", True)
 
 
+@pytest.mark.parametrize(
+    ("preload", "why"),
+    [
+        ("tests.without_landlock", "was not run: the kernel does not protect files"),
+        ("tests.nothing_there", "cannot be loaded, .*: ModuleNotFoundError: "),
+    ],
+)
+def test_why_a_tool_did_not_run_is_said_however_much_it_was_given(preload: str, why: str) -> None:
+    without = replace(HOSTILE, limits=ToolLimits(preload=(preload,)))
+
+    async def scenario() -> None:
+        sandbox = Sandbox()
+        try:
+            for _ in range(5):
+                with pytest.raises(OutcomeError, match=why):
+                    await sandbox.run(without, Task(act="eat", path="x" * (4 << 20)), stored, 30)
+        finally:
+            await sandbox.stop()
+
+    asyncio.run(scenario())
+
+
 async def _doctor(*, unprotected: bool) -> doctor.Check:
     found = await doctor._tools(doctor.Subject(Settings(tools=Tools(unprotected=unprotected)), None))
     return found[0]
