@@ -3,8 +3,8 @@
 An answer rests on the evidence that it cites, where it cites none on all that was found. What has expired counts nothing.
 
 * coverage: of the question's words, the mean of the share met in all that it rests on and of the share met in one sentence of it
-* agreement: (1 - 2^-n) · n / (n + d), of n sources that meet a third of the question's words, d of which contradict another one:
-  about the same terms they have other figures of the same unit, or one forbids or undoes what the other does
+* agreement: (1 - 2^-n) · n / (n + d), of n sources that meet a third of the question's words, d of which contradict another one
+  (`actors/ceo/disagreeing.py`)
 * freshness: 2^(-age / half-life of the category), the mean by score; 0.5 for what has no date
 * relevance: the best score (a cosine)
 * computed: 1 where a finding of a tool meets a third of the question's words
@@ -27,7 +27,8 @@ from math import exp, fsum
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from actors.ceo.stance import Stance, overlap, stance
+from actors.ceo.disagreeing import disagree
+from actors.ceo.stance import stance
 from contracts.grounds import Grounds
 from contracts.model import Evidence, abstains
 from runtime.text import sentences, words
@@ -37,7 +38,6 @@ CONFIDENCE_MAX = 0.97
 SPEAKS_FROM = 1 / 3
 """Of the question's words, for a source to speak to it."""
 
-SAME_TERMS_FROM = 0.6
 SENTENCES_MAX = 12
 """Of a source, the first that speak to the question: they are compared with those of the others."""
 
@@ -152,22 +152,9 @@ def _disagreeing(speaking: Sequence[Sequence[str]], asked: frozenset[str], now: 
     ]
     found: set[int] = set()
     for (left, mine), (right, its) in combinations(enumerate(stances), 2):
-        if any(contradict(one, other) for one in mine for other in its):
+        if any(disagree(one, other, today) for one in mine for other in its):
             found |= {left, right}
     return len(found)
-
-
-def contradict(one: Stance, other: Stance) -> bool:
-    """Whether two sentences about the same terms have other figures of the same unit, or undo each other."""
-    if overlap(one.terms, other.terms) < SAME_TERMS_FROM or len(one.terms & other.terms) < 2:
-        return False
-    pairs = [(mine, its) for mine in one.figures for its in other.figures if mine.comparable(its)]
-    if pairs and all(mine.value != its.value for mine, its in pairs):
-        return True
-    if not pairs and bool(one.forbids) != bool(other.forbids):
-        return True
-    poles = {held.axis: held.pole for held in other.directions}
-    return any(poles.get(held.axis, held.pole) != held.pole for held in one.directions)
 
 
 def _digits(value: float) -> float:

@@ -115,7 +115,7 @@ def _verdicts(wants: Stance, holds: Stance, about: str) -> Sequence[Verdict]:
     bounds = [found for decide in (_limit, _date) if (found := decide(wants, holds)) is not None]
     if bounds:
         return [one for one in bounds if one[0] == "conflicting"] or bounds[:1]
-    for decide in (_opposite, _prohibition, _exclusive):
+    for decide in (_opposite, _prohibition, exclusive):
         if (found := decide(wants, holds)) is not None:
             return [found]
     return [("aligned", "same_topic", about)]
@@ -182,7 +182,7 @@ def _opposite(wants: Stance, holds: Stance) -> Verdict | None:
         for held in holds.directions:
             if wanted.axis != held.axis or not _one_object(wanted, held, wants, holds):
                 continue
-            if bool(wants.refuses) != bool(holds.forbids) and not _meets(wants, holds):
+            if bool(wants.refuses) != bool(holds.forbids) and not meets(wants, holds):
                 continue
             turned = bool(wants.refuses) != bool(holds.forbids)
             reason = f"{wanted.axis}: {wanted.word!r} against {_turned(holds)}{held.word!r}"
@@ -206,14 +206,14 @@ def _one_object(wanted: Direction, held: Direction, wants: Stance, holds: Stance
 def _prohibition(wants: Stance, holds: Stance) -> Verdict | None:
     if bool(holds.forbids) == bool(wants.refuses):
         return ("aligned", "prohibition", f"{wants.refuses!r} and {holds.forbids!r}") if holds.forbids else None
-    if not _meets(wants, holds):
+    if not meets(wants, holds):
         return _beside_the_case(wants, holds)
     if holds.forbids:
         return "conflicting", "prohibition", f"the strategy says {holds.forbids!r}"
     return "conflicting", "prohibition", f"the requirement says {wants.refuses!r}"
 
 
-def _meets(wants: Stance, holds: Stance) -> bool:
+def meets(wants: Stance, holds: Stance) -> bool:
     """Whether the one that does not forbid speaks of what the other forbids: of a limited case (`outside of the Union`) only what
     names that case, too."""
     forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
@@ -232,7 +232,7 @@ def _beside_the_case(wants: Stance, holds: Stance) -> Verdict | None:
     return "unrelated", "prohibition", f"{said}, and the other says nothing of that case"
 
 
-def _exclusive(wants: Stance, holds: Stance) -> Verdict | None:
+def exclusive(wants: Stance, holds: Stance) -> Verdict | None:
     if holds.only is None:
         return None
     preposition, allowed = holds.only

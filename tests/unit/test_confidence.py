@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.ceo.stance import stance
-from actors.confidence import NOTHING_FOUND, Rested, confidence, contradict, fresh, grounds, of_answer
+from actors.confidence import NOTHING_FOUND, Rested, confidence, fresh, grounds, of_answer
 from contracts.domains import Clearance
 from contracts.grounds import Grounds
 from contracts.model import NOTHING_KNOWN, Evidence
@@ -66,11 +65,9 @@ def test_sources_that_contradict_each_other_lower_it() -> None:
     assert grounds(rested(CHURN, agreeing)).disagreeing == 0
     assert grounds(rested(CHURN, other)).disagreeing == 2
     assert confidence(grounds(rested(CHURN, other))) < confidence(grounds(rested(CHURN, agreeing)))
-    today = NOW.date()
-    assert contradict(
-        stance("The customer portal opens in May.", today), stance("The customer portal is closed in May.", today)
-    )
-    assert not contradict(stance("The customer portal opens in May.", today), stance("Sales opened an office.", today))
+    limited = evidence("a", "Business customers' churn data is not kept outside the EU.")
+    within = evidence("b", "Business customers' churn data is kept in the EU.")
+    assert grounds(rested(limited, within)).disagreeing == 0
 
 
 def test_what_a_tool_computed_counts_where_it_speaks_to_the_question() -> None:
