@@ -124,7 +124,7 @@ def _left(kind: str) -> str:
 
 def _known(one: Vulnerable) -> Place:
     also = f" ({', '.join(one.aliases)})" if one.aliases else ""
-    fixed = f"; fixed in {one.fixed}" if one.fixed else "; no fixed version is named"
+    fixed = f"; fixed in {one.fixed}" if one.fixed else "; no later version is named as fixed"
     unsure = "" if one.stated else "; its severity is not stated"
     message = f"{one.dependency.name} {one.dependency.version} has a known weakness{also}: {one.summary}{fixed}{unsure}"
     return _place(one.advisory, one.severity, one.dependency.path, 1, message)

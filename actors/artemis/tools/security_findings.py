@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from actors.artemis.tools.places import PLACES_MAX, SEVERITIES, Place
+from runtime.text import clip
 
 if TYPE_CHECKING:
     from actors.artemis.tools.security import SecurityResult
@@ -83,7 +84,7 @@ def _step(place: Place, result: "SecurityResult") -> str:
         return f"take what is written out at {where} out of the code, and make it invalid where it is real"
     for bad in result.compared.vulnerable if result.compared else ():
         if bad.advisory == place.rule and bad.dependency.path == place.path:
-            to = f"to {bad.fixed}" if bad.fixed else "or replace it, for no fixed version is named"
+            to = f"to {bad.fixed}" if bad.fixed else "or replace it, for no later version is named as fixed"
             return f"raise {bad.dependency.name} in {place.path} {to}"
     return f"look at {where} ({place.rule})"
 
@@ -102,8 +103,23 @@ def _dependencies(result: "SecurityResult") -> list[str]:
             " compared with no advisories, for no database is given (`diarchy import --source` takes one in the OSV format)."
         ]
     one = result.compared
-    return [
+    lines = [
         f"{len({bad.dependency for bad in one.vulnerable}):,} of {result.dependencies:,} dependencies have known weaknesses, by"
         f" {one.records:,} advisories of which the newest is of {one.newest or 'an unknown day'}; {one.open:,} name no exact"
-        f" version and {one.strange:,} one that cannot be put in order, so these were not compared."
+        f" version, so these were not compared, and {one.strange:,} one that cannot be put in order."
     ]
+    if one.uncovered:
+        listed = ", ".join(f"{name} ({count:,} dependencies)" for name, count in sorted(one.uncovered.items()))
+        lines.append(f"Not judged: the database holds no advisories of {listed}.")
+    if one.unjudged_all:
+        listed = "; ".join(
+            f"{open_.dependency.name} {clip(open_.dependency.version, 50)} in {open_.dependency.path} by {open_.advisory}"
+            f" ({open_.reason})"
+            for open_ in one.unjudged[:WORST_MAX]
+        )
+        told = f", of which {WORST_MAX} are listed" if one.unjudged_all > WORST_MAX else ""
+        lines.append(
+            f"Not judged, so not known to be safe: {one.unjudged_all:,} pairs of a dependency and an advisory that names"
+            f" it{told}: {listed}."
+        )
+    return lines

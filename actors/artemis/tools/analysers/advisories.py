@@ -1,18 +1,20 @@
 """Known weaknesses of packages, out of a database in the OSV format that the operator gives; nothing is asked of the internet.
 
 https://ossf.github.io/osv-schema: a version is affected where a record lists it, or where one of its ranges holds it: from an
-`introduced` on, until a `fixed` (not included) or a `last_affected` (included). Ranges of git commits are not looked at.
+`introduced` on, until a `fixed` (not included) or a `last_affected` (included). Versions are put in order by the rules of their
+ecosystem; what cannot be put in order, and advisories that name git commits only, are told as not judged.
 """
 
 import io
 import zipfile
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from actors.artemis.tools.analysers.dependencies import Dependency, normalised
+from actors.artemis.tools.analysers.versions import ECOSYSTEMS, Ordered, parsed
 from actors.artemis.tools.places import Severity
 from runtime.errors import OutcomeError
 from runtime.text import clip
@@ -23,6 +25,7 @@ OSV = "application/vnd.osv"
 RECORDS_MAX = 500_000
 RECORD_BYTES_MAX = 4_000_000
 BYTES_MAX = 4_000_000_000  # of all records
+UNJUDGED_MAX = 100  # that are listed; all are counted
 _SEVERITIES: dict[str, Severity] = {
     "CRITICAL": "high",
     "HIGH": "high",
@@ -80,14 +83,29 @@ class Vulnerable(Struct, frozen=True, kw_only=True):
     fixed: str
 
 
+class Unjudged(Struct, frozen=True, order=True):
+    """A dependency that an advisory names, and why it cannot be said whether it is affected."""
+
+    dependency: Dependency
+    advisory: str
+    reason: str
+
+
 class Compared(Struct, frozen=True, kw_only=True):
-    """`open` counts dependencies without a version, `strange` those whose version cannot be put in order."""
+    """`open` counts dependencies without a version, `strange` those whose version cannot be put in order.
+
+    `unjudged` lists the first of the pairs of a dependency and an advisory that could not be judged, `unjudged_all` counts them;
+    `uncovered` counts the dependencies of ecosystems of which the database holds no record.
+    """
 
     vulnerable: tuple[Vulnerable, ...]
     records: int
     newest: str
     open: int
     strange: int
+    unjudged: tuple[Unjudged, ...] = ()
+    unjudged_all: int = 0
+    uncovered: dict[str, int] = {}
 
 
 def compared(found: Sequence[Dependency], database: bytes) -> Compared:
@@ -96,9 +114,9 @@ def compared(found: Sequence[Dependency], database: bytes) -> Compared:
     for one in found:
         if one.version:
             by_name[one.ecosystem, one.name].append(one)
-    strange = {one for one in found if one.version and _ordered(one.ecosystem, one.version) is None}
     vulnerable: dict[tuple[Dependency, str], Vulnerable] = {}
-    records, newest = 0, ""
+    unjudged: dict[tuple[Dependency, str], Unjudged] = {}
+    records, newest, covered = 0, "", set[str]()
     for record in _records(database):
         records += 1
         newest = max(newest, record.modified[:10])
@@ -106,25 +124,30 @@ def compared(found: Sequence[Dependency], database: bytes) -> Compared:
             continue
         for affected in record.affected:
             ecosystem = affected.package.ecosystem.partition(":")[0]
+            covered.add(ecosystem)
             for one in by_name.get((ecosystem, normalised(ecosystem, affected.package.name)), ()):
-                if _holds(affected, one):
-                    vulnerable[one, record.id] = _vulnerable(one, record, affected)
+                match _judged(affected, one):
+                    case True:
+                        vulnerable[one, record.id] = _vulnerable(one, record, affected)
+                    case str(reason):
+                        unjudged[one, record.id] = Unjudged(one, record.id, reason)
     if not records:
         raise OutcomeError("the advisory database is no file in the OSV format: it holds no record")
+    unknown = [unjudged[key] for key in sorted(unjudged) if key not in vulnerable]
     return Compared(
         vulnerable=tuple(vulnerable[key] for key in sorted(vulnerable)),
         records=records,
         newest=newest,
         open=sum(not one.version for one in found),
-        strange=len(strange),
+        strange=sum(bool(one.version) and parsed(one.ecosystem, one.version) is None for one in found),
+        unjudged=tuple(unknown[:UNJUDGED_MAX]),
+        unjudged_all=len(unknown),
+        uncovered=Counter(one.ecosystem for one in found if one.ecosystem not in covered),
     )
 
 
 def _vulnerable(one: Dependency, record: _Record, affected: _Affected) -> Vulnerable:
     said = str(record.database_specific.severity).upper() if record.database_specific else ""
-    fixes = sorted(
-        {event.fixed for span in affected.ranges for event in span.events if event.fixed and span.type != "GIT"}
-    )
     return Vulnerable(
         dependency=one,
         advisory=record.id,
@@ -132,48 +155,54 @@ def _vulnerable(one: Dependency, record: _Record, affected: _Affected) -> Vulner
         severity=_SEVERITIES.get(said, "medium"),
         stated=said in _SEVERITIES,
         summary=clip(" ".join(record.summary.split()), 200),
-        fixed=", ".join(fixes[:5]),
+        fixed=_fixed(affected, one),
     )
 
 
-def _ordered(ecosystem: str, version: str) -> object:
-    """The version as something that can be compared; None for one that follows no rule known here."""
-    from packaging.version import InvalidVersion, Version
+def _fixed(affected: _Affected, one: Dependency) -> str:
+    """The first version after the dependency's own that is told as a fix; where that has no order, those that are told."""
+    fixes = dict.fromkeys(
+        event.fixed for span in affected.ranges for event in span.events if event.fixed and span.type != "GIT"
+    )
+    own = parsed(one.ecosystem, one.version)
+    later = [(order, fix) for fix in fixes if own and (order := parsed(one.ecosystem, fix)) is not None and own < order]
+    return min(later)[1] if later else "" if own else ", ".join(list(fixes)[:5])
 
-    try:
-        return Version(version.removeprefix("v") if ecosystem == "Go" else version)
-    except InvalidVersion:
-        return None
 
-
-def _holds(affected: _Affected, one: Dependency) -> bool:
-    from packaging.version import Version
-
+def _judged(affected: _Affected, one: Dependency) -> bool | str:
+    """Whether the entry holds the dependency's version, or why that cannot be said."""
     if one.version in affected.versions:
         return True
-    version = _ordered(one.ecosystem, one.version)
-    if not isinstance(version, Version):
-        return False
-    return any(span.type != "GIT" and _within(version, span.events, one.ecosystem) for span in affected.ranges)
+    spans = [span for span in affected.ranges if span.type != "GIT"]
+    if not spans and not affected.versions:
+        return "it names no versions, but git commits" if affected.ranges else "it names no versions"
+    version = parsed(one.ecosystem, one.version)
+    if version is None:
+        known = (
+            f"is no version by the rules of {one.ecosystem}" if one.ecosystem in ECOSYSTEMS else "has no known order"
+        )
+        return f"{clip(one.version, 50)} {known}"
+    if any(parsed(one.ecosystem, listed) == version for listed in affected.versions):
+        return True
+    answers = [_within(version, span.events, one.ecosystem) for span in spans]
+    return True in answers or next((answer for answer in answers if isinstance(answer, str)), False)
 
 
-def _within(version: object, events: Iterable[_Event], ecosystem: str) -> bool:
-    """The OSV schema's own evaluation: the last event at or before the version decides."""
-    from packaging.version import Version
-
-    steps: list[tuple[Version, int, bool]] = []
+def _within(version: Ordered, events: Sequence[_Event], ecosystem: str) -> bool | str:
+    """The OSV schema's own evaluation: the last event at or before the version decides. Or which event has no order."""
+    inside = any(event.introduced == "0" for event in events)  # Before every version.
+    steps: list[tuple[Ordered, int]] = []
     for event in events:
-        if event.introduced is not None:
-            at = Version("0.dev0") if event.introduced == "0" else _ordered(ecosystem, event.introduced)
-            steps += [(at, 0, True)] if isinstance(at, Version) else []
-        if event.fixed is not None and isinstance(at := _ordered(ecosystem, event.fixed), Version):
-            steps.append((at, 1, False))
-        if event.last_affected is not None and isinstance(at := _ordered(ecosystem, event.last_affected), Version):
-            steps.append((at, 2, False))
-    inside = False
-    for at, kind, opens in sorted(steps):
-        if isinstance(version, Version) and (version > at if kind == 2 else version >= at):
-            inside = opens
+        written = (event.introduced if event.introduced != "0" else None, event.fixed, event.last_affected)
+        for kind, text in enumerate(written):
+            if text is None:
+                continue
+            if (at := parsed(ecosystem, text)) is None:
+                return f"its {clip(text, 50)} is no version by the rules of {ecosystem}"
+            steps.append((at, kind))
+    for at, kind in sorted(steps):
+        if (at < version) if kind == 2 else not version < at:
+            inside = kind == 0
     return inside
 
 
