@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters import edge_graph, edge_shard, qdrant_edge, words
+from adapters import edge_files, edge_graph, edge_shard, qdrant_edge, words
 from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from contracts.domains import Clearance
@@ -26,7 +26,7 @@ class Held:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         self.begun, self.passed, self.done = threading.Event(), threading.Event(), threading.Event()
         held = self
-        of_item, change, synced = words.of_item, EdgeShard.change, edge_shard._synced
+        of_item, change, synced = words.of_item, EdgeShard.change, edge_files.sync_all
 
         class Watched(ThreadPoolExecutor):
             def __init__(self, workers: int, **named: Any) -> None:
@@ -50,14 +50,15 @@ class Held:
             (held.done if [item.entry.text for item in one.put] == [text] else held.passed).set()
 
         def syncing(place: Path) -> None:
-            held.passed.set()
-            assert held.done.wait(WAIT_S_MAX)
+            if held.begun.is_set():  # It is a copy, not a new partition.
+                held.passed.set()
+                assert held.done.wait(WAIT_S_MAX)
             synced(place)
 
         monkeypatch.setattr(qdrant_edge, "ThreadPoolExecutor", Watched)
         monkeypatch.setattr(words, "of_item", counting)
         monkeypatch.setattr(EdgeShard, "change", changing)
-        monkeypatch.setattr(edge_shard, "_synced", syncing)
+        monkeypatch.setattr(edge_files, "sync_all", syncing)
 
     async def given_up(self, store: EdgeVectors, one: Entry) -> None:
         """Put the entry, and stop waiting once its thread is at work."""
