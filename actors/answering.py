@@ -88,7 +88,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     examined = await investigated(team, asked.flow, asked.text, hits, effects)
     recalled = await recall(recorded, asked.text, asked.flow, effects)
     evidence = gathered((*hits, *recalled.taught), examined, asked.flow)
-    others = Others(effects, asked.flow)
+    others = Others(effects, patient=asked.flow >= 2)
     await _collaborate(recorded, asked, evidence, examined.findings, others)
     history = (*recalled.lines, *_earlier(asked.history))
     computed = examined.computed and speaks_of(asked.text, (*team.cues, *team.more_cues))

@@ -71,7 +71,7 @@ async def with_ceo_context(requested: Requested, effects: Effects, compose: Comp
     request = requested.request
     if not request.needs_ceo_context:
         return await compose(None)
-    others = Others(effects, requested.flow)
+    others = Others(effects, patient=requested.flow >= 2)
     await others.ask(
         Domain.CEO,
         Request(

@@ -21,14 +21,19 @@ class Asked(Struct, frozen=True):
 class Others:
     """The requests of one reaction, in the order in which they were made.
 
-    Of a flow before the second, `ask` waits however long, as it was recorded: then nothing is ever missing.
+    Not `patient`, as those were that were recorded before, `ask` waits however long: then nothing is ever missing.
     """
 
-    def __init__(self, effects: Effects, flow: int) -> None:
+    def __init__(self, effects: Effects, *, patient: bool) -> None:
         self._effects = effects
-        self._patient = flow >= 2
+        self._patient = patient
         self._asked: list[Asked] = []
         self._open: dict[int, Requesting] = {}
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """Each request, as far as there is an outcome of it."""
+        return tuple(self._asked)
 
     @property
     def missing(self) -> tuple[Missing, ...]:

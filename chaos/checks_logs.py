@@ -8,7 +8,7 @@ import msgspec
 from actors.roster import ACTORS
 from chaos.history import Finding, History, event_of
 from contracts import subjects
-from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted
+from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisLeftInPart, AnalysisStarted
 from contracts.catalogue import tag
 from contracts.collaboration import COLLABORATION, Concluded, Outcome, Requested
 from contracts.conversation import Answered, Asked, Failed, LeftInPart
@@ -149,7 +149,7 @@ def _analyses(history: History) -> Iterator[Finding]:
     for address, records in history.of_kind("analysis"):
         events = [event_of(stored) for stored in _own(records)]
         begun = sum(isinstance(event, AnalysisStarted) for event in events)
-        ends = [event for event in events if isinstance(event, AnalysisCompleted | AnalysisFailed)]
+        ends = [event for event in events if isinstance(event, AnalysisCompleted | AnalysisLeftInPart | AnalysisFailed)]
         if (begun, len(ends)) != (1, 1):
             yield Finding("one end an analysis", f"{address.actor}: begun {begun}, ended {len(ends)} times")
         for end in ends:

@@ -9,7 +9,7 @@ import msgspec
 from chaos.history import Finding, History, event_of
 from chaos.journal import Told
 from contracts import subjects
-from contracts.analysis import AnalysisCompleted
+from contracts.analysis import AnalysisCompleted, AnalysisConcludedInPart
 from contracts.conversation import Answered, AnsweredInPart, SessionEnded, SessionStarted
 from contracts.envelope import Event, Stored
 from contracts.facts import SignalRecorded
@@ -91,7 +91,8 @@ def _same(history: History, identity: str, one: Told) -> Iterator[Finding]:
             if [answer.content for answer in answers] != [one.body["answer"]["content"]]:
                 yield Finding("what was told is true", f"{_name([one])}: another answer than the log's")
         case "analysis":
-            ends = [event for event in _log_of(history, records) if isinstance(event, AnalysisCompleted)]
+            conclusion = AnalysisConcludedInPart if one.body.get("status") == "partial" else AnalysisCompleted
+            ends = [event for event in _log_of(history, records) if isinstance(event, conclusion)]
             if [end.recommendations for end in ends] != [one.body["recommendations"]]:
                 yield Finding("what was told is true", f"{_name([one])}: another conclusion than the log's")
         case "add" | "update":

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from contracts.approval import ApprovalRule
+from contracts.collaboration import Missing
 from contracts.comparison import Comparison
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
@@ -67,6 +68,12 @@ class PhaseResult(Struct, frozen=True, kw_only=True):
     unified: tuple[Recommendation, ...] = ()
 
 
+class PhaseMissing(Missing, frozen=True, kw_only=True):
+    """A phase that is not done, or not whole, so far: which domain it waits for, and why there is nothing of that yet."""
+
+    phase: Phase
+
+
 class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1"):
     by: str
     subject: Annotated[str, Meta(min_length=1, max_length=300)]
@@ -78,6 +85,13 @@ class StartAnalysis(Message, frozen=True, kw_only=True, tag="analysis.start.v1")
 
 class RecordPhase(Message, frozen=True, kw_only=True, tag="analysis.record_phase.v1"):
     result: PhaseResult
+
+
+class ConcludeAnalysisInPart(Message, frozen=True, kw_only=True, tag="analysis.conclude_in_part.v1"):
+    """`results` are of the phases that were worked out without what is `missing`, and will be anew."""
+
+    results: tuple[PhaseResult, ...]
+    missing: tuple[PhaseMissing, ...]
 
 
 class FinishAnalysis(Message, frozen=True, kw_only=True, tag="analysis.finish.v1"):
@@ -95,6 +109,8 @@ class AnalysisFailed(Event, frozen=True, kw_only=True, tag="analysis.failed.v1")
 
 
 class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1"):
+    """`patient`: it concludes in part where another domain is away, and waits on. Those of before did not."""
+
     by: str
     subject: str
     question: str
@@ -102,6 +118,7 @@ class AnalysisStarted(Event, frozen=True, kw_only=True, tag="analysis.started.v1
     flow: int = 1
     approval: ApprovalRule | None = None
     grants: Grants = None
+    patient: bool = False
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="analysis.phase_completed.v1"):
@@ -117,3 +134,26 @@ class AnalysisCompleted(Event, frozen=True, kw_only=True, tag="analysis.complete
     confidence: float
     confidence_by_domain: dict[str, float]
     label: Clearance
+
+
+class AnalysisConcludedInPart(Event, frozen=True, kw_only=True, tag="analysis.concluded_in_part.v1"):
+    """The conclusion without what is `missing`; `AnalysisCompleted` follows when that has come, or `AnalysisLeftInPart`.
+
+    `results` are the phases that were worked out without it, beside those completed. In `confidence` a phase that there is
+    nothing of counts as 0.
+    """
+
+    results: tuple[PhaseResult, ...]
+    missing: tuple[PhaseMissing, ...]
+    executive_summary: str
+    recommendations: str
+    confidence: float
+    confidence_by_domain: dict[str, float]
+    label: Clearance
+
+
+class AnalysisLeftInPart(Event, frozen=True, kw_only=True, tag="analysis.left_in_part.v1"):
+    """What is missing is waited for no longer: the part that was concluded is all there will be."""
+
+    reason: str
+    code: Failure | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
-from contracts.analysis import PhaseResult
+from contracts.analysis import PhaseMissing, PhaseResult
 from contracts.approval import ApprovalRule
 from contracts.collaboration import Missing
 from contracts.conversation import ContextType, Contribution, Question, RepositoryPath, Team
@@ -235,14 +235,15 @@ class Analysis(Struct, frozen=True, kw_only=True):
     """An analysis as far as it has come: its finished phases and, at the end, the conclusion over all of them.
 
     `approvals` are those that its run waits for people to decide. `waiting_for` is the domain that the phase under way was asked
-    of: should it be down, its answer is waited for all the same.
+    of. `partial`: the phases that are `missing` are not done, or without what another domain was asked for, and what rests on
+    them is worked out anew once that has come; where it will not, `failure` says why, and the part stands.
     """
 
     id: str
     by: str
     subject: str
     question: str
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "partial", "completed", "failed"]
     label: Clearance
     started: datetime
     phases: tuple[PhaseResult, ...] = ()
@@ -255,6 +256,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
     correlation_id: str | None = None
     approvals: tuple[str, ...] = ()
     waiting_for: Domain | None = None
+    missing: tuple[PhaseMissing, ...] = ()
 
 
 class Analyses(Struct, frozen=True, kw_only=True):

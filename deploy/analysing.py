@@ -1,5 +1,7 @@
 """Follow a comprehensive analysis over the gateway to its end, and show it."""
 
+from collections.abc import Callable
+
 import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -12,6 +14,7 @@ from deploy.client import Gateway, OnWait, patiently
 from deploy.rendering import clean, prose
 
 PATH = "/v1/analyses"
+OnPart = Callable[[Analysis], None]
 
 
 async def streamed(
@@ -19,9 +22,12 @@ async def streamed(
     wanted: CreateAnalysis,
     on_progress: OnProgress,
     on_wait: OnWait,
+    on_part: OnPart = lambda _: None,
     on_note: OnNote = lambda _: None,
 ) -> Analysis:
-    """The whole analysis, every event and note on the way told once; a broken stream is taken up again.
+    """The whole analysis, every event and note on the way told once, and the part if there is one before it is whole.
+
+    A broken stream is taken up again.
 
     Raises GatewayError, UnreachableError.
     """
@@ -36,6 +42,8 @@ async def streamed(
             if event.name == "note" and event.data not in told:
                 told.add(event.data)
                 on_note(msgspec.json.decode(event.data, type=str))
+            if event.name == "partial":
+                on_part(msgspec.json.decode(event.data, type=Analysis))
             if event.name == "progress":
                 view = msgspec.json.decode(event.data, type=EventView)
                 if view.id not in seen:
@@ -47,13 +55,25 @@ async def streamed(
 
 
 def shown(analysis: Analysis) -> RenderableType:
-    """Its summary, conflicts, feasibility and recommendations, and how sure each phase is."""
+    """Its summary, conflicts, feasibility and recommendations, how sure each phase is, and what it goes without."""
     parts: list[RenderableType] = [_head("Executive summary"), prose(analysis.executive_summary)]
     for phase in analysis.phases:
         parts += _of(phase)
     sure = " · ".join(f"{phase.phase.replace('_', ' ')} {phase.confidence:.2f}" for phase in analysis.phases)
     parts += [Text(), Text(f"confidence {analysis.confidence:.2f} · {sure}", style="bold")]
+    if analysis.status == "partial":
+        parts.append(Text(_until(analysis), style="yellow"))
     return Group(*parts, Text(f"analysis {analysis.id} · {analysis.label.value}", style="dim"))
+
+
+def lacking(analysis: Analysis) -> str:
+    """The phases that a part goes without, whom each waits for, and why."""
+    return ", ".join(f"{one.phase.replace('_', ' ')} ({one.domain.value}: {one.why})" for one in analysis.missing)
+
+
+def _until(analysis: Analysis) -> str:
+    after = f"and will be: {analysis.failure}" if analysis.failure else f"until that has come: {PATH}/{analysis.id}"
+    return clean(f"without {lacking(analysis) or 'its conclusion anew'} {after}")
 
 
 def _of(phase: PhaseResult) -> list[RenderableType]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from contracts import subjects
-from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted
+from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisLeftInPart, AnalysisStarted
 from contracts.catalogue import tag
 from contracts.collaboration import COLLABORATION
 from contracts.conversation import Answered, Asked, Failed, LeftInPart
@@ -34,6 +34,7 @@ ENDS: tuple[type[Event], ...] = (
     LeftInPart,
     Failed,
     AnalysisCompleted,
+    AnalysisLeftInPart,
     AnalysisFailed,
     ChatAnswered,
     ChatFailed,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, StartAnalysis
+from contracts.analysis import AnalysisFailed, StartAnalysis
 from contracts.conversation import (
     CODE_TEAMS,
     TEAMS_OF,
@@ -39,8 +39,11 @@ from gateway.execution import Command, Ended
 from gateway.heads import Head
 from gateway.identity import Principal
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, unanswered
+from gateway.row_views import analysis_view
 from gateway.services import Services
 from gateway.views import answer_reply
+from projections import analyses
+from runtime.read_models import logged
 
 CONVERSATION = "conversation"
 ANALYSIS = "analysis"
@@ -244,40 +247,16 @@ async def create_analysis(incoming: Incoming[CreateAnalysis]) -> Command:
     return await _noted(incoming, command)
 
 
-async def analysis_reply(incoming: Incoming[CreateAnalysis], command: Command, ended: Ended) -> Analysis:
-    """The whole analysis, folded from its own log. Raises ProblemError where it failed or rests on what the asker may not see."""
-    failed = event_of(ended.ending)
-    first, label = ended.records[0].record.envelope, max(stored.record.envelope.label for stored in ended.records)
-    if label > incoming.principal.clearance:
+async def analysis_reply(incoming: Incoming[CreateAnalysis], _command: Command, ended: Ended) -> Analysis:
+    """The analysis, whole or in part. Raises ProblemError where it failed or rests on what the asker may not see."""
+    last = event_of(ended.ending)
+    records = [stored for stored in ended.records if stored.sequence <= ended.ending.sequence]
+    row = analyses.folded(analyses.ANALYSES.wanted(logged(records)))
+    label = max(stored.record.envelope.label for stored in records)
+    if label > incoming.principal.clearance or (row is not None and row.label > incoming.principal.clearance):
         raise ForbiddenError("the analysis rests on something above your clearance")
-    if isinstance(failed, AnalysisFailed):
-        raise unanswered(failed.code, f"the analysis could not be finished: {failed.reason}")
-    analysis = Analysis(
-        id=command.actor.id,
-        by=incoming.principal.username,
-        subject=incoming.body.subject,
-        question=incoming.body.question,
-        status="running",
-        label=label,
-        started=first.time,
-        correlation_id=incoming.id,
-    )
-    for stored in ended.records:
-        match event_of(stored):
-            case AnalysisStarted(by=by):
-                analysis = msgspec.structs.replace(analysis, by=by, started=stored.record.envelope.time)
-            case PhaseCompleted(result=result):
-                analysis = msgspec.structs.replace(analysis, phases=(*analysis.phases, result))
-            case AnalysisCompleted() as completed:
-                analysis = msgspec.structs.replace(
-                    analysis,
-                    status="completed",
-                    executive_summary=completed.executive_summary,
-                    recommendations=completed.recommendations,
-                    confidence=completed.confidence,
-                    confidence_by_domain=completed.confidence_by_domain,
-                    completed=stored.record.envelope.time,
-                )
-            case _:
-                pass
-    return analysis
+    if isinstance(last, AnalysisFailed):
+        raise unanswered(last.code, f"the analysis could not be finished: {last.reason}")
+    if row is None:
+        raise ProblemError(409, "unchanged", "the analysis was asked for before")
+    return analysis_view(row)

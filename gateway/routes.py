@@ -6,7 +6,7 @@ needed; a route that leads to one domain then asks for that domain's own. No per
 
 from contracts import facts, http, openai
 from contracts import letters as dead
-from contracts.analysis import AnalysisCompleted, AnalysisFailed
+from contracts.analysis import AnalysisCompleted, AnalysisConcludedInPart, AnalysisFailed, AnalysisLeftInPart
 from contracts.business import BusinessRecorded
 from contracts.conversation import Answered, AnsweredInPart, Failed, LeftInPart, SessionEnded, SessionStarted
 from contracts.domains import Domain
@@ -138,7 +138,12 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/analyses",
         summary="Start a comprehensive analysis over both domains",
-        action=Does(conversing.create_analysis, (AnalysisCompleted, AnalysisFailed), conversing.analysis_reply),
+        action=Does(
+            conversing.create_analysis,
+            (AnalysisCompleted, AnalysisLeftInPart, AnalysisFailed),
+            conversing.analysis_reply,
+            parts=(AnalysisConcludedInPart,),
+        ),
         limit="cross_domain",
         request=http.CreateAnalysis,
         reply=http.Analysis,

@@ -139,11 +139,14 @@ def analysis_view(row: analyses.Analysis) -> Analysis:
         completed=row.completed,
         failure=row.reason or None,
         correlation_id=row.correlation,
-        waiting_for=_asked_of(row),
+        waiting_for=_waits_for(row),
+        missing=row.missing,
     )
 
 
-def _asked_of(row: analyses.Analysis) -> Domain | None:
+def _waits_for(row: analyses.Analysis) -> Domain | None:
+    if row.status == "partial":
+        return row.missing[0].domain if row.missing and not row.reason else None
     under_way = PHASES[len(row.phases) :] if row.status == "running" else ()
     return ASKED_OF.get(under_way[0]) if under_way else None
 

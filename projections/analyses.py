@@ -1,11 +1,22 @@
 """Analyses: how far each comprehensive analysis has come, and what it concluded."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct, structs
 
-from contracts.analysis import AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, PhaseResult
+from contracts.analysis import (
+    PHASES,
+    AnalysisCompleted,
+    AnalysisConcludedInPart,
+    AnalysisFailed,
+    AnalysisLeftInPart,
+    AnalysisStarted,
+    PhaseCompleted,
+    PhaseMissing,
+    PhaseResult,
+)
 from contracts.domains import Clearance, Domain
 from projections.paging import Page, bounded, from_cursor, to_cursor, types_of
 from runtime.read_models import Db, Key, Logged, Projection
@@ -15,8 +26,8 @@ CREATE TABLE analyses (
   domain text NOT NULL, id text NOT NULL, asker text NOT NULL, subject text NOT NULL, question text NOT NULL,
   status text NOT NULL, phases jsonb NOT NULL, executive_summary text NOT NULL, recommendations text NOT NULL,
   confidence double precision NOT NULL, confidence_by_domain jsonb NOT NULL, reason text NOT NULL,
-  correlation text NOT NULL, label diarchy.clearance NOT NULL, started timestamptz NOT NULL, completed timestamptz,
-  PRIMARY KEY (domain, id)
+  missing jsonb NOT NULL, correlation text NOT NULL, label diarchy.clearance NOT NULL, started timestamptz NOT NULL,
+  completed timestamptz, PRIMARY KEY (domain, id)
 )
 """
 INDEXES = """
@@ -27,20 +38,24 @@ CREATE INDEX ON analyses (id)
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
-    """One analysis: its finished phases in order, the conclusion once completed, `reason` once failed."""
+    """One analysis: its finished phases in order, the conclusion once completed, `reason` once failed.
+
+    When `partial` phases and conclusion are without what is `missing`, which will come unless there is a `reason` why not.
+    """
 
     domain: Domain
     id: str
     asker: str
     subject: str
     question: str
-    status: Literal["running", "completed", "failed"] = "running"
+    status: Literal["running", "partial", "completed", "failed"] = "running"
     phases: tuple[PhaseResult, ...] = ()
     executive_summary: str = ""
     recommendations: str = ""
     confidence: float = 0.0
     confidence_by_domain: dict[str, float] = {}
     reason: str = ""
+    missing: tuple[PhaseMissing, ...] = ()
     correlation: str
     label: Clearance
     started: datetime
@@ -70,35 +85,69 @@ def fold(row: Analysis | None, logged: Logged) -> Analysis | None:
     label = max(row.label, envelope.label)
     match event:
         case PhaseCompleted():
-            phases = (*(done for done in row.phases if done.phase != event.result.phase), event.result)
-            return structs.replace(row, phases=phases, label=max(label, event.label, event.result.label))
-        case AnalysisCompleted():
-            return structs.replace(
-                row,
-                status="completed",
-                executive_summary=event.executive_summary,
-                recommendations=event.recommendations,
-                confidence=event.confidence,
-                confidence_by_domain=event.confidence_by_domain,
-                label=max(label, event.label),
-                completed=envelope.time,
+            phases = _with(row.phases, [event.result])
+            missing = tuple(one for one in row.missing if one.phase != event.result.phase)
+            label = max(label, event.label, event.result.label)
+            return structs.replace(row, phases=phases, missing=missing, label=label)
+        case AnalysisConcludedInPart():
+            part = structs.replace(
+                row, status="partial", phases=_with(row.phases, event.results), missing=event.missing
             )
+            return _concluded(part, event, label)
+        case AnalysisCompleted():
+            whole = structs.replace(row, status="completed", missing=(), completed=envelope.time)
+            return _concluded(whole, event, label)
         case AnalysisFailed():
             return structs.replace(row, status="failed", reason=event.reason, label=label, completed=envelope.time)
+        case AnalysisLeftInPart():
+            return structs.replace(row, reason=event.reason, label=label, completed=envelope.time)
         case _:
             return row
 
 
+def _with(phases: tuple[PhaseResult, ...], results: Sequence[PhaseResult]) -> tuple[PhaseResult, ...]:
+    """Each phase once, the latest result of it, in the order of the phases."""
+    latest = {result.phase: result for result in (*phases, *results)}
+    return tuple(sorted(latest.values(), key=lambda result: PHASES.index(result.phase)))
+
+
+def _concluded(row: Analysis, event: AnalysisCompleted | AnalysisConcludedInPart, label: Clearance) -> Analysis:
+    return structs.replace(
+        row,
+        executive_summary=event.executive_summary,
+        recommendations=event.recommendations,
+        confidence=event.confidence,
+        confidence_by_domain=event.confidence_by_domain,
+        label=max(label, event.label),
+    )
+
+
+def folded(records: Iterable[Logged]) -> Analysis | None:
+    """The analysis that the records of one actor tell of."""
+    row: Analysis | None = None
+    for one in records:
+        row = fold(row, one)
+    return row
+
+
+TAKEN = (
+    AnalysisStarted,
+    PhaseCompleted,
+    AnalysisConcludedInPart,
+    AnalysisLeftInPart,
+    AnalysisCompleted,
+    AnalysisFailed,
+)
 ANALYSES = Projection(
     name="analyses",
-    version=1,
+    version=2,
     domains=tuple(Domain),
     ddl=DDL,
     indexes=INDEXES,
     table="analyses",
     row=Analysis,
     key_columns=("domain", "id"),
-    takes=types_of(AnalysisStarted, PhaseCompleted, AnalysisCompleted, AnalysisFailed),
+    takes=types_of(*TAKEN),
     key=key,
     fold=fold,
 )

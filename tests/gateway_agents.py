@@ -7,7 +7,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors import conversation as conversations
-from contracts.analysis import PHASES, AnalysisStarted, FinishAnalysis, PhaseResult, RecordPhase
+from contracts.analysis import (
+    PHASES,
+    AnalysisStarted,
+    ConcludeAnalysisInPart,
+    FailAnalysis,
+    FinishAnalysis,
+    Phase,
+    PhaseMissing,
+    PhaseResult,
+    RecordPhase,
+)
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, Delta, ToolCall, ToolCallPart
 from contracts.collaboration import Missing
 from contracts.conversation import Answer, Answered, AnswerInPart, Ask, Asked, EndSession, Fail, StartSession
@@ -163,15 +173,27 @@ class Agents:
         await effects.tell(Answer(turn=turn, answer=answered))
 
     async def analyse(self, recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
+        subject, label = recorded.event.subject, recorded.envelope.label
+        if subject.startswith("part"):
+            away = PhaseMissing(phase="business_analysis", domain=Domain.ARTEMIS, request_type="x", why="it is away")
+            so_far = (_phase("recommendations", f"so far: {subject}", label),)
+            await effects.tell(ConcludeAnalysisInPart(results=so_far, missing=(away,)))
+            await self.release.wait()
+        if subject.startswith("part for ever"):
+            await effects.tell(FailAnalysis(reason="artemis: it did not come back"))
+            return
         for phase in PHASES:
-            result = PhaseResult(
-                phase=phase,
-                domain=Domain.SOPHIA,
-                sections={"text": recorded.event.subject},
-                confidence=0.5,
-                evidence=(),
-                model="echo",
-                label=recorded.envelope.label,
-            )
-            await effects.tell(RecordPhase(result=result))
+            await effects.tell(RecordPhase(result=_phase(phase, subject, label)))
         await effects.tell(FinishAnalysis())
+
+
+def _phase(phase: Phase, text: str, label: Clearance) -> PhaseResult:
+    return PhaseResult(
+        phase=phase,
+        domain=Domain.SOPHIA,
+        sections={"text": text, "recommendations": text},
+        confidence=0.5,
+        evidence=(),
+        model="echo",
+        label=label,
+    )

@@ -7,7 +7,17 @@ import msgspec
 
 from adapters.memory import MemoryBroker, MemoryLog
 from contracts import subjects
-from contracts.analysis import PHASES, AnalysisCompleted, AnalysisFailed, AnalysisStarted, PhaseCompleted, PhaseResult
+from contracts.analysis import (
+    PHASES,
+    AnalysisCompleted,
+    AnalysisConcludedInPart,
+    AnalysisFailed,
+    AnalysisLeftInPart,
+    AnalysisStarted,
+    PhaseCompleted,
+    PhaseMissing,
+    PhaseResult,
+)
 from contracts.catalogue import tag
 from contracts.collaboration import Concluded, Missing, Outcome, Request, Requested
 from contracts.conversation import Answered, AnsweredInPart, Asked, Failed, LeftInPart, SessionEnded, SessionStarted
@@ -121,9 +131,23 @@ class History:
                     label=label,
                 ),
                 AnalysisFailed(reason="expired"),
+                self._analysed_in_part(label),
+                AnalysisLeftInPart(reason="expired"),
             )
         )
         await self.add(actor, event, label=label)
+
+    def _analysed_in_part(self, label: Clearance) -> AnalysisConcludedInPart:
+        away = self.random.choice(PHASES)
+        return AnalysisConcludedInPart(
+            results=(phase(self.random.choice(PHASES), label),),
+            missing=(PhaseMissing(phase=away, domain=Domain.ARTEMIS, request_type="feasibility", why="it is away"),),
+            executive_summary="so far",
+            recommendations="",
+            confidence=0.1 + 0.2,
+            confidence_by_domain={"ceo": 0.3},
+            label=label,
+        )
 
     async def _knowledge(self) -> None:
         actor = ActorRef(Domain.CEO, "knowledge_item", f"i{self.random.randrange(9)}")

@@ -1,4 +1,7 @@
-"""Comprehensive analysis: five phases over both domains and the CEO's context, one durable reaction."""
+"""Comprehensive analysis: five phases over both domains and the CEO's context, one durable reaction.
+
+Where a domain is away it is concluded in part, once, and waits on; it ends exactly once.
+"""
 
 from typing import assert_never
 
@@ -11,8 +14,11 @@ from actors.team import gathered, relevant, route, statements
 from contracts.analysis import (
     PHASES,
     AnalysisCompleted,
+    AnalysisConcludedInPart,
     AnalysisFailed,
+    AnalysisLeftInPart,
     AnalysisStarted,
+    ConcludeAnalysisInPart,
     FailAnalysis,
     FinishAnalysis,
     Phase,
@@ -28,16 +34,20 @@ from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError, Rejected
 
-Recordable = AnalysisStarted | PhaseCompleted | AnalysisCompleted | AnalysisFailed
+Command = StartAnalysis | RecordPhase | ConcludeAnalysisInPart | FinishAnalysis | FailAnalysis
+Recordable = (
+    AnalysisStarted | PhaseCompleted | AnalysisConcludedInPart | AnalysisLeftInPart | AnalysisCompleted | AnalysisFailed
+)
 
 
 class State(Struct, frozen=True):
     started: bool = False
     ended: bool = False
     results: tuple[PhaseResult, ...] = ()
+    in_part: bool = False
 
 
-def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis | FailAnalysis) -> list[Recordable]:
+def decide(state: State, message: Command) -> list[Recordable]:
     match message:
         case StartAnalysis():
             if state.started:
@@ -51,14 +61,13 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
                     flow=FLOW,
                     approval=message.approval,
                     grants=message.grants,
+                    patient=True,
                 )
             ]
         case RecordPhase():
-            if state.ended or message.result.phase in {result.phase for result in state.results}:
-                return []
-            if len(state.results) >= len(PHASES) or message.result.phase != PHASES[len(state.results)]:
-                raise Rejected(f"phase {message.result.phase} is not the next one")
-            return [PhaseCompleted(result=message.result, label=message.result.label)]
+            return _phase(state, message.result)
+        case ConcludeAnalysisInPart():
+            return [] if state.in_part or state.ended else [_in_part(state.results, message)]
         case FinishAnalysis():
             if state.ended:
                 return []
@@ -66,21 +75,44 @@ def decide(state: State, message: StartAnalysis | RecordPhase | FinishAnalysis |
                 raise Rejected(f"phase {PHASES[len(state.results)]} is not done")
             return [_completed(state.results)]
         case FailAnalysis():
-            return [] if state.ended else [AnalysisFailed(reason=message.reason, code=message.code)]
+            ending = AnalysisLeftInPart if state.in_part else AnalysisFailed
+            return [] if state.ended else [ending(reason=message.reason, code=message.code)]
         case _:
             assert_never(message)
 
 
+def _phase(state: State, result: PhaseResult) -> list[Recordable]:
+    if state.ended or result.phase in {done.phase for done in state.results}:
+        return []
+    if len(state.results) >= len(PHASES) or result.phase != PHASES[len(state.results)]:
+        raise Rejected(f"phase {result.phase} is not the next one")
+    return [PhaseCompleted(result=result, label=result.label)]
+
+
+def _in_part(done: tuple[PhaseResult, ...], message: ConcludeAnalysisInPart) -> AnalysisConcludedInPart:
+    so_far = _completed((*done, *message.results))
+    return AnalysisConcludedInPart(
+        results=message.results,
+        missing=message.missing,
+        executive_summary=so_far.executive_summary,
+        recommendations=so_far.recommendations,
+        confidence=so_far.confidence,
+        confidence_by_domain=so_far.confidence_by_domain,
+        label=so_far.label,
+    )
+
+
 def _completed(results: tuple[PhaseResult, ...]) -> AnalysisCompleted:
+    """The conclusion over these phases; one that is not among them counts as 0 in the confidence."""
     by_domain: dict[str, list[float]] = {}
     for result in results:
         by_domain.setdefault(result.domain.value, []).append(result.confidence)
     means = {domain: round(sum(given) / len(given), 3) for domain, given in sorted(by_domain.items())}
     sections = {result.phase: result.sections for result in results}
     return AnalysisCompleted(
-        executive_summary=sections["strategic_synthesis"].get("executive_summary", ""),
-        recommendations=sections["recommendations"].get("recommendations", ""),
-        confidence=round(sum(result.confidence for result in results) / len(results), 3),
+        executive_summary=sections.get("strategic_synthesis", {}).get("executive_summary", ""),
+        recommendations=sections.get("recommendations", {}).get("recommendations", ""),
+        confidence=round(sum(result.confidence for result in results) / len(PHASES), 3),
         confidence_by_domain=means,
         label=max(result.label for result in results),
     )
@@ -92,16 +124,15 @@ def evolve(state: State, event: Recordable) -> State:
             return replace(state, started=True)
         case PhaseCompleted():
             return replace(state, results=(*state.results, event.result))
-        case AnalysisCompleted() | AnalysisFailed():
+        case AnalysisConcludedInPart():
+            return replace(state, in_part=True)
+        case AnalysisCompleted() | AnalysisFailed() | AnalysisLeftInPart():
             return replace(state, ended=True)
         case _:
             assert_never(event)
 
 
 async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
-    async def conclude(result: PhaseResult) -> None:
-        await effects.tell(RecordPhase(result=result))
-
     try:
         if recorded.event.flow < 2:
             await _phases(recorded, effects)
@@ -109,7 +140,7 @@ async def react(recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
             effects.allow(recorded.event.budget)
             effects.require(recorded.event.approval)
             effects.grant(recorded.event.grants)
-            await Phases(recorded, effects, conclude).all()
+            await Phases(recorded, effects).all()
     except OutcomeError as error:
         await effects.tell(FailAnalysis(reason=str(error), code=error.code))
     else:

@@ -4,16 +4,27 @@ Business analysis is the work of every team that the question calls for; require
 of their own, each with the evidence that its sentence cites, recommendations with the phases that say or cite the same.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec.structs import replace
 
 from actors.confidence import Rested, of_answer
+from actors.others import Others
 from actors.sophia.teams import SOPHIA_TEAMS
 from actors.team import Team, called, gathered, relevant, statements, together
-from contracts.analysis import ASKED_OF, AnalysisStarted, Phase, PhaseResult, Recommendation, Requirement
-from contracts.collaboration import Request
+from contracts.analysis import (
+    ASKED_OF,
+    AnalysisStarted,
+    ConcludeAnalysisInPart,
+    Phase,
+    PhaseMissing,
+    PhaseResult,
+    Recommendation,
+    RecordPhase,
+    Requirement,
+)
+from contracts.collaboration import Outcome, Request
 from contracts.domains import Domain
 from contracts.model import Citation, Evidence, Prompt, Section
 from runtime.actor import Recorded
@@ -34,17 +45,24 @@ RECOMMENDATIONS = (
 )
 ROLE = "Sophia's analysts"
 KINDS: Mapping[str, Literal["requirement", "constraint"]] = {"requirements": "requirement", "constraints": "constraint"}
-Conclude = Callable[[PhaseResult], Awaitable[None]]
+REQUESTS: Mapping[Phase, str] = {
+    "feasibility": "technical_feasibility_analysis",
+    "strategic_synthesis": "strategic_alignment",
+}
+"""What the other domains are asked for, in the order of the phases."""
 
 
 class Phases:
-    """The phases of one analysis, one after the other; each is concluded before the next one begins."""
+    """The phases of one analysis, one after the other; each is recorded before the next one begins.
 
-    def __init__(self, recorded: Recorded[AnalysisStarted], effects: Effects, conclude: Conclude) -> None:
+    Where another domain is away, the conclusion without it is told first. When that has come, every phase behind it is worked out
+    anew, over all there is by then: so the whole is what it would have been.
+    """
+
+    def __init__(self, recorded: Recorded[AnalysisStarted], effects: Effects) -> None:
         self._event = recorded.event
         self._envelope = recorded.envelope
         self._effects = effects
-        self._conclude = conclude
         self._results: list[PhaseResult] = []
 
     async def all(self) -> None:
@@ -52,11 +70,53 @@ class Phases:
         await self._done(await self._chat("business_analysis", sections, evidence, findings))
         required = await self._chat("technical_requirements", REQUIREMENTS, evidence, self._lines())
         await self._done(replace(required, requirements=of_requirements(required)))
-        feasibility = await self._ask("feasibility", "technical_feasibility_analysis")
-        synthesis = await self._ask("strategic_synthesis", "strategic_alignment")
-        everything = together(evidence, (*feasibility.evidence, *synthesis.evidence))
-        last = await self._chat("recommendations", RECOMMENDATIONS, everything, self._lines())
-        await self._done(replace(last, unified=of_recommendations(last, self._results)))
+        others = Others(self._effects, patient=self._event.patient)
+        whole = await self._views(others)
+        if others.missing:
+            last = await self._recommended(evidence)
+            results = (*self._results[whole:], last)
+            await self._effects.tell(ConcludeAnalysisInPart(results=results, missing=_missing(others)))
+            await others.completed()
+            del self._results[whole:]
+            await self._completed(others)
+        await self._done(await self._recommended(evidence))
+
+    async def _views(self, others: Others) -> int:
+        """What the other domains say in time; how many of the results so far rest on nothing that is missing."""
+        whole = len(self._results)
+        for phase in REQUESTS:
+            outcome = await others.ask(ASKED_OF[phase], self._request(phase))
+            result = self._of(phase, outcome) if outcome is not None else None
+            if others.missing:
+                self._results += [result] if result else []
+            elif result:
+                await self._done(result)
+                whole = len(self._results)
+        return whole
+
+    async def _completed(self, others: Others) -> None:
+        """The phase that was missing, and those behind it as they are with it."""
+        done = {result.phase for result in self._results}
+        late: Phase | None = None
+        for phase, asked in zip(REQUESTS, others.asked, strict=True):
+            if phase in done or asked.outcome is None:
+                continue
+            outcome = asked.outcome if late is None else await self._anew(phase, asked.outcome)
+            late = late or phase
+            await self._done(self._of(phase, outcome))
+
+    async def _anew(self, phase: Phase, earlier: Outcome) -> Outcome:
+        """The outcome over all there is by now; what was said `earlier` where none comes of that."""
+        asking = self._effects.asking(ASKED_OF[phase], self._request(phase))
+        await asking.within()
+        outcome = await asking.outcome()
+        return outcome if outcome.status == "completed" else earlier
+
+    async def _recommended(self, evidence: tuple[Evidence, ...]) -> PhaseResult:
+        """Over what the phases so far found."""
+        added = tuple(item for result in self._results if result.phase in REQUESTS for item in result.evidence)
+        last = await self._chat("recommendations", RECOMMENDATIONS, together(evidence, added), self._lines())
+        return replace(last, unified=of_recommendations(last, self._results))
 
     async def _business(self) -> tuple[tuple[Evidence, ...], tuple[str, ...], tuple[Section, ...]]:
         """What the teams find that the question calls for, at most three; their sections, each once."""
@@ -94,20 +154,20 @@ class Phases:
             grounds=grounds,
         )
 
-    async def _ask(self, phase: Phase, request_type: str) -> PhaseResult:
-        domain = ASKED_OF[phase]
-        request = Request(
-            request_type=request_type,
+    def _request(self, phase: Phase) -> Request:
+        return Request(
+            request_type=REQUESTS[phase],
             question=self._event.question,
             context={result.phase: "\n".join(result.sections.values()) for result in self._results},
             priority=self._envelope.priority,
             deadline=self._envelope.deadline,
             needs_ceo_context=True,
         )
-        outcome = await self._effects.ask(domain, request)
-        result = PhaseResult(
+
+    def _of(self, phase: Phase, outcome: Outcome) -> PhaseResult:
+        return PhaseResult(
             phase=phase,
-            domain=domain,
+            domain=ASKED_OF[phase],
             sections=outcome.sections or {"reason": outcome.reason},
             confidence=outcome.confidence,
             evidence=outcome.evidence,
@@ -119,12 +179,10 @@ class Phases:
             grounds=outcome.grounds,
             feasibility=outcome.feasibility,
         )
-        await self._done(result)
-        return result
 
     async def _done(self, result: PhaseResult) -> None:
         self._results.append(result)
-        await self._conclude(result)
+        await self._effects.tell(RecordPhase(result=result))
 
     def _lines(self) -> tuple[str, ...]:
         return tuple(
@@ -132,6 +190,14 @@ class Phases:
             for result in self._results
             for statement in statements("\n".join(result.sections.values()), STATEMENTS_MAX)
         )
+
+
+def _missing(others: Others) -> tuple[PhaseMissing, ...]:
+    return tuple(
+        PhaseMissing(phase=phase, domain=one.domain, request_type=one.request_type, why=one.why)
+        for phase, asked in zip(REQUESTS, others.asked, strict=True)
+        for one in asked.missing
+    )
 
 
 def of_requirements(result: PhaseResult) -> tuple[Requirement, ...]:

@@ -38,7 +38,7 @@ def analyse(
     """Analyse a plan in five phases: business, requirements, feasibility, strategy, recommendations.
 
     QUESTION `-` is read from stdin. Progress goes to stderr, the conclusion to stdout: conflicts with the strategy with both
-    statements, the verdict on feasibility, and what is recommended.
+    statements, the verdict on feasibility, and what is recommended. Where a domain is down, the part without it is shown before.
 
     \b
     Examples:
@@ -71,18 +71,24 @@ def analyse(
 
 
 async def _analysed(wanted: "CreateAnalysis", target: options.Target) -> "Analysis":
-    from deploy.analysing import streamed
+    from deploy.analysing import lacking, streamed
     from deploy.asking import noted
     from deploy.progress import Steps
 
     with Steps() as steps:
         async with target.gateway() as gateway:
             step = steps.begin("Analysing")
+
+            def part(found: "Analysis") -> None:
+                steps.say(f"concluded without {lacking(found)}; waiting for that, Ctrl-C stops only the waiting")
+                steps.say(found.recommendations)
+
             found = await streamed(
                 gateway,
                 wanted,
                 noted(steps, step),
                 lambda seconds, why: steps.say(f"{why}; again in {seconds:g} s"),
+                part,
                 steps.say,
             )
             steps.end(step)

@@ -1,4 +1,4 @@
-"""Artemis stopped: Sophia answers in part and says so; started again: who follows sees the whole answer, there once."""
+"""Artemis stopped: Sophia answers and analyses in part and says so; started again: who follows sees the whole, there once."""
 
 import os
 import signal
@@ -11,8 +11,10 @@ import msgspec
 import psutil
 import pytest
 
+from contracts.analysis import PHASES
 from tests.stack import Stack, ok
 
+ANALYSIS = {"subject": "Portal", "question": "Should we build a self-service portal for the customers we lose?"}
 QUESTION = {"question": "Can we build a self-service portal for the customers we lose?", "collaborate": True}
 WAIT_S = 90.0
 
@@ -76,3 +78,29 @@ def test_a_domain_that_is_away_is_named_and_its_part_follows(
     log = ok(admin.get("/v1/events", params={"correlation": whole["correlation_id"], "kind": "conversation"}))
     types = [event["type"] for event in log["events"] if event["type"].startswith("conversation.")]
     assert types == [f"conversation.{name}.v1" for name in ("started", "asked", "answered_in_part", "answered")]
+
+
+@pytest.mark.timeout(180)
+def test_an_analysis_is_told_in_part_and_whole_when_the_domain_is_back(stack: Stack, admin: httpx.Client) -> None:
+    headers = {"Accept": "text/event-stream"}
+    with admin.stream("POST", "/v1/analyses", json=ANALYSIS, headers=headers, timeout=WAIT_S) as response:
+        following = events(response)
+        with stopped(pid(stack, "artemis")):
+            part = next(body for name, body in following if name == "partial")
+            assert part["status"] == "partial"
+            [missing] = part["missing"]
+            assert (missing["phase"], missing["domain"]) == ("feasibility", "artemis")
+            assert [one["phase"] for one in part["phases"]] == [one for one in PHASES if one != "feasibility"]
+            assert part["executive_summary"]
+            shown = ok(admin.get(f"/v1/analyses/{part['id']}"))
+            assert shown == part
+            assert shown["waiting_for"] == "artemis"
+        whole = next(body for name, body in following if name == "answer")
+    assert (whole["status"], whole["missing"]) == ("completed", [])
+    assert [(one["phase"], one["status"]) for one in whole["phases"]] == [(phase, "completed") for phase in PHASES]
+    assert whole == ok(admin.get(f"/v1/analyses/{part['id']}"))
+    log = ok(admin.get("/v1/events", params={"correlation": whole["correlation_id"], "kind": "analysis"}))
+    types = [event["type"] for event in log["events"] if event["type"].startswith("analysis.")]
+    done = ["analysis.phase_completed.v1"]
+    part_and_whole = [*done * 2, "analysis.concluded_in_part.v1", *done * 3, "analysis.completed.v1"]
+    assert types == ["analysis.started.v1", *part_and_whole]

@@ -27,12 +27,13 @@ ANALYSIS = {
 WAIT_S = 110
 QUICK = {
     "DIARCHY_LIMITS_ACK_WAIT_S": "1",
+    "DIARCHY_LIMITS_ASK_TAKEN_S_MAX": "60",
     "DIARCHY_LIMITS_DEATHS_MAX": "100",
     "DIARCHY_LIMITS_HEARTBEAT_S": "0.1",
     "DIARCHY_LIMITS_HELLO_S": "0.1",
     "DIARCHY_LIMITS_MEMBER_S_MAX": "0.5",
 }
-"""Whoever died is missed soon, and so many deaths over one message are what is wanted here."""
+"""Whoever died is missed soon, so many deaths over one message are what is wanted here, and nobody who died is taken for away."""
 
 
 class DyingStack(Stack):

@@ -16,7 +16,16 @@ from actors.system.approval import approval
 from actors.system.chat import chat
 from contracts import facts
 from contracts.alerts import RaiseAlert, ResolveAlert
-from contracts.analysis import PHASES, FinishAnalysis, Phase, Recommendation, RecordPhase, Requirement, StartAnalysis
+from contracts.analysis import (
+    PHASES,
+    FailAnalysis,
+    FinishAnalysis,
+    Phase,
+    Recommendation,
+    RecordPhase,
+    Requirement,
+    StartAnalysis,
+)
 from contracts.approval import ApprovalRule, Policy
 from contracts.chat import ToolSpec
 from contracts.collaboration import Collaborate, Conclude, ConcludeInPart
@@ -48,6 +57,7 @@ from tests.golden.parts import (
     REQUEST,
     TICKET_FACTS,
     USAGE,
+    analysed_in_part,
     answer,
     ask,
     phase,
@@ -232,6 +242,19 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
                 by="Zoë", subject="Portal", question="Shall we?", budget=BUDGET, approval=RULE, grants=GRANTS
             ),
             *(typed(one) for one in PHASES),
+            FinishAnalysis(),
+        ],
+    ),
+    "analysis.in_part": (
+        analysis,
+        Domain.SOPHIA,
+        [
+            StartAnalysis(by="Zoë", subject="Portal", question="Shall we?"),
+            *(phase(one) for one in PHASES[:2]),
+            analysed_in_part(),
+            analysed_in_part(),
+            phase("feasibility", Domain.ARTEMIS),
+            FailAnalysis(reason="cancelled: by Zoë"),
             FinishAnalysis(),
         ],
     ),

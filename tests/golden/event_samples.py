@@ -4,6 +4,7 @@ import msgspec
 
 from contracts.analysis import (
     AnalysisFailed,
+    AnalysisLeftInPart,
     AnalysisStarted,
     PhaseCompleted,
 )
@@ -55,6 +56,7 @@ EVENTS: dict[str, Event | bytes] = {
     "runtime.unchanged.v1.1": Unchanged(message="01999999-0000-7000-8000-000000000003"),
     "analysis.failed.v1.1": AnalysisFailed(reason="expired"),
     "analysis.failed.v1.budget": AnalysisFailed(reason="nothing is left", code="budget"),
+    "analysis.left_in_part.v1.budget": AnalysisLeftInPart(reason="nothing is left", code="budget"),
     "chat.failed.v1.budget": ChatFailed(reason="nothing is left", code="budget"),
     "conversation.failed.v1.budget": Failed(turn="t1", reason="nothing is left", code="budget"),
     "runtime.effect.v1.refused": EffectRecorded(

@@ -7,7 +7,9 @@ import msgspec
 from contracts import business
 from contracts.agents import AgentProfile
 from contracts.analysis import (
+    ConcludeAnalysisInPart,
     Phase,
+    PhaseMissing,
     PhaseResult,
     RecordPhase,
 )
@@ -248,3 +250,14 @@ IN_PART = msgspec.structs.replace(OUTCOME, missing=(Missing(domain=Domain.CEO, r
 
 def part(turn: str) -> AnswerInPart:
     return AnswerInPart(turn=turn, answer=answer(turn).answer, missing=MISSING)
+
+
+def analysed_in_part() -> ConcludeAnalysisInPart:
+    away = PhaseMissing(
+        phase="feasibility",
+        domain=Domain.ARTEMIS,
+        request_type="technical_feasibility_analysis",
+        why="it has not taken the request up within 4 s",
+    )
+    results = (phase("strategic_synthesis", Domain.CEO).result, phase("recommendations").result)
+    return ConcludeAnalysisInPart(results=results, missing=(away,))

@@ -23,6 +23,7 @@ from contracts.analysis import (
     PHASES,
     AnalysisCompleted,
     AnalysisStarted,
+    ConcludeAnalysisInPart,
     FinishAnalysis,
     Phase,
     PhaseCompleted,
@@ -185,7 +186,8 @@ def phase(name: Phase, confidence: float = 0.5, label: Clearance = Clearance.PUB
 
 def test_the_phases_come_in_their_order_and_are_all_needed() -> None:
     start = StartAnalysis(by="ann", subject="s", question="q")
-    state = given(analysis).when(start).then(AnalysisStarted(by="ann", subject="s", question="q", flow=FLOW))
+    started = AnalysisStarted(by="ann", subject="s", question="q", flow=FLOW, patient=True)
+    state = given(analysis).when(start).then(started)
     state.when(RecordPhase(result=phase("feasibility"))).rejects("not the next one")
     for name in PHASES:
         state.when(FinishAnalysis()).rejects(f"phase {name} is not done")
@@ -300,7 +302,9 @@ MESSAGES: dict[str, list[Any]] = {
     ],
     "analysis": [
         StartAnalysis(by="ann", subject="s", question="q"),
-        *(RecordPhase(result=phase(name)) for name in PHASES),
+        *(RecordPhase(result=phase(name)) for name in PHASES[:2]),
+        ConcludeAnalysisInPart(results=(phase("recommendations"),), missing=()),
+        *(RecordPhase(result=phase(name)) for name in PHASES[2:]),
         FinishAnalysis(),
     ],
     "knowledge_item": [

@@ -111,7 +111,7 @@ def test_where_nobody_demands_it_nobody_is_asked() -> None:
 class Doubles:
     """What stands for the five phases: one tool, whose result is why there is no analysis."""
 
-    def __init__(self, _recorded: object, effects: Effects, _conclude: object) -> None:
+    def __init__(self, _recorded: object, effects: Effects) -> None:
         self.effects = effects
 
     async def all(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 from rich.console import Console
 
-from contracts.analysis import PHASES, Phase, PhaseResult, Recommendation, Requirement
+from contracts.analysis import PHASES, Phase, PhaseMissing, PhaseResult, Recommendation, Requirement
 from contracts.comparison import Comparison, Stated
 from contracts.domains import Clearance, Domain
 from contracts.feasibility import Feasibility
@@ -30,6 +30,30 @@ def phase(name: Phase) -> PhaseResult:
     return PhaseResult(
         phase=name, domain=Domain.SOPHIA, sections={}, confidence=0.5, evidence=(), model="m", label=INTERNAL
     )
+
+
+def on_screen(analysis: Analysis) -> str:
+    out = StringIO()
+    Console(file=out, width=120).print(shown(analysis))
+    return " ".join(out.getvalue().split())
+
+
+def test_a_part_is_shown_with_what_it_goes_without() -> None:
+    away = PhaseMissing(phase="feasibility", domain=Domain.ARTEMIS, request_type="x", why="it is away")
+    part = Analysis(
+        id="a1",
+        by="ann",
+        subject="Portal",
+        question="?",
+        status="partial",
+        label=INTERNAL,
+        started=datetime(2026, 11, 29, tzinfo=UTC),
+        phases=(phase("business_analysis"),),
+        missing=(away,),
+    )
+    assert "without feasibility (artemis: it is away) until that has come: /v1/analyses/a1" in on_screen(part)
+    left = replace(part, failure="cancelled: by ann")
+    assert "without feasibility (artemis: it is away) and will be: cancelled: by ann" in on_screen(left)
 
 
 def test_an_analysis_is_shown_with_its_conflicts() -> None:

@@ -1,4 +1,4 @@
-"""An answer in part over HTTP: who waits gets it at once, who follows gets the whole one on the same stream."""
+"""An answer or analysis in part over HTTP: who waits gets it at once, who follows gets the whole one on the same stream."""
 
 import asyncio
 from typing import Any
@@ -39,6 +39,35 @@ def test_a_part_is_answered_at_once_and_becomes_whole(question: str) -> None:
             else:
                 assert (whole["status"], whole["missing"], whole["status_url"]) == ("answered", [], None)
                 assert whole["answer"]["content"] == f"echo: {question}"
+
+    run(body)
+
+
+@pytest.mark.parametrize("subject", ["part one", "part for ever"])
+def test_an_analysis_is_told_in_part_and_becomes_whole_on_the_same_stream(subject: str) -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            start: dict[str, Any] = {"json": {"subject": subject, "question": "Should we?"}}
+            following = asyncio.create_task(ann.post("/v1/analyses", **start, headers=LIVE))
+            waited = await ann.post("/v1/analyses", **start, headers={"Idempotency-Key": "k"})
+            part = waited.json()
+            assert (waited.status_code, part["status"], part["waiting_for"]) == (201, "partial", "artemis")
+            assert part["missing"] == [{**ARTEMIS, "phase": "business_analysis", "request_type": "x"}]
+            assert (part["recommendations"], part["completed"]) == (f"so far: {subject}", None)
+            url = f"/v1/analyses/{part['id']}"
+            assert (await ann.get(url)).json() == part
+            world.agents.release.set()
+            events = sse((await following).text)
+            assert [name for name, _ in events if name != "progress"] == ["partial", "answer"]
+            assert next(body for name, body in events if name == "partial") == part
+            _, whole = events[-1]
+            again = await ann.post("/v1/analyses", **start, headers={"Idempotency-Key": "k"})
+            assert whole == (await ann.get(url)).json() == again.json()
+            if subject == "part for ever":
+                ended = {"failure": "artemis: it did not come back", "waiting_for": None}
+                assert whole == {**part, **ended, "completed": whole["completed"]}
+            else:
+                assert (whole["status"], whole["missing"], whole["recommendations"]) == ("completed", [], subject)
 
     run(body)
 

@@ -1,8 +1,7 @@
 """A domain that is down yields an answer in part that says what is missing, and the whole one when it is back."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +9,6 @@ from msgspec.structs import replace
 
 from actors.collaboration import collaboration
 from actors.conversation import conversation
-from contracts.catalogue import decode_event
 from contracts.conversation import Answered, AnsweredInPart, Ask, Asked, LeftInPart, SessionStarted
 from contracts.domains import Domain
 from contracts.envelope import Event, Record, Stored
@@ -19,27 +17,14 @@ from contracts.kernel import Cancel, EffectRecorded
 from contracts.subjects import ActorRef, log, run
 from runtime.breaker import Policy
 from runtime.guards import Guards
-from tests.kernel_world import LIMITS, World
+from tests import domains_away
+from tests.domains_away import also_up, event_of
+from tests.kernel_world import World
 
 SESSION = ActorRef(Domain.SOPHIA, "conversation", "sophia-1")
 QUESTION = "Can we build a self-service portal for the customers we lose?"
-QUICK = {"ask_taken_s_max": 0.1, "ask_work_s_max": 0.1}
-Body = Callable[[World], Coroutine[Any, Any, None]]
 
-
-def played(body: Body, *up: Domain, guards: Guards | None = None, **limits: float) -> None:
-    """With workers of these domains, on the memory adapters."""
-
-    async def world() -> None:
-        running = World(conversation, collaboration, limits=replace(LIMITS, **{**QUICK, **limits}))
-        running.outside = replace(running.outside, guards=guards or running.outside.guards)
-        await running.start(*up)
-        try:
-            await body(running)
-        finally:
-            await running.stop()
-
-    asyncio.run(asyncio.wait_for(world(), 30))
+played = partial(domains_away.played, actors=(conversation, collaboration))
 
 
 async def ask(world: World, turn: str = "t1", **changes: Any) -> str:
@@ -50,16 +35,6 @@ async def ask(world: World, turn: str = "t1", **changes: Any) -> str:
 async def told(world: World, at_least: int) -> list[Event]:
     """The session's events once there are so many."""
     return [event_of(one) for one in await world.events(SESSION, at_least=at_least)]
-
-
-def event_of(stored: Stored) -> Event:
-    return decode_event(stored.record.envelope.type, stored.record.body)
-
-
-async def also_up(world: World, domain: Domain) -> None:
-    before = world.workers
-    await world.start(domain)
-    world.workers += before
 
 
 def test_a_domain_that_is_down_is_named_and_its_part_follows_when_it_is_back() -> None:
