@@ -15,7 +15,7 @@ from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
-from runtime.source_folders import NAMED
+from runtime.named_repositories import NAMED
 from runtime.text import sentences
 
 EVIDENCE_CHARS_MAX = 1_500

@@ -58,6 +58,26 @@ def public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+async def checked_address(url: httpx.URL, private_hosts: Collection[str], resolver: Resolve) -> str:
+    """The address to connect to, once all that the name has were looked at; those of `private_hosts` may be anywhere.
+
+    Raises OutcomeError, UnavailableError.
+    """
+    port = url.port or (443 if url.scheme == "https" else 80)
+    private = f"{url.host.lower()}:{port}" in private_hosts
+    if not private and port not in PORTS:
+        raise OutcomeError(f"{_shown(url)} is not fetched: port {port} is not one of the web's")
+    try:
+        addresses = await resolver(url.host, port)
+    except (OSError, UnicodeError) as error:
+        raise UnavailableError(url.host, "its name is not known") from error
+    if not addresses:
+        raise UnavailableError(url.host, "its name has no address")
+    if not private and not all(map(public, addresses)):
+        raise OutcomeError(f"{_shown(url)} is not fetched: it leads to an address that is not public")
+    return addresses[0]
+
+
 class GuardedHttp:
     """GET requests. `private_hosts`: `HOST:PORT` that are asked wherever they are, such as a server of one's own network."""
 
@@ -101,7 +121,7 @@ class GuardedHttp:
         """
         at = _address(url)
         for _ in range(self._redirects_max + 1):
-            pinned = await self._pinned(at)
+            pinned = await checked_address(at, self._private, self._resolve)
             if allowed is not None:
                 await allowed(at)
             answer = await self._once(at, pinned, bytes_max, media_types)
@@ -109,22 +129,6 @@ class GuardedHttp:
                 return answer
             at = _address(str(at.join(answer)))
         raise OutcomeError(f"{_shown(at)} is behind more than {self._redirects_max} redirects")
-
-    async def _pinned(self, url: httpx.URL) -> str:
-        """The address to connect to, once all the name has were looked at. Raises OutcomeError, UnavailableError."""
-        port = url.port or (443 if url.scheme == "https" else 80)
-        private = f"{url.host.lower()}:{port}" in self._private
-        if not private and port not in PORTS:
-            raise OutcomeError(f"{_shown(url)} is not fetched: port {port} is not one of the web's")
-        try:
-            addresses = await self._resolve(url.host, port)
-        except (OSError, UnicodeError) as error:
-            raise UnavailableError(url.host, "its name is not known") from error
-        if not addresses:
-            raise UnavailableError(url.host, "its name has no address")
-        if not private and not all(map(public, addresses)):
-            raise OutcomeError(f"{_shown(url)} is not fetched: it leads to an address that is not public")
-        return addresses[0]
 
     async def _once(self, url: httpx.URL, address: str, bytes_max: int, media_types: Collection[str]) -> Fetched | str:
         """One answer; of a redirect where it leads."""

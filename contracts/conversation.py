@@ -39,7 +39,11 @@ CODE_TEAMS: tuple[Team, ...] = ("code_analysis", "security", "performance_analys
 """Those that read source code; the first answers where a question's words speak for none."""
 
 Question = Annotated[str, Meta(min_length=1, max_length=8_000, pattern=r"\S")]
-RepositoryPath = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"^/[^\x00]*$")]
+REPOSITORY = r"^(/[^\x00]*|https?://[A-Za-z0-9.:\[\]-]+/[^\x00-\x20\x7f?#\\]+(#[^\x00-\x20\x7f~^:?*\\\[]+)?)$"
+RepositoryPlace = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=REPOSITORY)]
+"""A path on the worker's machine, or the address of a git repository with `#` and a branch, tag or commit where one is meant.
+
+What may hold somebody's name, password or token is refused here, before it is recorded."""
 
 
 class StartSession(Message, frozen=True, kw_only=True, tag="conversation.start.v1"):
@@ -62,7 +66,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     that has not begun begins it, with `history` as its memory: what was said elsewhere, as the asker tells it. One that has
     begun knows its own. `budget` is what may be spent on models, by all who work on the answer; `approval`
     says which tools people must agree to, for all of them. `ceo_context`: the answer says, too, what the strategy makes of it.
-    `repository`: the path of a folder on the worker's machine, whose code the question is about.
+    `repository`: the path of a folder on the worker's machine, or a git repository's address, whose code the question is about.
     """
 
     turn: str
@@ -76,7 +80,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     history: Annotated[tuple[Exchange, ...], Meta(max_length=EXCHANGES_MAX)] = ()
     grants: Grants = None
     ceo_context: bool = False
-    repository: RepositoryPath | None = None
+    repository: RepositoryPlace | None = None
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):

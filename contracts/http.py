@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 from contracts.analysis import PhaseMissing, PhaseResult
 from contracts.approval import ApprovalRule
 from contracts.collaboration import Missing
-from contracts.conversation import ContextType, Contribution, Question, RepositoryPath, Team
+from contracts.conversation import ContextType, Contribution, Question, RepositoryPlace, Team
 from contracts.domains import Clearance, Domain
 from contracts.grounds import Grounds
 from contracts.model import BudgetSpent, Citation, Evidence
@@ -65,7 +65,8 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     A run that would spend more than its `budget` on models fails and says what it spent; without one the settings' holds.
     With `approval` it waits, in every domain, until people have agreed to the tools that this names. With `ceo_context` it is
     answered with the strategy in view, and is at least as confidential as the quarter's priorities. `repository`, for Artemis:
-    the absolute path of a folder on its worker's machine, below those that the operator allows, whose code the question is about.
+    whose code the question is about, of what the operator allows: the absolute path of a folder on its worker's machine, or the
+    address of a git repository over HTTPS, with `#` and a branch, tag or commit's whole name where that is not its first branch.
     """
 
     question: Question
@@ -77,7 +78,7 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     budget: Budget | None = None
     approval: ApprovalRule | None = None
     ceo_context: bool = False
-    repository: RepositoryPath | None = None
+    repository: RepositoryPlace | None = None
 
 
 class CreateAnalysis(Body, frozen=True, kw_only=True):

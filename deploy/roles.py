@@ -23,14 +23,15 @@ from deploy.logs import configure
 from deploy.measuring import of_machine_and_broker, sampler
 from deploy.plant import Opened, Plant
 from deploy.registering import Registration
+from deploy.repositories import named_repositories
 from deploy.settings import Limits, Settings, SettingsError
 from runtime.lifecycle import run_until_stopped
+from runtime.named_repositories import NoRepositories
 from runtime.outside import NoSummaries, Outside
 from runtime.ports import EventLog, Summaries
 from runtime.read_models import Db
 from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
-from runtime.source_folders import NoSourceFolders, SourceFolders
 from runtime.worker import Worker
 
 WORKERS = {domain.value: domain for domain in Domain if domain != Domain.EMBEDDING}
@@ -177,7 +178,7 @@ async def _worker(domain: Domain, plant: Plant) -> None:
         embeddings=RemoteEmbeddings(plant.rpc, embed_s_max=limits.rpc_s_max),
         summaries=_summaries(plant) if domain is Domain.CEO else NoSummaries(),
         records=_records(plant) if domain is Domain.SOPHIA else NoRecords(),
-        source_folders=_source_folders(plant) if domain is Domain.ARTEMIS else NoSourceFolders(),
+        repositories=named_repositories(plant.settings) if domain is Domain.ARTEMIS else NoRepositories(),
         caller=chats.caller,
         measurements=plant.measurements,
         spans=plant.spans,
@@ -212,20 +213,6 @@ def _research(plant: Plant) -> Research:
     )
     plant.parts.append(Opened(close=web.close))
     return Research(web=web, label_max=Clearance(settings.label_max), s_max=settings.research_s_max)
-
-
-def _source_folders(plant: Plant) -> SourceFolders:
-    settings = plant.settings.repositories
-    if not settings.roots:
-        return NoSourceFolders()
-    from deploy.source_folders import AllowedFolders
-
-    return AllowedFolders(
-        settings.roots,
-        label=Clearance(settings.confidentiality),
-        read_s_max=settings.read_s_max,
-        bytes_max=plant.settings.limits.blob_bytes_max,
-    )
 
 
 def _summaries(plant: Plant) -> Summaries:

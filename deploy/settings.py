@@ -97,10 +97,13 @@ class Tools(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Repositories(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Folders on the machine of Artemis's worker below which a question may name one; none: no question may. What is read there
-    is as confidential as `confidentiality` says."""
+    """What a question may name: folders on the machine of Artemis's worker below `roots`, and git repositories at `hosts`, each
+    `HOST` or `HOST:PORT` (at `HOST:PORT` a private address and HTTP will do, too). All that is read there is as confidential as
+    `confidentiality` says. `label_max`: of what confidentiality a question may be for a host to be asked for it."""
 
     roots: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    label_max: Literal["public", "internal", "confidential", "restricted", "top_secret"] = "internal"
     confidentiality: Literal["public", "internal", "confidential", "restricted", "top_secret"] = "internal"
     read_s_max: Annotated[float, Meta(gt=0, le=86_400)] = 120.0
 

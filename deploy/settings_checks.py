@@ -1,6 +1,7 @@
 """What the types of the settings cannot say: the bounds of every limit, what must fit together, which URLs can be used."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ NOT_ABOVE = (
 
 OUR_MODELS = ("sophia", "artemis", EXTRACTIVE)  # as chat completions name them
 HTTP = ("http://", "https://")
+HOST = re.compile(r"([a-zA-Z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[1-9][0-9]{0,4})?")
 NATS = ("nats://", "tls://")  # its client needs a further package for web sockets
 POSTGRES = ("postgresql://", "postgres://")
 
@@ -80,7 +82,7 @@ def problems(settings: "Settings") -> Iterator[Problem]:
         )
     yield from _of_approvals(settings)
     yield from _of_urls(settings)
-    yield from _of_roots(settings)
+    yield from _of_repositories(settings)
 
 
 def _of_approvals(settings: "Settings") -> Iterator[Problem]:
@@ -160,10 +162,13 @@ def _of_urls(settings: "Settings") -> Iterator[Problem]:
             yield key, f"{problem}; give it as {schemes[0]}HOST:PORT"
 
 
-def _of_roots(settings: "Settings") -> Iterator[Problem]:
+def _of_repositories(settings: "Settings") -> Iterator[Problem]:
     for n, root in enumerate(settings.repositories.roots):
         if not root.startswith("/"):
             yield f"repositories.roots[{n}]", "must be an absolute path"
+    for n, host in enumerate(settings.repositories.hosts):
+        if not HOST.fullmatch(host):
+            yield f"repositories.hosts[{n}]", "must be HOST or HOST:PORT, such as git.example or git.example:8443"
 
 
 def _of_address(url: str) -> str:

@@ -1,4 +1,4 @@
-"""A folder of source code as one zip archive, without what version control leaves out, with how often files changed.
+"""A tree of source code as one zip archive, without what version control leaves out, with how often files changed.
 
 The same files and commits give the same bytes.
 """
@@ -7,8 +7,9 @@ import fnmatch
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from actors.artemis.tools.history import HISTORY_FILE
 from actors.artemis.tools.source_tree import ENTRIES_MAX, FILE_BYTES_MAX, SKIPPED_FOLDERS, TEXT_BYTES_MAX, language_of
@@ -32,21 +33,39 @@ LISTED_MAX = 400
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
+class Source(NamedTuple):
+    """A file of the tree: its path from the root with `/`, how long it is, and what it holds once that is wanted."""
+
+    path: str
+    size_bytes: int
+    read: Callable[[], bytes]
+
+
 def pack(root: Path) -> tuple[bytes, list[str]]:
+    """A folder's archive and the paths in it. Raises InvalidError as `archived`."""
+    return archived(_kept(root, root, patterns_in(root / ".gitignore")), lambda: history_of(root))
+
+
+def archived(sources: Iterable[Source], history: Callable[[], bytes | None]) -> tuple[bytes, list[str]]:
     """The archive and the paths in it. Raises InvalidError when there is nothing to pack or more than the tools would read."""
-    paths = sorted(_kept(root, root, patterns_in(root / ".gitignore")))
-    total = sum((root / path).stat().st_size for path in paths)
-    if not paths:
-        raise InvalidError("the folder holds no source files")
-    if len(paths) > ENTRIES_MAX or total > TEXT_BYTES_MAX:
-        raise InvalidError(f"the source is too big: {len(paths):,} files with {total:,} bytes")
+    files, total = list[Source](), 0
+    for source in sources:
+        files.append(source)
+        total += source.size_bytes
+        if len(files) > ENTRIES_MAX or total > TEXT_BYTES_MAX:
+            raise InvalidError(
+                f"the source is too big: more than {ENTRIES_MAX:,} files, or than {TEXT_BYTES_MAX:,} bytes"
+            )
+    if not files:
+        raise InvalidError("it holds no source files")
+    files.sort(key=lambda file: file.path)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in paths:
-            _put(archive, path, (root / path).read_bytes())
-        if history := history_of(root):
-            _put(archive, HISTORY_FILE, history)
-    return packed.getvalue(), paths
+        for file in files:
+            _put(archive, file.path, file.read())
+        if known := history():
+            _put(archive, HISTORY_FILE, known)
+    return packed.getvalue(), [file.path for file in files]
 
 
 def _put(archive: zipfile.ZipFile, path: str, content: bytes) -> None:
@@ -68,9 +87,12 @@ def describe(name: str, paths: Sequence[str]) -> str:
 
 def patterns_in(file: Path) -> list[str]:
     """The patterns of a .gitignore-like file, none when it is not there; negations are not read."""
-    if not file.is_file():
-        return []
-    lines = (line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
+    return patterns(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else []
+
+
+def patterns(text: str) -> list[str]:
+    """Those of such a file's text."""
+    lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith(("#", "!"))]
 
 
@@ -84,23 +106,25 @@ def matches(path: str, patterns: Sequence[str]) -> bool:
     return False
 
 
-def _kept(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]:
+def opens(name: str) -> bool:
+    """Whether a folder of this name is looked into."""
+    return name not in SKIPPED_FOLDERS and not name.endswith(".egg-info")
+
+
+def keeps(path: str) -> bool:
+    """Whether a file of this path is source code. Files of environment variables hold secrets; they stay where they are."""
+    file = PurePosixPath(path)
+    secret = file.suffix == ".env" or file.name.startswith(".env")
+    return path != HISTORY_FILE and not secret and language_of(file) is not None
+
+
+def _kept(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[Source]:
     for entry in sorted(folder.iterdir()):
         path = entry.relative_to(root).as_posix()
         if entry.is_symlink() or matches(path, patterns):
             continue
         if entry.is_dir():
-            if entry.name not in SKIPPED_FOLDERS and not entry.name.endswith(".egg-info"):
+            if opens(entry.name):
                 yield from _kept(root, entry, patterns)
-        elif (
-            path != HISTORY_FILE
-            and not _secret(entry)
-            and language_of(PurePosixPath(path))
-            and entry.stat().st_size <= FILE_BYTES_MAX
-        ):
-            yield path
-
-
-def _secret(file: Path) -> bool:
-    """Files of environment variables hold secrets; they stay where they are."""
-    return file.suffix == ".env" or file.name.startswith(".env")
+        elif keeps(path) and (size_bytes := entry.stat().st_size) <= FILE_BYTES_MAX:
+            yield Source(path, size_bytes, entry.read_bytes)

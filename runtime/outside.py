@@ -16,11 +16,11 @@ from runtime.errors import OutcomeError, UnavailableError
 from runtime.guards import Guards
 from runtime.limits import Limits
 from runtime.model_ports import Call, ChatCompletions, ChatModel
+from runtime.named_repositories import NamedRepositories, NoRepositories
 from runtime.observing import NoSpans, NothingMeasured
 from runtime.ports import Blobs, EventLog, Queue, Retrieval, Snapshots, Summaries, Timers, Tool
 from runtime.records import NoRecords, Records
 from runtime.researching import NO_RESEARCH, Research
-from runtime.source_folders import NoSourceFolders, SourceFolders
 from runtime.telemetry import Telemetry
 from runtime.telemetry_ports import Measurements, SpanStore
 from runtime.tool_runner import ToolRunner
@@ -91,7 +91,7 @@ class Outside(Struct, frozen=True, kw_only=True):
     measurements: Measurements = msgspec.field(default_factory=NothingMeasured)
     spans: SpanStore = msgspec.field(default_factory=NoSpans)
     records: Records = msgspec.field(default_factory=NoRecords)
-    source_folders: SourceFolders = msgspec.field(default_factory=NoSourceFolders)
+    repositories: NamedRepositories = msgspec.field(default_factory=NoRepositories)
     caller: str = ""
     tools: dict[str, Tool] = {}
     approvals: tuple[ApprovalRule, ...] = ()

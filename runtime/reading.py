@@ -10,12 +10,12 @@ from contracts.retrieval import Hit, Query
 from contracts.users import Grants, Permission, granted
 from contracts.web import WebFindings
 from runtime.errors import ForbiddenToolError, OutcomeError, UnavailableError
+from runtime.named_repositories import ASK_PERMISSION, Naming, hit
 from runtime.observing import LABEL, MONITOR, Observed, Observing, observe_measurements, observe_spans
 from runtime.records import read_records
 from runtime.researching import RESEARCH_PERMISSION, Asking, research
 from runtime.run import Run
 from runtime.similarity import Nearness, near
-from runtime.source_folders import ASK_PERMISSION, hit
 
 WORDS_MATCH_FROM = 0.5
 """Of a hit's relevance, beyond its cosine: a query's words count half, and weigh 1 together (adapters/words.py)."""
@@ -117,23 +117,20 @@ class Reads:
 
         return await self._run.perform("research", [query, sources_max], WebFindings, look)
 
-    async def repository(self, path: str) -> Hit:
-        """A folder of source code on the worker's machine, kept as an archive with its history, as a search would give it.
+    async def repository(self, place: str) -> Hit:
+        """The source code at a path or an address, kept as an archive with its history, as a search would give it.
 
-        Raises OutcomeError where the operator, or the asker's clearance, does not let it be read.
+        Raises OutcomeError where the operator, or the asker's clearance, does not let it be read, and where it cannot be.
         """
-        clearance, outside = self._cause.clearance, self._outside
+        naming, outside = Naming(place=place, clearance=self._cause.clearance, label=self._cause.label), self._outside
 
         async def read(_: str) -> Hit:
             if not self._permits(ASK_PERMISSION):
                 raise ForbiddenToolError(f"to name a repository needs the permission {ASK_PERMISSION}")
-            try:
-                packed = await outside.source_folders.read(path, clearance)
-            except OutcomeError as error:
-                raise OutcomeError(str(error), code="input") from error
-            return hit(path, packed, await outside.blobs.put(packed.content))
+            packed = await outside.repositories.read(naming)
+            return hit(place, packed, await outside.blobs.put(packed.content))
 
-        return await self._run.perform("repository", [path], Hit, read, lambda found: found.entry.label)
+        return await self._run.perform("repository", [place], Hit, read, lambda found: found.entry.label)
 
     async def records(self, kind: RecordKind) -> RecordsFound:
         """What the facts under the asker's clearance say of all clients, deals, tickets or invoices, as a blob for a tool.

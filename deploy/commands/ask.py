@@ -51,8 +51,9 @@ class _Options(Struct, frozen=True):
 )
 @click.option(
     "--repository",
-    metavar="PATH",
-    help="A source tree on the machine of Artemis's worker, as the operator allows, to analyse as it is now.",
+    metavar="PATH|URL",
+    help="A source tree to analyse as it is now, as the operator allows: a folder on the machine of Artemis's worker, or a git"
+    " repository's https address, with #BRANCH where one is meant.",
 )
 @click.option(
     "--confidentiality",
@@ -93,6 +94,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
       diarchy ask --ceo-context "Shall we open a shop in Zurich?"
       diarchy ask --domain artemis --source ./src "Where is this code hard to change?"
       diarchy ask --domain artemis --repository /srv/code/till "Which files come first?"
+      diarchy ask --domain artemis --repository https://git.example/till#main "Which files…?"
       diarchy ask --approval client_analysis --quorum 2 --approver bob --approver cleo "Who leaves?"
       diarchy ask --no-stream --json "…" | jq -r .answer.content
     """

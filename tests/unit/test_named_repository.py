@@ -19,9 +19,10 @@ from contracts.domains import Clearance, Domain
 from contracts.model import FLOW
 from contracts.subjects import ActorRef
 from contracts.users import Permission
+from deploy.packing import Packer
 from deploy.source_folders import AllowedFolders
 from runtime.errors import OutcomeError
-from runtime.source_folders import NoSourceFolders, SourceFolders
+from runtime.named_repositories import NamedRepositories, Naming, NoRepositories
 from tests.kernel_world import OneHit, World
 
 SESSION = ActorRef(Domain.ARTEMIS, "conversation", "s1")
@@ -46,13 +47,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def folders(root: Path, label: Clearance = Clearance.CONFIDENTIAL, **limits: Any) -> AllowedFolders:
-    return AllowedFolders(
-        [str(root)], label=label, read_s_max=limits.get("read_s_max", 120.0), bytes_max=limits.get("bytes_max", 10**7)
-    )
+    packer = Packer(read_s_max=limits.get("read_s_max", 120.0), bytes_max=limits.get("bytes_max", 10**7))
+    return AllowedFolders([str(root)], packer, label=label)
 
 
-def read(allowed: SourceFolders, path: str, clearance: Clearance = Clearance.RESTRICTED) -> str:
-    return asyncio.run(allowed.read(path, clearance)).text
+def read(allowed: NamedRepositories, path: str, clearance: Clearance = Clearance.RESTRICTED) -> str:
+    return asyncio.run(allowed.read(Naming(place=path, clearance=clearance, label=clearance))).text
 
 
 def test_a_folder_below_a_root_is_read(root: Path) -> None:
@@ -86,7 +86,7 @@ def test_nothing_else_is_read_and_all_is_refused_alike(root: Path) -> None:
         read(folders(root), str(root / "till"), Clearance.INTERNAL)
     refused.append(str(caught.value).removeprefix(str(root / "till")))
     assert len(set(refused)) == 1
-    for none in (AllowedFolders([], label=Clearance.PUBLIC, read_s_max=9, bytes_max=9), NoSourceFolders()):
+    for none in (AllowedFolders([], Packer(read_s_max=9, bytes_max=9), label=Clearance.PUBLIC), NoRepositories()):
         with pytest.raises(OutcomeError, match="is not read"):
             read(none, str(root / "till"))
 
@@ -112,13 +112,13 @@ class Nothing(OneHit):
 
 
 def asked(
-    allowed: SourceFolders, path: str, grants: tuple[Permission, ...] = WRITE
+    allowed: NamedRepositories, path: str, grants: tuple[Permission, ...] = WRITE
 ) -> tuple[dict[str, Any], list[Any]]:
     """The session's last event, and its journal."""
 
     async def body() -> tuple[dict[str, Any], list[Any]]:
         world = World(conversation, retrieval=Nothing(Clearance.PUBLIC))
-        world.outside = replace(world.outside, source_folders=allowed, tools=TOOLS)
+        world.outside = replace(world.outside, repositories=allowed, tools=TOOLS)
         await world.start(Domain.ARTEMIS)
         ask = Ask(
             turn="t1",
@@ -171,7 +171,7 @@ def test_the_question_goes_to_the_team_that_it_speaks_of(question: str, team: st
 
 
 def test_a_repository_that_may_not_be_read_fails_the_question(root: Path) -> None:
-    cases = ((NoSourceFolders(), WRITE, "input"), (folders(root), ("artemis:read",), "permission"))
+    cases = ((NoRepositories(), WRITE, "input"), (folders(root), ("artemis:read",), "permission"))
     for allowed, grants, code in cases:
         failed, journal = asked(allowed, str(root / "till"), grants)  # type: ignore[arg-type]
         assert failed["type"] == "conversation.failed.v1"
