@@ -2,6 +2,10 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
+# Where Python is told not to keep what it compiled, each of the dozens of processes would compile all of our modules again:
+# a third of its start. Empty means that it is not told so.
+export PYTHONDONTWRITEBYTECODE := ""
+
 python := env("DIARCHY_PYTHON", "python3.11")
 bin := justfile_directory() / ".venv/bin"
 
