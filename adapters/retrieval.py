@@ -5,13 +5,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from adapters.passages import EMBEDDED_MAX, passages
-from adapters.similar_searches import SimilarSearches
 from adapters.vector_writes import Change, VectorWrites
 from contracts import subjects
 from contracts.domains import Domain, Partition
@@ -28,6 +27,9 @@ from runtime.telemetry import (
     Telemetry,
 )
 from runtime.vector_ports import ENTRY, Embedder, Item, Purpose, Vector, VectorStore
+
+if TYPE_CHECKING:  # It needs numpy, and who only asks another process for a search does not.
+    from adapters.similar_searches import SimilarSearches
 
 T = TypeVar("T")
 
@@ -66,7 +68,7 @@ class LocalRetrieval:
         embedder: Embedder,
         store: VectorStore,
         telemetry: Telemetry,
-        similar: SimilarSearches | None = None,
+        similar: "SimilarSearches | None" = None,
     ) -> None:
         self._embedder = embedder
         self._similar = similar

@@ -62,6 +62,18 @@ def test_help_loads_nothing_heavy() -> None:
     assert not {name for name in HEAVY if name in loaded.stdout.split()}
 
 
+def test_a_worker_and_the_gateway_start_without_what_only_the_vector_index_needs() -> None:
+    """Numpy and the engine are an eighth of what a process imports; what searches asks another one."""
+    code = (
+        "import sys\n"
+        "import adapters.embedding_rpc, adapters.retrieval, adapters.sandbox\n"
+        "import deploy.gateway_role, deploy.providers, deploy.roles\n"
+        "print(' '.join(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    assert {"numpy", "qdrant_edge", "onnxruntime", "statsmodels"}.isdisjoint(printed.split())
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
