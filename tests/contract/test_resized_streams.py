@@ -1,15 +1,17 @@
 """Streams that are there and come to be wanted otherwise: what changes is said, what would lose or block is refused."""
 
 import logging
+from typing import Any
 
 import msgspec
 import pytest
 
 from adapters.jetstream import Broker
 from adapters.jetstream_log import JetStreamLog
-from adapters.jetstream_streams import Sizes, TooSmallError, ensure_streams, streams
+from adapters.jetstream_streams import Sizes, TooSmallError, ensure_consumers, ensure_streams, streams
 from contracts import subjects
 from contracts.domains import Domain
+from runtime.limits import Limits
 from tests.contract.records import actor, record
 from tests.servers import NatsServer, with_broker
 
@@ -75,5 +77,34 @@ def test_a_stream_that_somebody_changed_is_brought_back(
         caplog.clear()
         await ensure_streams(broker)
         assert [one.getMessage() for one in caplog.records] == [f"stream {LOG}: max_msgs changes from 7 to -1"]
+
+    with_broker(own_server, scenario)
+
+
+def test_a_consumer_that_is_as_it_should_be_is_not_made_again(
+    own_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(broker: Broker) -> None:
+        asked: list[str] = []
+        api = broker.api
+
+        async def counted(name: str, payload: object, reply: type[Any]) -> Any:
+            asked.append(name.rpartition(".")[2] if name.startswith("CONSUMER.CREATE") else name)
+            return await api(name, payload, reply)
+
+        monkeypatch.setattr(broker, "api", counted)
+        await api(f"CONSUMER.CREATE.{LOG}", {"stream_name": LOG, "config": {"ack_policy": "all"}}, dict)  # not ours
+        await ensure_consumers(broker, Domain.SOPHIA, Limits())
+        assert asked == [f"CONSUMER.LIST.{LOG.replace('LOG', 'IN')}", f"CONSUMER.LIST.{LOG}"]
+        await api(f"CONSUMER.DELETE.{LOG}.sophia-reactor-3", {}, dict)
+        asked.clear()
+        await ensure_consumers(broker, Domain.SOPHIA, Limits())
+        assert [name for name in asked if "LIST" not in name] == ["sophia-reactor-3"]
+        asked.clear()
+        patient = Limits(ack_wait_s=77)
+        await ensure_consumers(broker, Domain.SOPHIA, patient)
+        assert len([name for name in asked if "LIST" not in name]) == 2 * subjects.PARTITIONS
+        info = await api(f"CONSUMER.INFO.{LOG}.sophia-reactor-3", {}, dict)
+        assert info["config"]["ack_wait"] == 77_000_000_000
 
     with_broker(own_server, scenario)
