@@ -5,13 +5,20 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from types import TracebackType
 from typing import Any, Self, cast
 from wsgiref.simple_server import WSGIServer, make_server
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from dulwich.protocol import pkt_line
 from dulwich.repo import BaseRepo
 from dulwich.server import BackendRepo, DictBackend
@@ -27,15 +34,17 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 class GitServer:
     """Serves `repositories` by their paths; what is in `answers`, by whole paths, is answered there. `asked`: every request."""
 
-    def __init__(self, repositories: Mapping[str, BaseRepo], answers: dict[str, Application] | None = None) -> None:
-        self.answers = answers or {}
+    def __init__(self, repositories: Mapping[str, BaseRepo], tls: SSLContext | None = None) -> None:
+        self.answers: dict[str, Application] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.stopping = threading.Event()
         self._git = make_wsgi_chain(DictBackend(cast("dict[str, BackendRepo]", repositories)))
         self._server = make_server("127.0.0.1", 0, self._answer, _Server, _Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.place = f"127.0.0.1:{self._server.server_port}"
-        self.url = f"http://{self.place}"
+        self.url = f"{'https' if tls else 'http'}://{self.place}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -62,6 +71,26 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Handler(WSGIRequestHandlerLogger):
     def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - its own
+
+
+def certified(folder: Path, name: str) -> tuple[Path, SSLContext]:
+    """A certificate for a host, which vouches for itself, and what serves with it."""
+    key, today = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    built = (
+        x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, SHA256())
+    )
+    certificate, secret = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(built.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, secret)
+    return certificate, context
 
 
 def says(status: str, media_type: str, body: bytes | Iterable[bytes] = b"", **headers: str) -> Application:

@@ -7,14 +7,32 @@ from pathlib import Path
 
 import httpx
 import pytest
+from dulwich.repo import BaseRepo
 
+from tests.git_server import GitServer
 from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def repositories() -> dict[str, BaseRepo]:
+    """What the git server of the stack serves, by its path."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def git_server(repositories: dict[str, BaseRepo]) -> Iterator[GitServer]:
+    with GitServer(repositories) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(git_server: GitServer) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="diarchy-test-", ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder), DIARCHY_REPOSITORIES_ROOTS=json.dumps([f"{folder}/repositories"]))
+        stack = Stack(
+            Path(folder),
+            DIARCHY_REPOSITORIES_ROOTS=json.dumps([f"{folder}/repositories"]),
+            DIARCHY_REPOSITORIES_HOSTS=json.dumps([git_server.place]),
+        )
         try:
             stack.start()
             yield stack

@@ -2,14 +2,18 @@
 
 import json
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from dulwich import porcelain
+from dulwich.repo import BaseRepo
 
 from actors.artemis.tools.analysers.advisories import OSV as OSV_TYPE
 from tests.acceptance.test_main_job import learn
 from tests.archives import special, zipped
+from tests.git_server import GitServer
 from tests.stack import Stack, ok
 from tests.unit.test_code_analysis import BOMB
 from tests.unit.test_security_scan import KEY, OSV, PASSWORD, PLANTED
@@ -98,6 +102,27 @@ def test_a_repository_that_the_question_names_is_read_below_the_allowed_folder_o
         assert "1. app/bomb.py: complexity 451 in 1 function" in turn["answer"]["content"]
         refused = ok(ask(client, ATTENTION, repository=str(stack.folder)), 422)
         assert "repositories.roots" in refused["detail"]
+
+
+def test_a_repository_is_fetched_by_its_address_from_the_allowed_host_only(
+    stack: Stack, git_server: GitServer, repositories: dict[str, BaseRepo], tmp_path: Path
+) -> None:
+    (tmp_path / "bomb.py").write_text(BOMB)
+    repositories["/team/till.git"] = repository = porcelain.init(str(tmp_path))
+    porcelain.add(repository, [str(tmp_path / "bomb.py")])
+    porcelain.commit(repository, message=b"one", author=b"ann <ann@example.org>", committer=b"ann <ann@example.org>")
+    url = f"{git_server.url}/team/till.git"
+    with stack.client() as client:
+        turn = ok(ask(client, ATTENTION, repository=url, confidentiality="internal"))
+        assert "1. bomb.py: changed in 1 commit" in turn["answer"]["content"]
+        told = ok(ask(client, ATTENTION, repository=url), 422)
+        assert "repositories.label_max" in told["detail"]
+        refused = ok(ask(client, ATTENTION, repository="https://git.example/x", confidentiality="internal"), 422)
+        assert "repositories.hosts" in refused["detail"]
+        secret = ask(client, ATTENTION, repository="https://ann:hunter2@git.example/x")
+    assert secret.status_code == 422
+    assert "hunter2" not in secret.text
+    assert [how for how, _, _ in git_server.asked] == ["GET", "POST"]
 
 
 def test_of_two_trees_the_named_one_is_looked_at_and_the_other_told(answers: dict[str, dict[str, Any]]) -> None:

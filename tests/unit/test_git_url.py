@@ -15,14 +15,25 @@ from dulwich import porcelain
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.refs import Ref
 from dulwich.repo import Repo
+from msgspec import Struct
+from msgspec.structs import replace
 
-from contracts.domains import Clearance
+from actors.artemis.tools import TOOLS
+from actors.conversation import conversation
+from contracts import subjects
+from contracts.conversation import Ask
+from contracts.domains import Clearance, Domain
 from deploy.git_hosts import AllowedHosts
 from deploy.packing import Packer
 from deploy.source_folders import AllowedFolders
 from runtime.errors import OutcomeError
 from runtime.named_repositories import NamedRepositories, Naming, PackedRepository
-from tests.git_server import GitServer, http_backend
+from runtime.ports import Tool
+from runtime.tool_runner import Blob as Fetch
+from runtime.tool_threads import ToolThreads
+from tests.git_server import GitServer, certified, http_backend
+from tests.kernel_world import World
+from tests.unit.test_named_repository import SESSION, WRITE, Nothing, asked
 
 GIT = shutil.which("git")
 WHO = b"ann <ann@example.org>"
@@ -51,7 +62,7 @@ def till(tmp_path: Path) -> Repo:
         grown = "".join(f"    if x > {one}:\n        x -= 1\n" for one in range(n))
         commit(
             b"more",
-            {f"app/busy{n}.py": f"def f(x):\n{grown}    return x\n", "app/a.py": f"def f(x):\n{grown}    return x\n"},
+            {f"app/busy{n}.py": f"def f(x):\n{grown}    return x\n", "app/a.py": f"def a(x):\n{grown}    return x\n"},
         )
     (folder / "app" / "link.py").symlink_to("/etc/passwd")
     commit(b"odd", {".env": "KEY=1\n", "vendor/x.py": "x = 1\n", "deep/er/b.sh": "echo\n", "data.bin": "\0"})
@@ -66,10 +77,10 @@ def server(till: Repo) -> Iterator[GitServer]:
         yield server
 
 
-def hosts(server: GitServer, **more: Any) -> AllowedHosts:
+def hosts(server: GitServer, *names: str, **more: Any) -> AllowedHosts:
     packer = Packer(read_s_max=more.pop("read_s_max", 120.0), bytes_max=more.pop("bytes_max", 10**7))
     given = {"label": Clearance.INTERNAL, "label_max": Clearance.INTERNAL} | more
-    return AllowedHosts([server.place], packer, **given)
+    return AllowedHosts(names or [server.place], packer, **given)
 
 
 def read(allowed: NamedRepositories, place: str) -> PackedRepository:
@@ -151,3 +162,90 @@ def test_of_a_long_history_the_last_thousand_commits_count_as_by_its_path(tmp_pa
         content = read(hosts(server), f"{server.url}/long").content
     assert content == read(folders, repository.path).content
     assert history(content)["commits"] == 1_000
+
+
+def test_over_https_a_host_is_who_its_certificate_says(
+    till: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, tls = certified(tmp_path, "git.test")
+
+    async def resolver(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    with GitServer({"/till": till}, tls=tls) as server:
+        port = server.place.rpartition(":")[2]
+        allowed = hosts(server, f"git.test:{port}", f"other.test:{port}", resolver=resolver)
+        with pytest.raises(OutcomeError, match="CERTIFICATE_VERIFY_FAILED"):
+            read(allowed, f"https://git.test:{port}/till")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert "8 files" in read(allowed, f"https://git.test:{port}/till").text
+        with pytest.raises(OutcomeError, match="CERTIFICATE_VERIFY_FAILED"):
+            read(allowed, f"https://other.test:{port}/till")
+        assert {headers["host"] for _, _, headers in server.asked} == {f"git.test:{port}"}
+
+
+def tool_result(journal: list[Any]) -> dict[str, Any]:
+    effects = [json.loads(one.body) for one in journal]
+    return dict(next(one["result"] for one in effects if one["name"] == "tool code_analysis"))
+
+
+def test_the_answer_has_the_figures_of_the_same_repository_by_its_path(server: GitServer, till: Repo) -> None:
+    folders = AllowedFolders([till.path], Packer(read_s_max=120, bytes_max=10**7), label=Clearance.INTERNAL)
+    by_path, path_journal = asked(folders, till.path)
+    by_address, journal = asked(hosts(server), f"{server.url}/team/till.git")
+    assert by_address["type"] == by_path["type"] == "conversation.answered.v1"
+    assert (by_address["team"], by_address["label"]) == ("code_analysis", "internal")
+    assert [one["title"] for one in by_address["evidence"]] == [f"Repository {server.url}/team/till.git"]
+    result = tool_result(journal)
+    assert result == tool_result(path_journal)
+    assert result["findings"][0].startswith(
+        "5 files of the code need attention first, by changes × complexity over the last 8 commits"
+    )
+    assert "1. app/a.py: changed in 6 commits" in result["findings"][0]
+
+
+class DiesInTheFirst(ToolThreads):
+    """The first tool never ends; `begun` says that it has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.calls = 0
+
+    async def run(self, tool: Tool, arguments: Struct, blob: Fetch, s_max: float) -> Struct:
+        self.calls += 1
+        if self.calls == 1:
+            self.begun.set()
+            await asyncio.Event().wait()
+        return await super().run(tool, arguments, blob, s_max)
+
+
+def test_a_worker_that_ends_after_the_fetch_does_not_fetch_again(server: GitServer) -> None:
+    async def body() -> tuple[int, int, dict[str, Any]]:
+        world, runner = World(conversation, retrieval=Nothing(Clearance.PUBLIC)), DiesInTheFirst()
+        world.outside = replace(world.outside, repositories=hosts(server), tools=TOOLS, tool_runner=runner)
+        await world.start(Domain.ARTEMIS)
+        question = Ask(
+            turn="t1",
+            by="ann",
+            text="Which files of this repository need attention first, and why?",
+            context_type="technical",
+            collaborate=False,
+            grants=WRITE,
+            repository=f"{server.url}/team/till.git",
+        )
+        await world.send(question, SESSION)
+        await runner.begun.wait()
+        before = len(server.asked)
+        await world.stop()
+        await world.start(Domain.ARTEMIS)
+        log = subjects.log(SESSION)
+        while len(found := await world.log.read(log)) < 3:
+            await world.log.wait(log, after=found[-1].sequence, timeout_s=5)
+        await world.stop()
+        return before, runner.calls, json.loads(found[2].record.body)
+
+    before, calls, answered = asyncio.run(asyncio.wait_for(body(), 60))
+    assert answered["type"] == "conversation.answered.v1"
+    assert calls == 2
+    assert len(server.asked) == before == 2  # its refs, and its pack
