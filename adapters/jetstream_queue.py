@@ -8,13 +8,14 @@ from msgspec import Struct
 from adapters.jetstream import Broker, RefusedError
 from adapters.jetstream_commit import Committer, outgoing
 from adapters.jetstream_feed import JetStreamFeed
-from adapters.jetstream_last import leaders_last
+from adapters.jetstream_last import leaders_last, leaders_latest
 from adapters.jetstream_letters import JetStreamLetters
 from adapters.jetstream_streams import durable
 from contracts import subjects
 from contracts.domains import Domain
 from contracts.envelope import Record
 from contracts.kernel import DeadLetter
+from contracts.subjects import ActorRef
 from runtime.errors import FullError, UnavailableError
 from runtime.limits import Limits
 from runtime.ports import QueueName
@@ -72,6 +73,9 @@ class JetStreamQueue:
             if error.code == NO_ROOM:
                 raise FullError(f"inbox of {domain.value}", "too much waits there already") from None
             raise
+
+    async def latest(self, actor: ActorRef) -> Record | None:
+        return await leaders_latest(self._broker, subjects.in_stream(actor.domain), subjects.inbox(actor))
 
     def feed(self, domain: Domain, name: QueueName, partition: int) -> JetStreamFeed:
         return JetStreamFeed(self._broker, domain, name, partition, pending_max=self._pending_max)

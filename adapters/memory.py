@@ -150,6 +150,11 @@ class MemoryQueue:
     async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         self._broker.inboxes[subjects.parse(subject).actor.domain].add(subject, record.body, record, attempt)
 
+    async def latest(self, actor: ActorRef) -> Record | None:
+        subject = subjects.inbox(actor)
+        kept = self._broker.inboxes[actor.domain].messages
+        return next((one.record for one in reversed(kept) if one.subject == subject), None)
+
     def feed(self, domain: Domain, name: QueueName, partition: int) -> MemoryFeed:
         return MemoryFeed(self._broker.letters, self._broker.durable(domain, name, partition))
 

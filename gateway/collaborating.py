@@ -14,6 +14,7 @@ from contracts.collaborating import (
 from contracts.collaboration import COLLABORATION, Collaborate, Request
 from contracts.domains import Domain
 from contracts.request_types import REQUEST_TYPES, request_type
+from gateway import untaken
 from gateway.commands import WRITE, Incoming, allowance, checked_deadline, label_of, named_actor, new_actor
 from gateway.execution import Command, Ended
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError
@@ -103,6 +104,8 @@ async def collaboration(incoming: Incoming[None]) -> CollaborationView:
     principal, services = incoming.principal, incoming.services
     identity = named_actor(Domain.SYSTEM, COLLABORATION, incoming.path["collaboration"], "collaboration").id
     found = await services.reads.collaboration(identity, clearance=principal.clearance, now=services.clock())
+    if found is None and (asked := await untaken.collaboration(incoming, identity)):
+        return asked
     if found is None or not principal.owns(found.by):
         raise NotFoundError("collaboration")
     now = await standing(services, principal, [(found.by, found.correlation_id)])

@@ -47,10 +47,11 @@ from contracts.knowledge import CANDIDATES_MAX, Rank, best_first
 from contracts.model import Allowance, Usage
 from contracts.raw_chat import ChatAsked
 from contracts.retrieval import Hit, Query
-from contracts.subjects import actor_ref
+from contracts.subjects import ActorRef, actor_ref
+from gateway import untaken
 from gateway.approvers import USER, user_of
 from gateway.commands import READ, Incoming, budget_spent, event_of, having, may_read, require_partition
-from gateway.conversing import session_ref
+from gateway.conversing import ANALYSIS, session_ref
 from gateway.events import visible
 from gateway.identity import PERMISSIONS, TOKEN_LIFETIME_S, Principal
 from gateway.problems import NotFoundError, UnauthenticatedError, ValidationProblemError
@@ -107,7 +108,13 @@ async def session(incoming: Incoming[None] | Incoming[MessagesQuery]) -> Session
 
 
 async def turns(incoming: Incoming[MessagesQuery]) -> Turns:
-    found, principal = await session(incoming), incoming.principal
+    principal = incoming.principal
+    try:
+        found = await session(incoming)
+    except NotFoundError:
+        if (turn := await untaken.turn(incoming, session_ref(incoming.path["session"]))) is None:
+            raise
+        return Turns(turns=(turn,))
     page = await incoming.services.reads.turns(found.id, incoming.body, clearance=principal.clearance)
     now = await standing(incoming.services, principal, ((turn.by, turn.correlation_id) for turn in page.turns))
     seen = [turn for turn in page.turns if _may_see(principal, now, turn)]
@@ -140,6 +147,8 @@ async def analysis(incoming: Incoming[None]) -> Analysis:
     principal = incoming.principal
     identity = _token(incoming.path["analysis"], "analysis")
     found = await incoming.services.reads.analysis(identity, clearance=principal.clearance)
+    if found is None and (asked := await untaken.analysis(incoming, ActorRef(Domain.SOPHIA, ANALYSIS, identity))):
+        return asked
     if found is None or not principal.owns(found.by):
         raise NotFoundError("analysis")
     now = await standing(incoming.services, principal, [(found.by, found.correlation_id)])

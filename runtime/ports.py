@@ -120,6 +120,10 @@ class Queue(Protocol):
         """
         ...
 
+    async def latest(self, actor: ActorRef) -> Record | None:
+        """The last message to the actor that its inbox still holds, which may have been handled. Raises UnavailableError."""
+        ...
+
     def feed(self, domain: Domain, name: QueueName, partition: int) -> Feed:
         """One partition of one durable queue of the domain."""
         ...

@@ -104,3 +104,16 @@ def test_an_analysis_is_told_in_part_and_whole_when_the_domain_is_back(stack: St
     done = ["analysis.phase_completed.v1"]
     part_and_whole = [*done * 2, "analysis.concluded_in_part.v1", *done * 3, "analysis.completed.v1"]
     assert types == ["analysis.started.v1", *part_and_whole]
+
+
+@pytest.mark.timeout(180)
+def test_what_is_asked_of_the_domain_itself_is_pending_until_it_is_back(stack: Stack, admin: httpx.Client) -> None:
+    asked = {"domain": "artemis", "request_type": "code_analysis", "question": "How complex is the portal?"}
+    headers = {"Idempotency-Key": "away-itself"}
+    with stopped(pid(stack, "artemis")):
+        later = {**headers, "Prefer": "respond-async"}
+        accepted = ok(admin.post("/v1/collaborations", json=asked, headers=later), 202)
+        assert ok(admin.get(accepted["status_url"]))["status"] == "pending"
+    whole = ok(admin.post("/v1/collaborations", json=asked, headers=headers, timeout=WAIT_S), 201)
+    assert whole == ok(admin.get(accepted["status_url"]))
+    assert whole["status"] == "completed"

@@ -52,6 +52,17 @@ async def is_idle(holder: Holder, world: World, ref: ActorRef = ONE) -> bool:
     return delivery.headers["Nats-Msg-Id"] == mark.envelope.id
 
 
+def test_the_latest_message_to_an_actor_is_known_before_anybody_takes_it(run: Run) -> None:
+    async def scenario(world: World) -> None:
+        assert await world.queue.latest(ONE) is None
+        await send(world, 2)
+        [last] = await send(world)
+        await send(world, ref=actor())
+        assert await world.queue.latest(ONE) == last
+
+    run(scenario)
+
+
 def test_a_message_arrives_whole_and_once(run: Run) -> None:
     async def scenario(world: World) -> None:
         subject, sent = subjects.inbox(ONE), record(b'{"n":1}')

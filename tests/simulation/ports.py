@@ -240,6 +240,9 @@ class SimQueue:
     async def publish(self, subject: str, record: Record, *, attempt: str | None = None) -> None:
         await self._connection.call(f"publish {subject}", lambda: self._server.publish(subject, record, attempt))
 
+    async def latest(self, actor: ActorRef) -> Record | None:
+        raise NotImplementedError(f"{actor}: only the gateway asks")
+
     def feed(self, domain: Domain, name: QueueName, partition: int) -> SimFeed:
         return SimFeed(self._connection, self._server.partition(domain, name, partition))
 

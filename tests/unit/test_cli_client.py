@@ -8,7 +8,8 @@ import httpx
 import msgspec
 import pytest
 
-from contracts.http import AskQuestion, FieldProblem, Health, Pending, Problem, Turn
+from contracts.http import Analysis, AskQuestion, CreateAnalysis, FieldProblem, Health, Pending, Problem, Turn
+from deploy import analysing
 from deploy.asking import Asking, streamed, waited
 from deploy.client import Gateway, GatewayError, ServerEvent, UnreachableError, parse_events, patiently
 
@@ -158,6 +159,30 @@ def test_an_answer_in_part_is_told_before_the_whole_one() -> None:
 
     whole = with_gateway(lambda _: sse(("partial", {**ANSWERED, "status": "partial"}), ("answer", ANSWERED)), use)
     assert (whole.status, [part.status for part in parts]) == ("answered", ["partial"])
+
+
+def test_an_analysis_in_part_is_told_before_the_whole_one() -> None:
+    whole: dict[str, Any] = {
+        "id": "a1",
+        "by": "ann",
+        "subject": "Portal",
+        "question": "?",
+        "status": "completed",
+        "label": "internal",
+        "started": "2026-11-30T00:00:00Z",
+    }
+    missing = [{"phase": "feasibility", "domain": "artemis", "request_type": "x", "why": "it is away"}]
+    parts: list[Analysis] = []
+
+    async def use(gateway: Gateway) -> Analysis:
+        wanted = CreateAnalysis(subject="Portal", question="?")
+        return await analysing.streamed(gateway, wanted, lambda _: None, lambda _s, _why: None, parts.append)
+
+    told = sse(("partial", {**whole, "status": "partial", "missing": missing}), ("answer", whole))
+    assert with_gateway(lambda _: told, use).status == "completed"
+    assert [(part.status, analysing.lacking(part)) for part in parts] == [
+        ("partial", "feasibility (artemis: it is away)")
+    ]
 
 
 def test_a_problem_in_a_stream_is_raised() -> None:
