@@ -44,6 +44,7 @@ TREE_ENTRIES_MAX = 200_000  # of the commit's tree, where few objects may make a
 FOLDERS_DEEP_MAX = 100
 TAGS_MAX = 5  # of tags, before the commit
 SILENCE_S_MAX = 30.0
+BUSY = (408, 429)  # the answers of a host that a later try may find better; those from 500 on besides
 USER_AGENT = "git/2 (Diarchy)"  # hosts tell browsers from git by its beginning
 
 
@@ -129,10 +130,11 @@ class _Client(AbstractHttpGitClient):
             extensions={"sni_hostname": self._url.host},
         )
         response = self._http.send(request, stream=True)
+        self._http.cookies.clear()
         answer = _Answer(response, self.received)
         if problem := _problem(response):
             answer.close()
-            if response.status_code >= 500:
+            if response.status_code in BUSY or response.status_code >= 500:
                 raise httpx.RemoteProtocolError(problem)
             raise InvalidError(problem)
         return answer, answer.read

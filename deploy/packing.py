@@ -58,7 +58,7 @@ class Packer:
         # `-P`: nothing of the folder we stand in is imported.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", module, str(math.ceil(self._read_s_max)), str(scratch), *arguments),
-            env=_environment(scratch),
+            env=environment(scratch),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -79,7 +79,7 @@ class Packer:
             return Packed(reason="packing it ended the process that did: it is broken, or made to do harm")
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def environment(scratch: Path) -> dict[str, str]:
     """Of ours what starts a program; no secrets, and nobody's settings of git."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return kept | {"HOME": str(scratch), "TMPDIR": str(scratch), "GIT_CONFIG_NOSYSTEM": "1"}

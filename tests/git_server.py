@@ -180,7 +180,7 @@ def http_backend(git: str, folder: Path) -> Application:
         head, _, rest = done.stdout.partition(b"\r\n\r\n")
         headers = [tuple(line.split(": ", 1)) for line in head.decode().split("\r\n")]
         status = next((value for name, value in headers if name == "Status"), "200 OK")
-        start(status, [header for header in headers if header[0] != "Status"])
+        start(status, [*(header for header in headers if header[0] != "Status"), ("Set-Cookie", "seen=1")])
         return [rest]
 
     return answer

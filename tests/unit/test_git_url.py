@@ -105,13 +105,14 @@ def test_by_its_address_a_repository_is_what_it_is_by_its_path(server: GitServer
 
 
 @pytest.mark.skipif(GIT is None, reason="git's own server is part of the git program, which is not here")
-def test_of_gits_own_server_it_is_the_same(server: GitServer, till: Repo) -> None:
+def test_of_gits_own_server_it_is_the_same_and_no_cookie_is_kept(server: GitServer, till: Repo) -> None:
     server.answers["allowed"] = http_backend(GIT or "git", Path(till.path).parent.parent)
     by_address = read(hosts(server), f"{server.url}/allowed/till")
     assert by_address.content == read(hosts(server), f"{server.url}/team/till.git").content
     assert ("POST", "/allowed/till/git-upload-pack", "version=2") in [
         (how, path, headers.get("git_protocol")) for how, path, headers in server.asked
     ]
+    assert not any("cookie" in headers for _, _, headers in server.asked)
 
 
 @pytest.mark.parametrize("ref", ["#fix/one", "#v1", "#refs/heads/fix/one", "#OLD", "#LAST"])

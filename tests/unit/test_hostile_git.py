@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,13 +12,13 @@ import pytest
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.protocol import pkt_line
 from dulwich.refs import Ref
-from dulwich.repo import MemoryRepo
+from dulwich.repo import MemoryRepo, Repo
 
 from actors.artemis.tools.source_tree import read_archive
 from contracts.conversation import RepositoryPlace
 from contracts.domains import Clearance
 from deploy.git_hosts import AllowedHosts
-from deploy.packing import Packer
+from deploy.packing import Packer, environment
 from runtime.errors import OutcomeError
 from runtime.named_repositories import Naming
 from tests.git_server import PACK, REFS, GitServer, hostile, number, pack_of, packed, refs, says
@@ -205,6 +206,7 @@ def test_a_pack_that_is_said_to_lie_elsewhere_is_not_fetched(server: GitServer, 
         ("403 Forbidden", "nobody's name or key is sent", "input"),
         ("404 Not Found", "it is not there", "input"),
         ("418 Teapot", "answers 418", "input"),
+        ("429 Too Many Requests", "does not answer", None),
         ("503 Unavailable", "does not answer", None),
         ("200 OK", "does not answer as git does", "input"),
     ],
@@ -289,6 +291,19 @@ def test_a_host_that_is_slow_is_ended(server: GitServer, begun: bytes) -> None:
     assert "took longer than 2 s (repositories.read_s_max)" in str(
         refused(allowed(server.place, read_s_max=2), f"{server.url}/x")
     )
+
+
+def test_an_empty_repository_is_told(tmp_path: Path) -> None:
+    with GitServer({"/x": Repo.init(str(tmp_path))}) as empty:
+        assert "it is empty" in str(refused(allowed(empty.place), f"{empty.url}/x"))
+
+
+def test_the_process_that_fetches_knows_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIARCHY_NATS_URL", "nats://ann:hunter2@broker:4222")
+    monkeypatch.setenv("HTTPS_PROXY", "http://ann:hunter2@proxy:3128")
+    given = environment(tmp_path)
+    assert "hunter2" not in str(given)
+    assert given["HOME"] == str(tmp_path)
 
 
 def test_a_tree_that_unfolds_without_end_is_refused() -> None:
