@@ -137,7 +137,7 @@ def _unusual(found: Judged, series: Sequence[Watched], where: str) -> list[str]:
     lines.append(
         f"Judged: {len(found.judged):,} figures; {len(found.still):,} hardly moved and {len(found.short):,} have fewer than"
         f" {unusual.POINTS_MIN} points. Methods: {'; '.join(unusual.METHODS.values())}; with limits that let noise alone raise an"
-        f" alarm in {unusual.FALSE_ALARMS:.0%} of answers."
+        f" alarm in about {unusual.FALSE_ALARMS:.0%} of answers."
     )
     return lines
 

@@ -3,12 +3,13 @@
 One after the other: growing counters become growth; a skewed positive series becomes its logarithm; what repeats itself by day
 or by hour is taken out (STL, robust) where at least four periods are there; changes of level are found by the CUSUM test of a
 mean on whitened values, again in the parts; then single points by their distance from their level in robust standard deviations
-(median and MAD), and drifts by an EWMA chart (weight 0.2) of whitened values. Whitened: less what a value owes to the one before,
-as an AR(1) process estimated from differences, which a change of level hardly touches.
+(median and MAD) against a tail as heavy as the other values have (`tails`), and drifts by an EWMA chart (weight 0.2) of whitened
+values. Whitened: less what a value owes to the one before, as an AR(1) process estimated from differences, which a change of
+level hardly touches.
 
 Every limit follows from one number: `FALSE_ALARMS` (5 %) is the chance that an answer about nothing but noise holds an alarm,
-shared out by Bonferroni over series, tests and points. tests/unit/test_unusual.py measures it: Gaussian, log-normal and AR(1)
-noise keep it; heavier tails do not (Student's t with 5 degrees of freedom: a quarter of series of 60 points).
+shared out by Bonferroni over series, tests and points. tests/unit/test_unusual.py measures it for Gaussian, log-normal and AR(1)
+noise and for Student's t with 5 and 3 degrees of freedom; the table is in docs/adr/0041.
 """
 
 import math
@@ -17,6 +18,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
+
+from actors.artemis.tools.tails import limit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +44,7 @@ SIGMAS_MIN = 1.0  # a smaller change of level is none worth telling
 
 How = Literal["point", "level", "drift", "departure"]
 METHODS: dict[How, str] = {
-    "point": "robust z-score (median and MAD)",
+    "point": "robust z-score (median and MAD) against a Student's t tail fitted to the other values",
     "level": "CUSUM test of the mean, AR(1) whitened",
     "drift": "EWMA chart, weight 0.2, AR(1) whitened",
     "departure": "departure from a constant",
@@ -212,9 +215,6 @@ def _anomalies(series: _Series, alpha: float) -> list[Anomaly]:
     if sigma == 0:
         return []
     sigma = max(sigma, SIGMA_SHARE_MIN * (1 if series.logarithm else abs(float(np.median(values)))))
-    limit = _small(float(norm.isf(alpha / (2 * len(values)))), len(values))
-    if series.seasonal:
-        limit *= SEASONAL_LIMIT
     own = [_own(level, series) for level in levels]
     found = [
         _anomaly(series, start, (own[at], own[at + 1]), abs(levels[at + 1] - levels[at]) / sigma, "level")
@@ -222,14 +222,15 @@ def _anomalies(series: _Series, alpha: float) -> list[Anomaly]:
     ]
     which = np.searchsorted(starts[1:-1], np.arange(len(values)), side="right")
     z = np.abs(rest) / sigma
-    points = [int(at) for at in np.flatnonzero(z > limit)]
-    for at in points:
+    wider = SEASONAL_LIMIT if series.seasonal else 1.0
+    for at in np.flatnonzero(z / wider >= limit(z / wider, alpha)).tolist():
         value = _own(float(values[at]), series)
         found.append(_anomaly(series, at, (own[which[at]], value), float(z[at]), "point"))
-    return found + _drifts(series, (rest, [own[at] for at in which]), limit)
+    chart = _small(float(norm.isf(alpha / (2 * len(values)))), len(values)) * wider
+    return found + _drifts(series, (rest, [own[at] for at in which]), chart)
 
 
-def _drifts(series: _Series, rest: "tuple[Floats, list[float]]", limit: float) -> list[Anomaly]:
+def _drifts(series: _Series, rest: "tuple[Floats, list[float]]", chart: float) -> list[Anomaly]:
     """Where the moving average leaves its limits, once each time; single points are cut down to what is usual first."""
     import numpy as np
 
@@ -239,12 +240,13 @@ def _drifts(series: _Series, rest: "tuple[Floats, list[float]]", limit: float) -
     if sigma == 0:
         return []
     cut = np.clip((white - np.median(white)) / sigma, -3.0, 3.0)
+    cut /= max(float(np.std(cut)), 1.0)  # Heavy tails are wider than the MAD says, cut down, too.
     found: list[Anomaly] = []
     average, outside = 0.0, False
     for at, value in enumerate(cut):
         average += EWMA_WEIGHT * (float(value) - average)
         spread = math.sqrt(EWMA_WEIGHT / (2 - EWMA_WEIGHT) * (1 - (1 - EWMA_WEIGHT) ** (2 * (at + 1))))
-        beyond = abs(average) / spread > limit
+        beyond = abs(average) / spread > chart
         if beyond and not outside:
             reached = _own(float(series.values[at]), series)
             found.append(_anomaly(series, at, (usual[at], reached), abs(average) / spread, "drift"))
