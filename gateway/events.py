@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from contracts.http import Events, EventsQuery, EventView
+from contracts.memory import MEMORY
 from gateway.commands import Incoming
 from gateway.identity import Principal
 from gateway.standing import standing
@@ -18,6 +19,7 @@ YEAR_MAX = 9_000
 async def visible(incoming: Incoming[Any], events: Sequence[EventView]) -> tuple[EventView, ...]:
     """Those that this reader may see: cleared for them, and they are of his own run or he may read those of others.
 
+    What agents remember of somebody is his alone, as it is under /v1/memories.
     What others' runs left is as confidential as what it rests on is now.
     """
     principal = incoming.principal
@@ -30,6 +32,8 @@ async def visible(incoming: Incoming[Any], events: Sequence[EventView]) -> tuple
 def _may_read(principal: Principal, event: EventView) -> bool:
     if event.principal == principal.username:
         return True
+    if event.kind == MEMORY:
+        return False
     return principal.may("system:admin" if event.kind == USER_KIND else "cross_domain:read", "system:monitor")
 
 

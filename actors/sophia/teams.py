@@ -41,6 +41,8 @@ client_analysis = Team(
     ),
     examine=_CUSTOMER_TABLE,
     work=examine_clients(_CUSTOMER_TABLE),
+    more_cues=("left", "risk", "health", "cancel", "attrition", "tenure"),
+    general_cues=("client", "customer", "segment", "risk"),
 )
 
 market_research = Team(
@@ -91,6 +93,7 @@ sales_intelligence = Team(
         lambda digest, question: SalesIntelligenceArguments(table=digest, question=question),
     ),
     work=sales_work,
+    more_cues=("win", "won", "forecast", "slip", "stage", "clos"),
 )
 
 business_insight = Team(

@@ -17,6 +17,7 @@ from adapters.memory import MemoryBroker
 from contracts import subjects
 from contracts.chat import Written
 from contracts.domains import Clearance, Domain, Partition
+from contracts.memory import MEMORY
 from tests.taint.world import Reader
 
 MARKER = re.compile(rb"zq[0-9a-f]{10}z")
@@ -159,12 +160,13 @@ class Oracle:
         return max((self.items[identity].level for identity in told), default=Clearance.PUBLIC)
 
     def visible(self, reader: Reader, *, own: bool = False) -> list[Known]:
-        """The records that the reader may see; `own`: of his runs only, but for an administrator."""
+        """The records that the reader may see; `own`: of his runs only, but for an administrator. Memories are of him alone."""
         every = reader.role == "admin" if own else reader.role in {"admin", "cross_domain_user", "read_only"}
         return [
             record
             for record in self.records.values()
-            if (every or record.principal == reader.name) and self.need(record, reader) <= reader.clearance
+            if (record.principal == reader.name or (every and record.kind != MEMORY))
+            and self.need(record, reader) <= reader.clearance
         ]
 
     def certain(self, reader: Reader, records: Iterable[Known]) -> list[Known]:

@@ -31,24 +31,32 @@ def test_a_question_reaches_its_team(domain: Domain, team: str, question: str) -
     assert route(question, TEAMS[domain]).name == team
 
 
-DOCUMENTED = [
-    ("code_analysis", "Which files of this repository need attention first, and why?"),
-    ("security", "What are the security problems of this code?"),
-    ("security", "Are there secrets in the source code of r5src?"),
-    ("security", "Is any dependency of r5src known to be vulnerable?"),
-    ("system_monitoring", "Is anything unusual?"),
-    ("performance_analysis", "Which operations are slowest in the last 15 minutes?"),
-    ("performance_analysis", "What got slower since yesterday?"),
-    ("performance_analysis", "Which functions are hottest in the profile?"),
+TODAY = [
+    (Domain.ARTEMIS, "code_analysis", "Which files of this repository need attention first, and why?"),
+    (Domain.ARTEMIS, "security", "What are the security problems of this code?"),
+    (Domain.ARTEMIS, "security", "Are there secrets in the source code of r5src?"),
+    (Domain.ARTEMIS, "security", "Is any dependency of r5src known to be vulnerable?"),
+    (Domain.ARTEMIS, "system_monitoring", "Is anything unusual?"),
+    (Domain.ARTEMIS, "performance_analysis", "Which operations are slowest in the last 15 minutes?"),
+    (Domain.ARTEMIS, "performance_analysis", "What got slower since yesterday?"),
+    (Domain.ARTEMIS, "performance_analysis", "Which functions are hottest in the profile?"),
+    (Domain.SOPHIA, "sales_intelligence", "What is our win rate for the public sector?"),
+    (Domain.SOPHIA, "sales_intelligence", "What is our win rate by segment?"),
+    (Domain.SOPHIA, "sales_intelligence", "Which deals will we close, and which are slipping?"),
+    (Domain.SOPHIA, "sales_intelligence", "What do we forecast for the next quarter?"),
+    (Domain.SOPHIA, "sales_intelligence", "How many customers won us over which revenue?"),
+    (Domain.SOPHIA, "client_analysis", "which customers are most at risk and why"),
+    (Domain.SOPHIA, "client_analysis", "How much revenue is at risk from customers who are leaving?"),
+    (Domain.SOPHIA, "client_analysis", "How healthy is Cust 11?"),
+    (Domain.SOPHIA, "client_analysis", "What do customers who left have in common?"),
+    (Domain.SOPHIA, "market_research", "What are the risks in the market?"),
+    (Domain.SOPHIA, "market_research", "Who are our competitors and what share do they have?"),
+    (Domain.SOPHIA, "business_insight", "How is the business doing?"),
+    (Domain.SOPHIA, "business_insight", "What should we do?"),
 ]
 
 
-@pytest.mark.parametrize(("team", "question"), DOCUMENTED)
-def test_a_documented_question_reaches_its_team(team: str, question: str) -> None:
-    assert route(question, TEAMS[Domain.ARTEMIS], FLOW).name == team
-
-
-@pytest.mark.parametrize(("domain", "team", "question"), QUESTIONS)
+@pytest.mark.parametrize(("domain", "team", "question"), [*QUESTIONS, *TODAY])
 def test_so_it_does_today(domain: Domain, team: str, question: str) -> None:
     assert route(question, TEAMS[domain], FLOW).name == team
 
