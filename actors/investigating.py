@@ -1,19 +1,23 @@
 """How a model that can call tools investigates a question: turn by turn, each call of model and tool an effect.
 
-What tools say are findings, and what is searched is evidence, as without such a model; what the model itself concludes is not
-taken for either. Texts that it reads cannot widen what it may do: tools run under what the asker may, searches under his
-clearance, and a stored file may be named only if a search under that clearance found it.
+The team's own work comes first, as without such a model, which then goes on from there: so it can add to an answer, and what it
+leaves out is missing in none. What tools say are findings, and what is searched is evidence; what the model writes is neither: it
+chooses among what was found, and the rest of a tool's arguments is given (`actors.offers`). Texts that it reads cannot widen what
+it may do: tools run under what the asker may, searches under his clearance, and a stored file may be named only if a search under
+that clearance found it.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from actors.alarms import raise_alarms
-from actors.team import Examined, Team, evidence_of, relevant, united
+from actors.offers import Given, Known
+from actors.team import Examined, Team, evidence_of, relevant, together, united
+from actors.teams import OFFERS
 from contracts.chat import ChatMessage, ChatRequest, ToolCall, ToolSpec
-from contracts.model import Evidence
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
@@ -30,8 +34,6 @@ TEXT_CHARS_MAX = 600  # of each text that it reads
 FINDINGS_MAX = 60
 ARGUMENTS_CHARS_MAX = 20_000  # that a model may write for one call
 SEARCH = "search_knowledge"
-GIVEN = "evidence"
-"""The argument of tools that is not for models to write: it is what was found."""
 
 
 class SearchArguments(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,58 +82,68 @@ _SEARCH = ToolSpec(
 
 
 async def investigated(team: Team, flow: int, question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
-    """What the model that calls tools found out; where there is none, or it cannot, what the team works out by itself."""
+    """What the team works out by itself, and what the model that calls tools, where there is one, finds out besides."""
     model = await effects.caller() if flow >= 2 else ""
+    worked = await team.at(flow)(question, hits, effects)
     if not model:
-        return await team.at(flow)(question, hits, effects)
-    investigation = Investigation(team, question, hits, effects)
-    if await investigation.run(model):
-        return investigation.examined
-    return await team.at(flow)(question, hits, effects)
+        return worked
+    investigation = Investigation(team, question, hits, worked, effects)
+    await investigation.run(model)
+    return investigation.examined
 
 
 class Investigation:
-    """One question and what was found so far."""
+    """One question, what was found so far, and what the team worked out of it."""
 
-    def __init__(self, team: Team, question: str, hits: Sequence[Hit], effects: Effects) -> None:
+    def __init__(self, team: Team, question: str, hits: Sequence[Hit], worked: Examined, effects: Effects) -> None:
         self._team = team
         self._effects = effects
-        self._tools: Mapping[str, Tool] = {tool.name: tool for tool in effects.tools}
+        self._question = question
+        self._tools: Mapping[str, Tool] = {tool.name: tool for tool in effects.tools if tool.name in OFFERS}
         self._hits = tuple(hits)
-        self._found: tuple[Hit, ...] = ()
-        self._findings: dict[str, None] = {}
+        self._worked = worked
+        self._found = worked.hits
+        self._given: tuple[Given, ...] = ()
+        self._computed: dict[str, dict[str, None]] = {team.name: dict.fromkeys(worked.findings)}
         self._faults = 0
-        self._messages = [ChatMessage(role="system", content=_instructions(team)), self._asked(question)]
+        self._messages = [ChatMessage(role="system", content=_instructions(team)), self._asked()]
 
     @property
     def examined(self) -> Examined:
-        return Examined(tuple(self._findings)[:FINDINGS_MAX], self._found)
+        """What the team found first, and nothing twice."""
+        own = self._worked.findings
+        found = dict.fromkeys(one for findings in self._computed.values() for one in findings)
+        more = [one for one in found if not any(one in known for known in own)]
+        evidence = together(self._worked.evidence, [one for given in self._given for one in given.evidence])
+        return replace(self._worked, findings=(*own, *more[:FINDINGS_MAX]), hits=self._found, evidence=evidence)
 
-    async def run(self, model: str) -> bool:
-        """Whether the model could investigate at all. Raises OutcomeError where the budget does not do, or the run was ended."""
+    async def run(self, model: str) -> None:
+        """Have the model investigate, as far as it can. Raises OutcomeError where the budget does not do."""
         specs = (_SEARCH, *(_spec(tool) for tool in self._tools.values()))
-        for step in range(STEPS_MAX):
+        for _ in range(STEPS_MAX):
             request = ChatRequest(model=model, messages=tuple(self._messages), tools=specs)
             try:
                 reply = await self._effects.converse(request, label=self._effects.label)
             except OutcomeError as error:
                 if error.code == "budget":
                     raise
-                return step > 0  # What was found stands; what comes next fails too if the run was ended.
+                return  # What was found stands; what comes next fails too if the run was ended.
             calls = reply.message.tool_calls
             if not calls:
-                return True
+                return
             self._messages.append(reply.message)
             for number, call in enumerate(calls):
                 told = await self._called(call) if number < CALLS_STEP_MAX else self._fault("call fewer tools at once")
                 self._messages.append(ChatMessage(role="tool", content=told, tool_call_id=call.id))
             if self._faults >= FAULTS_MAX:
-                return True
-        return True
+                return
 
-    def _asked(self, question: str) -> ChatMessage:
-        known = msgspec.json.encode([_seen(hit) for hit in self._hits]).decode()
-        return ChatMessage(role="user", content=f"Question: {question}\n\nFound so far: {known}")
+    def _asked(self) -> ChatMessage:
+        found = _told([_seen(hit) for hit in self._known])
+        computed = clip(_told(self._worked.findings), RESULT_CHARS_MAX)
+        return ChatMessage(
+            role="user", content=f"Question: {self._question}\n\nFound so far: {found}\n\nComputed so far: {computed}"
+        )
 
     async def _called(self, call: ToolCall) -> str:
         """The result of one call, or what was wrong with it, as the model reads it."""
@@ -150,25 +162,23 @@ class Investigation:
         if tool is None:
             return self._fault(f"there is no tool {call.name!r}; there are {', '.join((SEARCH, *self._tools))}")
         try:
-            arguments = self._arguments(tool, written)
+            chosen = msgspec.json.decode(written, type=OFFERS[tool.name].choices)
         except msgspec.MsgspecError as error:
-            return self._fault(f"arguments of {tool.name} do not fit: {error}")
+            return self._fault(
+                f"arguments of {tool.name} do not fit, what is not in its schema is given to it: {error}"
+            )
         try:
-            result = await self._effects.tool(tool.name, arguments, tool.result)
+            given = await OFFERS[tool.name].give(chosen, self._at_hand, self._effects)
+            result = await self._effects.tool(tool.name, given.arguments, tool.result)
         except OutcomeError as error:
             return _told(Refusal(str(error)))
-        self._findings |= dict.fromkeys(getattr(result, "findings", ()))
+        self._computed.setdefault(tool.name, {}).update(dict.fromkeys(getattr(result, "findings", ())))
         await raise_alarms(getattr(result, "alarms", ()), tool.name, self._effects)
         named = digests(written)
+        self._given += (given,)
         self._found = united(self._found, [hit for hit in self._known if hit.entry.attachment in named])
+        self._found = united(self._found, given.hits)
         return clip(_told(result), RESULT_CHARS_MAX)
-
-    def _arguments(self, tool: Tool, written: str) -> Struct:
-        """Raises msgspec.MsgspecError."""
-        given = msgspec.json.decode(written, type=dict[str, msgspec.Raw])
-        if _takes_evidence(tool):
-            given[GIVEN] = msgspec.Raw(msgspec.json.encode(self._evidence))
-        return msgspec.json.decode(msgspec.json.encode(given), type=tool.arguments)
 
     async def _search(self, written: str) -> str:
         try:
@@ -197,8 +207,13 @@ class Investigation:
         return frozenset(hit.entry.attachment for hit in self._known if hit.entry.attachment)
 
     @property
-    def _evidence(self) -> tuple[Evidence, ...]:
-        return evidence_of(self._known)
+    def _at_hand(self) -> Known:
+        return Known(
+            question=self._question,
+            hits=self._known,
+            web=self._worked.web,
+            computed={name: tuple(findings) for name, findings in self._computed.items()},
+        )
 
 
 def _instructions(team: Team) -> str:
@@ -211,15 +226,10 @@ def _instructions(team: Team) -> str:
 
 
 def _spec(tool: Tool) -> ToolSpec:
-    hidden = (GIVEN,) if _takes_evidence(tool) else ()
-    schema = msgspec.json.encode(parameters(tool, hidden=hidden), order="deterministic")
-    return ToolSpec(name=tool.name, description=tool.description, parameters=msgspec.Raw(schema))
-
-
-def _takes_evidence(tool: Tool) -> bool:
-    return any(
-        field.name == GIVEN and field.type == tuple[Evidence, ...] for field in msgspec.structs.fields(tool.arguments)
-    )
+    choices = OFFERS[tool.name].choices
+    schema = msgspec.json.encode(parameters(choices), order="deterministic")
+    description = f"{tool.description} {' '.join((choices.__doc__ or '').split())}"
+    return ToolSpec(name=tool.name, description=description, parameters=msgspec.Raw(schema))
 
 
 def _seen(hit: Hit) -> Seen:

@@ -13,6 +13,7 @@ from contracts.domains import Partition
 from contracts.facts import ANNOUNCED
 from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
+from contracts.web import WebSource
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
 from runtime.named_repositories import NAMED
@@ -34,6 +35,8 @@ class Examined(Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     computed: bool = False
     """Whether a tool worked on what the team is asked about (source code, our own measurements), not on texts found."""
+    web: tuple[WebSource, ...] = ()
+    """Pages that were read for it."""
 
 
 class Findings(Struct, frozen=True):

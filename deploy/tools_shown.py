@@ -16,7 +16,7 @@ def shown() -> tuple[ToolView, ...]:
             approval=tool.approval,
             s_max=tool.limits.s_max,
             memory_bytes_max=tool.limits.memory_bytes_max,
-            arguments=parameters(tool),
+            arguments=parameters(tool.arguments),
             result=result(tool),
         )
         for domain, tools in sorted(TOOLS.items())

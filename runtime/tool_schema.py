@@ -4,10 +4,10 @@ That is: no field left out, none beside those named, no defaults.
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from runtime.ports import Tool
 
@@ -15,14 +15,11 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOR_NOBODY = frozenset({"default", "title"})
 
 
-def parameters(tool: Tool, *, hidden: Iterable[str] = ()) -> dict[str, Any]:
-    """The schema of the tool's arguments without the `hidden` ones."""
-    (_,), components = msgspec.json.schema_components([tool.arguments], ref_template="#/$defs/{name}")
-    own = components.pop(tool.arguments.__name__)
+def parameters(arguments: type[Struct]) -> dict[str, Any]:
+    """The schema of a tool's arguments, or of those that are chosen."""
+    (_,), components = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
+    own = components.pop(arguments.__name__)
     schema: dict[str, Any] = _strict(own)
-    for name in hidden:
-        schema["properties"].pop(name, None)
-    schema["required"] = list(schema["properties"])
     needed = _reached(schema, components)
     return schema | ({"$defs": {name: _strict(components[name]) for name in needed}} if needed else {})
 

@@ -111,11 +111,16 @@ async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
     one = await chosen(question, hits, effects)
     if one is None or one.tree.entry.attachment is None:
         return Examined()
-    known = await effects.search(PARTITIONS, "Advisory database", limit=1, media_type=OSV)
+    known = await advisories(effects)
     digest = known[0].entry.attachment if known else None
     arguments = SecurityArguments(archive=one.tree.entry.attachment, advisories=digest or UNSET)
     findings = await run_tool("security", arguments, one.tree.entry.title, effects)
     return Examined(one.told(findings), (one.tree, *known), computed=True)
+
+
+async def advisories(effects: Effects) -> tuple[Hit, ...]:
+    """The stored database of advisories, if there is one."""
+    return tuple(await effects.search(PARTITIONS, "Advisory database", limit=1, media_type=OSV))
 
 
 security = Team(

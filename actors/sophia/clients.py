@@ -30,23 +30,32 @@ def examine_clients(table: Examine) -> Examine:
     async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
         examined = await table(question, hits, effects)
         try:
-            clients = await effects.records("client")
+            found = await of_clients(effects)
         except OutcomeError as error:
             return _with(examined, (f"What facts say of clients is not known: {error}.",), ())
-        if not clients.count:
+        if found is None:
             return examined
-        tickets, invoices = await _there(effects, "ticket"), await _there(effects, "invoice")
-        arguments = ClientHealthArguments(
-            clients=clients.digest,
-            tickets=tickets.digest if tickets else "",
-            invoices=invoices.digest if invoices else "",
-            now=await effects.now(),
-            left_out=clients.left_out,
-        )
+        arguments, evidence = found
         findings = await run_tool("client_health", arguments, "the facts about clients", effects)
-        return _with(examined, findings, (_evidence(clients, tickets, invoices),))
+        return _with(examined, findings, (evidence,))
 
     return examine
+
+
+async def of_clients(effects: Effects) -> tuple[ClientHealthArguments, Evidence] | None:
+    """What facts say of clients, for the tool and as evidence; None: they tell of none. Raises OutcomeError."""
+    clients = await effects.records("client")
+    if not clients.count:
+        return None
+    tickets, invoices = await _there(effects, "ticket"), await _there(effects, "invoice")
+    arguments = ClientHealthArguments(
+        clients=clients.digest,
+        tickets=tickets.digest if tickets else "",
+        invoices=invoices.digest if invoices else "",
+        now=await effects.now(),
+        left_out=clients.left_out,
+    )
+    return arguments, _evidence(clients, tickets, invoices)
 
 
 async def _there(effects: Effects, kind: RecordKind) -> RecordsFound | None:

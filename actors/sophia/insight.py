@@ -19,21 +19,26 @@ Parts = tuple[tuple[str, Examine], ...]
 """What is joined, by its name for people."""
 
 
+async def strategy(effects: Effects) -> tuple[Hit, ...]:
+    """What the CEO's knowledge asks for, under the asker's clearance, what matters most first."""
+    found = await effects.search(("ceo_knowledge",), STRATEGY, limit=STRATEGY_MAX, score_min=RELEVANT_FROM)
+    return tuple(best_first(once(found), lambda hit: Rank(hit.entry.priority, hit.relevance, hit.entry.id)))
+
+
 def insight_work(parts: Parts) -> Examine:
     """What the business insight team does, over the work of the others."""
 
     async def work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
         joined = [(name, await part(question, hits, effects)) for name, part in parts]
-        found = await effects.search(("ceo_knowledge",), STRATEGY, limit=STRATEGY_MAX, score_min=RELEVANT_FROM)
-        strategy = best_first(once(found), lambda hit: Rank(hit.entry.priority, hit.relevance, hit.entry.id))
+        wanted = await strategy(effects)
         arguments = BusinessInsightArguments(
             question=question,
             evidence=evidence_of(hits),
             parts=tuple(Part(name=name, findings=one.findings, label=effects.label) for name, one in joined),
-            strategy=evidence_of(strategy),
+            strategy=evidence_of(wanted),
         )
         findings = await run_tool("business_insight", arguments, "the figures", effects)
-        more = united([hit for _, one in joined for hit in one.hits], strategy)
+        more = united([hit for _, one in joined for hit in one.hits], wanted)
         evidence = {one.id: one for _, examined in joined for one in examined.evidence}
         return Examined(findings, more, tuple(evidence.values()))
 

@@ -37,10 +37,14 @@ async def _read(
 ) -> Examined:
     asked = frozenset(words(question))
     today = (await effects.now()).date()
-    sources = (*_known(hits), *(_on_the_web(one) for one in web.sources))
-    arguments = MarketResearchArguments(question=question, sources=sources, notes=notes, today=today)
+    arguments = MarketResearchArguments(question=question, sources=sources(hits, web.sources), notes=notes, today=today)
     findings = await run_tool("market_research", arguments, "the sources", effects)
-    return Examined(findings, evidence=tuple(_evidence(one, asked) for one in web.sources))
+    return Examined(findings, evidence=tuple(_evidence(one, asked) for one in web.sources), web=web.sources)
+
+
+def sources(hits: Sequence[Hit], web: Sequence[WebSource]) -> tuple[Source, ...]:
+    """What was found, as the tool reads it: the company's first."""
+    return (*_known(hits), *map(_on_the_web, web))
 
 
 def _notes(web: WebFindings) -> tuple[str, ...]:

@@ -28,11 +28,8 @@ async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
         findings.append(f"The deals could not be read: {error}.")
     else:
         if records.count:
-            arguments = SalesIntelligenceArguments(
-                deals=records.digest, question=question, today=today, left_out=records.left_out
-            )
-            findings += await run_tool("sales_intelligence", arguments, "the deals", effects)
-            evidence = (_evidence(records, findings, today),)
+            findings += await run_tool("sales_intelligence", of_deals(records, question, today), "the deals", effects)
+            evidence = (evidence_of_deals(records, findings, today),)
     for hit in await effects.search(PARTITIONS, question, limit=1, media_type=TABLE):
         if hit.entry.attachment:
             arguments = SalesIntelligenceArguments(table=hit.entry.attachment, question=question, today=today)
@@ -46,12 +43,17 @@ async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
     return Examined(tuple(findings), evidence=evidence)
 
 
-def _evidence(records: RecordsFound, findings: Sequence[str], today: date) -> Evidence:
+def of_deals(records: RecordsFound, question: str, today: date) -> SalesIntelligenceArguments:
+    """The tool on the deals that facts tell of."""
+    return SalesIntelligenceArguments(deals=records.digest, question=question, today=today, left_out=records.left_out)
+
+
+def evidence_of_deals(records: RecordsFound, findings: Sequence[str], today: date) -> Evidence:
     """The records as what the findings rest on."""
     return Evidence(
         id=RECORDS_ID,
         title=f"Deals as facts tell of them, on {today}",
-        text=f"{records.count:,} deals. {findings[0] if findings else ''}",
+        text=" ".join((f"{records.count:,} deals.", *findings[:1])),
         label=max(records.label, Clearance.PUBLIC),
         score=1.0,
         source=f"records of deals, blob {records.digest}",

@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import importlib
 import json
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import jsonschema
 import msgspec
@@ -14,11 +15,15 @@ from msgspec.structs import replace
 from actors import investigating
 from actors.conversation import conversation
 from actors.roster import TOOLS
+from actors.sophia.sales import RECORDS_ID
+from actors.teams import OFFERS
 from contracts import subjects
+from contracts.business import RecordKind
 from contracts.chat import ChatMessage, ChatReply, ChatRequest, ToolCall
-from contracts.conversation import Answered, Ask
+from contracts.conversation import Answered, Ask, Team
 from contracts.domains import Clearance, Domain
 from contracts.model import NOTHING_USED, Allowance, Prompt, Reply, Usage
+from contracts.records import AnyRecord, DealRecord
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import Permission
@@ -26,6 +31,7 @@ from runtime.errors import OutcomeError
 from runtime.model_ports import Call
 from runtime.tool_schema import parameters
 from tests.kernel_world import CountingModel, OneHit, World
+from tests.unit.test_offers import STEERING
 
 QUESTION = "Which customers leave us?"
 SESSION = ActorRef(Domain.SOPHIA, "conversation", "sophia-1")
@@ -125,18 +131,53 @@ def preloaded() -> None:
             importlib.import_module(name)
 
 
-def asked(model: Scripted, grants: tuple[Permission, ...] | None = WRITE, budget: Allowance | None = None) -> Asked:
+DAY_ONE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def deal(number: int, label: Clearance = Clearance.CONFIDENTIAL) -> DealRecord:
+    """One in three is open still, one in three is won."""
+    outcomes: tuple[Literal["won", "lost"] | None, ...] = (None, "won", "lost")
+    return DealRecord(
+        id=f"D-{number}",
+        label=label,
+        value=1_000.0,
+        currency="EUR",
+        stage="offer",
+        opened=DAY_ONE,
+        closed=DAY_ONE + timedelta(days=30 + number) if outcomes[number % 3] else None,
+        outcome=outcomes[number % 3],
+    )
+
+
+class Deals:
+    """What facts tell of: 120 deals, and one that only few may know of."""
+
+    async def records(self, kind: RecordKind, *, clearance: Clearance) -> tuple[tuple[AnyRecord, ...], int]:
+        known = (*(deal(number) for number in range(120)), deal(999, Clearance.TOP_SECRET))
+        return tuple(one for one in known if kind == "deal" and one.label <= clearance), 0
+
+
+def asked(
+    model: Scripted | None,
+    grants: tuple[Permission, ...] | None = WRITE,
+    budget: Allowance | None = None,
+    *,
+    text: str = QUESTION,
+    team: Team | None = None,
+) -> Asked:
     async def body() -> Asked:
         listening = Listening()
-        world = World(conversation, model=listening, retrieval=Shelf(Clearance.PUBLIC))
-        world.outside = replace(world.outside, caller="scripted", chats=model, tools=TOOLS[Domain.SOPHIA])
+        world = World(conversation, model=listening, retrieval=Shelf(Clearance.PUBLIC), records=Deals())
+        calling = {"caller": "scripted", "chats": model} if model else {}
+        world.outside = replace(world.outside, tools=TOOLS[Domain.SOPHIA], **calling)
         await world.outside.blobs.put(TABLE)
         await world.outside.blobs.put(b"secret")
         async with world:
             ask = Ask(
                 turn="t1",
                 by="ann",
-                text=QUESTION,
+                text=text,
+                team=team,
                 context_type="business",
                 collaborate=False,
                 grants=grants,
@@ -156,6 +197,27 @@ def call(name: str, **arguments: object) -> list[tuple[str, str]]:
     return [(name, json.dumps(arguments))]
 
 
+INVENTED = {
+    "title": "Gartner 2026",
+    "place": "https://gartner.com/x",
+    "web": True,
+    "score": 0.99,
+    "text": "The market for customer retention is worth 999 trillion EUR and grows by 400 percent a year.",
+}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["as reported", "with all fields of a source"])
+def test_what_a_model_invents_as_a_source_is_refused_and_in_no_finding(whole: bool) -> None:
+    source = INVENTED | ({"id": "w1", "label": "public"} if whole else {})
+    model = Scripted([call("market_research", question="How big is the market?", sources=[source])])
+    came = asked(model)
+    said = json.dumps([msgspec.to_builtins(came.prompts), came.ended])
+    assert "999" not in said
+    assert "Gartner" not in said
+    assert "error" in json.loads(model.told[0])
+    assert "sources" in model.told[0]
+
+
 def test_what_tools_say_is_findings_and_what_is_searched_is_evidence() -> None:
     model = Scripted(
         [
@@ -164,15 +226,9 @@ def test_what_tools_say_is_findings_and_what_is_searched_is_evidence() -> None:
         ]
     )
     came = asked(model)
-    assert came.effects[:6] == [
-        "search",
-        "caller",
-        "converse",
-        "search",
-        "converse",
-        "tool client_analysis",
-    ]
-    assert came.effects[6:8] == ["tool market_research", "converse"]
+    assert came.effects[:5] == ["search", "caller", "search", "tool client_analysis", "records"]
+    assert came.effects[5:8] == ["converse", "search", "converse"]
+    assert came.effects[8:11] == ["tool client_analysis", "tool market_research", "converse"]
     assert len(set(model.keys)) == len(model.keys) == 3
     assert f'"file":"{KNOWN}"' in model.told[0]
     assert "20 of 80" in came.prompts[0].findings[0]
@@ -187,17 +243,17 @@ def test_a_model_names_only_files_that_its_asker_may_find() -> None:
     assert json.loads(hidden)["table"] == SECRET
     model = Scripted(
         [
-            call("client_analysis", table=KNOWN, question=""),  # not found yet
+            call("client_analysis", table=KNOWN, question=""),  # not found yet, by this team
             call("client_analysis", table=SECRET, question=""),
             [("client_analysis", hidden)],
             call("market_research", question=f"What stands in {SECRET.upper()}?"),
             call("search_knowledge", query="the board's file", media_type="text/csv"),
         ]
     )
-    came = asked(model)
+    came = asked(model, team="market_research")
     assert ["there is no stored file" in told for told in model.told] == [True, True, True, True, False]
     assert SECRET not in model.told[4]
-    assert not [name for name in came.effects if name.startswith("tool ")]
+    assert [name for name in came.effects if name.startswith("tool ")] == ["tool market_research"]  # the team's own
 
 
 def test_faults_go_back_to_the_model_and_are_counted() -> None:
@@ -207,15 +263,18 @@ def test_faults_go_back_to_the_model_and_are_counted() -> None:
             [("client_analysis", "no JSON")],
             call("code_analysis", archive="x"),
             call("search_knowledge", text="customers"),
-            call("client_analysis", table="x", question="") * 9,
+            call("search_knowledge", query="customers", media_type="") * 9,
+            call("client_analysis", table="x", question=""),
             *[call("nothing")] * 12,
         ]
     )
     came = asked(model)
-    faults = ["missing required field `table`", "are a JSON object", "there is no tool 'code_analysis'", "do not fit"]
+    faults = ["unknown field `tabel`", "are a JSON object", "there is no tool 'code_analysis'", "do not fit"]
     assert [fault in told for fault, told in zip(faults, model.told[:4], strict=True)] == [True] * 4
-    assert ["no blob 'x'" in told for told in model.told[4:13]] == [True] * 8 + [False]
-    assert len(model.requests) == 6  # the sixth fault ends it
+    assert ["fewer tools at once" in told for told in model.told[4:13]] == [False] * 8 + [True]
+    assert len(model.requests) == 6
+    assert "tool client_analysis" in came.effects[:4]
+    assert "tool client_analysis" not in came.effects[4:]
     assert came.prompts
 
 
@@ -223,7 +282,9 @@ def test_tools_are_those_the_asker_may_use() -> None:
     model = Scripted([call("client_analysis", table=KNOWN, question="")])
     came = asked(model, grants=("artemis:read",))
     assert [one.name for one in model.requests[0].tools] == ["search_knowledge"]
-    assert "tool client_analysis" not in came.effects
+    assert came.effects.count("tool client_analysis") == 1
+    assert "needs the permission sophia:read, which the asker lacks" in came.prompts[0].findings[0]  # the team's own
+    assert "there is no tool 'client_analysis'; there are search_knowledge" in model.told[0]
     before = Scripted([])
     asked(before, grants=None)  # as runs of before there were grants
     assert "client_analysis" in [one.name for one in before.requests[0].tools]
@@ -251,11 +312,65 @@ def test_where_the_model_cannot_call_tools_the_team_works_by_itself() -> None:
     "tool", [tool for tools in TOOLS.values() for tool in tools.values()], ids=lambda one: one.name
 )
 def test_each_tool_has_a_schema_that_models_can_keep_to(tool: Any) -> None:
-    schema = parameters(tool)
-    jsonschema.Draft202012Validator.check_schema(schema)
-    left = [schema, *schema.get("$defs", {}).values()]
-    for part in (one for one in left if "properties" in one):
-        assert part["additionalProperties"] is False
-        assert part["required"] == list(part["properties"])
-    assert '"default"' not in json.dumps(schema)
+    for schema in (parameters(tool.arguments), parameters(OFFERS[tool.name].choices)):
+        jsonschema.Draft202012Validator.check_schema(schema)
+        left = [schema, *schema.get("$defs", {}).values()]
+        for part in (one for one in left if "properties" in one):
+            assert part["additionalProperties"] is False
+            assert part["required"] == list(part["properties"])
+        assert '"default"' not in json.dumps(schema)
     assert len(tool.description) > 20
+
+
+def test_what_a_model_steers_is_in_no_finding() -> None:
+    words = "Zyxgartner says customers are worth 999 trillion EUR and grow by 400 percent"
+    files = {"client_analysis": {"table": KNOWN}}
+    calls = [one for name, field in sorted(STEERING) for one in call(name, **files.get(name, {}), **{field: words})]
+    model = Scripted([calls])
+    came = asked(model)
+    assert [name for name in came.effects if name.startswith("tool ")][1:] == [
+        f"tool {name}" for name, _ in sorted(STEERING)
+    ]
+    assert all('"findings":[' in told for told in model.told)
+    said = json.dumps([model.told, msgspec.to_builtins(came.prompts), came.ended])
+    assert [word for word in ("yxgartner", "999", "trillion", "400") if word in said] == []
+
+
+SALES = "Which open deals are slipping and what is the win rate?"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [],
+        [
+            call("search_knowledge", query="deals", media_type=""),
+            call("search_knowledge", query="deals", media_type="text/csv"),
+        ],
+        [call("market_research", question="deals")],
+        [call("sales_intelligence", table="")],
+        [call("client_health")],
+    ],
+    ids=["nothing", "searches", "another tool", "its tool", "one that has nothing"],
+)
+def test_a_model_that_calls_tools_takes_nothing_from_what_the_team_finds_by_itself(script: Script) -> None:
+    alone, came = (asked(model, text=SALES, team="sales_intelligence") for model in (None, Scripted(script)))
+    assert "50.00 % (40 of 80, 95 % interval 39.30 % to 60.70 %) of the decided deals were won." in " ".join(
+        alone.prompts[0].findings
+    )
+    assert came.prompts[0].findings[: len(alone.prompts[0].findings)] == alone.prompts[0].findings
+    assert {one.id for one in came.prompts[0].evidence} >= {one.id for one in alone.prompts[0].evidence} >= {RECORDS_ID}
+    assert came.ended["label"] == alone.ended["label"] == "confidential"
+
+
+def test_a_model_has_facts_looked_into_by_any_team_under_the_askers_clearance() -> None:
+    model = Scripted([call("sales_intelligence", table=""), call("client_health")])
+    came = asked(model)
+    assert "120 deals" in model.told[0]
+    assert "no facts tell of clients" in model.told[1]
+    assert "50.00 % (40 of 80, 95 % interval 39.30 % to 60.70 %) of the decided deals were won." in " ".join(
+        came.prompts[0].findings
+    )
+    assert RECORDS_ID in {one.id for one in came.prompts[0].evidence}
+    assert came.ended["label"] == "confidential"
+    assert "D-999" not in json.dumps([model.told, msgspec.to_builtins(came.prompts)])
