@@ -7,7 +7,10 @@ from msgspec import Struct
 from contracts.domains import Clearance
 from contracts.span import Span
 
-Relation = Literal["aligned", "conflicting", "unrelated"]
+Relation = Literal["aligned", "conflicting", "unrelated", "related"]
+"""`related`: about the same, and no rule decides whether they agree. Until 30 November 2026 such a pair was told as `aligned`,
+with the rule `same_topic`; what was recorded then says so still."""
+
 Rule = Literal["limit", "date", "prohibition", "opposite", "exclusive", "same_topic", "other_topic"]
 """What decided a comparison (actors/ceo/comparing.py says how)."""
 

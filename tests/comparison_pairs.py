@@ -18,6 +18,7 @@ class Pair(NamedTuple):
 C: Relation = "conflicting"
 A: Relation = "aligned"
 U: Relation = "unrelated"
+R: Relation = "related"
 
 EU_ONLY = "We do not store customer data outside of the European Union."
 LIVE_BEFORE_JUNE = "The customer portal must be live before June 2027."

@@ -96,14 +96,27 @@ async def compared(
     return telling(compare(requirement, strategy, near.cosines, today))
 
 
+_TOLD: Mapping[Relation, tuple[str, str]] = {
+    "aligned": ("agrees with", ""),
+    "related": ("is about the same as", ", and no rule decides whether they agree"),
+    "conflicting": ("conflicts with", ""),
+}
+
+
 def told(comparisons: Sequence[Comparison]) -> dict[str, str]:
     """The comparison as the sections `alignment` and `conflicts`: both statements word for word, and the words that decided."""
-    lines: dict[Relation, list[str]] = {"aligned": [], "conflicting": [], "unrelated": []}
+    lines: dict[Relation, list[str]] = {relation: [] for relation in _TOLD}
     for one in comparisons:
-        verb = "conflicts" if one.relation == "conflicting" else "agrees"
-        said = f"{_named(one)} “{one.requirement.text}” {verb} with “{one.strategy.text}”, of {one.strategy.title}"
-        lines[one.relation].append(f"- {said}: {one.reason}.")
-    found = {"alignment": "\n".join(lines["aligned"]), "conflicts": "\n".join(lines["conflicting"])}
+        if one.relation in _TOLD:
+            verb, behind = _TOLD[one.relation]
+            said = (
+                f"{_named(one)} “{one.requirement.text}” {verb} “{one.strategy.text}”, of {one.strategy.title}{behind}"
+            )
+            lines[one.relation].append(f"- {said}: {one.reason}.")
+    found = {
+        "alignment": "\n".join(lines["aligned"] + lines["related"]),
+        "conflicts": "\n".join(lines["conflicting"]),
+    }
     if not any(found.values()):
         return {"alignment": f"{NOTHING_MORE} alignment and conflicts: {_counted(comparisons)}."}
     return {name: text or f"{NOTHING_MORE} {name}: {_counted(comparisons)}." for name, text in found.items()}

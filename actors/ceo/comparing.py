@@ -19,7 +19,8 @@ that finds a conflict. Of several figures or dates those are compared whose clau
    `without`, `unless`, `except`, `other than`, `before` an event) only what names that case itself.
 5. `exclusive`: `only through X`, and the requirement says `through` something else.
 
-Where a rule finds agreement they are *aligned* by that rule, where none decides, by being about the same (`same_topic`).
+Where a rule finds agreement they are *aligned* by that rule. Where none decides they are *related* (`same_topic`): to be about
+the same is not to agree.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,6 +50,7 @@ PLAIN: Mapping[Rule, float] = {
 
 CONFLICTS_MAX = 20
 ALIGNED_MAX = 10
+RELATED_MAX = 10
 UNRELATED_MAX = 5
 
 Verdict = tuple[Relation, Rule, str]
@@ -73,17 +75,17 @@ def compare(
 
 
 def telling(compared: Iterable[Comparison]) -> tuple[Comparison, ...]:
-    """What is worth showing: the plainest 20 conflicts, then the plainest 10 that agree, then, of statements that nothing in the
-    strategy speaks to, the nearest (5)."""
+    """What is worth showing: the plainest 20 conflicts, then the plainest 10 that agree, the plainest 10 that are about the same
+    undecided, then, of statements that nothing in the strategy speaks to, the nearest (5)."""
     pairs = sorted(compared, key=lambda one: (-one.score, -one.topic, one.requirement.id, one.strategy.id))
-    conflicts = [one for one in pairs if one.relation == "conflicting"][:CONFLICTS_MAX]
-    aligned = [one for one in pairs if one.relation == "aligned"][:ALIGNED_MAX]
+    bounds: Mapping[Relation, int] = {"conflicting": CONFLICTS_MAX, "aligned": ALIGNED_MAX, "related": RELATED_MAX}
+    told = [one for relation, most in bounds.items() for one in [it for it in pairs if it.relation == relation][:most]]
     spoken = {one.requirement.id for one in pairs if one.relation != "unrelated"}
     nearest: dict[str, Comparison] = {}
     for one in sorted(pairs, key=lambda one: (-one.topic, one.requirement.id, one.strategy.id)):
         if one.requirement.id not in spoken:
             nearest.setdefault(one.requirement.id, one)
-    return (*conflicts, *aligned, *list(nearest.values())[:UNRELATED_MAX])
+    return (*told, *list(nearest.values())[:UNRELATED_MAX])
 
 
 def _compared(
@@ -118,7 +120,7 @@ def _verdicts(wants: Stance, holds: Stance, about: str) -> Sequence[Verdict]:
     for decide in (_opposite, _prohibition, exclusive):
         if (found := decide(wants, holds)) is not None:
             return [found]
-    return [("aligned", "same_topic", about)]
+    return [("related", "same_topic", about)]
 
 
 def _facing(bound: T, several: Sequence[T], wants: Stance, holds: Stance) -> Sequence[T]:

@@ -73,6 +73,7 @@ def test_a_requirement_that_conflicts_with_the_strategy_is_told_so_with_both_sta
         assert (REQUIREMENT, AGREES) in [
             (one["requirement"]["text"], one["strategy"]["text"])
             for one in agreed["comparisons"]
-            if one["relation"] == "aligned"
+            if one["relation"] == "related"
         ]
+        assert f"“{REQUIREMENT}” is about the same as “{AGREES}”" in agreed["sections"]["alignment"]
     assert conflicts(analysed(admin)) == []

@@ -69,6 +69,14 @@ def test_a_conflict_is_told_with_both_statements_and_none_is_told_as_nothing() -
     assert aligning.told(()) == {
         "alignment": f"{NOTHING} nothing was found in the strategy to compare the question with."
     }
+    related = aligning.told(
+        (replace(conflict, relation="related", rule="same_topic", reason="both are about portals"),)
+    )
+    assert abstains(related["conflicts"])
+    assert related["alignment"] == (
+        f"- The question “Shall we build a portal in 2027?” is about the same as “{FREEZE}”, of Portals, and no rule decides "
+        "whether they agree: both are about portals."
+    )
     two = (unrelated, replace(conflict, requirement=replace(conflict.requirement, id="r2")))
     assert "2 statements of the requirement were compared with 2 of the strategy." in aligning.told(two)["alignment"]
     assert len(aligning.findings((unrelated, conflict))) == 1
