@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from msgspec import UNSET
 
+from actors.artemis.tools.earlier import Upload
 from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
 from actors.artemis.tools.profiles import MEDIA_TYPES
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
@@ -27,6 +28,7 @@ OURS = (
 )  # fmt: skip
 """Word beginnings of a question about how we are ourselves; one about incidents that stand in notes has none."""
 UPLOADED = ("profil", "hotspot", "function", "flame", "stack")
+ALONE = "One stored profile is near enough to the question: there is no other to compare it with."
 UPLOADED_METRICS = ("metric", "csv", "table", "upload", "import")
 
 
@@ -60,7 +62,7 @@ async def monitor(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
 async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
     """The stored profile that a question is about, else our own spans: of one window. Two of them where it asks for a change.
 
-    Two profiles are those nearest to the question; the one whose title comes first is taken for the earlier.
+    Two profiles are those nearest to the question; which of them is the earlier, says the tool.
     """
     span = windows(question, effects.asked_at)
     if speaks_of(question, UPLOADED):
@@ -69,7 +71,13 @@ async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
         nearest = sorted(found, key=lambda hit: -hit.relevance)[:wanted]
         if found := sorted(nearest, key=lambda hit: hit.entry.title):
             digests = tuple(hit.entry.attachment for hit in found if hit.entry.attachment)
-            given = PerformanceAnalysisArguments(question=question, profiles=digests)
+            uploads = tuple(Upload(title=hit.entry.title, imported=hit.entry.updated) for hit in found)
+            given = PerformanceAnalysisArguments(
+                question=question,
+                profiles=digests,
+                uploads=uploads if len(found) > 1 else UNSET,
+                notes=(ALONE,) if len(found) < wanted else UNSET,
+            )
             findings = await run_tool("performance_analysis", given, "the profiles", effects)
             return Examined(findings, tuple(found), computed=True)
     try:

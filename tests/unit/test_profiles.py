@@ -84,7 +84,7 @@ def test_what_took_more_of_the_samples_is_named_and_nothing_else() -> None:
     assert 0.15 < parse.low < 0.2 < parse.high < 0.25
     assert parse.adjusted < 1e-9
     same = of_profiles([before, before])
-    assert "Against the other profile 0 of 3 functions have another share" in " ".join(same.findings)
+    assert "Against the earlier profile 0 of 3 functions have another share" in " ".join(same.findings)
     few = of_profiles([Profile("", "samples", {("a",): 9.0}), before])
     assert "these have 9 and 1000" in " ".join(few.findings)
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from actors.artemis.tools.durations import SAMPLES_MIN, Change, Compared, Quantile, compare, quantiles
+from actors.artemis.tools.earlier import Upload, in_order
 from actors.artemis.tools.profiles import SIGNIFICANT, Function, Profile, Shift, functions, read_profile, shifts
 from actors.tables import figure, percent
 from actors.tool import Fetch, tool
@@ -33,7 +34,8 @@ _operations = msgspec.json.Decoder(Operations)
 class PerformanceAnalysisArguments(Struct, frozen=True, kw_only=True):
     """Digests of stored files: `spans` and `before` of our own operations in two windows, `profiles` of one or two profiles.
 
-    `archive`: that of source code, as it was named by questions of an older flow.
+    `uploads` are the profiles' titles and times, in their order. `archive`: that of source code, as it was named by questions of
+    an older flow.
     """
 
     archive: str | UnsetType = UNSET
@@ -42,6 +44,7 @@ class PerformanceAnalysisArguments(Struct, frozen=True, kw_only=True):
     before: str | UnsetType = UNSET
     window: str | UnsetType = UNSET
     profiles: tuple[str, ...] | UnsetType = UNSET
+    uploads: tuple[Upload, ...] | UnsetType = UNSET
     notes: tuple[str, ...] | UnsetType = UNSET
 
 
@@ -183,12 +186,20 @@ def _change(one: Change) -> str:
     )
 
 
-def of_profiles(profiles: Sequence[Profile]) -> PerformanceAnalysisResult:
-    """The hottest functions of the last profile, and what changed from the one before it, where there are two."""
-    last = profiles[-1]
+def of_profiles(
+    profiles: Sequence[Profile], uploads: Sequence[Upload] = (), question: str = ""
+) -> PerformanceAnalysisResult:
+    """The hottest functions of one profile; of two, those of the later one and what changed, and which is the earlier."""
+    last, order = profiles[-1], ""
+    if len(profiles) > 1 and len(uploads) == len(profiles):
+        (first, second), order = in_order(question, uploads[-2:], profiles[-2:])
+        profiles = [profiles[-2:][first], profiles[-2:][second]]
+        last = profiles[-1]
     hot = functions(last)
-    findings = [
-        f"The profile ({last.form}) holds {figure(last.total)} {last.unit} in {len(last.stacks):,} different stacks of"
+    findings = [order] if order else []
+    findings += [
+        f"The {'later ' if len(profiles) > 1 else ''}profile ({last.form}) holds {figure(last.total)} {last.unit} in"
+        f" {len(last.stacks):,} different stacks of"
         f" {len(hot):,} functions."
     ]
     findings += [
@@ -215,7 +226,7 @@ def of_profiles(profiles: Sequence[Profile]) -> PerformanceAnalysisResult:
 def _shifted(moved: Sequence[Shift]) -> list[str]:
     certain = [one for one in moved if one.adjusted < SIGNIFICANT]
     lines = [
-        f"Against the other profile {len(certain):,} of {len(moved):,} functions have another share of the samples"
+        f"Against the earlier profile {len(certain):,} of {len(moved):,} functions have another share of the samples"
         " (two-proportion z-test, Holm-adjusted)."
     ]
     return lines + [
@@ -233,7 +244,8 @@ def _run(arguments: PerformanceAnalysisArguments, blobs: Fetch) -> PerformanceAn
     findings = list(arguments.notes or ())
     result = PerformanceAnalysisResult(findings=())
     if arguments.profiles:
-        result = of_profiles([read_profile(blobs(digest)) for digest in arguments.profiles])
+        read = [read_profile(blobs(digest)) for digest in arguments.profiles]
+        result = of_profiles(read, arguments.uploads or (), arguments.question)
     elif isinstance(arguments.spans, str):
         before = arguments.before
         earlier = _operations.decode(blobs(before)) if isinstance(before, str) else None

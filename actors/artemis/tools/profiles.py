@@ -44,11 +44,15 @@ _LINE = re.compile(r":\d+\)$")  # of what runs, not of the function: as py-spy h
 
 
 class Profile(Struct, frozen=True):
-    """How much each stack (outermost first) weighs. `unit`: `samples`, which can be counted, or a unit of time, which cannot."""
+    """How much each stack (outermost first) weighs. `unit`: `samples`, which can be counted, or a unit of time, which cannot.
+
+    `recorded`: when, in seconds since 1970, where the file says it (pyinstrument's does).
+    """
 
     form: str
     unit: str
     stacks: dict[Stack, float]
+    recorded: float | None = None
 
     @property
     def total(self) -> float:
@@ -193,7 +197,9 @@ def _pyinstrument(tree: Mapping[str, Any]) -> Profile:
         if own > 0:
             _put(stacks, stack, own)
         waiting += [(child, stack) for child in children]
-    return Profile("pyinstrument", "seconds", dict(stacks))
+    started = tree.get("start_time")
+    recorded = float(started) if isinstance(started, int | float) and math.isfinite(started) else None
+    return Profile("pyinstrument", "seconds", dict(stacks), recorded)
 
 
 def functions(profile: Profile) -> list[Function]:
