@@ -6,12 +6,12 @@ from datetime import datetime
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from actors.confidence import Rested, of_answer
+from actors.confidence import of_answer
 from actors.investigating import investigated
 from actors.memory import recall
 from actors.others import Others
 from actors.strategic import Said, beside, context
-from actors.team import Team, gathered, relevant, route, speaks_of, statements, unmarked
+from actors.team import Examined, Team, gathered, relevant, route, speaks_of, statements, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Missing, Outcome, Request
 from contracts.conversation import CODE_TEAMS, Answered, AnswerInPart, Asked, Contribution, Exchange
@@ -92,7 +92,7 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     await _collaborate(recorded, asked, evidence, examined.findings, others)
     history = (*recalled.lines, *_earlier(asked.history))
     computed = examined.computed and speaks_of(asked.text, (*team.cues, *team.more_cues))
-    own = _Own(team, evidence, examined.findings, history, recorded.envelope.time, domain, computed)
+    own = _Own(team, evidence, examined, history, recorded.envelope.time, domain, computed)
     if others.missing:
         part = await _composed(asked, own, others, effects)
         await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
@@ -114,7 +114,7 @@ class _Own(Struct, frozen=True):
 
     team: Team
     evidence: tuple[Evidence, ...]
-    findings: tuple[str, ...]
+    examined: Examined
     history: tuple[str, ...]
     asked: datetime
     domain: Domain
@@ -123,7 +123,7 @@ class _Own(Struct, frozen=True):
 
 async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -> Answered:
     """The answer over what the team found and what the others have said so far."""
-    team, outcomes = own.team, others.outcomes
+    team, findings, outcomes = own.team, own.examined.findings, others.outcomes
     evidence = _merged(own.evidence, outcomes)
     sections = team.sections_at(asked.flow)
     prompt = Prompt(
@@ -131,14 +131,14 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         question=asked.text,
         sections=beside(sections, own.domain) if asked.ceo_context else sections,
         evidence=evidence,
-        findings=(*own.findings, *contributed(outcomes, own.findings if asked.flow >= FLOW else ())),
+        findings=(*findings, *contributed(outcomes, findings if asked.flow >= FLOW else ())),
         history=own.history,
         computed=True if own.computed and asked.flow >= FLOW else UNSET,
     )
     reply = await effects.chat(prompt)
     content, places = _content(reply)
     contributions = tuple(_contribution(one, request, outcome) for one, request, outcome in outcomes)
-    rested = Rested(question=asked.text, evidence=evidence, findings=own.findings, now=own.asked)
+    rested = own.examined.rested(asked.text, evidence, own.asked)
     sure, grounds = of_answer(rested, reply.sections, reply.cited)
     if asked.flow < 2:
         sure = _confidence(reply.confidence, [one.confidence for one in contributions])

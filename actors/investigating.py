@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from actors.alarms import raise_alarms
 from actors.offers import Given, Known
-from actors.team import Examined, Team, evidence_of, relevant, together, united
+from actors.team import Examined, Findings, Team, evidence_of, relevant, together, united
 from actors.teams import OFFERS
 from contracts.chat import ChatMessage, ChatRequest, ToolCall, ToolSpec
 from contracts.retrieval import Hit
@@ -105,6 +105,7 @@ class Investigation:
         self._found = worked.hits
         self._given: tuple[Given, ...] = ()
         self._computed: dict[str, dict[str, None]] = {team.name: dict.fromkeys(worked.findings)}
+        self._works = list(worked.works)
         self._faults = 0
         self._messages = [ChatMessage(role="system", content=_instructions(team)), self._asked()]
 
@@ -115,7 +116,8 @@ class Investigation:
         found = dict.fromkeys(one for findings in self._computed.values() for one in findings)
         more = [one for one in found if not any(one in known for known in own)]
         evidence = together(self._worked.evidence, [one for given in self._given for one in given.evidence])
-        return replace(self._worked, findings=(*own, *more[:FINDINGS_MAX]), hits=self._found, evidence=evidence)
+        findings = (*own, *more[:FINDINGS_MAX])
+        return replace(self._worked, findings=findings, hits=self._found, evidence=evidence, works=tuple(self._works))
 
     async def run(self, model: str) -> None:
         """Have the model investigate, as far as it can. Raises OutcomeError where the budget does not do."""
@@ -172,12 +174,16 @@ class Investigation:
             result = await self._effects.tool(tool.name, given.arguments, tool.result)
         except OutcomeError as error:
             return _told(Refusal(str(error)))
-        self._computed.setdefault(tool.name, {}).update(dict.fromkeys(getattr(result, "findings", ())))
-        await raise_alarms(getattr(result, "alarms", ()), tool.name, self._effects)
+        found = Findings(
+            getattr(result, "findings", ()), getattr(result, "alarms", ()), getattr(result, "basis", UNSET)
+        )
+        self._computed.setdefault(tool.name, {}).update(dict.fromkeys(found.findings))
+        await raise_alarms(found.alarms, tool.name, self._effects)
         named = digests(written)
+        files = [hit for hit in self._known if hit.entry.attachment in named]
         self._given += (given,)
-        self._found = united(self._found, [hit for hit in self._known if hit.entry.attachment in named])
-        self._found = united(self._found, given.hits)
+        self._found = united(united(self._found, files), given.hits)
+        self._works += found.work(tool.name, *files, ids=[one.id for one in given.evidence])
         return clip(_told(result), RESULT_CHARS_MAX)
 
     async def _search(self, written: str) -> str:

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from actors.alarms import raise_alarms
+from actors.confidence import Rested, Work
 from contracts import conversation
 from contracts.alerts import Alarm
 from contracts.domains import Partition
 from contracts.facts import ANNOUNCED
+from contracts.grounds import Basis
 from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
 from contracts.web import WebSource
@@ -38,12 +41,32 @@ class Examined(Struct, frozen=True):
     web: tuple[WebSource, ...] = ()
     """Pages that were read for it."""
 
+    works: tuple[Work, ...] = ()
+    """What tools worked out of data of their own; confidence rests on it."""
+
+    def rested(self, question: str, evidence: Sequence[Evidence], now: datetime) -> Rested:
+        """What an answer rests on, to this question, over this evidence."""
+        told = {finding for work in self.works for finding in work.findings}
+        others = tuple(finding for finding in self.findings if finding not in told)
+        return Rested(question=question, evidence=evidence, findings=others, works=self.works, now=now)
+
 
 class Findings(Struct, frozen=True):
     """The part of every tool's result that goes further; the whole result stands in the journal."""
 
     findings: tuple[str, ...]
     alarms: tuple[Alarm, ...] = ()
+    basis: Basis | UnsetType = UNSET
+
+    def work(self, tool: str, *data: Hit, told: Sequence[str] = (), ids: Sequence[str] = ()) -> tuple[Work, ...]:
+        """What the tool worked out of stored `data` and of the evidence with these `ids`, as it is told; () where it says nothing
+        of its basis. Data that do not say how new they are, are as new as what was stored."""
+        if self.basis is UNSET:
+            return ()
+        stored = max((hit.entry.updated for hit in data if hit.entry.updated), default=None)
+        basis = replace(self.basis, newest=stored) if self.basis.newest is UNSET and stored else self.basis
+        known = (*(hit.entry.id for hit in data), *ids)
+        return (Work(tool=tool, findings=tuple(told or self.findings), basis=basis, data=known),)
 
 
 Examine = Callable[[str, Sequence[Hit], Effects], Awaitable[Examined]]
@@ -194,8 +217,8 @@ def examine_file(
         for media_type in media_types:
             for hit in await effects.search(partitions, question, limit=1, media_type=media_type):
                 if hit.entry.attachment:
-                    findings = await run_tool(tool, arguments(hit.entry.attachment, question), hit.entry.title, effects)
-                    return Examined(findings, (hit,))
+                    found = await run_tool(tool, arguments(hit.entry.attachment, question), hit.entry.title, effects)
+                    return Examined(found.findings, (hit,), works=found.work(tool, hit))
         return Examined()
 
     return examine
@@ -208,8 +231,8 @@ def on_repository(tool: str, arguments: Callable[[str, str], Struct], otherwise:
         named = repository_of(hits)
         if named is None or named.entry.attachment is None:
             return await otherwise(question, hits, effects)
-        findings = await run_tool(tool, arguments(named.entry.attachment, question), named.entry.title, effects)
-        return Examined(findings, (named,))
+        found = await run_tool(tool, arguments(named.entry.attachment, question), named.entry.title, effects)
+        return Examined(found.findings, (named,), works=found.work(tool, named))
 
     return work
 
@@ -225,16 +248,17 @@ def examine_evidence(tool: str, arguments: Callable[[str, tuple[Evidence, ...]],
     async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
         if not hits:
             return Examined()
-        return Examined(await run_tool(tool, arguments(question, evidence_of(hits)), "the evidence", effects))
+        found = await run_tool(tool, arguments(question, evidence_of(hits)), "the evidence", effects)
+        return Examined(found.findings)
 
     return examine
 
 
-async def run_tool(tool: str, arguments: Struct, subject: str, effects: Effects) -> tuple[str, ...]:
-    """The tool's findings; input it cannot use is a finding too, for the answer does not depend on one file."""
+async def run_tool(tool: str, arguments: Struct, subject: str, effects: Effects) -> Findings:
+    """What the tool found; input it cannot use is a finding too, for the answer does not depend on one file."""
     try:
         found = await effects.tool(tool, arguments, Findings)
         await raise_alarms(found.alarms, tool, effects)
-        return found.findings
+        return found
     except OutcomeError as error:
-        return (f"{tool.replace('_', ' ').capitalize()} could not use {subject}: {error}",)
+        return Findings((f"{tool.replace('_', ' ').capitalize()} could not use {subject}: {error}",))

@@ -1,6 +1,5 @@
 """What a domain's teams do for others: each answers the request type of its name with its tools, as it would a question."""
 
-from actors.confidence import Rested
 from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
@@ -31,7 +30,6 @@ async def team_answer(domain: Domain, team: Team, requested: Requested, effects:
         findings = (*examined.findings, *ceo_findings(ceo))
         wanted = Wanted(team.role, sections, computed=examined.computed and flow >= FLOW)
         outcome = await synthesise(wanted, request, found, findings, effects)
-        rested = Rested(question=question, evidence=found, findings=examined.findings, now=now)
-        return with_context(assured(outcome, rested), ceo, domain)
+        return with_context(assured(outcome, examined.rested(question, found, now)), ceo, domain)
 
     return await with_ceo_context(requested, effects, compose)

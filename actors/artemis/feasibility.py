@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from actors.artemis.teams import code_analysis
 from actors.artemis.trees import PARTITIONS
 from actors.artemis.verdict import feasibility
-from actors.confidence import Rested
 from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
@@ -43,8 +42,7 @@ async def technical_feasibility_analysis(requested: Requested, effects: Effects)
         found = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
         sections = SECTIONS + CEO_SECTIONS[Domain.ARTEMIS] if ceo else SECTIONS
         outcome = await synthesise(Wanted(ROLE, sections), request, found, findings, effects)
-        rested = Rested(question=request.question, evidence=found, findings=examined.findings, now=now)
-        outcome = with_context(assured(outcome, rested), ceo, Domain.ARTEMIS)
+        outcome = with_context(assured(outcome, examined.rested(request.question, found, now)), ceo, Domain.ARTEMIS)
         return replace(outcome, feasibility=feasibility(outcome, now.date()))
 
     return await with_ceo_context(requested, effects, compose)

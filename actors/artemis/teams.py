@@ -114,8 +114,9 @@ async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
     known = await advisories(effects)
     digest = known[0].entry.attachment if known else None
     arguments = SecurityArguments(archive=one.tree.entry.attachment, advisories=digest or UNSET)
-    findings = await run_tool("security", arguments, one.tree.entry.title, effects)
-    return Examined(one.told(findings), (one.tree, *known), computed=True)
+    found = await run_tool("security", arguments, one.tree.entry.title, effects)
+    told = one.told(found.findings)
+    return Examined(told, (one.tree, *known), computed=True, works=found.work("security", one.tree, *known, told=told))
 
 
 async def advisories(effects: Effects) -> tuple[Hit, ...]:

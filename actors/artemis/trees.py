@@ -59,7 +59,8 @@ def on_tree(tool: str, arguments: Callable[[str], Struct]) -> Examine:
         if one is None or one.tree.entry.attachment is None:
             return Examined()
         title = one.tree.entry.title
-        findings = await run_tool(tool, arguments(one.tree.entry.attachment), title, effects)
-        return Examined(one.told(findings), (one.tree,), computed=True)
+        found = await run_tool(tool, arguments(one.tree.entry.attachment), title, effects)
+        told = one.told(found.findings)
+        return Examined(told, (one.tree,), computed=True, works=found.work(tool, one.tree, told=told))
 
     return work

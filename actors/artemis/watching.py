@@ -19,6 +19,7 @@ from runtime.text import clip
 
 PARTITIONS: tuple[Partition, ...] = ("artemis_technical", "code_knowledge", "shared_knowledge")
 METRICS = "text/csv"
+TIMED = "performance_analysis"
 DAY = timedelta(days=1)
 QUOTED_CHARS_MAX = 200  # of the question
 
@@ -55,8 +56,9 @@ async def monitor(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
         window=span.said if measured else UNSET,
         notes=notes or UNSET,
     )
-    findings = await run_tool("system_monitoring", arguments, "the figures", effects)
-    return Examined(findings, tuple(found), computed=bool(found) or measured is not None)
+    told = await run_tool("system_monitoring", arguments, "the figures", effects)
+    computed = bool(found) or measured is not None
+    return Examined(told.findings, tuple(found), computed=computed, works=told.work("system_monitoring", *found))
 
 
 async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
@@ -78,15 +80,16 @@ async def time_taken(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
                 uploads=uploads if len(found) > 1 else UNSET,
                 notes=(ALONE,) if len(found) < wanted else UNSET,
             )
-            findings = await run_tool("performance_analysis", given, "the profiles", effects)
-            return Examined(findings, tuple(found), computed=True)
+            told = await run_tool(TIMED, given, "the profiles", effects)
+            return Examined(told.findings, tuple(found), computed=True, works=told.work(TIMED, *found))
     try:
         now = (await effects.spans(span.since, span.until)).digest
         before = (await effects.spans(span.before_since, span.before_until)).digest if span.compares else UNSET
     except OutcomeError as error:
         return Examined((_unread(question, error),))
     arguments = PerformanceAnalysisArguments(question=question, spans=now, before=before, window=span.said)
-    return Examined(await run_tool("performance_analysis", arguments, "the spans", effects), computed=True)
+    told = await run_tool(TIMED, arguments, "the spans", effects)
+    return Examined(told.findings, computed=True, works=told.work(TIMED))
 
 
 def _unread(question: str, error: OutcomeError) -> str:

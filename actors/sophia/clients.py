@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from actors.sophia.tools.client_analysis import ClientAnalysisArguments
 from actors.sophia.tools.health import ClientHealthArguments
 from actors.team import Examine, Examined, examine_file, run_tool
@@ -36,8 +38,9 @@ def examine_clients(table: Examine) -> Examine:
         if found is None:
             return examined
         arguments, evidence = found
-        findings = await run_tool("client_health", arguments, "the facts about clients", effects)
-        return _with(examined, findings, (evidence,))
+        told = await run_tool("client_health", arguments, "the facts about clients", effects)
+        works = (*examined.works, *told.work("client_health", ids=(evidence.id,)))
+        return replace(_with(examined, told.findings, (evidence,)), works=works)
 
     return examine
 
@@ -67,9 +70,7 @@ async def _there(effects: Effects, kind: RecordKind) -> RecordsFound | None:
 
 
 def _with(examined: Examined, findings: tuple[str, ...], evidence: tuple[Evidence, ...]) -> Examined:
-    return Examined(
-        findings=(*examined.findings, *findings), hits=examined.hits, evidence=(*examined.evidence, *evidence)
-    )
+    return replace(examined, findings=(*examined.findings, *findings), evidence=(*examined.evidence, *evidence))
 
 
 def _evidence(clients: RecordsFound, *others: RecordsFound | None) -> Evidence:

@@ -37,9 +37,10 @@ def insight_work(parts: Parts) -> Examine:
             parts=tuple(Part(name=name, findings=one.findings, label=effects.label) for name, one in joined),
             strategy=evidence_of(wanted),
         )
-        findings = await run_tool("business_insight", arguments, "the figures", effects)
+        told = await run_tool("business_insight", arguments, "the figures", effects)
         more = united([hit for _, one in joined for hit in one.hits], wanted)
         evidence = {one.id: one for _, examined in joined for one in examined.evidence}
-        return Examined(findings, more, tuple(evidence.values()))
+        works = tuple(work for _, one in joined for work in one.works)
+        return Examined(told.findings, more, tuple(evidence.values()), works=works)
 
     return work

@@ -38,8 +38,8 @@ async def _read(
     asked = frozenset(words(question))
     today = (await effects.now()).date()
     arguments = MarketResearchArguments(question=question, sources=sources(hits, web.sources), notes=notes, today=today)
-    findings = await run_tool("market_research", arguments, "the sources", effects)
-    return Examined(findings, evidence=tuple(_evidence(one, asked) for one in web.sources), web=web.sources)
+    found = await run_tool("market_research", arguments, "the sources", effects)
+    return Examined(found.findings, evidence=tuple(_evidence(one, asked) for one in web.sources), web=web.sources)
 
 
 def sources(hits: Sequence[Hit], web: Sequence[WebSource]) -> tuple[Source, ...]:

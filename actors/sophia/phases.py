@@ -9,10 +9,10 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from actors.confidence import Rested, of_answer
+from actors.confidence import Work, of_answer
 from actors.others import Others
 from actors.sophia.teams import SOPHIA_TEAMS
-from actors.team import Team, called, gathered, relevant, statements, together
+from actors.team import Examined, Team, called, gathered, relevant, statements, together
 from contracts.analysis import (
     ASKED_OF,
     AnalysisStarted,
@@ -66,9 +66,9 @@ class Phases:
         self._results: list[PhaseResult] = []
 
     async def all(self) -> None:
-        evidence, findings, sections = await self._business()
-        await self._done(await self._chat("business_analysis", sections, evidence, findings))
-        required = await self._chat("technical_requirements", REQUIREMENTS, evidence, self._lines())
+        evidence, examined, sections = await self._business()
+        await self._done(await self._chat("business_analysis", sections, evidence, examined))
+        required = await self._chat("technical_requirements", REQUIREMENTS, evidence)
         await self._done(replace(required, requirements=of_requirements(required)))
         others = Others(self._effects, patient=self._event.patient)
         whole = await self._views(others)
@@ -115,32 +115,39 @@ class Phases:
     async def _recommended(self, evidence: tuple[Evidence, ...]) -> PhaseResult:
         """Over what the phases so far found."""
         added = tuple(item for result in self._results if result.phase in REQUESTS for item in result.evidence)
-        last = await self._chat("recommendations", RECOMMENDATIONS, together(evidence, added), self._lines())
+        last = await self._chat("recommendations", RECOMMENDATIONS, together(evidence, added))
         return replace(last, unified=of_recommendations(last, self._results))
 
-    async def _business(self) -> tuple[tuple[Evidence, ...], tuple[str, ...], tuple[Section, ...]]:
+    async def _business(self) -> tuple[tuple[Evidence, ...], Examined, tuple[Section, ...]]:
         """What the teams find that the question calls for, at most three; their sections, each once."""
         teams: tuple[Team, ...] = called(self._event.question, SOPHIA_TEAMS)[:TEAMS_MAX]
         evidence: tuple[Evidence, ...] = ()
         findings: dict[str, None] = {}
+        works: tuple[Work, ...] = ()
         for team in teams:
             hits = await relevant(team.partitions, self._event.question, self._effects, EVIDENCE_MAX)
             examined = await team.at(self._event.flow)(self._event.question, hits, self._effects)
             evidence = together(evidence, gathered(hits, examined, self._event.flow))
             findings |= dict.fromkeys(examined.findings)
+            works += examined.works
         sections = {section.name: section for team in reversed(teams) for section in team.sections}
         ordered = dict.fromkeys(section.name for team in teams for section in team.sections)
-        return evidence, tuple(findings), tuple(sections[name] for name in ordered)
+        return evidence, Examined(tuple(findings), works=works), tuple(sections[name] for name in ordered)
 
     async def _chat(
-        self, phase: Phase, sections: tuple[Section, ...], evidence: tuple[Evidence, ...], findings: tuple[str, ...]
+        self,
+        phase: Phase,
+        sections: tuple[Section, ...],
+        evidence: tuple[Evidence, ...],
+        examined: Examined | None = None,
     ) -> PhaseResult:
+        """From what was examined, else from what the earlier phases say: their own words are no evidence."""
         question = self._event.question
+        findings = examined.findings if examined else self._lines()
         reply = await self._effects.chat(
             Prompt(role=ROLE, question=question, sections=sections, evidence=evidence, findings=findings)
         )
-        computed = findings if phase == "business_analysis" else ()
-        rested = Rested(question=question, evidence=evidence, findings=computed, now=self._envelope.time)
+        rested = (examined or Examined()).rested(question, evidence, self._envelope.time)
         sure, grounds = of_answer(rested, reply.sections, reply.cited)
         return PhaseResult(
             phase=phase,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
+from actors.confidence import Work
 from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
 from actors.team import Examined, run_tool
 from contracts.domains import Clearance, Partition
@@ -14,6 +15,7 @@ from runtime.errors import OutcomeError
 
 PARTITIONS: tuple[Partition, ...] = ("sophia_business", "shared_knowledge", "ceo_knowledge")
 TABLE = "text/csv"
+TOOL = "sales_intelligence"
 RECORDS_ID = "records-deal"
 
 
@@ -22,25 +24,30 @@ async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
     today = (await effects.now()).date()
     findings: list[str] = []
     evidence: tuple[Evidence, ...] = ()
+    works: tuple[Work, ...] = ()
     try:
         records = await effects.records("deal")
     except OutcomeError as error:
         findings.append(f"The deals could not be read: {error}.")
     else:
         if records.count:
-            findings += await run_tool("sales_intelligence", of_deals(records, question, today), "the deals", effects)
+            found = await run_tool(TOOL, of_deals(records, question, today), "the deals", effects)
+            findings += found.findings
+            works = found.work(TOOL, ids=(RECORDS_ID,))
             evidence = (evidence_of_deals(records, findings, today),)
     for hit in await effects.search(PARTITIONS, question, limit=1, media_type=TABLE):
         if hit.entry.attachment:
             arguments = SalesIntelligenceArguments(table=hit.entry.attachment, question=question, today=today)
-            told = await run_tool("sales_intelligence", arguments, hit.entry.title, effects)
-            return Examined((*findings, *(f"In {hit.entry.title}: {one}" for one in told)), (hit,), evidence)
+            found = await run_tool(TOOL, arguments, hit.entry.title, effects)
+            told = tuple(f"In {hit.entry.title}: {one}" for one in found.findings)
+            works += found.work(TOOL, hit, told=told)
+            return Examined((*findings, *told), (hit,), evidence, works=works)
     if not findings:
         findings.append(
             "No deals are known, neither by facts (deal.opened, deal.stage_changed, deal.closed) nor as an imported table, so"
             " nothing can be said of pipeline and forecast."
         )
-    return Examined(tuple(findings), evidence=evidence)
+    return Examined(tuple(findings), evidence=evidence, works=works)
 
 
 def of_deals(records: RecordsFound, question: str, today: date) -> SalesIntelligenceArguments:

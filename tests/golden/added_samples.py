@@ -34,7 +34,7 @@ from contracts.conversation import Answer, Answered
 from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.feasibility import Feasibility, Milestone
-from contracts.grounds import Grounds
+from contracts.grounds import Computed, Grounds
 from contracts.memory import ReviseMemory
 from contracts.model import FLOW, Evidence
 from contracts.raw_chat import AskChat
@@ -79,6 +79,9 @@ DATED = Evidence(
 )
 GROUNDS = Grounds(
     coverage=0.1 + 0.2, agreement=0.5, freshness=1 / 3, relevance=0.9, computed=1.0, sources=3, disagreeing=1
+)
+BY_TOOL = replace(
+    GROUNDS, tool=Computed(meant=1.0, named=0.5, read=1 / 3, precise=0.9, freshness=0.1 + 0.2, sure=0.321)
 )
 COMPARISON = Comparison(
     requirement=Stated(id="r1", text=ODD, source="question", label=Clearance.INTERNAL, place=Span(0, 21)),
@@ -202,6 +205,11 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
             replace(ask("t2"), grants=()),
             Answer(turn="t2", answer=replace(full("t2"), strategic=TECHNICAL)),
         ],
+    ),
+    "conversation.computed": (
+        conversation,
+        Domain.SOPHIA,
+        [ask("t1"), Answer(turn="t1", answer=replace(full("t1"), grounds=BY_TOOL))],
     ),
     "conversation.repository": (
         conversation,

@@ -187,7 +187,7 @@ def _looks(arguments: Nothing, blobs: Fetch) -> Found:  # noqa: ARG001 - the por
 def test_what_a_teams_tool_is_alarmed_by_becomes_one_alert_however_often_it_is_found() -> None:
     async def react(recorded: Recorded[Noted], effects: Effects) -> None:
         effects.grant(("sophia:read",))
-        assert await run_tool("looks", Nothing(), "it", effects) == ("It is bad.",)
+        assert (await run_tool("looks", Nothing(), "it", effects)).findings == ("It is bad.",)
         await effects.tell(StrategicAlert(title=recorded.event.text, text="x", origin="o", alert_priority=1))
 
     async def body() -> None:

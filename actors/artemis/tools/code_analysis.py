@@ -10,7 +10,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from actors.artemis.tools import code_findings
 from actors.artemis.tools.analysers import complexity, dead_code, imports, lint, parsing
@@ -21,9 +21,12 @@ from actors.artemis.tools.history import History, taken_out
 from actors.artemis.tools.places import Count
 from actors.artemis.tools.source_tree import PROSE_AND_DATA, Refused, SourceFile, SourceTree, read_archive
 from actors.tool import Fetch, tool
+from contracts.grounds import Basis
 from runtime.ports import Tool, ToolLimits
 
 TOP_MAX = 10
+ANALYSES = 4
+"""Lint, complexity, imports, unused code."""
 ATTENTION_MAX = 5
 COMPLEX_FROM = 11
 SECONDS_MAX = 240.0
@@ -93,6 +96,7 @@ class CodeAnalysisResult(Struct, frozen=True, kw_only=True):
     attention: tuple[HotSpot, ...]
     parse_failures: tuple[Unread, ...]
     refused: tuple[Refused, ...]
+    basis: Basis | UnsetType = UNSET
 
 
 def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResult:
@@ -100,20 +104,24 @@ def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResul
     tree, history = taken_out(tree)
     deadline, missing = Deadline(seconds), list[str]()
     python, failures = parsing.parsed(tree.python, deadline)
-    linted, unread = lint.lint(python, deadline)
-    missing += unread_sentences("lint (ruff)", unread)
-    functions, unread = complexity.functions(tree.files, deadline)
-    missing += unread_sentences("complexity (lizard)", unread)
+    linted, linted_not = lint.lint(python, deadline)
+    missing += unread_sentences("lint (ruff)", linted_not)
+    functions, counted_not = complexity.functions(tree.files, deadline)
+    missing += unread_sentences("complexity (lizard)", counted_not)
+    unanalysed = {one.path for one in (*failures, *linted_not, *counted_not)}
     graphs: Sequence[imports.Imports] = ()
+    done = ANALYSES
     try:
         graphs = imports.imports(python, deadline)
     except ProgramError as error:
         missing.append(f"Imports could not be read (grimp): {error}.")
+        done -= 1
     unused: Sequence[Dead] = ()
     try:
         unused = dead_code.dead_code(python, deadline)
     except ProgramError as error:
         missing.append(f"Unused code could not be looked for (vulture): {error}.")
+        done -= 1
     languages, code = languages_of(tree.files), [file for file in tree.files if file.language not in PROSE_AND_DATA]
     tests = {file.path for file in code if file.is_test}
     code_lines = sum(map(lines_of, code))
@@ -137,6 +145,7 @@ def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResul
         attention=_attention(code, functions, linted, imports.importers(graphs, (file.path for file in code)), history),
         parse_failures=tuple(failures),
         refused=tree.refused,
+        basis=tree.basis({file.path for file in code}, unanalysed, ANALYSES, done),
     )
     return code_findings.told(result, history, tree.warnings, missing)
 

@@ -15,6 +15,7 @@ from actors.artemis.tools.earlier import Upload, in_order
 from actors.artemis.tools.profiles import SIGNIFICANT, Function, Profile, Shift, functions, read_profile, shifts
 from actors.tables import figure, percent
 from actors.tool import Fetch, tool
+from contracts.grounds import Basis
 from contracts.operations import Operation, Operations, SlowRun
 from runtime.errors import OutcomeError
 from runtime.ports import Tool, ToolLimits
@@ -69,12 +70,15 @@ class PerformanceAnalysisResult(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     functions: tuple[Function, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    basis: Basis | UnsetType = UNSET
 
 
 def of_spans(now: Operations, before: Operations | None, window: str) -> PerformanceAnalysisResult:
     """What took time in the window, and what changed since the one before."""
     if not now.spans:
-        return PerformanceAnalysisResult(findings=(f"No operation of ours ended in the {window}: there are no spans.",))
+        return PerformanceAnalysisResult(
+            findings=(f"No operation of ours ended in the {window}: there are no spans.",), basis=Basis(read=0, given=1)
+        )
     whole = sum(one.self_ms for one in now.operations) or 1.0
     timed = [_timed(one, whole) for one in now.operations]
     compared = compare(before.operations, now.operations) if before is not None and before.spans else None
@@ -100,7 +104,22 @@ def of_spans(now: Operations, before: Operations | None, window: str) -> Perform
         operations=tuple(timed[:TIMED_MAX]),
         slowest=now.slowest,
         changes=compared.changes if compared else (),
+        basis=Basis(
+            read=round((now.complete_until - now.since).total_seconds()),
+            given=round((now.until - now.since).total_seconds()),
+            tried=1 if before is None else 2,
+            done=1 + bool(compared and compared.changes),
+            spread=_spread(max(timed, key=lambda one: one.quantiles[0].ms).quantiles[0]),
+            newest=now.complete_until,
+        ),
     )
+
+
+def _spread(median: Quantile) -> float:
+    """Half of the interval over the median; 1 where there were too few durations for one."""
+    if median.low is None or median.high is None or not median.ms:
+        return 1.0
+    return (median.high - median.low) / 2 / median.ms
 
 
 def _timed(one: Operation, whole: float) -> Timed:
@@ -219,8 +238,21 @@ def of_profiles(
         else:
             findings += _shifted(moved)
     return PerformanceAnalysisResult(
-        findings=tuple(findings), functions=tuple(hot[:FUNCTIONS_MAX]), shifts=tuple(moved)
+        findings=tuple(findings),
+        functions=tuple(hot[:FUNCTIONS_MAX]),
+        shifts=tuple(moved),
+        basis=Basis(read=1, given=1, tried=len(profiles), done=2 if moved else 1, spread=_of_samples(last, hot)),
     )
+
+
+def _of_samples(profile: Profile, hot: Sequence[Function]) -> float:
+    """The interval of the hottest function's share, where the profile counts samples; time is measured whole."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    if profile.unit != "samples" or not hot or not hot[0].own:
+        return 0.0
+    low, high = proportion_confint(round(hot[0].own), max(1, round(profile.total)), alpha=0.05, method="wilson")
+    return float(high - low) / 2 / hot[0].own_share
 
 
 def _shifted(moved: Sequence[Shift]) -> list[str]:

@@ -19,10 +19,13 @@ from actors.artemis.tools.places import Count, Place, Severity, counts, ordered
 from actors.artemis.tools.source_tree import Refused, SourceTree, read_archive
 from actors.tool import Fetch, tool
 from contracts.alerts import Alarm
+from contracts.grounds import Basis
 from runtime.ports import Tool, ToolLimits
 
 SECONDS_MAX = 240.0
 ALARM_PRIORITY = 8
+ANALYSES = 5
+"""Code, secrets, workflows, settings, dependencies."""
 ALARM_PLACES_MAX = 5
 UNCERTAIN = frozenset({"Base64 High Entropy String", "Hex High Entropy String"})
 """Detectors that know a secret by its randomness only; many a checksum is random, too."""
@@ -59,6 +62,7 @@ class SecurityResult(Struct, frozen=True, kw_only=True):
     parse_failures: tuple[Unread, ...]
     refused: tuple[Refused, ...]
     alarms: tuple[Alarm, ...] = ()
+    basis: Basis | UnsetType = UNSET
 
 
 def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECONDS_MAX) -> SecurityResult:
@@ -66,18 +70,19 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
     tree, _ = taken_out(tree)
     deadline, missing = Deadline(seconds), list[str]()
     tests = {file.path for file in tree.files if file.is_test}
-    named, unread = dependencies(tree.files)
-    missing += unread_sentences("dependencies", unread)
+    named, undeclared = dependencies(tree.files)
+    missing += unread_sentences("dependencies", undeclared)
     compared = advisories.compared(named, database) if database is not None else None
-    settings, unread = misconfiguration.misconfigured(tree.files)
-    missing += unread_sentences("settings", unread)
-    misused, unread = workflows.misuses(tree.files, deadline)
-    missing += unread_sentences("workflows (zizmor)", unread)
+    settings, unset = misconfiguration.misconfigured(tree.files)
+    missing += unread_sentences("settings", unset)
+    misused, unrun = workflows.misuses(tree.files, deadline)
+    missing += unread_sentences("workflows (zizmor)", unrun)
     python, failures = parsing.parsed(tree.python, deadline)
     weak = weaknesses.weaknesses(python, deadline)
-    leaks, unread = secret_scan.leaks(sorted(tree.files, key=lambda file: file.is_test), deadline)
+    leaks, unscanned = secret_scan.leaks(sorted(tree.files, key=lambda file: file.is_test), deadline)
     missing += unread_sentences("weak code (bandit)", weak.unread)
-    missing += unread_sentences("secrets (detect-secrets)", unread)
+    missing += unread_sentences("secrets (detect-secrets)", unscanned)
+    unread = {one.path for one in (*undeclared, *unset, *unrun, *failures, *weak.unread, *unscanned)}
     found = [
         *(
             _place(f"{one.test} {one.name}", _BANDIT[one.severity], one.path, one.line, one.message)
@@ -100,6 +105,9 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
         compared=compared,
         parse_failures=tuple(failures),
         refused=tree.refused,
+        basis=tree.basis(
+            {file.path for file in tree.files}, unread, ANALYSES, ANALYSES - (bool(named) and compared is None)
+        ),
     )
     return security_findings.told(result, found, tree.warnings, missing)
 

@@ -10,12 +10,13 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import PurePosixPath
 from typing import Literal
 
 from msgspec import Struct
 
+from contracts.grounds import Basis
 from runtime.errors import OutcomeError
 from runtime.text import clip
 
@@ -176,6 +177,10 @@ class SourceTree(Struct, frozen=True):
     @property
     def python(self) -> tuple[SourceFile, ...]:
         return tuple(file for file in self.files if file.language == "Python")
+
+    def basis(self, wanted: Set[str], unread: Set[str], tried: int, done: int) -> Basis:
+        """Of these files those that could be read, where entries of the archive that were left out count as files."""
+        return Basis(read=len(wanted - unread), given=len(wanted) + sum(self.dangers.values()), tried=tried, done=done)
 
     @property
     def warnings(self) -> list[str]:

@@ -5,6 +5,7 @@ wrongly, says `unusual`.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import msgspec
@@ -16,6 +17,7 @@ from actors.artemis.tools.measured import Health, clock, health, state, watched
 from actors.artemis.tools.unusual import Anomaly, Judged, Watched
 from actors.tables import Table, figure, moment, read_table
 from actors.tool import Fetch, tool
+from contracts.grounds import Basis
 from contracts.measurements import Series
 from contracts.model import Evidence
 from runtime.ports import Tool, ToolLimits
@@ -23,6 +25,7 @@ from runtime.ports import Tool, ToolLimits
 ANOMALIES_MAX = 50
 GROUPS_TOLD_MAX = 6
 OF_GROUP_TOLD_MAX = 4
+DATED_FROM_MS = 86_400_000 * 3_650  # before 1980 are rows that were counted for want of a time
 TOGETHER_STEPS = 2.5  # figures that change within so many measurements of each other are told together
 
 _series = msgspec.json.Decoder(list[Series])
@@ -55,6 +58,7 @@ class SystemMonitoringResult(Struct, frozen=True, kw_only=True):
     figures: int
     judged: int
     points: int
+    basis: Basis | UnsetType = UNSET
 
 
 def monitor(
@@ -92,6 +96,17 @@ def monitor(
         figures=len(series),
         judged=len(found.judged),
         points=points,
+        basis=UNSET if measured is None and not metrics else _basis(found, series),
+    )
+
+
+def _basis(found: Judged, series: Sequence[Watched]) -> Basis:
+    """Figures with too few points to be judged are not read; a table without times says nothing of when it is of."""
+    last_ms = max((at for one in series for at in one.at_ms[-1:]), default=0)
+    return Basis(
+        read=len(series) - len(found.short),
+        given=max(1, len(series)),
+        newest=datetime.fromtimestamp(last_ms / 1_000, UTC) if last_ms >= DATED_FROM_MS else UNSET,
     )
 
 

@@ -6,18 +6,21 @@ association, never cause; the findings say so.
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from actors.sophia.tools import risk
 from actors.sophia.tools.customers import Roles, asked_values, money, outcomes, restates, roles, total
 from actors.sophia.tools.prediction import Prediction, predict, told, told_odds
 from actors.tables import Column, Summary, Table, figure, percent, read_table, summarise
 from actors.tool import Fetch, tool
+from contracts.grounds import Basis
 from runtime.errors import OutcomeError
 from runtime.ports import Tool, ToolLimits
 
 DRIVERS_MAX = 10
 FOCUS_ROWS_MIN = 30
+ANALYSES = 3
+"""What the table holds, who left, who will."""
 
 
 class ClientAnalysisArguments(Struct, frozen=True, kw_only=True):
@@ -63,6 +66,7 @@ class ClientAnalysisResult(Struct, frozen=True, kw_only=True):
     revenue: RevenueAtRisk | None = None
     prediction: Prediction | None = None
     no_prediction: str = ""
+    basis: Basis | UnsetType = UNSET
 
 
 class _Churn(Struct, frozen=True):
@@ -89,6 +93,7 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
             findings=(*shape, *_numbers(summaries), "No column says which customers left, so no churn is computed."),
             rows=table.rows,
             columns=summaries,
+            basis=Basis(read=table.rows, given=table.rows, tried=ANALYSES, done=1),
         )
     flags = outcomes(parts.outcome)
     churn = _churn(table, parts, flags)
@@ -125,6 +130,13 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
         revenue=revenue,
         prediction=None if isinstance(predicted, str) else predicted,
         no_prediction=predicted if isinstance(predicted, str) else "",
+        basis=Basis(
+            read=churn.whole.customers,
+            given=table.rows,
+            tried=ANALYSES,
+            done=ANALYSES - isinstance(predicted, str),
+            spread=_spread(table, parts, question, flags),
+        ),
     )
 
 
@@ -239,6 +251,17 @@ def _focus(table: Table, parts: Roles, question: str, flags: Sequence[bool | Non
         others = [one for one in inside.drivers if not one.name.startswith(f"{column.name} = ")]
         findings.extend(f"Among {name}: {_rate(one)}." for one in others[:4])
     return findings
+
+
+def _spread(table: Table, parts: Roles, question: str, flags: Sequence[bool | None]) -> float:
+    """How wide the interval is for its rate: of the group that is asked about, the least certain one; else of all."""
+    named = [
+        [flag for cell, flag in zip(column.cells, flags, strict=True) if cell == value and flag is not None]
+        for column, value in asked_values(table, question)
+        if parts.outcome is None or column.name != parts.outcome.name
+    ]
+    groups = named or [[flag for flag in flags if flag is not None]]
+    return max(risk.spread(sum(group), len(group)) for group in groups)
 
 
 def _rate(one: risk.Segment) -> str:

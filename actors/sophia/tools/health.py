@@ -18,12 +18,13 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from actors.sophia.tools import risk
 from actors.sophia.tools.customers import money
 from actors.tables import percent
 from actors.tool import Fetch, tool
+from contracts.grounds import Basis
 from contracts.records import ClientRecord, InvoiceRecord, TicketRecord
 from runtime.errors import OutcomeError
 from runtime.ports import Tool, ToolLimits
@@ -73,6 +74,7 @@ class ClientHealthResult(Struct, frozen=True, kw_only=True):
     clients: tuple[Health, ...]
     at_risk: int
     unknown: int
+    basis: Basis | UnsetType = UNSET
 
 
 class _Known(Struct, frozen=True):
@@ -174,7 +176,27 @@ def analyse_health(
         clients=tuple(ranked[:CLIENTS_MAX]),
         at_risk=len(bad),
         unknown=unknown,
+        basis=Basis(
+            read=len(clients),
+            given=len(clients) + left_out,
+            tried=len(there) * len(WEIGHTS),
+            done=sum(len(one.parts) for one in scored),
+            newest=_newest(clients, tickets, invoices, now),
+        ),
     )
+
+
+def _newest(
+    clients: Sequence[ClientRecord], tickets: Sequence[TicketRecord], invoices: Sequence[InvoiceRecord], now: datetime
+) -> datetime | UnsetType:
+    """Of when the last thing is that facts say has happened."""
+    moments = [
+        *(moment for one in clients for moment in (one.signed, one.renewed, one.cancelled)),
+        *(use.at for one in clients for use in one.usage[-1:]),
+        *(moment for one in tickets for moment in (one.opened, one.resolved)),
+        *(moment for one in invoices for moment in (one.issued, one.paid)),
+    ]
+    return max((moment for moment in moments if moment is not None and moment <= now), default=UNSET)
 
 
 def _by_client(records: Sequence[R]) -> dict[str, list[R]]:

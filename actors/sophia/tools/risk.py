@@ -79,6 +79,12 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
     return max(0.0, min(hits / total, float(low))), min(1.0, max(hits / total, float(high)))
 
 
+def spread(hits: int, total: int) -> float:
+    """Half of that interval over the share: 0 where it is exact; where nothing was hit, the whole interval."""
+    low, high = wilson(hits, total)
+    return (high - low) / 2 / (hits / total) if hits else high - low
+
+
 def segment(name: str, customers: int, churned: int, whole: Whole) -> Segment:
     """The figures of one group of the whole; `q` is still the unadjusted `p`."""
     rate = churned / customers if customers else 0.0

@@ -3,13 +3,13 @@
 Works on deals (facts, or a table with a stage column) and on a plain customer table; what these do not hold is not made up.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from actors.sophia.tools import pipeline
+from actors.sophia.tools import pipeline, risk
 from actors.sophia.tools.customers import charge_column, money, roles
 from actors.sophia.tools.deals import SEGMENT, Deals, deals_of, deals_told, is_pipeline, segment_columns
 from actors.sophia.tools.forecast import Outlook, outlook
@@ -18,12 +18,17 @@ from actors.sophia.tools.revenue import Candidate, ValueGroup, gini, told, top_s
 from actors.sophia.tools.sales_told import pipeline_told
 from actors.tables import Table, percent, read_table, truth
 from actors.tool import Fetch, tool
+from contracts.grounds import Basis
 from contracts.records import DealRecord
 from runtime.errors import OutcomeError
 from runtime.ports import Tool
+from runtime.text import words
 
 CANDIDATES_MAX = 10
 SLIPPING_MAX = 50
+_AHEAD = frozenset(words("forecast expect expected predict prediction next bring outlook"))
+_WON = frozenset(words("win won rate conversion convert"))
+"""What a question asks that is estimated; what stands in the pipeline is counted."""
 
 
 class SalesIntelligenceArguments(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,17 +78,18 @@ class SalesIntelligenceResult(Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...] = ()
     candidate_count: int = 0
     candidate_gap: float = 0.0
+    basis: Basis | UnsetType = UNSET
 
 
-def analyse_sales(table: Table, today: date | None = None) -> SalesIntelligenceResult:
+def analyse_sales(table: Table, today: date | None = None, question: str = "") -> SalesIntelligenceResult:
     """A table of deals or of customers. Raises OutcomeError when no column holds an amount of money."""
     if charge_column(table) is None:
         raise OutcomeError("the table has no column of amounts (charge, revenue, value …)")
     deals = deals_of(table, today)
-    return _customers(table) if deals is None else analyse_deals(deals)
+    return _customers(table) if deals is None else analyse_deals(deals, question)
 
 
-def analyse_deals(deals: Deals) -> SalesIntelligenceResult:
+def analyse_deals(deals: Deals, question: str = "") -> SalesIntelligenceResult:
     """The pipeline, whole. Raises OutcomeError where there are no deals."""
     if not deals.deals:
         raise OutcomeError("there are no deals")
@@ -115,8 +121,30 @@ def analyse_deals(deals: Deals) -> SalesIntelligenceResult:
         top_decile_share=top_share(values, 0.1),
         gini=gini(values),
         pipeline=found,
+        basis=basis(found, deals, question),
     )
     return replace(result, findings=(*pipeline_told(found, deals.currency), _concentration(result, "deals")))
+
+
+def basis(found: Pipeline, deals: Deals, question: str) -> Basis:
+    """What a pipeline's figures rest on; the interval is that of the forecast or of the share won, where one is asked for."""
+    asked, ahead = frozenset(words(question)), found.outlook
+    forecasts = [one for one in (ahead.pipeline, ahead.smoothed) if one is not None]
+    if asked & _AHEAD:
+        spread = min(((one.high - one.low) / 2 / one.expected for one in forecasts if one.expected > 0), default=1.0)
+    else:
+        spread = risk.spread(found.won.hits, found.won.total) if asked & _WON else 0.0
+    made = (found.stages, found.won.total, found.cycle, deals.told, forecasts)
+    days = [day for one in deals.deals for day in (one.opened, one.closed, *(step.at for step in one.steps))]
+    newest = max((day for day in days if day is not None and day <= found.as_of), default=None)
+    return Basis(
+        read=found.deals,
+        given=found.deals + found.left_out,
+        tried=len(made),
+        done=sum(map(bool, made)),
+        spread=spread,
+        newest=datetime(newest.year, newest.month, newest.day, tzinfo=UTC) if newest else UNSET,
+    )
 
 
 def _customers(table: Table) -> SalesIntelligenceResult:
@@ -139,6 +167,7 @@ def _customers(table: Table) -> SalesIntelligenceResult:
         candidates=tuple(candidates[:CANDIDATES_MAX]),
         candidate_count=len(candidates),
         candidate_gap=sum(one.gap for one in candidates),
+        basis=Basis(read=table.rows, given=table.rows, tried=2),
     )
     return _told(result, table)
 
@@ -183,8 +212,8 @@ def _run(arguments: SalesIntelligenceArguments, blobs: Fetch) -> SalesIntelligen
     if arguments.deals:
         records = msgspec.json.decode(blobs(arguments.deals), type=tuple[DealRecord, ...])
         today = arguments.today or max((_last(one) for one in records), default=date.min)
-        return analyse_deals(deals_told(records, today, arguments.left_out))
-    return analyse_sales(read_table(blobs(arguments.table)), arguments.today)
+        return analyse_deals(deals_told(records, today, arguments.left_out), arguments.question)
+    return analyse_sales(read_table(blobs(arguments.table)), arguments.today, arguments.question)
 
 
 SALES_INTELLIGENCE: Tool = tool(
