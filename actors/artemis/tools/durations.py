@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.holm import holm
 from contracts.operations import Operation
 
 QUANTILES = (0.5, 0.95, 0.99)
@@ -94,17 +95,15 @@ def _bound(value: float) -> float | None:
 
 def compare(before: Sequence[Operation], after: Sequence[Operation]) -> Compared:
     """Every operation that both windows have often enough."""
-    from statsmodels.stats.multitest import multipletests
-
     earlier, later = ({(one.service, one.name): one for one in some} for some in (before, after))
     both = [key for key in earlier if key in later]
     enough = [key for key in both if min(len(earlier[key].ms), len(later[key].ms)) >= SAMPLES_MIN]
     pairs = [(earlier[key], later[key]) for key in enough]
     tests = [_tested(*pair) for pair in pairs]
-    adjusted = multipletests([p for p, _, _ in tests], method="holm")[1] if tests else []
-    failed = multipletests([p for _, _, p in tests], method="holm")[1] if tests else []
+    adjusted = holm([p for p, _, _ in tests])
+    failed = holm([p for _, _, p in tests])
     changes = [
-        _change(pair, test, float(own), float(failing))
+        _change(pair, test, own, failing)
         for pair, test, own, failing in zip(pairs, tests, adjusted, failed, strict=True)
     ]
     return Compared(

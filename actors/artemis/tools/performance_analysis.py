@@ -293,6 +293,6 @@ PERFORMANCE_ANALYSIS: Tool = tool(
     "Which operations of our own are slowest and which became slower, out of spans; the hottest functions of uploaded profiles.",
     permission="artemis:read",
     limits=ToolLimits(
-        preload=("scipy.stats", "statsmodels.stats.multitest", "statsmodels.stats.proportion"),
+        preload=("scipy.stats", "statsmodels.stats.proportion"),
     ),
 )

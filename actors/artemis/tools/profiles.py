@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from actors.holm import holm
 from runtime.errors import OutcomeError
 
 BYTES_MAX = 64_000_000
@@ -222,7 +223,6 @@ def functions(profile: Profile) -> list[Function]:
 
 def shifts(before: Profile, after: Profile) -> list[Shift]:
     """Functions by how much their own share changed. Raises OutcomeError where samples cannot be counted, or are too few."""
-    from statsmodels.stats.multitest import multipletests
     from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
     if before.unit != "samples" or after.unit != "samples":
@@ -239,7 +239,7 @@ def shifts(before: Profile, after: Profile) -> list[Shift]:
     counts = [(earlier.get(name, 0), later.get(name, 0)) for name in names]
     whole = [pair == wholes for pair in counts]  # all samples of both: then there is nothing to test
     p = [1.0 if same else float(proportions_ztest(pair, wholes)[1]) for pair, same in zip(counts, whole, strict=True)]
-    adjusted = multipletests(p, method="holm")[1]
+    adjusted = holm(p)
     found: list[Shift] = []
     for name, pair, corrected in zip(names, counts, adjusted, strict=True):
         low, high = confint_proportions_2indep(pair[1], wholes[1], pair[0], wholes[0], method="newcomb")
@@ -250,7 +250,7 @@ def shifts(before: Profile, after: Profile) -> list[Shift]:
                 after=pair[1] / wholes[1],
                 low=float(low),
                 high=float(high),
-                adjusted=float(corrected),
+                adjusted=corrected,
             )
         )
     return sorted(found, key=lambda one: -abs(one.after - one.before))

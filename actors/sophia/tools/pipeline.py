@@ -10,6 +10,7 @@ from datetime import date
 
 from msgspec import Struct
 
+from actors.holm import holm
 from actors.sophia.tools.deals import SEGMENT_VALUES_MAX, Deal, Deals, order
 
 GROUP_DEALS_MIN = 5
@@ -172,7 +173,6 @@ def won(deals: Deals) -> Share:
 def comparisons(deals: Deals) -> list[Comparison]:
     """The win rates by each segment, the surest difference first."""
     from scipy.stats import chi2_contingency
-    from statsmodels.stats.multitest import multipletests
 
     found: list[tuple[str, list[Share], float | None]] = []
     for name in sorted({name for deal in deals.decided for name in deal.segments}):
@@ -188,9 +188,9 @@ def comparisons(deals: Deals) -> list[Comparison]:
         p = float(chi2_contingency(table).pvalue) if testable else None
         found.append((name, sorted(shares, key=lambda one: (-one.share, one.name)), p))
     tested = [p for _, _, p in found if p is not None]
-    corrected = iter(multipletests(tested, method="holm")[1] if tested else ())
+    corrected = iter(holm(tested))
     compared = [
-        Comparison(segment=name, shares=tuple(shares), p=None if p is None else float(next(corrected)))
+        Comparison(segment=name, shares=tuple(shares), p=None if p is None else next(corrected))
         for name, shares, p in found
     ]
     return sorted(compared, key=lambda one: (1.0 if one.p is None else one.p, one.segment))
