@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from actors.alarms import raise_alarms
+from actors.confidence import share
 from actors.offers import Given, Known
 from actors.team import Examined, Findings, Team, evidence_of, relevant, together, united
 from actors.teams import OFFERS
@@ -22,7 +23,7 @@ from contracts.retrieval import Hit
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
 from runtime.ports import Tool
-from runtime.text import clip
+from runtime.text import clip, words
 from runtime.tool_schema import digests, parameters
 
 STEPS_MAX = 12  # answers of the model
@@ -196,8 +197,19 @@ class Investigation:
             hits = tuple(await effects.search(partitions, asked.query, limit=FOUND_MAX, media_type=asked.media_type))
         else:
             hits = await relevant(partitions, asked.query, effects, FOUND_MAX)
-        self._found = united(self._found, hits)
+        known = {hit.entry.id for hit in self._known}
+        self._found = united(self._found, await self._judged([hit for hit in hits if hit.entry.id not in known]))
         return _told([_seen(hit) for hit in hits])
+
+    async def _judged(self, hits: Sequence[Hit]) -> list[Hit]:
+        """With scores by the question that was asked: a search gave those by words of the model, who could find anything so."""
+        if not hits:
+            return []
+        texts = tuple(clip(f"{one.title}. {one.text}", TEXT_CHARS_MAX) for one in evidence_of(hits))
+        near = await self._effects.similarities((self._question,), texts)
+        asked = frozenset(words(self._question))
+        scores = near.cosines[0] if near.cosines else [share(frozenset(words(text)), asked) for text in texts]
+        return [replace(hit, score=score) for hit, score in zip(hits, scores, strict=True)]
 
     def _fault(self, reason: str) -> str:
         self._faults += 1

@@ -27,9 +27,14 @@ from contracts.records import AnyRecord, DealRecord
 from contracts.retrieval import Entry, Hit, Query
 from contracts.subjects import ActorRef
 from contracts.users import Permission
+from runtime.embedding_workers import EmbeddingWorkers
 from runtime.errors import OutcomeError
 from runtime.model_ports import Call
+from runtime.outside import NoEmbeddings
+from runtime.telemetry import NoTelemetry
 from runtime.tool_schema import parameters
+from runtime.vector_ports import Embeddings
+from tests.embedders import hashed
 from tests.kernel_world import CountingModel, OneHit, World
 from tests.unit.test_offers import STEERING
 
@@ -164,12 +169,14 @@ def asked(
     *,
     text: str = QUESTION,
     team: Team | None = None,
+    embeddings: Embeddings | None = None,
 ) -> Asked:
     async def body() -> Asked:
         listening = Listening()
         world = World(conversation, model=listening, retrieval=Shelf(Clearance.PUBLIC), records=Deals())
         calling = {"caller": "scripted", "chats": model} if model else {}
         world.outside = replace(world.outside, tools=TOOLS[Domain.SOPHIA], **calling)
+        world.outside = replace(world.outside, embeddings=embeddings or NoEmbeddings())
         await world.outside.blobs.put(TABLE)
         await world.outside.blobs.put(b"secret")
         async with world:
@@ -227,7 +234,7 @@ def test_what_tools_say_is_findings_and_what_is_searched_is_evidence() -> None:
     )
     came = asked(model)
     assert came.effects[:5] == ["search", "caller", "search", "tool client_analysis", "records"]
-    assert came.effects[5:8] == ["converse", "search", "converse"]
+    assert came.effects[5:8] == ["converse", "search", "converse"]  # which finds what is known already
     assert came.effects[8:11] == ["tool client_analysis", "tool market_research", "converse"]
     assert len(set(model.keys)) == len(model.keys) == 3
     assert f'"file":"{KNOWN}"' in model.told[0]
@@ -334,6 +341,18 @@ def test_what_a_model_steers_is_in_no_finding() -> None:
     assert all('"findings":[' in told for told in model.told)
     said = json.dumps([model.told, msgspec.to_builtins(came.prompts), came.ended])
     assert [word for word in ("yxgartner", "999", "trillion", "400") if word in said] == []
+
+
+@pytest.mark.parametrize("near", [True, False], ids=["by meaning", "by words while no model does it"])
+def test_what_a_model_searches_is_as_relevant_as_it_is_to_the_question(near: bool) -> None:
+    """Else it would only have to search for a text by its own words, and any answer would be sure."""
+    model = Scripted([call("search_knowledge", query="The customers of the company.", media_type="text/csv")])
+    embeddings = EmbeddingWorkers([hashed("all-minilm")], NoTelemetry()) if near else NoEmbeddings()
+    came = asked(model, team="market_research", embeddings=embeddings)
+    scores = {one.id: one.score for one in came.prompts[0].evidence}
+    assert scores["note"] == 0.9  # by the question itself
+    assert scores["customers"] <= 0.5
+    assert came.effects.count("similarities") == 1
 
 
 SALES = "Which open deals are slipping and what is the win rate?"

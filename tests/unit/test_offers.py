@@ -1,14 +1,34 @@
-"""What a model that calls tools may write to any of them: choices, and no material."""
+"""What a model that calls tools may write to any of them: choices, and no material; and what is given to them besides."""
 
+import asyncio
 from collections.abc import Iterator
+from time import time
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
-from actors.offers import steered
+from actors.artemis.offers import CodeChoices, PerformanceChoices, SystemMonitoringChoices
+from actors.artemis.tools.analysers.advisories import OSV
+from actors.artemis.tools.code_analysis import CodeAnalysisArguments
+from actors.artemis.tools.security import SecurityArguments
+from actors.offers import Given, Known, steered
 from actors.roster import TOOLS
 from actors.sophia.tools.market_research import MarketResearchArguments
+from actors.team import Findings
 from actors.teams import OFFERS
+from adapters.measurement_store import MemoryMeasurements
+from adapters.span_store import MemorySpanStore
+from contracts.domains import Clearance, Domain
+from contracts.measurements import Measurement
+from contracts.retrieval import Entry, Hit, Query
+from contracts.trace import SpanRecord
+from contracts.users import Permission
+from runtime.actor import Actor, Recorded
+from runtime.effects import Effects
+from runtime.errors import OutcomeError
+from tests.kernel_world import Add, Added, Note, OneHit, Sum, World, decide, evolve
 
 STEERING = {("client_analysis", "question"), ("market_research", "question"), ("business_insight", "question")}
 """All the free text that a model may write to a tool: it orders and selects. `test_investigating` shows that."""
@@ -69,3 +89,72 @@ def test_only_words_that_are_there_steer() -> None:
     assert steered("Zyx 999", "Who competes?", material) == "Who competes?"
     assert steered("", "Who competes?", ()) == "Who competes?"
     assert steered("who competes in Rome", "Who competes?", ()) == "competes"
+
+
+class Advisories(OneHit):
+    """Has a database of advisories, and nothing else."""
+
+    async def search(self, query: Query) -> list[Hit]:
+        if query.media_type != OSV:
+            return []
+        entry = Entry(id="osv", title="Advisories", text="", label=self.label, attachment="a" * 64, media_type=OSV)
+        return [Hit(entry=entry, partition="artemis_technical", score=0.5)]
+
+
+def offered(
+    choices: dict[str, Struct], grants: tuple[Permission, ...], question: str
+) -> tuple[dict[str, Given], dict[str, str]]:
+    """What is given to the tools for these choices, and what they say of it, or why they do not run."""
+    all_given, told = dict[str, Given](), dict[str, str]()
+
+    async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the form of all
+        effects.grant(grants)
+        known = Known(question=question, hits=(), web=(), computed={})
+        for name, chosen in choices.items():
+            try:
+                all_given[name] = given = await OFFERS[name].give(chosen, known, effects)
+                told[name] = " ".join((await effects.tool(name, given.arguments, Findings)).findings)
+            except OutcomeError as error:
+                told[name] = str(error)
+        await effects.tell(Note(text="done"))
+
+    async def body() -> None:
+        world = World(Actor("counter", Sum(), decide, evolve, react), retrieval=Advisories(Clearance.INTERNAL))
+        measured, spans, now_ms = MemoryMeasurements(), MemorySpanStore(), round(time() * 1_000)
+        await measured.keep(Measurement(source="host", at_ms=now_ms - 60_000, figures={"load 1": 0.5}))
+        span = SpanRecord(
+            trace_id="0" * 32,
+            span_id="0" * 16,
+            name="handle",
+            service="ceo",
+            start_ns=(now_ms - 60_000) * 1_000_000,
+            end_ns=(now_ms - 59_000) * 1_000_000,
+        )
+        await spans.store([span])
+        world.outside = replace(world.outside, tools=TOOLS[Domain.ARTEMIS], measurements=measured, spans=spans)
+        async with world:
+            await world.send(Add(amount=1))
+            await world.events(at_least=2)
+
+    asyncio.run(asyncio.wait_for(body(), 60))
+    return all_given, told
+
+
+CHOSEN = {"system_monitoring": SystemMonitoringChoices(), "performance_analysis": PerformanceChoices()}
+
+
+def test_our_own_figures_are_given_to_whom_they_may_be() -> None:
+    monitoring: tuple[Permission, ...] = ("artemis:read", "system:monitor")
+    _, told = offered(CHOSEN, monitoring, "What was slow in the last hour?")
+    assert "1 spans of 1 runs ended in the last hour" in told["performance_analysis"]
+    assert "The machine at" in told["system_monitoring"]
+    _, refused = offered(CHOSEN, ("artemis:read",), "What was slow in the last hour?")
+    assert all("lacks the permission system:monitor" in one for one in refused.values())
+
+
+def test_stored_code_is_scanned_with_the_stored_advisories() -> None:
+    chosen = CodeChoices(archive="b" * 64)
+    given, _ = offered({"code_analysis": chosen, "security": chosen}, ("artemis:read",), "?")
+    assert given["code_analysis"].arguments == CodeAnalysisArguments(archive="b" * 64)
+    assert given["security"].arguments == SecurityArguments(archive="b" * 64, advisories="a" * 64)
+    assert [hit.entry.id for hit in given["security"].hits] == ["osv"]
