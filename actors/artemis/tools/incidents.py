@@ -18,6 +18,7 @@ CHARS_MAX = 2_000_000
 SEED = 20_261_129
 RESAMPLES = 999
 RECOVERIES_MIN = 5  # for an interval
+MINUTES_MAX = 100 * 525_600.0  # a century: a longer duration is a slip of the pen
 
 _FIELD = re.compile(
     r"^[ \t>*-]{0,20}(service|component|system|severity|priority|level|started|start|detected|begin|ended|end|resolved|recovered"
@@ -59,11 +60,12 @@ class Incident(Struct, frozen=True, kw_only=True):
 
 
 class Tally(Struct, frozen=True):
-    """How many incidents, and their minutes where known."""
+    """How many incidents, and the minutes of those whose duration is known (of so many)."""
 
     name: str
     incidents: int
     minutes: float
+    known: int = 0
 
 
 class Recovery(Struct, frozen=True, kw_only=True):
@@ -134,6 +136,8 @@ def incident(evidence: Evidence) -> Incident | None:
     minutes = (ended - started) / timedelta(minutes=1) if started and ended and ended >= started else None
     if minutes is None and written:
         minutes = float(written.group(1)) * {"m": 1, "h": 60, "d": 1440}[written.group(2)[0].lower()]
+    if minutes is not None and minutes > MINUTES_MAX:
+        minutes = None
     return Incident(
         id=evidence.id,
         title=evidence.title,
@@ -183,15 +187,19 @@ def _cause(text: str) -> str:
 def _tally(incidents: Sequence[Incident], names: Sequence[str]) -> tuple[Tally, ...]:
     counts = Counter(names)
     minutes: Counter[str] = Counter()
+    known: Counter[str] = Counter()
     for one, name in zip(incidents, names, strict=True):
-        minutes[name] += round(one.minutes or 0)
+        if one.minutes is not None:
+            minutes[name] += round(one.minutes)
+            known[name] += 1
     return tuple(
-        Tally(name, counts[name], minutes[name]) for name in sorted(counts, key=lambda name: (-counts[name], name))
+        Tally(name, counts[name], minutes[name], known[name])
+        for name in sorted(counts, key=lambda name: (-counts[name], name))
     )
 
 
 def findings(found: Told, texts: int) -> list[str]:
-    """In sentences, the worst incidents last."""
+    """In sentences; the last ones tell the worst incidents, the worst first."""
     lines = [f"{len(found.incidents):,} incidents are described in {texts:,} texts."]
     if one := found.recovery:
         interval = (
@@ -205,9 +213,17 @@ def findings(found: Told, texts: int) -> list[str]:
         )
     if found.incidents:
         lines.append("By severity: " + ", ".join(f"{one.incidents} {one.name}" for one in found.by_severity) + ".")
-        services = [f"{one.name} {one.incidents} ({one.minutes:,} minutes)" for one in found.by_service[:8]]
+        services = [f"{one.name} {one.incidents} ({_lasted(one)})" for one in found.by_service[:8]]
         lines.append(f"By service: {', '.join(services)}.")
     return lines + [_story(one) for one in sorted(found.incidents, key=_worst)[:6]]
+
+
+def _lasted(one: Tally) -> str:
+    if not one.known:
+        return "duration unknown"
+    return f"{one.minutes:,} minutes" + (
+        f" in the {one.known:,} of known duration" if one.known < one.incidents else ""
+    )
 
 
 def _worst(one: Incident) -> tuple[int, float, str]:

@@ -25,10 +25,10 @@ KEPT = ("cpu share", "memory bytes", "mean ms", "storage bytes", "disk free byte
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The last measurement of health: when, the score, and which checks were not well then."""
+    """The last measurement of health: when, the score (None: not measured), and which checks were not well then."""
 
     at_ms: int
-    score: float
+    score: float | None
     checks: int
     ill: tuple[str, ...]
 
@@ -42,7 +42,7 @@ def health(series: Sequence[Series]) -> Health | None:
     checks = {name.removesuffix(" well"): value for name, value in last.items() if name.endswith(" well")}
     return Health(
         at_ms=found.at_ms[-1],
-        score=last.get("score") or 0.0,
+        score=last.get("score"),
         checks=len(checks),
         ill=tuple(sorted(name for name, value in checks.items() if value != 1)),
     )
@@ -76,13 +76,15 @@ def state(series: Sequence[Series]) -> list[str]:
     sources = {one.source: one for one in series if one.at_ms}
     lines: list[str] = []
     if found := health(series):
-        ill = f"not well: {', '.join(found.ill)}" if found.ill else f"all {found.checks} checks well"
-        lines.append(f"Health at {clock(found.at_ms)}: score {figure(found.score)} of 100, {ill}.")
+        well = f"all {found.checks} checks well" if found.checks else "no check was measured"
+        ill = f"not well: {', '.join(found.ill)}" if found.ill else well
+        score = f"{figure(found.score)} of 100" if found.score is not None else "not measured"
+        lines.append(f"Health at {clock(found.at_ms)}: score {score}, {ill}.")
     if host := sources.get(HOST):
         lines.append(
             f"The machine at {clock(host.at_ms[-1])}: CPU {_over(host, 'cpu share', _share)}; load per core"
             f" {_over(host, 'load per core', figure)}; memory {_over(host, 'memory share', _share)}; disk"
-            f" {_share(_last(host, 'disk share'))} full, {_size(_last(host, 'disk free bytes'))} free."
+            f" {_disk(host)}."
         )
     if broker := sources.get(BROKER):
         lines += _broker(broker)
@@ -97,11 +99,25 @@ def state(series: Sequence[Series]) -> list[str]:
     return lines
 
 
+def _disk(host: Series) -> str:
+    full = f"{_share(_last(host, 'disk share'))} full" if _measured(host, "disk share") else "not measured"
+    return full + (f", {_size(_last(host, 'disk free bytes'))} free" if _measured(host, "disk free bytes") else "")
+
+
+def _measured(one: Series, name: str) -> bool:
+    return any(value is not None for value in one.figures.get(name, ()))
+
+
 def _broker(broker: Series) -> list[str]:
     def total(end: str) -> float:
         return sum(_last(broker, name) for name in broker.figures if name.endswith(end))
 
     filled = {name: _last(broker, name) for name in broker.figures if name.endswith(" filled share")}
+    if not filled:
+        connections = (
+            f"; {figure(_last(broker, 'connections'))} connections" if _measured(broker, "connections") else ""
+        )
+        return [f"JetStream at {clock(broker.at_ms[-1])}: no stream was measured{connections}."]
     fullest = max(filled, key=lambda name: filled[name])
     return [
         f"JetStream at {clock(broker.at_ms[-1])}: {len(filled)} streams hold {figure(round(total(' messages')))} messages in"

@@ -97,6 +97,8 @@ def read_profile(data: bytes) -> Profile:
     profile = _of_json(text) if text.lstrip().startswith("{") else _collapsed(text)
     if not profile.stacks:
         raise OutcomeError("the profile holds no stacks")
+    if not math.isfinite(profile.total):
+        raise OutcomeError("the weights of the profile add up to no number")
     return profile
 
 

@@ -111,7 +111,7 @@ def _basis(found: Judged, series: Sequence[Watched]) -> Basis:
 
 
 def from_table(table: Table) -> list[Watched]:
-    """Every number column as a series; a row without a time in a column of dates counts as a minute after the one before."""
+    """Every number column as a series in order of time; without a time in every row, each is a minute after the one before."""
     dates = next((column for column in table.columns if column.kind == "date"), None)
     moments = [moment(cell) for cell in dates.cells] if dates else []
     dated = bool(moments) and all(one is not None for one in moments)
@@ -120,11 +120,12 @@ def from_table(table: Table) -> list[Watched]:
         if dated
         else [row * 60_000 for row in range(table.rows)]
     )
-    gaps = sorted(later - earlier for earlier, later in pairwise(at_ms))
+    gaps = sorted(later - earlier for earlier, later in pairwise(sorted(at_ms)))
     found: list[Watched] = []
     for column in table.columns:
         if column.kind == "number":
             points = [(at, value) for at, value in zip(at_ms, column.numbers, strict=True) if value is not None]
+            points.sort(key=lambda point: point[0])  # An export may have its newest row first.
             found.append(
                 Watched(
                     name=column.name,
