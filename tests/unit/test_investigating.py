@@ -393,3 +393,14 @@ def test_a_model_has_facts_looked_into_by_any_team_under_the_askers_clearance() 
     assert RECORDS_ID in {one.id for one in came.prompts[0].evidence}
     assert came.ended["label"] == "confidential"
     assert "D-999" not in json.dumps([model.told, msgspec.to_builtins(came.prompts)])
+
+
+def test_what_a_tool_computed_counts_for_confidence_whoever_had_it_called() -> None:
+    """The table is read whole, but too few left for one of its three analyses; the deals are of last spring."""
+    alone = asked(None).ended["grounds"]["tool"]
+    assert (alone["meant"], alone["read"]) == (1.0, pytest.approx(2 / 3, abs=1e-3))
+    model = Scripted([call("sales_intelligence", table="")])
+    sales = "What share of the decided deals do we win?"
+    found = asked(model, text=sales, team="client_analysis").ended["grounds"]["tool"]
+    assert (found["meant"], found["precise"]) == (1.0, pytest.approx(1 - 0.107 / 0.5, abs=1e-2))
+    assert found["freshness"] < 1

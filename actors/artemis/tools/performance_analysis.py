@@ -284,7 +284,10 @@ def _run(arguments: PerformanceAnalysisArguments, blobs: Fetch) -> PerformanceAn
         result = of_spans(_operations.decode(blobs(arguments.spans)), earlier, arguments.window or "window")
     elif isinstance(arguments.archive, str):
         findings.append(ARCHIVE)
-    return msgspec.structs.replace(result, findings=(*findings, *result.findings))
+    basis = result.basis
+    if arguments.notes and basis is not UNSET:
+        basis = msgspec.structs.replace(basis, tried=basis.tried + len(arguments.notes))
+    return msgspec.structs.replace(result, findings=(*findings, *result.findings), basis=basis)
 
 
 PERFORMANCE_ANALYSIS: Tool = tool(
