@@ -183,7 +183,7 @@ class Investigation:
         named = digests(written)
         files = [hit for hit in self._known if hit.entry.attachment in named]
         self._given += (given,)
-        self._found = united(united(self._found, files), given.hits)
+        self._keep(given.hits)
         self._works += found.work(tool.name, *files, ids=[one.id for one in given.evidence])
         return clip(_told(result), RESULT_CHARS_MAX)
 
@@ -197,9 +197,16 @@ class Investigation:
             hits = tuple(await effects.search(partitions, asked.query, limit=FOUND_MAX, media_type=asked.media_type))
         else:
             hits = await relevant(partitions, asked.query, effects, FOUND_MAX)
-        known = {hit.entry.id for hit in self._known}
-        self._found = united(self._found, await self._judged([hit for hit in hits if hit.entry.id not in known]))
+        self._keep(await self._judged(self._new(hits)))
         return _told([_seen(hit) for hit in hits])
+
+    def _new(self, hits: Sequence[Hit]) -> list[Hit]:
+        known = {hit.entry.id for hit in self._known}
+        return [hit for hit in hits if hit.entry.id not in known]
+
+    def _keep(self, hits: Sequence[Hit]) -> None:
+        """As evidence; what is known keeps the score that it has."""
+        self._found = united(self._found, self._new(hits))
 
     async def _judged(self, hits: Sequence[Hit]) -> list[Hit]:
         """With scores by the question that was asked: a search gave those by words of the model, who could find anything so."""

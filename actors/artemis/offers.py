@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct
 
 from actors.artemis.teams import advisories
 from actors.artemis.tools.code_analysis import CodeAnalysisArguments
+from actors.artemis.tools.earlier import Upload
 from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
 from actors.artemis.tools.security import SecurityArguments
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
@@ -64,7 +65,15 @@ async def _system_monitoring(chosen: SystemMonitoringChoices, known: Known, effe
 async def _performance_analysis(chosen: PerformanceChoices, known: Known, effects: Effects) -> Given:
     question = known.question
     if chosen.profiles:
-        return Given(PerformanceAnalysisArguments(question=question, profiles=chosen.profiles))
+        stored = {hit.entry.attachment: hit.entry for hit in known.hits}
+        uploads = tuple(
+            Upload(title=stored[one].title, imported=stored[one].updated) for one in chosen.profiles if one in stored
+        )
+        return Given(
+            PerformanceAnalysisArguments(
+                question=question, profiles=chosen.profiles, uploads=uploads if len(uploads) > 1 else UNSET
+            )
+        )
     if chosen.archive:
         return Given(PerformanceAnalysisArguments(archive=chosen.archive))
     span = windows(question, effects.asked_at)

@@ -1,17 +1,22 @@
 """What a model that calls tools may write to any of them: choices, and no material; and what is given to them besides."""
 
 import asyncio
+import importlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from time import time
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.artemis.offers import CodeChoices, PerformanceChoices, SystemMonitoringChoices
 from actors.artemis.tools.analysers.advisories import OSV
 from actors.artemis.tools.code_analysis import CodeAnalysisArguments
+from actors.artemis.tools.earlier import Upload
+from actors.artemis.tools.performance_analysis import PerformanceAnalysisArguments
 from actors.artemis.tools.security import SecurityArguments
 from actors.offers import Given, Known, steered
 from actors.roster import TOOLS
@@ -91,6 +96,14 @@ def test_only_words_that_are_there_steer() -> None:
     assert steered("who competes in Rome", "Who competes?", ()) == "competes"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    """The libraries of statistics, which take seconds to load, and a test waits for five."""
+    for one in TOOLS[Domain.ARTEMIS].values():
+        for name in one.limits.preload:
+            importlib.import_module(name)
+
+
 class Advisories(OneHit):
     """Has a database of advisories, and nothing else."""
 
@@ -102,14 +115,14 @@ class Advisories(OneHit):
 
 
 def offered(
-    choices: dict[str, Struct], grants: tuple[Permission, ...], question: str
+    choices: dict[str, Struct], grants: tuple[Permission, ...], question: str, *hits: Hit
 ) -> tuple[dict[str, Given], dict[str, str]]:
     """What is given to the tools for these choices, and what they say of it, or why they do not run."""
     all_given, told = dict[str, Given](), dict[str, str]()
 
     async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the form of all
         effects.grant(grants)
-        known = Known(question=question, hits=(), web=(), computed={})
+        known = Known(question=question, hits=hits, web=(), computed={})
         for name, chosen in choices.items():
             try:
                 all_given[name] = given = await OFFERS[name].give(chosen, known, effects)
@@ -158,3 +171,21 @@ def test_stored_code_is_scanned_with_the_stored_advisories() -> None:
     assert given["code_analysis"].arguments == CodeAnalysisArguments(archive="b" * 64)
     assert given["security"].arguments == SecurityArguments(archive="b" * 64, advisories="a" * 64)
     assert [hit.entry.id for hit in given["security"].hits] == ["osv"]
+
+
+def test_profiles_are_compared_by_what_is_known_of_them() -> None:
+    entries = [
+        Entry(id=name, title=f"Profile {name}", text="", label=Clearance.PUBLIC, attachment=digest * 64, updated=day)
+        for name, digest, day in (
+            ("new", "b", datetime(2026, 2, 1, tzinfo=UTC)),
+            ("old", "c", datetime(2026, 1, 1, tzinfo=UTC)),
+        )
+    ]
+    hits = [Hit(entry=one, partition="artemis_technical", score=0.5) for one in entries]
+    chosen = PerformanceChoices(profiles=("b" * 64, "c" * 64))
+    given, _ = offered({"performance_analysis": chosen}, ("artemis:read",), "What got slower?", *hits)
+    assert given["performance_analysis"].arguments == PerformanceAnalysisArguments(
+        question="What got slower?",
+        profiles=chosen.profiles,
+        uploads=tuple(Upload(title=one.title, imported=one.updated) for one in entries),
+    )
