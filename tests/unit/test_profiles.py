@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
-from actors.artemis.tools.performance_analysis import of_profiles
+from actors.artemis.tools.performance_analysis import FUNCTIONS_MAX, of_profiles
 from actors.artemis.tools.profiles import MEDIA_TYPES, Profile, Stack, functions, read_profile, shifts
 from deploy.folder_import import read_folder
 from runtime.errors import OutcomeError
@@ -83,10 +84,27 @@ def test_what_took_more_of_the_samples_is_named_and_nothing_else() -> None:
     assert (parse.before, parse.after) == (0.4, 0.6)
     assert 0.15 < parse.low < 0.2 < parse.high < 0.25
     assert parse.adjusted < 1e-9
+    for one in shifts(before, after):
+        pair = round(one.before * 1_000), round(one.after * 1_500)
+        low, high = confint_proportions_2indep(pair[1], 1_500, pair[0], 1_000, method="newcomb")
+        assert (one.low, one.high) == pytest.approx((low, high))
+    found = sorted(float(proportions_ztest(pair, (1_000, 1_500))[1]) for pair in ((400, 900), (400, 400), (200, 200)))
+    assert parse.adjusted == pytest.approx(3 * found[0])
     same = of_profiles([before, before])
     assert "Against the earlier profile 0 of 3 functions have another share" in " ".join(same.findings)
     few = of_profiles([Profile("", "samples", {("a",): 9.0}), before])
     assert "these have 9 and 1000" in " ".join(few.findings)
+
+
+def test_profiles_of_very_many_functions_are_compared_all_and_told_in_part() -> None:
+    """Twice 50,000 functions: one at a time they took longer than a tool may."""
+    before = Profile("", "samples", {(f"f{at}",): 1.0 for at in range(50_000)})
+    after = Profile("", "samples", before.stacks | {("f7",): 900.0})
+    result = of_profiles([before, after])
+    assert "Against the earlier profile 1 of 50,000 functions" in " ".join(result.findings)
+    assert (len(result.shifts), result.shifts[0].name) == (FUNCTIONS_MAX, "f7")
+    only = Profile("", "samples", {("a",): 500.0})
+    assert [one.adjusted for one in shifts(only, only)] == [1.0]
 
 
 @pytest.mark.parametrize(

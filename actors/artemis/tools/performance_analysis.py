@@ -240,7 +240,7 @@ def of_profiles(
     return PerformanceAnalysisResult(
         findings=tuple(findings),
         functions=tuple(hot[:FUNCTIONS_MAX]),
-        shifts=tuple(moved),
+        shifts=tuple(moved[:FUNCTIONS_MAX]),
         basis=Basis(read=1, given=1, tried=len(profiles), done=2 if moved else 1, spread=_of_samples(last, hot)),
     )
 
