@@ -36,7 +36,7 @@ from runtime.errors import AllowanceError
 from runtime.model_ports import Call
 from runtime.text import titled, words
 
-NAME = f"{QUOTING}-v2"
+NAME = f"{QUOTING}-v3"
 SENTENCES_A_SECTION = 5
 SENTENCES_A_SUMMARY = 3
 PARTS_MAX = 3  # of a question
@@ -84,11 +84,11 @@ _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("align", "strateg", "priorit", "implication"), r"strateg|priorit|goal|objective|target|mission|vision|aim"),
     (
         ("complex", "requirement", "technical", "structure"),
-        r"complex|depend|integrat|migrat|legacy|interface|\bAPI\b|module|effort|engineer-weeks",
+        r"complex|depend|integrat|migrat|legacy|interface|\bAPI\b|module|effort|engineer-weeks|\brequired\b",
     ),
     (
         ("feasib", "capacity", "capabil", "constraint"),
-        r"feasib|capacity|effort|engineer|team|week|possible|cannot|can be|constraint|budget",
+        r"feasib|capacity|effort|engineer|team|week|possible|cannot|can be|constraint|budget|\bat most\b|\bat least\b",
     ),
     (("conflict", "contradict", "trade"), r"\bbut\b|however|conflict|instead|although|compet|cannot|freeze|not before"),
     (("compet", "landscape"), r"compet|rival|switch|undercut|market|against|price"),
@@ -250,8 +250,8 @@ class _Choosing:
     def _scores(self, section: Section, asked: frozenset[str]) -> dict[int, float]:
         """How well each sentence suits the section, 0 to 1: BM25 (a half), cues (a third), the weight of its source (a sixth).
 
-        The question's words count twice, the guidance's once. A section with cues takes sentences without any only when no
-        sentence has one.
+        The question's words count twice, the guidance's once. A section with cues takes no sentence without any: it would say
+        what it is not about.
         """
         query = Counter(dict.fromkeys(asked, 2))
         prose = _is_prose(section)
@@ -262,11 +262,10 @@ class _Choosing:
         overlap = {at: self._bm25(held[at], query) for at in sorted(self.left)}
         most = max(overlap.values(), default=0.0) or 1.0
         cues = {at: self._cues(at, pattern) for at in overlap}
-        cued = any(cues.values())
         return {
             at: overlap[at] / most / 2 + cues[at] / CUES_MAX / 3 + held[at].weight / WEIGHT_MAX / 6
             for at in overlap
-            if cues[at] or not cued
+            if cues[at] or pattern is None
         }
 
     def _bm25(self, one: Sentence, query: Counter[str]) -> float:

@@ -29,11 +29,14 @@ from contracts.domains import Domain
 from contracts.model import Citation, Evidence, Prompt, Section
 from runtime.actor import Recorded
 from runtime.effects import Effects
+from runtime.text import sentences
 
 EVIDENCE_MAX = 8  # of one team
 TEAMS_MAX = 3
 STATEMENTS_MAX = 12  # of each earlier phase
 ITEMS_MAX = 20
+ASKED_MAX = 5  # sentences of the question that are requirements by themselves
+ASKED_CHARACTERS_MAX = 500
 REQUIREMENTS = (
     Section("requirements", "The technical requirements that follow from the business analysis, one a sentence."),
     Section("constraints", "Constraints of time, money, people and existing systems."),
@@ -141,9 +144,9 @@ class Phases:
         evidence: tuple[Evidence, ...],
         examined: Examined | None = None,
     ) -> PhaseResult:
-        """From what was examined, else from what the earlier phases say: their own words are no evidence."""
+        """From what was examined, else from what is asked for and the earlier phases say: such words are no evidence."""
         question = self._event.question
-        findings = examined.findings if examined else self._lines()
+        findings = examined.findings if examined else (*asked_for(question), *self._lines())
         reply = await self._effects.chat(
             Prompt(role=ROLE, question=question, sections=sections, evidence=evidence, findings=findings)
         )
@@ -197,6 +200,12 @@ class Phases:
             for result in self._results
             for statement in statements("\n".join(result.sections.values()), STATEMENTS_MAX)
         )
+
+
+def asked_for(question: str) -> tuple[str, ...]:
+    """The sentences of a question that say a figure: what they ask for is a requirement, whatever else is found."""
+    exact = [one for one in sentences(question) if any(map(str.isdigit, one)) and len(one) <= ASKED_CHARACTERS_MAX]
+    return tuple(f"Required, as asked for: {one}" for one in exact[:ASKED_MAX])
 
 
 def _missing(others: Others) -> tuple[PhaseMissing, ...]:

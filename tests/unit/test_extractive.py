@@ -56,6 +56,22 @@ def test_sections_take_what_belongs_to_them() -> None:
     assert 0.5 < reply.confidence <= 0.95
 
 
+def test_a_section_stays_empty_rather_than_hold_what_it_is_not_about() -> None:
+    sections = (*SECTIONS[:1], Section("recommended_architecture", "The parts, and how they work together."))
+    asked = "Shall we build a customer portal and stop printing paper invoices?"
+    notes = (
+        "We will stop printing paper invoices for customers.",
+        "The customer portal replaces letters.",
+        "Printing costs 4 EUR an invoice.",
+        "Paper comes from Finland.",
+        "A customer reads invoices late.",
+        "Build what lasts.",
+    )
+    reply = compose(msgspec.structs.replace(prompt(asked, notes), sections=sections))
+    assert "invoices" in reply.sections["summary"]
+    assert abstains(reply.sections["recommended_architecture"])
+
+
 def test_no_sentence_stands_in_two_sections() -> None:
     reply = compose(prompt())
     listed = [line for name in ("risks", "timeline", "recommendations") for line in lines(reply.sections[name])]

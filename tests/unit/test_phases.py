@@ -5,14 +5,15 @@ from datetime import date
 import pytest
 
 from actors.artemis.verdict import feasibility
-from actors.sophia.phases import of_recommendations, of_requirements
+from actors.sophia.phases import REQUIREMENTS, asked_for, of_recommendations, of_requirements
 from actors.sophia.teams import SOPHIA_TEAMS
 from actors.team import called
+from adapters.extractive import compose
 from contracts.analysis import Phase, PhaseResult, Recommendation, Requirement
 from contracts.collaboration import Outcome
 from contracts.domains import Clearance, Domain
 from contracts.feasibility import Milestone
-from contracts.model import NOTHING_MORE, Citation
+from contracts.model import NOTHING_MORE, Citation, Prompt
 from contracts.span import Span
 
 TODAY = date(2026, 11, 29)
@@ -54,6 +55,17 @@ def test_requirements_and_constraints_are_items_with_the_evidence_of_their_sente
         Requirement(id="R1", kind="requirement", text="The portal must show bills.", evidence=("e1",)),
         Requirement(id="R2", kind="requirement", text="It must be safe to use."),
     )
+
+
+def test_the_figures_of_a_question_are_requirements_and_stand_first() -> None:
+    asked = "Build a customer portal by March 2027 for at most 400,000 EUR, hosted in Ireland. Is that wise?"
+    lines = asked_for(asked)
+    assert lines == (
+        "Required, as asked for: Build a customer portal by March 2027 for at most 400,000 EUR, hosted in Ireland.",
+    )
+    findings = (*lines, "Business analysis: The portal depends on the billing module.")
+    reply = compose(Prompt(role="analysts", question=asked, sections=REQUIREMENTS, findings=findings, evidence=()))
+    assert "at most 400,000 EUR" in "".join(reply.sections.values())
 
 
 def test_recommendations_point_at_the_phases_that_say_or_cite_the_same() -> None:
