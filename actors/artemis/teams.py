@@ -116,7 +116,12 @@ async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Exami
     arguments = SecurityArguments(archive=one.tree.entry.attachment, advisories=digest or UNSET)
     found = await run_tool("security", arguments, one.tree.entry.title, effects)
     told = one.told(found.findings)
-    return Examined(told, (one.tree, *known), computed=True, works=found.work("security", one.tree, *known, told=told))
+    return Examined(
+        told,
+        (one.tree, *known),
+        computed=True,
+        works=found.work("security", one.tree, told=told, ids=[hit.entry.id for hit in known]),
+    )
 
 
 async def advisories(effects: Effects) -> tuple[Hit, ...]:

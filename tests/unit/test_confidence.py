@@ -17,6 +17,7 @@ from actors.team import Findings
 from contracts.domains import Clearance
 from contracts.grounds import Basis, Computed, Grounds
 from contracts.model import NOTHING_KNOWN, Evidence
+from contracts.retrieval import Entry, Hit
 from tests.calibration import Judged, JudgedTool, brier, calibration_error, judged_all, judged_tools
 from tests.tool_cases import never
 
@@ -83,6 +84,20 @@ def test_what_a_tool_found_in_texts_counts_where_it_speaks_to_the_question() -> 
     assert grounds(rested(CHURN, findings=("Nothing was read.",))).computed == 0
     told = msgspec.json.decode(b'{"findings":["Churn is 18 %."],"rows":7}', type=Findings)
     assert told.work("client_analysis") == ()
+
+
+def test_data_that_do_not_say_how_new_they_are_are_as_new_as_what_was_stored() -> None:
+    """Not as what was only held against them: new advisories make no old source code new."""
+
+    def stored(name: str, days: int) -> Hit:
+        entry = Entry(id=name, title=name, text="", label=Clearance.PUBLIC, updated=NOW - timedelta(days=days))
+        return Hit(entry=entry, partition="shared_knowledge", score=0.5)
+
+    found = Findings(("1 finding.",), basis=Basis(read=1, given=1))
+    (work,) = found.work("security", stored("tree", 400), told=("In tree: 1 finding.",), ids=["advisories"])
+    assert (work.basis.newest, work.data) == (NOW - timedelta(days=400), ("tree", "advisories"))
+    told = Findings(("1 finding.",), basis=Basis(read=1, given=1, newest=NOW))
+    assert told.work("security", stored("tree", 400))[0].basis.newest == NOW
 
 
 ALL = Basis(read=7_043, given=7_043, spread=0.04, newest=NOW)
