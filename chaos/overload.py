@@ -37,7 +37,11 @@ USERS = 4
 
 
 class Overload(Struct, frozen=True, kw_only=True):
-    """How the stack is overloaded. `limits` are set so low that they are reached."""
+    """How the stack is overloaded. `limits` are set so low that they are reached.
+
+    It goes on for `seconds` at least, and until so many were refused and accepted and each of these statuses was answered: a
+    slow machine takes longer for that.
+    """
 
     data: Path
     models: Path
@@ -45,6 +49,9 @@ class Overload(Struct, frozen=True, kw_only=True):
     connections: int = 96
     limits: dict[str, int] = msgspec.field(default_factory=LIMITS.copy)
     settle_s_max: float = 600.0
+    refused_min: int = 1
+    accepted_min: int = 1
+    statuses: frozenset[int] = frozenset()
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -118,15 +125,24 @@ async def _flooded(
         for one, wire in enumerate(wires)
     ]
     try:
-        for second in range(int(plan.seconds)):
+        second = 0
+        while second < int(plan.seconds) or not _enough(plan, tally, journal):
             await asyncio.sleep(1)
-            on_second(second + 1)
+            second += 1
+            on_second(second)
         clock.stop(0)
         await asyncio.gather(*floods)
     finally:
         for task in (weighing, *floods):
             task.cancel()
         await asyncio.gather(weighing, *floods, return_exceptions=True)
+
+
+def _enough(plan: Overload, tally: Tally, journal: Journal) -> bool:
+    accepted = sum(told.accepted for told in journal.told)
+    return (
+        tally.refused >= plan.refused_min and accepted >= plan.accepted_min and plan.statuses <= tally.statuses.keys()
+    )
 
 
 async def _check(plan: Overload, supervisor: Supervisor, journal: Journal) -> list[Finding]:

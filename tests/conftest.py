@@ -65,9 +65,10 @@ def described(request: pytest.FixtureRequest) -> "BaseSchema":
 
     from gateway.openapi import openapi_document
     from gateway.routes import ROUTES
+    from tests.fuzzing import alike_once
 
     request.node._nodeid = request.node.nodeid  # Schemathesis 4.32 wants it, pytest 9.2 has it not
-    return schemathesis.openapi.from_dict(msgspec.json.decode(openapi_document(ROUTES)))
+    return schemathesis.openapi.from_dict(alike_once(msgspec.json.decode(openapi_document(ROUTES))))
 
 
 @pytest.hookimpl(optionalhook=True)

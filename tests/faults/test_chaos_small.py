@@ -41,7 +41,16 @@ def test_six_kills_and_two_pauses_lose_and_double_nothing(data_folder: Path) -> 
 def test_a_short_overload_is_refused_in_time_and_what_was_accepted_is_finished(data_folder: Path) -> None:
     per_minute = ("requests_per_minute_max", "cross_requests_per_minute_max", "import_requests_per_minute_max")
     limits = {"requests_in_flight_max": 8, **dict.fromkeys(per_minute, 10)}
-    plan = overload.Overload(data=data_folder / "data", models=MODELS, seconds=3, connections=16, limits=limits)
+    plan = overload.Overload(
+        data=data_folder / "data",
+        models=MODELS,
+        seconds=3,
+        connections=16,
+        limits=limits,
+        refused_min=101,
+        accepted_min=21,
+        statuses=frozenset({202, 429, 503}),
+    )
     outcome = asyncio.run(overload.overload(plan))
     assert outcome.refused == outcome.retry_after > 100
     assert outcome.accepted > 20
