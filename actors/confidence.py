@@ -10,6 +10,8 @@ those that it cites, where it cites none all that was found. What has expired co
 * relevance: the best score (a cosine)
 * computed: 1 where a finding of a tool that only read those texts meets a third of the question's words
 
+What a finding says not to be known counts nowhere, though it has the question's words.
+
 Of a tool, by the basis that it tells (`contracts.grounds.Basis`):
 
 * meant: 1 where the question has a word of what the tool is there for (`actors/intents.py`)
@@ -40,7 +42,7 @@ from actors.ceo.disagreeing import disagree
 from actors.ceo.stance import stance
 from actors.intents import beside, meant
 from contracts.grounds import Basis, Computed, Grounds
-from contracts.model import Evidence, abstains
+from contracts.model import Evidence, abstains, unsaid
 from runtime.text import sentences, words
 
 NOTHING_FOUND = 0.05
@@ -139,7 +141,7 @@ def grounds(rested: Rested) -> Grounds:
     texts = [one for one in valid if one.id not in data]
     said = [(one, sentences(f"{one.title}. {one.text}")) for one in texts]
     listed = [[frozenset(words(sentence)) for sentence in text] for _, text in said]
-    computed = [frozenset(words(finding)) for finding in rested.findings]
+    computed = [frozenset(words(finding)) for finding in rested.findings if not unsaid(finding)]
     single = [*(one for text in listed for one in text), *computed]
     met = [share(frozenset().union(*text) if text else frozenset(), asked) for text in listed]
     speaking = [text for (_, text), of_it in zip(said, met, strict=True) if of_it >= SPEAKS_FROM]
@@ -163,7 +165,7 @@ def grounds(rested: Rested) -> Grounds:
 
 def of_tool(work: Work, rested: Rested, agreement: float) -> Computed:
     """What a tool's figures are worth for the question."""
-    basis, told = work.basis, frozenset(words(" ".join(work.findings)))
+    basis, told = work.basis, frozenset(words(" ".join(one for one in work.findings if not unsaid(one))))
     besides = beside(work.tool, rested.question)
     read = basis.read / basis.given if basis.given else 0.0
     parts = Computed(

@@ -25,6 +25,14 @@ def abstains(text: str) -> bool:
     return text.startswith((NOTHING_KNOWN, NOTHING_MORE))
 
 
+UNSAID = ("No source at hand", "Not taken into account", "No client", "No deal")
+
+
+def unsaid(finding: str) -> bool:
+    """Whether a finding tells what is not known: it has the question's words and answers nothing."""
+    return finding.startswith(UNSAID)
+
+
 QUOTING = "extractive"
 """How the names of models begin that only quote what they are given: they judge nothing."""
 

@@ -104,6 +104,13 @@ ALL = Basis(read=7_043, given=7_043, spread=0.04, newest=NOW)
 SAID = ("18.4 % of business customers left (1,296 of 7,043).",)
 
 
+def test_what_a_tool_says_not_to_know_makes_nothing_surer() -> None:
+    unknown = "No source at hand speaks of “churn” or “business customers”: what follows is of what is nearest."
+    far = evidence("b", "The weather was fine.", score=0.2)
+    assert grounds(rested(far, findings=(unknown,))) == grounds(rested(far))
+    assert confidence(grounds(rested(findings=(unknown,)))) == NOTHING_FOUND
+
+
 def sure(basis: Basis, *texts: Evidence, question: str = QUESTION, data: tuple[str, ...] = ()) -> float:
     work = Work(tool="client_analysis", findings=SAID, basis=basis, data=data)
     found = Rested(question=question, evidence=texts, works=(work,), now=NOW)
