@@ -11,7 +11,19 @@ Relation = Literal["aligned", "conflicting", "unrelated", "related"]
 """`related`: about the same, and no rule decides whether they agree. Until 30 November 2026 such a pair was told as `aligned`,
 with the rule `same_topic`; what was recorded then says so still."""
 
-Rule = Literal["limit", "date", "prohibition", "opposite", "exclusive", "same_topic", "other_topic"]
+Rule = Literal[
+    "limit",
+    "date",
+    "prohibition",
+    "opposite",
+    "exclusive",
+    "same_topic",
+    "other_topic",
+    "place",
+    "preference",
+    "scope",
+    "looks_only",
+]
 """What decided a comparison (actors/ceo/comparing.py says how)."""
 
 

@@ -24,6 +24,45 @@ EU_ONLY = "We do not store customer data outside of the European Union."
 LIVE_BEFORE_JUNE = "The customer portal must be live before June 2027."
 
 DEVELOPMENT = (
+    # What a fresh reviewer found
+    Pair("Do not expand into Austria.", "We expand into Austria and Germany in 2027.", C),
+    Pair(
+        "Move all customer data to a data centre in Ireland.",
+        "All customer data stays in data centres in Switzerland.",
+        C,
+    ),
+    Pair("Keep the Bern office open until 2030.", "We will shut down the Bern office by 1 June 2027.", C),
+    Pair(
+        "A page of the shop may take up to 2 seconds to answer.",
+        "A page of the shop must answer within 300 ms.",
+        C,
+    ),
+    Pair(
+        "Replace PostgreSQL by Oracle, a proprietary database.",
+        "We prefer open-source databases over proprietary ones.",
+        C,
+    ),
+    Pair(
+        "Employees may work from home five days a week.",
+        "Employees are in the office at least three days a week.",
+        R,
+    ),
+    Pair(
+        "Raise the price for new customers in 2027.",
+        "We will not raise subscription prices for existing customers before 2028.",
+        R,
+    ),
+    Pair(
+        "Write a history of our subscription prices since 2010.",
+        "We will not raise subscription prices for existing customers before 2028.",
+        R,
+    ),
+    Pair("We support customers on Mondays.", "Support is not offered on weekends.", R),
+    Pair(
+        "Sell directly to end customers through our own web shop.",
+        "Sales happen exclusively through certified partners.",
+        C,
+    ),
     # Prohibitions of one case only, found by a reviewer
     Pair("We store customer data in the European Union.", EU_ONLY, A),
     Pair("Customer data is stored in Germany.", EU_ONLY, U),

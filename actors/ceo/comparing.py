@@ -10,29 +10,47 @@ a half shared, two at least. Anything else is *unrelated* (`other_topic`).
 **Opposed stance.** Of two statements about the same, the first rule that has something to say decides; of `limit` and `date` each
 that finds a conflict. Of several figures or dates those are compared whose clauses share a term, if there are such:
 
-1. `limit`: the strategy's most or least against the requirement's figure of the same unit (a currency, per cent, a time, a noun).
-2. `date`: the strategy's last day (`by`, `before`), or the day before which something is forbidden, against the requirement's
-   time.
-3. `opposite`: both point somewhere on one axis (`actors/ceo/stance.py` has them: more or less, made or bought, cloud or own
-   machines …) about a common term; a forbidding word turns a statement round.
-4. `prohibition`: one of them forbids and the other does not. Of what is forbidden in one case only (`outside of`, `beyond`,
-   `without`, `unless`, `except`, `other than`, `before` an event) only what names that case itself.
-5. `exclusive`: `only through X`, and the requirement says `through` something else.
+1. `looks_only`: the requirement only studies, counts or reports on what the strategy speaks of. Decides nothing: *related*.
+2. `exclusive`: `only through X`, and the requirement says `through` something else, or names the other part (`only employees`).
+3. `scope`: the two are of different parts of a thing (new and existing customers, weekdays and weekends). *Related*, too.
+4. `limit`: the strategy's most or least against the requirement's figure of the same unit (a currency, per cent, a time, bytes,
+   a noun) of the same thing; what is forbidden above a figure has it as its most.
+5. `date`: the strategy's last day (`by`, `before`), or the time before, in or after which something is forbidden, against the
+   requirement's time; or the other way round.
+6. `place`: the strategy says that a thing is in X and nowhere else, the requirement puts it in Y; two countries or two towns.
+7. `preference`: `A over B`, and the requirement takes B and not A.
+8. `opposite`: both point somewhere on one axis (more or less, made or bought, kept or ended …) about a common term; a forbidding
+   word turns a statement round.
+9. `prohibition`: one of them forbids and the other does not, and speaks of what is forbidden. Of what is forbidden in one case
+   only (`outside of`, `beyond`, `without`, `unless`, `except`, `other than`, `before` an event) only what names that case itself.
 
-Where a rule finds agreement they are *aligned* by that rule. Where none decides they are *related* (`same_topic`): to be about
-the same is not to agree.
+The words that stand against each other are tables in `actors/ceo/contrasts.py`. Where a rule finds agreement, and the two share
+half of the shorter one's terms, they are *aligned* by that rule. Where none decides they are *related* (`same_topic`): to be
+about the same is not to agree.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import product
 from typing import TypeVar
 
-from actors.ceo.figures import Bounded, Dated
-from actors.ceo.stance import Direction, Stance, overlap, stance
+from actors.ceo.contrasts import CHANGES, DAYS
+from actors.ceo.figures import Bound, Bounded, Dated
+from actors.ceo.stance import Direction, Stance, overlap, place_kind, stance, terms
 from contracts.comparison import Comparison, Relation, Rule, Stated
 
 TERMS_SHARE = 0.3
 TOPIC_FROM = 0.5
+ONE_THING_FROM = 0.6
+ONE_THING_MIN = 2
+"""The share or the number of common key terms from which what a rule finds is said: with fewer they may speak of two things."""
+
+AGREES_FROM = 0.5
+"""The share that an agreement needs besides."""
+
+PRICED = terms("costs")
+"""What has a price is no topic by that."""
+
 COSINE_FROM = 0.28  # where key terms are shared
 COSINE_ALONE_FROM = 0.6  # where none is
 TERMS_ALONE_FROM = 0.5  # where there is no cosine
@@ -45,8 +63,14 @@ PLAIN: Mapping[Rule, float] = {
     "exclusive": 0.8,
     "same_topic": 0.6,
     "other_topic": 1.0,
+    "place": 0.85,
+    "preference": 0.8,
+    "scope": 0.6,
+    "looks_only": 0.6,
 }
 """How plain what a rule decides is, against the others."""
+
+_FLIPPED: Mapping[Bound, Bound] = {"max": "min", "min": "max", "none": "none"}
 
 CONFLICTS_MAX = 20
 ALIGNED_MAX = 10
@@ -91,7 +115,7 @@ def telling(compared: Iterable[Comparison]) -> tuple[Comparison, ...]:
 def _compared(
     requirement: Stated, strategy: Stated, wants: Stance, holds: Stance, cosine: float | None
 ) -> Iterator[Comparison]:
-    shared = wants.terms & holds.terms
+    shared = (wants.terms & holds.terms) - PRICED
     share = overlap(wants.terms, holds.terms)
     if cosine is None:
         topic, same = share, share >= TERMS_ALONE_FROM and len(shared) >= TERMS_ALONE_MIN
@@ -100,7 +124,7 @@ def _compared(
         same = cosine >= COSINE_ALONE_FROM or (bool(shared) and cosine >= COSINE_FROM and topic >= TOPIC_FROM)
     about = f"both are about {wants.written(shared)}" if shared else "their meaning is close"
     other: Verdict = ("unrelated", "other_topic", "they are about other things")
-    for relation, rule, reason in _verdicts(wants, holds, about) if same else (other,):
+    for relation, rule, reason in _claimed(_verdicts(wants, holds, about), share, wants, holds) if same else (other,):
         yield Comparison(
             requirement=requirement,
             strategy=strategy,
@@ -114,13 +138,50 @@ def _compared(
 
 def _verdicts(wants: Stance, holds: Stance, about: str) -> Sequence[Verdict]:
     """One, but where a figure and a date both conflict; a figure that agrees hides no date that does not."""
+    for decide in (_looks_only, exclusive, _scope):
+        if (found := decide(wants, holds)) is not None:
+            return [found]
     bounds = [found for decide in (_limit, _date) if (found := decide(wants, holds)) is not None]
     if bounds:
         return [one for one in bounds if one[0] == "conflicting"] or bounds[:1]
-    for decide in (_opposite, _prohibition, exclusive):
+    for decide in (_place, _preference, _opposite, _prohibition):
         if (found := decide(wants, holds)) is not None:
             return [found]
     return [("related", "same_topic", about)]
+
+
+def _claimed(verdicts: Sequence[Verdict], share: float, wants: Stance, holds: Stance) -> Sequence[Verdict]:
+    """What a rule finds, but only where both speak of one thing; agreement only where they go the only way where there is one."""
+    one, other = (wants.about, holds.about) if wants.about and holds.about else (wants.terms, holds.terms)
+    one_thing = overlap(one, other) >= ONE_THING_FROM or len(one & other) >= ONE_THING_MIN
+    agrees = one_thing and share >= AGREES_FROM
+    return [
+        ("related", rule, f"{reason}, perhaps of two things")
+        if (relation == "conflicting" and not one_thing) or (relation == "aligned" and not agrees)
+        else ("related", "same_topic", "the strategy names an only way")
+        if relation == "aligned" and holds.only is not None and rule != "exclusive"
+        else (relation, rule, reason)
+        for relation, rule, reason in verdicts
+    ]
+
+
+def _looks_only(wants: Stance, holds: Stance) -> Verdict | None:
+    if not wants.tells or wants.tells & holds.terms:
+        return None
+    return "related", "looks_only", f"the requirement is to {wants.written(wants.tells)}"
+
+
+def _scope(wants: Stance, holds: Stance) -> Verdict | None:
+    """Of each family of parts that both name: whether they have none in common."""
+    for mine, its in product(wants.parts, holds.parts):
+        if mine.beside(its) and not _common(mine.family, wants, holds):
+            return "related", "scope", f"{mine.word!r} and {its.word!r}"
+    return None
+
+
+def _common(family: int, wants: Stance, holds: Stance) -> bool:
+    sides = [{one.side for one in said.parts if one.family == family} for said in (wants, holds)]
+    return bool(sides[0] & sides[1])
 
 
 def _facing(bound: T, several: Sequence[T], wants: Stance, holds: Stance) -> Sequence[T]:
@@ -132,42 +193,71 @@ def _facing(bound: T, several: Sequence[T], wants: Stance, holds: Stance) -> Seq
 
 
 def _limit(wants: Stance, holds: Stance) -> Verdict | None:
-    """The first pair of figures that breaks a limit, else the first that keeps one."""
+    """The first pair of figures that breaks a limit, else the first that keeps one. What is refused is not measured, and figures
+    of two ways to do a thing bound each other only together. The least that both ask for does not conflict."""
     kept: Verdict | None = None
     for limit in holds.figures:
         if limit.bound == "none":
             continue
+        bound = _FLIPPED[limit.bound] if holds.forbids else limit.bound
         for figure in _facing(limit, [one for one in wants.figures if limit.comparable(one)], wants, holds):
             reason = f"{figure.phrase!r} against {limit.phrase!r}"
-            if _breaks(figure, limit):
+            if wants.refuses or _two_ways(wants, holds):
+                return "related", "limit", reason
+            breaks = figure.value > limit.value if bound == "max" else figure.value < limit.value
+            if breaks and not bound == figure.bound == "min":
                 return "conflicting", "limit", reason
-            kept = kept or ("aligned", "limit", reason)
+            keeps = not breaks and figure.bound in ("none", bound)
+            kept = kept or ("aligned" if keeps else "related", "limit", reason)
     return kept
 
 
-def _breaks(figure: Bounded, limit: Bounded) -> bool:
-    if limit.bound == "max":
-        return figure.value > limit.value
-    return figure.value < limit.value and figure.bound != "min"
+def _two_ways(wants: Stance, holds: Stance) -> bool:
+    return any(
+        wanted.axis == held.axis and wanted.pole != held.pole and wanted.axis not in CHANGES
+        for wanted, held in product(wants.directions, holds.directions)
+    )
 
 
 def _date(wants: Stance, holds: Stance) -> Verdict | None:
-    """Only the strategy's times that bind: a last day, or the day before which something is forbidden. The first that the
-    requirement misses, else the first that it keeps."""
+    """Only times that bind: a last day, or the time for which something is forbidden. The first that is missed, else the first
+    that is kept."""
     kept: Verdict | None = None
     for bound in holds.dates:
-        for wanted in _facing(bound, wants.dates, wants, holds):
-            if holds.forbids and bound.when in ("before", "until", "from"):
-                missed = wanted.first < bound.first
-            elif not holds.forbids and bound.deadline is not None and _set(wanted, holds):
-                missed = wanted.later(bound.deadline)
-            else:
-                continue
+        for wanted in _facing(bound, [one for one in wants.dates if not one.past], wants, holds):
             reason = f"{wanted.phrase!r} against {bound.phrase!r}"
-            if missed:
-                return "conflicting", "date", reason
-            kept = kept or ("aligned", "date", reason)
+            relation: Relation | None = None
+            if holds.forbids and not wants.refuses:
+                relation = _when_forbidden(wanted, bound)
+            elif wants.refuses and not holds.forbids:
+                relation = _when_forbidden(bound, wanted)
+            elif (
+                not holds.forbids and (deadline := _deadline(bound, wanted, holds)) is not None and _set(wanted, holds)
+            ):
+                relation = (
+                    "conflicting" if wanted.later(deadline) else "aligned" if wanted.kept(deadline) else "related"
+                )
+            if relation == "conflicting":
+                return relation, "date", reason
+            kept = kept or ((relation, "date", reason) if relation else None)
     return kept
+
+
+def _deadline(bound: Dated, wanted: Dated, holds: Stance) -> date | None:
+    """A last day; of what ends at a time also that, for how long it lasts."""
+    return bound.last if holds.ends and bound.when == "at" and wanted.when == "until" else bound.deadline
+
+
+def _when_forbidden(done: Dated, barred: Dated) -> Relation:
+    """Of what is done at one time and forbidden for another: whether the one lies in the other. Before when, it is in the time
+    before; else in it, or after it."""
+    if barred.when in ("before", "until") or barred.earliest:
+        return "conflicting" if done.first < barred.first else "aligned"
+    if barred.when == "from":
+        after = barred.last if barred.phrase.lower().startswith("after") else barred.first
+        return "conflicting" if done.first >= after else "related"
+    inside = barred.first <= done.first and done.last <= barred.last and done.when == "at"
+    return "conflicting" if inside else "related"
 
 
 def _set(wanted: Dated, holds: Stance) -> bool:
@@ -184,9 +274,11 @@ def _opposite(wants: Stance, holds: Stance) -> Verdict | None:
         for held in holds.directions:
             if wanted.axis != held.axis or not _one_object(wanted, held, wants, holds):
                 continue
-            if bool(wants.refuses) != bool(holds.forbids) and not meets(wants, holds):
+            turned = wants.turns(wanted.axis, wants.refuses) != holds.turns(held.axis, holds.forbids)
+            if turned and not meets(wants, holds):
                 continue
-            turned = bool(wants.refuses) != bool(holds.forbids)
+            if wanted.pole != held.pole and wants.refuses and holds.forbids and not turned:
+                continue
             reason = f"{wanted.axis}: {wanted.word!r} against {_turned(holds)}{held.word!r}"
             if (wanted.pole == held.pole) == turned:
                 return "conflicting", "prohibition" if wanted.pole == held.pole else "opposite", reason
@@ -206,13 +298,56 @@ def _one_object(wanted: Direction, held: Direction, wants: Stance, holds: Stance
 
 
 def _prohibition(wants: Stance, holds: Stance) -> Verdict | None:
-    if bool(holds.forbids) == bool(wants.refuses):
-        return ("aligned", "prohibition", f"{wants.refuses!r} and {holds.forbids!r}") if holds.forbids else None
+    if holds.forbids and (wants.refuses or wants.forbids):
+        return ("aligned", "prohibition", f"{wants.refuses!r} and {holds.forbids!r}") if wants.refuses else None
+    if not holds.forbids and not wants.refuses:
+        return None
+    forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
     if not meets(wants, holds):
         return _beside_the_case(wants, holds)
+    spoken = other.terms - other.given_up
+    if forbidding.predicate and not forbidding.predicate & spoken:
+        return None
+    if forbidding.none_of and overlap(forbidding.none_of, spoken) < AGREES_FROM:
+        return None
+    if any(one.family == DAYS for one in forbidding.parts) and not any(one.family == DAYS for one in other.parts):
+        return None
+    if other.given_up and not forbidding.near(forbidding.forbids or forbidding.refuses) & spoken:
+        return None
     if holds.forbids:
         return "conflicting", "prohibition", f"the strategy says {holds.forbids!r}"
     return "conflicting", "prohibition", f"the requirement says {wants.refuses!r}"
+
+
+def _place(wants: Stance, holds: Stance) -> Verdict | None:
+    """Whether one thing is to be in two places that are both countries, or both towns."""
+    names = frozenset(term for name in wants.places | holds.places for term in terms(name))
+    if not wants.places or not holds.places or not holds.bound or not (wants.terms & holds.terms) - names:
+        return None
+    reason = f"{_listed(wants.places)} against {_listed(holds.places)}"
+    turned = bool(wants.refuses) != bool(holds.forbids)
+    if wants.places & holds.places:
+        return ("aligned", "place", reason) if wants.places <= holds.places and not turned else None
+    kinds = {place_kind(name) for name in wants.places | holds.places}
+    if turned or wants.refuses or len(kinds) > 1 or kinds == {"region"}:
+        return "related", "place", reason
+    return "conflicting", "place", reason
+
+
+def _listed(names: frozenset[str]) -> str:
+    return " and ".join(sorted(names))
+
+
+def _preference(wants: Stance, holds: Stance) -> Verdict | None:
+    if holds.prefers is None:
+        return None
+    better, worse = holds.prefers
+    taken = wants.terms - wants.given_up
+    takes = (bool(better) and better <= taken, bool(worse) and worse <= taken)
+    if takes[0] == takes[1]:
+        return None
+    reason = f"{holds.written(better)} is preferred to {holds.written(worse)}"
+    return "aligned" if takes[0] != bool(wants.refuses) else "conflicting", "preference", reason
 
 
 def meets(wants: Stance, holds: Stance) -> bool:
@@ -235,12 +370,23 @@ def _beside_the_case(wants: Stance, holds: Stance) -> Verdict | None:
 
 
 def exclusive(wants: Stance, holds: Stance) -> Verdict | None:
-    if holds.only is None:
+    """Whether the requirement goes another way than the only one. Whether it goes that one can be told by its words alone."""
+    only = holds.only
+    if only is None or wants.refuses:
         return None
-    preposition, allowed = holds.only
-    if allowed & wants.terms:
-        return "aligned", "exclusive", f"{holds.written(allowed & wants.terms)}, as the strategy wants"
-    if wants.followed.get(preposition):
-        named = wants.written(wants.followed[preposition])
-        return "conflicting", "exclusive", f"only {preposition} {holds.written(allowed)}, not {named}"
+    for its, mine in product(only.parts, wants.parts):
+        if its.beside(mine) and its.side not in {one.side for one in wants.parts if one.family == its.family}:
+            return "conflicting", "exclusive", f"only {its.word}, not {mine.word}"
+    named = wants.followed.get(only.preposition, frozenset())
+    if not only.allowed or not only.preposition:
+        return None
+    apart = (wants.terms & holds.terms) - only.allowed
+    if apart and overlap(only.allowed, wants.terms) >= AGREES_FROM and (not named or named & only.allowed):
+        return "aligned", "exclusive", f"{holds.written(only.allowed & wants.terms)}, as the strategy wants"
+    if named and not named & only.allowed:
+        return (
+            "conflicting",
+            "exclusive",
+            f"only {only.preposition} {holds.written(only.allowed)}, not {wants.written(named)}",
+        )
     return None

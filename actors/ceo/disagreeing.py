@@ -48,7 +48,8 @@ def disagree(one: Stance, other: Stance, today: date) -> bool:
     if differ and not meets(one, other):
         return False
     ways = [
-        (mine.pole != its.pole) != differ
+        (mine.pole != its.pole)
+        != (differ and one.turns(mine.axis, one.forbids) != other.turns(its.axis, other.forbids))
         for mine, its in product(one.directions, other.directions)
         if mine.axis == its.axis
     ]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from runtime.text import STOP_WORDS, stem
+from runtime.text import STOP_WORDS, stem, words
 
 Bound = Literal["max", "min", "none"]
 When = Literal["by", "before", "until", "from", "at"]
@@ -20,12 +20,16 @@ _WORDED = {
     )
 }
 _MAX = (
-    r"at most|no more than|not (?:\w+ )?(?:more|longer|higher|greater) than|(?:not|never) (?:exceed|(?:\w+ )?beyond)"
+    r"at most|no more than|(?:not|never|nobody|no one) (?:\w+ )?(?:more|longer|higher|greater|larger|later) than"
+    r"|(?:not|never) (?:exceed|(?:\w+ )?beyond)"
     r"|no longer than|no higher than"
     r"|(?:a )?maximum (?:of|is)|maximum|max\.?|capped at|(?:a )?cap of|limited to|(?:a )?limit of|within|less than|fewer than"
-    r"|below|under|up to"
+    r"|below|under|up to|smaller than|shorter than|cheaper than"
 )
-_MIN = r"at least|no less than|no fewer than|not less than|(?:a )?minimum (?:of|is)|minimum|more than|above|over"
+_MIN = (
+    r"at least|no less than|no fewer than|not less than|(?:a )?minimum (?:of|is)|minimum|more than"
+    r"|longer than|larger than|greater than|higher than|above|over"
+)
 _FIGURE = re.compile(
     rf"(?P<phrase>(?:\b(?:must|may|shall|will|can|do|does)\s+)?(?:(?P<max>\b(?:{_MAX}))|(?P<min>\b(?:{_MIN})))?\s*"
     rf"(?P<before>€|\$|£|\bEUR\s|\bUSD\s|\bGBP\s|\bCHF\s)?(?<![\w.,])(?P<number>{_NUMBER}|\b(?:{'|'.join(_WORDED)})\b)(?![\d,]*\d)"
@@ -45,6 +49,11 @@ _MONEY = {
 }
 _MONEY |= {"£": "gbp", "gbp": "gbp", "pounds": "gbp", "chf": "chf"}
 _DAYS = {
+    "ms": 1 / 86_400_000,
+    "millisecond": 1 / 86_400_000,
+    "sec": 1 / 86_400,
+    "min": 1 / 1_440,
+    "hr": 1 / 24,
     "second": 1 / 86_400,
     "minute": 1 / 1_440,
     "hour": 1 / 24,
@@ -53,14 +62,16 @@ _DAYS = {
     "month": 30.44,
     "year": 365.25,
 }
+_BYTES = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "pb": 1e15}
+_OF = re.compile(r"(?:\s+(?:an?|per|each|every)\s+\w+)?\s+(?:of|in|at|on)\s+((?:[^\W\d][\w-]*\s*){1,3})", re.IGNORECASE)
 _PERCENT = frozenset({"%", "percent", "per"})
 
-_MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905
+MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905
 _DATE = re.compile(
     r"(?P<word>\b(?:not before|before|until|by|due(?: by| on| in)?|no later than|not earlier than|from|after|since|in|for)\s+)?"
     r"(?P<end>(?:the\s+)?(?:end|close)\s+of\s+)?(?:the\s+)?"
     rf"(?:(?P<iso>20\d\d-\d\d-\d\d)|(?P<part>[QH][1-4])\s(?:of\s)?(?P<py>20\d\d)"
-    rf"|(?:(?P<day>\d{{1,2}})\s)?(?P<month>{'|'.join(_MONTHS)})\s(?:(?P<day2>\d{{1,2}}),\s)?(?P<my>20\d\d)"
+    rf"|(?:(?P<day>\d{{1,2}})\s)?(?P<month>{'|'.join(MONTHS)})\s(?:(?P<day2>\d{{1,2}}),\s)?(?P<my>20\d\d)"
     r"|(?<![\d,.€$£-])(?P<year>20\d\d)(?![\d,.%-]*\d|\s?(?:EUR|USD|€|%))|(?P<relative>this|next)\s(?P<span>year|quarter|month))"
     r"(?P<latest>\s+at the latest)?",
     re.IGNORECASE,
@@ -79,17 +90,29 @@ _WHEN: dict[str, When] = {
 _WHEN |= {"after": "from", "since": "from", "in": "at", "for": "at", "": "at"}
 
 
+_MEASURES = re.compile(rf"\b(?:{_MAX}|{_MIN}|(?:{'|'.join((*_DAYS, *_BYTES))})s?)\b", re.IGNORECASE)
+
+
+def unmeasured(text: str) -> str:
+    """A text without dates, bounds, and units of time and bytes: what is measured says of what it is."""
+    return _MEASURES.sub(" ", _DATE.sub(" ", text))
+
+
 class Bounded(Struct, frozen=True, kw_only=True):
     """A figure as written (`phrase`), its value in its `unit` (a currency, `%`, `days`; of counts empty: then `nouns` say of
-    what), and whether it is the most or the least that is allowed."""
+    what), and whether it is the most or the least that is allowed. `of` is what a time or a share is of, where that stands behind
+    it: days of holiday are no days in the office."""
 
     phrase: str
     bound: Bound
     value: float
     unit: str
     nouns: frozenset[str] = frozenset()
+    of: frozenset[str] = frozenset()
 
     def comparable(self, other: "Bounded") -> bool:
+        if self.of and other.of and not self.of & other.of:
+            return False
         return self.unit == other.unit and (self.unit != "" or bool(self.nouns & other.nouns))
 
 
@@ -97,6 +120,7 @@ class Dated(Struct, frozen=True, kw_only=True):
     """A time as written, from its first to its last day; it is a last day, the one before or until which, from which, or when.
 
     `due`: that time is set for something: a word of intent stands before it, or nothing that it only describes behind it.
+    `past`: it is over, or began with a `since`: nothing is set for it.
     """
 
     phrase: str
@@ -104,6 +128,7 @@ class Dated(Struct, frozen=True, kw_only=True):
     first: date
     last: date
     due: bool = True
+    past: bool = False
 
     @property
     def earliest(self) -> bool:
@@ -116,6 +141,10 @@ class Dated(Struct, frozen=True, kw_only=True):
         if self.when == "before" and self.due:
             return self.first - timedelta(days=1)
         return self.last if self.when == "by" else None
+
+    def kept(self, deadline: date) -> bool:
+        """Whether no day of this time is after the deadline."""
+        return (self.first - timedelta(days=1) if self.when == "before" else self.last) <= deadline
 
     def later(self, deadline: date) -> bool:
         """Whether this time is, or allows, a day after the deadline. `By September` may mean its beginning."""
@@ -133,7 +162,20 @@ def bounded(text: str) -> Iterator[Bounded]:
         unit, factor, nouns = _unit((found["before"] or "").strip().lower(), (found["unit"] or "").lower())
         if unit or nouns:
             bound: Bound = "max" if found["max"] else "min" if found["min"] else "none"
-            yield Bounded(phrase=phrase.strip(), bound=bound, value=value * factor, unit=unit, nouns=nouns)
+            yield Bounded(
+                phrase=phrase.strip(),
+                bound=bound,
+                value=value * factor,
+                unit=unit,
+                nouns=nouns,
+                of=_of(text[found.start("unit") :]) if unit in ("days", "%") else frozenset(),
+            )
+
+
+def _of(behind: str) -> frozenset[str]:
+    """What stands behind the unit, up to three words."""
+    found = _OF.match(behind[len((behind.split() or [""])[0]) :])
+    return frozenset(words(found[1])) - {stem("time"), stem("cases")} if found else frozenset()
 
 
 def _unit(before: str, behind: str) -> tuple[str, float, frozenset[str]]:
@@ -145,8 +187,10 @@ def _unit(before: str, behind: str) -> tuple[str, float, frozenset[str]]:
         return _MONEY[first], 1.0, frozenset()
     if first in _PERCENT:
         return "%", 1.0, frozenset()
-    if first.removesuffix("s") in _DAYS:
-        return "days", _DAYS[first.removesuffix("s")], frozenset()
+    if (unit := first if first in _DAYS else first.removesuffix("s")) in _DAYS:
+        return "days", _DAYS[unit], frozenset()
+    if first in _BYTES:
+        return "bytes", _BYTES[first], frozenset()
     nouns: list[str] = []
     for word in listed:
         if word in STOP_WORDS:
@@ -167,7 +211,8 @@ def dates(text: str, today: date) -> Iterator[Dated]:
         if found["end"]:
             first = last
         due = bool(_INTENT.search(text[: found.start()]) or _CLOSES.match(text[found.end() :]))
-        yield Dated(phrase=found.group().strip(), when=when, first=first, last=last, due=due)
+        past = last < today or word == "since"
+        yield Dated(phrase=found.group().strip(), when=when, first=first, last=last, due=due, past=past)
 
 
 def _days(found: re.Match[str], today: date) -> tuple[date, date]:
@@ -178,7 +223,7 @@ def _days(found: re.Match[str], today: date) -> tuple[date, date]:
         months = 3 if found["part"][0].upper() == "Q" else 6
         return _months(year, (number - 1) * months + 1, months)
     if found["month"]:
-        year, month = int(found["my"]), _MONTHS.index(found["month"].lower()) + 1
+        year, month = int(found["my"]), MONTHS.index(found["month"].lower()) + 1
         if (named := found["day"] or found["day2"]) is None:
             return _months(year, month, 1)
         return (exact := date(year, month, int(named))), exact

@@ -10,7 +10,25 @@ from datetime import date
 
 from msgspec import Struct
 
-from actors.ceo.figures import Bounded, Dated, bounded, dates
+from actors.ceo.contrasts import (
+    AXES,
+    BEHIND,
+    BOUND,
+    COUNTRIES,
+    ENDING,
+    FORBIDS,
+    GOES_ON,
+    KEPT,
+    LIGHT,
+    NAMED,
+    NONE,
+    OF_A_KIND,
+    PLACED,
+    REFUSES,
+    REGIONS,
+    TELLS,
+)
+from actors.ceo.figures import MONTHS, Bounded, Dated, bounded, dates, unmeasured
 from runtime.text import stem, words
 
 WINDOW_WORDS = 6
@@ -25,20 +43,8 @@ _CONTRAST = re.compile(
 )
 """`bought, not built`, `X instead of Y`: the other of two things is named, and nothing forbidden."""
 
-_FORBIDS = re.compile(
-    r"\bno\s+(?!(?:more|longer|later|less|fewer|doubt|matter|one|need)\b)\w+"
-    r"|\b(?:must|may|shall|will|should|can|do|does|is|are|be|would)\s+(?:not|never)\b|\b(?:cannot|won['’]t|don['’]t|never)\b"
-    r"|\b(?:freez\w*|frozen|moratorium|prohibit\w*|forbid\w*|forbidden|bann?(?:ed|s)?|suspend\w*|halt(?:s|ed)?|paus(?:e|es|ed)"
-    r"|postpon\w*|stop(?:s|ped)?|ceas(?:e|es|ed)|discontinu\w*|abandon\w*|cancel\w*|avoid(?:s|ed)?|refrain\w*|rul(?:e|es|ed) out"
-    r"|off the table|out of the question)\b",
-    re.IGNORECASE,
-)
-_REFUSES = re.compile(
-    r"\bno\s+(?:new|further|additional)\b|\b(?:must|may|shall|will|should)\s+(?:not|never)\b|\bno\s+(?:\w+\s+){1,3}?(?:is|are|may|must|will)\b"
-    r"|\b(?:freeze|prohibit|forbid|ban|suspend|halt|pause|postpone|stop|cease|discontinue|abandon|cancel|avoid)\b",
-    re.IGNORECASE,
-)
-"""The narrower form for what is asked: `customers cannot …` tells of a fact and refuses nothing."""
+PREDICATE_WORDS = 6
+"""Behind `not`, what is forbidden."""
 
 _PLANS = re.compile(
     r"\b(?:should|must|shall|will|needs?|needed|plan(?:s|ned)?|requires?|required|wants?|propos\w+|recommend\w*|let us|let's"
@@ -54,53 +60,50 @@ _SHORT = {"EU": "European Union", "US": "United States", "USA": "United States",
 _SHORTS = re.compile(rf"\b(?:{'|'.join(_SHORT)})\b")
 _ALIKE_CHARS_MIN = 4
 _ENDS = re.compile(
-    r"\b(?:ends?|ended|stops?|stopped|clos(?:e|es|ed)|finish\w*|complet\w*|switched off|over)\b", re.IGNORECASE
+    r"\b(?:ends?|ended|stops?|stopped|clos(?:e|es|ed)|finish\w*|complet\w*|switched off|shut(?:s|ting)? down|retired?|over)\b",
+    re.IGNORECASE,
 )
+_PREPOSITIONS = "through|via|from|in|to|for|with|by|on"
 _ONLY = re.compile(
-    r"\b(?:only|exclusively|solely)\s+(through|via|from|in|to|for|with|by|on)\s+([^.,;!?]{1,60})", re.IGNORECASE
+    rf"\b(?:only|exclusively|solely)\s+(?:(?P<prep>{_PREPOSITIONS})\s+)?(?P<way>[^.,;!?]{{1,60}})"
+    rf"|\b(?P<prep2>{_PREPOSITIONS})\s+(?P<way2>(?:(?!\b(?:{_PREPOSITIONS})\b)[^.,;!?]){{1,60}}?)\s+(?:only|exclusively|alone)\b(?!\s+(?:{_PREPOSITIONS})\b)",
+    re.IGNORECASE,
 )
+_FOLLOWED = re.compile(rf"\b({_PREPOSITIONS})\s+((?:(?!\b(?:{_PREPOSITIONS})\b)[^.,;!?]){{1,60}})", re.IGNORECASE)
+_PREFERS = re.compile(
+    r"(?P<one>[^.,;!?]{1,60}?)\s+(?:is|are)\s+preferred\s+(?:over|to)\s+(?P<other>[^.,;!?]{1,60})"
+    r"|\b(?:prefer\w*|favou?r\w*)\s+(?!to\b)(?P<one2>[^.,;!?]{1,60}?)\s+(?:over|to|rather than)\s+(?P<other2>[^.,;!?]{1,60})",
+    re.IGNORECASE,
+)
+_WHERE = re.compile(r"\b(?:on|in|for|at|with|when|where|wherever|if)\b.*", re.IGNORECASE)
+_GIVES_UP = re.compile(
+    r"\breplac\w+\s+(?P<gone>[^.,;!?]{1,60}?)\s+(?:by|with)\b"
+    r"|\b(?:move|moving|migrat\w+|switch\w*|chang\w+)\s+(?:\w+\s+){0,3}?from\s+(?P<gone2>[^.,;!?]{1,60}?)\s+to\b"
+    r"|\b(?:instead of|rather than)\s+(?P<gone3>[^.,;!?]{1,60})",
+    re.IGNORECASE,
+)
+_UNTIL = re.compile(r"\b(?:until|unless)\b.*", re.IGNORECASE)
+_OF_A_STANCE = re.compile(
+    r"\b(?:freez\w*|frozen|prefer\w*|favou?r\w*|nobody|no one|every|all|choose|avoid\w*|prohibit\w*|forbid\w*)\b",
+    re.IGNORECASE,
+)
+_NAME = r"[A-Z][\w-]+(?:\s+[A-Z][\w-]+)*"
+_PLACE = re.compile(rf"\b(?i:in|into|to)\s+(?:the\s+)?({_NAME}(?:(?:,\s*|\s+(?:and|or)\s+){_NAME})*)")
 
-_AXES: dict[str, tuple[str, str]] = {
-    "more or less": (
-        r"rais\w+|increas\w+|grow(?:s|n|th|ing)?|expan\w+|extend\w*|add(?:s|ed|ing)?|hir(?:e|es|ed|ing)|recruit\w*|invest\w*"
-        r"|enlarg\w+|boost\w*|doubl\w+|enter(?:s|ed|ing)?|open(?:s|ed|ing)?(?! source)|more",
-        r"cut(?:s|ting)?|reduc\w+|lower(?:s|ed|ing)?|shrink\w*|decreas\w+|withdraw\w*|clos(?:e|es|ed|ing)|lay(?:s|ing)? off"
-        r"|layoffs?|downsiz\w+|halv\w+|exit(?:s|ed|ing)?|divest\w*|fewer|less",
-    ),
-    "made or bought": (
-        r"build(?:s|ing)?|built|develop(?:s|ed|ing)?|in-house|internally|insourc\w+|(?:our|its|their) own",
-        r"buy(?:s|ing)?|bought|purchas\w+|outsourc\w+|off-the-shelf|vendors?|externally",
-    ),
-    "cloud or own machines": (r"cloud\w*|hosted", r"on-?\s?prem\w*|own (?:data cent\w+|servers?|machines?)"),
-    "central or not": (
-        r"centrali[sz]\w+|central|consolidat\w+|merg\w+|unif(?:y|ies|ied)",
-        r"decentrali[sz]\w+|regional(?:ly)?|split\w*|separat\w+|spin\w* off",
-    ),
-    "direct or through others": (
-        r"direct(?:ly)?",
-        r"resellers?|partners?|distributors?|intermediar\w+|agen(?:cy|cies)|dealers?",
-    ),
-    "open or closed": (r"open[- ]source[ds]?|publish\w*", r"proprietary|closed[- ]source|confidential|secret"),
-    "one or several": (r"single|sole", r"several|multiple|many|second|multi-\w+|various"),
-    "remote or on site": (
-        r"remote(?:ly)?|from home|home office|telework\w*",
-        r"(?:to|in|at) the office|on[- ]site|in person",
-    ),
-    "by hand or automatic": (r"manual(?:ly)?|by hand", r"automat\w+"),
-    "kept or replaced": (
-        r"keep(?:s|ing)?|kept|retain\w*|remain\w*|preserv\w+",
-        r"replac\w+|retir(?:e|es|ed|ing)|decommission\w*|phas\w+ out|switch\w* off|abolish\w*",
-    ),
-}
-_POLES = {name: tuple(re.compile(rf"\b(?:{pole})\b", re.IGNORECASE) for pole in poles) for name, poles in _AXES.items()}
+_POLES = {name: tuple(re.compile(rf"\b(?:{pole})\b", re.IGNORECASE) for pole in poles) for name, poles in AXES.items()}
 _MERE = frozenset(
     stem(word)
-    for word in """new further additional whole year month week day quarter need want take give make get plan must may shall team
-    company business next first last end begin become let use maximum most least latest eur usd gbp chf percent million thousand
-    allow permit""".split()  # noqa: SIM905 - prose wraps better than a list of literals
+    for word in """only exclusively solely happen ones new further additional whole year month week day quarter need want take
+    give make get plan must may shall team company business next first last end begin become let use maximum
+    most least latest eur usd gbp chf percent million thousand allow permit""".split()  # noqa: SIM905 - prose wraps better than a list of literals
 )
 _IRREGULAR = {
     "sold": "sell",
+    "sal": "sell",
+    "acquisition": "acquire",
+    "laid": "lay",
+    "respons": "respond",
+    "written": "write",
     "built": "build",
     "bought": "buy",
     "kept": "keep",
@@ -110,6 +113,13 @@ _IRREGULAR = {
 }
 
 
+_LIGHT = frozenset(stem(word) for word in LIGHT)
+_KINDS = tuple(
+    tuple(re.compile(rf"\b(?:{side})\s+(?P<noun>[\w-]+(?:\s+[\w-]+)?)", re.IGNORECASE) for side in sides)
+    for sides in OF_A_KIND
+) + tuple(tuple(re.compile(rf"\b(?:{side})\b", re.IGNORECASE) for side in sides) for sides in NAMED)
+
+
 class Direction(Struct, frozen=True):
     """Which way a word points on an axis (0 or 1, its two poles), and the key terms around it."""
 
@@ -117,6 +127,28 @@ class Direction(Struct, frozen=True):
     pole: int
     word: str
     about: frozenset[str]
+
+
+class Part(Struct, frozen=True):
+    """A word that says which part of a whole is meant: of which family, which of its sides, and the noun's terms; none where the
+    word is the noun."""
+
+    family: int
+    side: int
+    word: str
+    of: frozenset[str]
+
+    def beside(self, other: "Part") -> bool:
+        """Whether the other one is of the same whole."""
+        return self.family == other.family and (not self.of or not other.of or bool(self.of & other.of))
+
+
+class Way(Struct, frozen=True):
+    """`Only through X`: the preposition, empty where there is none, the key terms of X and the parts that it names."""
+
+    preposition: str
+    allowed: frozenset[str]
+    parts: tuple[Part, ...]
 
 
 class Limit(Struct, frozen=True):
@@ -141,20 +173,37 @@ def _alike(one: str, other: str) -> bool:
 class Stance(Struct, frozen=True, kw_only=True):
     """What a sentence says that another one may contradict. `forbids` and `refuses` are the words that do it, else empty.
 
-    `spelled` has each key term as it is first written, `clauses` the text and key terms of each."""
+    `about`: the key terms without the words of its stance. `spelled` has each as it is first written, `clauses` the text and key
+    terms of each. `predicate`: what is not to be, of which the other one must speak, `none_of` what there is to be none of; none
+    where that is the whole. `tells`: it looks at a thing only, and this is the verb. `prefers`: what over what. `given_up`: what
+    is replaced. `places` are where a thing is, or goes, `bound` whether it says that it is nowhere else.
+    """
 
     terms: frozenset[str]
+    about: frozenset[str]
     spelled: dict[str, str]
     clauses: tuple[tuple[str, frozenset[str]], ...]
     forbids: str
     refuses: str
     limits: tuple[Limit, ...]
     ends: bool
-    only: tuple[str, frozenset[str]] | None
+    only: Way | None
+    predicate: frozenset[str]
+    none_of: frozenset[str]
+    tells: frozenset[str]
+    prefers: tuple[frozenset[str], frozenset[str]] | None
+    given_up: frozenset[str]
+    parts: tuple[Part, ...]
+    places: frozenset[str]
+    bound: bool
     followed: dict[str, frozenset[str]]
     directions: tuple[Direction, ...]
     figures: tuple[Bounded, ...]
     dates: tuple[Dated, ...]
+
+    def turns(self, axis: str, negation: str) -> bool:
+        """Whether its negation turns the direction on this axis round. A word that ends something is a direction of `KEPT`."""
+        return bool(negation) and not (axis == KEPT and ENDING.fullmatch(negation))
 
     def near(self, phrase: str) -> frozenset[str]:
         """The key terms of the clause that has these words; of the whole sentence where none has them all."""
@@ -172,21 +221,108 @@ def stance(text: str, today: date) -> Stance:
     for one in figures:
         if one.bound != "none":
             bare = bare.replace(one.phrase, " ")
-    forbids, refuses, only = _FORBIDS.search(bare), _REFUSES.search(bare), _ONLY.search(text)
+    stated = GOES_ON.sub(" keep ", bare)
+    forbids, refuses, only = FORBIDS.search(stated), REFUSES.search(stated), _ONLY.search(_CONTRAST.sub(" ", text))
+    prefers, tells = _PREFERS.search(text), TELLS.match(text)
+    if prefers:
+        stated = stated.replace(_said(prefers, "other"), " ")
     return Stance(
         terms=terms(text),
+        about=_about(_CONTRAST.sub(" ", text), only),
         spelled=_spelled(text),
         clauses=tuple((clause, terms(clause)) for clause in _CLAUSE.split(text)),
         forbids=forbids.group() if forbids else "",
         refuses=refuses.group() if refuses else "",
         limits=tuple(_limits(text, today)),
         ends=bool(_ENDS.search(text)),
-        only=(only[1].lower(), terms(only[2])) if only else None,
+        only=_way(only) if only else None,
+        predicate=_predicate(BEHIND.search(stated), stated),
+        none_of=_predicate(NONE.search(stated), stated),
+        tells=terms(tells["verb"]) if tells else frozenset(),
+        prefers=_preference(prefers) if prefers else None,
+        given_up=_given_up(text, prefers),
+        parts=tuple(_parts(text)),
+        places=_places(text),
+        bound=bool(BOUND.search(text)),
         followed=_followed(text),
-        directions=tuple(_directions(bare)),
+        directions=tuple(_directions(stated)),
         figures=figures,
         dates=tuple(dates(text, today)),
     )
+
+
+def _about(text: str, only: re.Match[str] | None) -> frozenset[str]:
+    """The key terms of what it speaks of: without the words of its stance, the one way or place, and until when it is so."""
+    if only:
+        way = [only.group()] if _said(only, "prep") else [part.word for part in _way(only).parts]
+        for said in way:
+            text = text.replace(said, " ")
+    for pattern in (
+        _UNTIL,
+        _OF_A_STANCE,
+        PLACED,
+        ENDING,
+        _PLACE,
+        *(pole for poles in _POLES.values() for pole in poles),
+    ):
+        text = pattern.sub(" ", text)
+    return terms(unmeasured(text)) - _LIGHT
+
+
+def _said(found: re.Match[str], name: str) -> str:
+    """What one of the groups of this name, numbered from the second, has."""
+    return next((said for group, said in found.groupdict().items() if said and group.rstrip("23") == name), "")
+
+
+def _way(found: re.Match[str]) -> Way:
+    way = _said(found, "way")
+    return Way(_alias(_said(found, "prep")), terms(way), tuple(_parts(" ".join(way.split()[:4]))))
+
+
+def _alias(preposition: str) -> str:
+    return "through" if preposition.lower() == "via" else preposition.lower()
+
+
+def _preference(found: re.Match[str]) -> tuple[frozenset[str], frozenset[str]]:
+    one, other = terms(_said(found, "one")), terms(_WHERE.sub("", _said(found, "other")))
+    return one - other, other - one
+
+
+def _given_up(text: str, prefers: re.Match[str] | None) -> frozenset[str]:
+    gone = [_said(found, "gone") for found in _GIVES_UP.finditer(text)]
+    return frozenset(term for said in gone for term in terms(said)) | (
+        _preference(prefers)[1] if prefers else frozenset()
+    )
+
+
+def _predicate(found: re.Match[str] | None, text: str) -> frozenset[str]:
+    """What stands behind `not` or `no`, without verbs that say nothing, times and parts."""
+    behind = " ".join(re.split(r"[.,;!?]", text[found.end() :])[0].split()[:PREDICATE_WORDS]) if found else ""
+    for part in _parts(behind):
+        behind = behind.replace(part.word, " ")
+    return terms(unmeasured(behind)) - _LIGHT
+
+
+def _parts(text: str) -> Iterator[Part]:
+    for family, sides in enumerate(_KINDS):
+        for side, pattern in enumerate(sides):
+            for found in pattern.finditer(text):
+                yield Part(
+                    family, side, found.group(), terms(found["noun"]) if "noun" in found.groupdict() else frozenset()
+                )
+
+
+def _places(text: str) -> frozenset[str]:
+    """The names of the places in or to which a thing is put; none where no verb says so."""
+    whole = _SHORTS.sub(lambda found: _SHORT[found.group()], text)
+    if not PLACED.search(text):
+        return frozenset()
+    named = {name for found in _PLACE.finditer(whole) for name in re.split(r",\s*|\s+(?:and|or)\s+", found[1])}
+    return frozenset(name for name in named if name.lower() not in MONTHS and not any(one.isdigit() for one in name))
+
+
+def place_kind(name: str) -> str:
+    return "country" if name in COUNTRIES else "region" if name in REGIONS else "town"
 
 
 def _limits(text: str, today: date) -> Iterator[Limit]:
@@ -233,11 +369,11 @@ def _regular(word: str) -> str:
 
 
 def _followed(text: str) -> dict[str, frozenset[str]]:
-    """The key terms behind each preposition, up to the next sign."""
-    return {
-        match[1].lower(): terms(match[2])
-        for match in re.finditer(r"\b(through|via|from|in|to|for|with|by|on)\s+([^.,;!?]{1,60})", text, re.IGNORECASE)
-    }
+    """The key terms behind each preposition, up to the next one or the next sign."""
+    found: dict[str, frozenset[str]] = {}
+    for match in _FOLLOWED.finditer(text):
+        found[_alias(match[1])] = found.get(_alias(match[1]), frozenset()) | terms(match[2])
+    return found
 
 
 def _directions(text: str) -> Iterator[Direction]:
