@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import edge_shard
+from adapters import edge_files, edge_shard
 from adapters.edge_shard import Change, EdgeShard
 from adapters.qdrant_edge import EdgeVectors
 from runtime.errors import InvalidError, UnavailableError
@@ -91,9 +91,14 @@ def test_edge_builds_the_graph_that_a_stop_prevented(tmp_path: Path, monkeypatch
     asyncio.run(run())
 
 
-def test_a_change_that_comes_while_the_copy_catches_up_is_in_the_copy(tmp_path: Path) -> None:
+def test_a_change_that_comes_while_the_copy_catches_up_is_in_the_copy() -> None:
     """Each round every entry is put again or removed; another thread reads meanwhile, and is never refused."""
-    shard = EdgeShard("ceo_knowledge", tmp_path / "ceo_knowledge", DIMENSIONS)
+    with edge_files.scratch() as folder:
+        _changed_while_copied(folder)
+
+
+def _changed_while_copied(folder: Path) -> None:
+    shard = EdgeShard("ceo_knowledge", folder / "ceo_knowledge", DIMENSIONS)
     numbers = range(200)
 
     def put(version: int, some: Sequence[int]) -> Change:

@@ -7,17 +7,16 @@ transport; the tests' names and a skip with its reason say so.
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from adapters import edge_files
 from adapters.memory_vectors import MemoryVectors
 from adapters.qdrant_edge import EdgeVectors
 from adapters.qdrant_server import ServerVectors
@@ -40,8 +39,9 @@ async def memory() -> AsyncIterator[VectorStore]:
 
 @asynccontextmanager
 async def edge() -> AsyncIterator[VectorStore]:
-    with tempfile.TemporaryDirectory() as folder:
-        store = EdgeVectors(Path(folder), DIMENSIONS)
+    """In memory: what it answers is asked here; that it keeps it on a disk is asked in test_edge_vectors.py."""
+    with edge_files.scratch() as folder:
+        store = EdgeVectors(folder, DIMENSIONS)
         await store.start()
         try:
             yield store
