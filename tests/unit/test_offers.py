@@ -2,11 +2,13 @@
 
 import asyncio
 import importlib
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from time import time
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from msgspec import Struct
@@ -33,7 +35,23 @@ from contracts.users import Permission
 from runtime.actor import Actor, Recorded
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
+from runtime.tool_schema import parameters
 from tests.kernel_world import Add, Added, Note, OneHit, Sum, World, decide, evolve
+
+
+@pytest.mark.parametrize(
+    "tool", [tool for tools in TOOLS.values() for tool in tools.values()], ids=lambda one: one.name
+)
+def test_each_tool_has_a_schema_that_models_can_keep_to(tool: Any) -> None:
+    for schema in (parameters(tool.arguments), parameters(OFFERS[tool.name].choices)):
+        jsonschema.Draft202012Validator.check_schema(schema)
+        left = [schema, *schema.get("$defs", {}).values()]
+        for part in (one for one in left if "properties" in one):
+            assert part["additionalProperties"] is False
+            assert part["required"] == list(part["properties"])
+        assert '"default"' not in json.dumps(schema)
+    assert len(tool.description) > 20
+
 
 STEERING = {("client_analysis", "question"), ("market_research", "question"), ("business_insight", "question")}
 """All the free text that a model may write to a tool: it orders and selects. `test_investigating` shows that."""
