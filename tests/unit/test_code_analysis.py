@@ -22,11 +22,13 @@ from actors.artemis.tools.analysers import complexity, dead_code, lint, programs
 from actors.artemis.tools.analysers.programs import Deadline
 from actors.artemis.tools.code_analysis import CodeAnalysisArguments, CodeAnalysisResult, analyse
 from actors.artemis.tools.history import taken_out
+from actors.artemis.tools.security import scan
 from actors.artemis.tools.source_tree import SourceFile, SourceTree, read_archive
 from deploy.source_archive import pack
 from tests.archives import packed_folder, tarred, tree, zipped
 
-RULES = "E4,E7,E9,F,B,PLE,ASYNC"
+RUFF = ["check", "--isolated", "--no-cache", "--ignore-noqa", "--exit-zero", "--target-version", "py313"]
+RUFF += ["--select", "E4,E7,E9,F,B,PLE,ASYNC"]
 DIARCHY = Path(__file__).parents[2]
 _DEAD = re.compile(r"(.+?):(\d+): (.+) \((\d+)% confidence(?:, \d+ lines?)?\)")
 
@@ -50,6 +52,12 @@ def unpacked(data: bytes, folder: Path) -> Path:
 
     zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
     return folder
+
+
+def unnoticed(folder: Path) -> None:
+    """vulture obeys comments (`# noqa`) and has no option not to: they are taken out of its files."""
+    for path in folder.rglob("*.py"):
+        path.write_bytes(re.sub(rb"# noqa", b"# none", path.read_bytes(), flags=re.IGNORECASE))
 
 
 def by_hand(folder: Path, packages: list[str]) -> dict[str, float]:
@@ -93,11 +101,11 @@ def test_findings_equal_the_analysers_own_output(package: str, tmp_path: Path) -
     worst = sorted((-int(row[1]), row[6].removeprefix("./"), int(row[9]), row[7]) for row in rows)[:10]
     assert [(-one.complexity, one.path, one.line, one.name) for one in result.most_complex] == worst
 
-    options = ["check", "--isolated", "--no-cache", "--exit-zero", "--target-version", "py313", "--select", RULES]
-    hits = json.loads(command(folder, "ruff", *options, "--no-respect-gitignore", "--output-format", "json", "."))
+    hits = json.loads(command(folder, "ruff", *RUFF, "--no-respect-gitignore", "--output-format", "json", "."))
     rules = Counter(f"{hit['code']} {hit['name']}" for hit in hits)
     assert {one.name: one.places + one.in_tests for one in result.lint} == rules
 
+    unnoticed(folder)
     dead = [match for line in command(folder, "vulture", ".").splitlines() if (match := _DEAD.fullmatch(line))]
     assert result.dead == len(dead)
     certain = sorted((-int(one[4]), one[1], int(one[2])) for one in dead)[:10]
@@ -123,14 +131,14 @@ def test_every_place_is_the_commands_own(tmp_path: Path) -> None:
     wanted = Counter((row[6].removeprefix("./"), row[7], int(row[9]), int(row[1]), int(row[4])) for row in rows)
     assert Counter((one.path, one.name, one.line, one.complexity, one.lines) for one in functions) == wanted
     assert unread == []
-    options = ["check", "--isolated", "--no-cache", "--exit-zero", "--target-version", "py313", "--select", RULES]
-    hits = json.loads(command(folder, "ruff", *options, "--output-format", "json", "."))
+    hits = json.loads(command(folder, "ruff", *RUFF, "--output-format", "json", "."))
     found, _ = lint.lint(files.python, Deadline(200))
     start = f"{folder.resolve()}/"
     assert Counter((one.code, one.path, one.line) for one in found) == Counter(
         (hit["code"], hit["filename"].removeprefix(start), hit["location"]["row"]) for hit in hits
     )
     unused = dead_code.dead_code(files.python, Deadline(200))
+    unnoticed(folder)
     lines = [match for line in command(folder, "vulture", ".").splitlines() if (match := _DEAD.fullmatch(line))]
     assert Counter((one.path, one.line, one.what) for one in unused) == Counter((x[1], int(x[2]), x[3]) for x in lines)
 
@@ -266,6 +274,57 @@ def test_the_trees_own_configuration_says_nothing() -> None:
     wanted, found = analyse(plain), analyse(loud)
     assert (found.lint, found.dead, found.functions) == (wanted.lint, wanted.dead, wanted.functions)
     assert wanted.lint[0].name == "F401 unused-import"
+
+
+BODY = "    if x:\n        return 1\n    return 2\n"
+HUSHED = {
+    "noqa.py": "import os  # noqa\nimport sys  # noqa: F401\n",
+    "whole.py": "# ruff: noqa\n# flake8: noqa\nimport os\n",
+    "lizard.py": f"def forgiven(x):\n    # lizard forgives\n    #lizard forgives\n{BODY}\ndef g(x):\n{BODY}",
+    "made.py": f"# GENERATED CODE\ndef made(x):\n{BODY}",
+    "build.c": "/* GENERATED CODE */\nint made(int x) { // #lizard forgives\n  if (x) return 1; return 2; }\n",
+    "node/.eggs/x.py": "import os\n",
+    "_build/y.py": "import os\n",
+    "unused.py": "def unused():  # noqa\n    return 1\n    x = 2  # noqa\n",
+}
+
+
+def test_no_comment_and_no_folders_name_switches_a_finding_off() -> None:
+    files = read_archive(zipped(HUSHED))
+    found, _ = complexity.functions(files.files, Deadline(60))
+    assert {(one.path, one.name, one.line) for one in found} >= {
+        ("lizard.py", "forgiven", 1),
+        ("lizard.py", "g", 8),
+        ("made.py", "made", 2),
+        ("build.c", "made", 2),
+        ("unused.py", "unused", 1),
+    }
+    linted, _ = lint.lint(files.python, Deadline(60))
+    unused = {(one.path, one.line): one.hushed for one in linted if one.code == "F401"}
+    assert unused == {
+        ("noqa.py", 1): True,
+        ("noqa.py", 2): True,
+        ("whole.py", 3): False,
+        ("node/.eggs/x.py", 1): False,
+        ("_build/y.py", 1): False,
+    }
+    assert {(one.path, one.line) for one in dead_code.dead_code(files.python, Deadline(60))} >= {
+        ("unused.py", 1),
+        ("unused.py", 3),
+        ("noqa.py", 1),
+    }
+    result = analyse(files)
+    hushed = sum(one.hushed for one in linted)
+    assert any(f", {hushed} at a comment that asks to pass them over: " in line for line in result.findings)
+
+
+def test_of_files_with_the_same_content_each_counts() -> None:
+    files = {"a.py": BOMB, "b/copy.py": BOMB, "c.pyi": BOMB}
+    result = analyse(read_archive(zipped(files)))
+    assert {one.path for one in result.attention} == {"a.py", "b/copy.py"}
+    assert {one.path for one in result.most_complex} == {"a.py", "b/copy.py"}
+    security = scan(read_archive(zipped({"a.py": "eval(input())\n", "b.py": "eval(input())\n"})))
+    assert {one.path for one in security.places if one.rule == "B307 blacklist"} == {"a.py", "b.py"}
 
 
 def test_the_tool_runs_through_the_port() -> None:

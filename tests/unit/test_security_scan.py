@@ -168,9 +168,13 @@ def test_places_equal_bandits_and_detect_secrets_own_output(package: str, tmp_pa
     data = packed_folder(installed(package))
     files, folder = read_archive(data), unpacked(data, tmp_path)
     result = scan(files, seconds=300)
-    bandit = json.loads(_command(folder, "bandit", "-r", "-q", "-f", "json", "--exit-zero", "."))
+    own = ("bandit", "-r", "-q", "-f", "json", "--exit-zero")
+    bandit = json.loads(_command(folder, *own, "--ignore-nosec", "."))
     wanted = Counter(f"{hit['test_id']} {hit['test_name']}" for hit in bandit["results"])
-    secrets = json.loads(_command(folder, "detect_secrets", "scan", "--all-files", "--no-verify", "."))["results"]
+    loud = [word for name in ("allowlist.is_line_allowlisted", "heuristic.is_swagger_file") for word in _without(name)]
+    secrets = json.loads(_command(folder, "detect_secrets", "scan", "--all-files", "--no-verify", *loud, "."))[
+        "results"
+    ]
     leaks = {(path, hit["line_number"], hit["type"]) for path, hits in secrets.items() for hit in hits}
     wanted += Counter(f"secret: {kind}" for _, _, kind in leaks)
     assert {one.name: one.places + one.in_tests for one in result.by_rule} == wanted
@@ -180,7 +184,62 @@ def test_places_equal_bandits_and_detect_secrets_own_output(package: str, tmp_pa
     listed = {(one.path, one.line, one.rule.split()[0]) for one in result.places if one.rule.startswith("B")}
     assert listed <= places
     assert len(result.places) < 200 or listed
-    assert result.suppressed == sum(bandit["metrics"]["_totals"][name] for name in ("nosec", "skipped_tests"))
+    totals = json.loads(_command(folder, *own, "."))["metrics"]["_totals"]
+    assert result.suppressed == totals["nosec"] + totals["skipped_tests"]
+
+
+def _without(name: str) -> tuple[str, str]:
+    return "--disable-filter", f"detect_secrets.filters.{name}"
+
+
+HUSHED = {
+    "app/a.py": f'KEY = "{KEY}"  # pragma: allowlist secret\n# pragma: allowlist nextline secret\nOTHER = "{KEY}"\n',
+    "swagger/b.js": f'const client = connect("{KEY}")\n',
+    "c.py": "import subprocess\nsubprocess.run(input(), shell=True)  # nosec\neval(input())  # nosec B307\n"
+    "assert eval('1')  # nosec B101\n",
+    ".github/tools/d.py": "eval(input())\n",
+    "e.egg/f.py": "eval(input())\n",
+    ".bandit": "[bandit]\nskips: B307,B602\nexclude: /\n",
+    "pyproject.toml": '[tool.bandit]\nskips = ["B307"]\nexclude_dirs = ["."]\n',
+    ".secrets.baseline": '{"filters_used": [{"path": "detect_secrets.filters.regex.should_exclude_file", "pattern": ["."]}]}',
+    ".gitignore": "*\n",
+    ".github/workflows/ci.yml": "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n"
+    "      - uses: actions/checkout@v4 # zizmor: ignore[unpinned-uses, artipacked]\n",
+    "zizmor.yml": "rules:\n  unpinned-uses:\n    disable: true\n",
+}
+
+
+def test_nothing_in_the_tree_switches_a_finding_off() -> None:
+    result = scan(read_archive(zipped(HUSHED)))
+    found = {(one.rule, one.path, one.line): one.message for one in result.places}
+    hushed = {key for key, message in found.items() if message.endswith("though a comment there asks to pass it over")}
+    secret, blacklist = "secret: AWS Access Key", "B307 blacklist"
+    told = {
+        (secret, "app/a.py", 1),
+        (secret, "app/a.py", 3),
+        ("B602 subprocess_popen_with_shell_equals_true", "c.py", 2),
+        (blacklist, "c.py", 3),
+        ("B101 assert_used", "c.py", 4),
+    }
+    plain = {
+        (secret, "swagger/b.js", 1),
+        (blacklist, "c.py", 4),
+        (blacklist, ".github/tools/d.py", 1),
+        (blacklist, "e.egg/f.py", 1),
+        ("unpinned-uses", ".github/workflows/ci.yml", 6),
+    }
+    assert told - hushed == set()
+    assert plain - found.keys() == set()
+    assert plain & hushed == set()
+    assert result.suppressed == len(hushed)
+    assert f" {len(hushed)} of all these have a comment that asks to pass them over" in result.findings[0]
+
+
+def test_files_that_are_not_searched_for_secrets_are_told() -> None:
+    result = scan(read_archive(zipped({"uv.lock": f'key = "{KEY}"\n', "a.py": "x = 1\n"})))
+    assert any(
+        line.startswith("Not covered by secrets (detect-secrets): 1 files, such as uv.lock") for line in result.findings
+    )
 
 
 def _command(folder: Path, *arguments: str) -> str:

@@ -75,7 +75,10 @@ class Packages(Struct, frozen=True, kw_only=True):
 
 
 class CodeAnalysisResult(Struct, frozen=True, kw_only=True):
-    """All counts are of everything that was read; lists hold the first of each kind. Shares are 0 to 1."""
+    """All counts are of everything that was read; lists hold the first of each kind. Shares are 0 to 1.
+
+    `lint_hushed` counts the lint findings, among all, at a comment that asks to pass them over (`# noqa`).
+    """
 
     findings: tuple[str, ...]
     files: int
@@ -97,6 +100,7 @@ class CodeAnalysisResult(Struct, frozen=True, kw_only=True):
     parse_failures: tuple[Unread, ...]
     refused: tuple[Refused, ...]
     basis: Basis | UnsetType = UNSET
+    lint_hushed: int = 0
 
 
 def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResult:
@@ -146,6 +150,7 @@ def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResul
         parse_failures=tuple(failures),
         refused=tree.refused,
         basis=tree.basis({file.path for file in code}, unanalysed, ANALYSES, done),
+        lint_hushed=sum(one.hushed for one in linted),
     )
     return code_findings.told(result, history, tree.warnings, missing)
 

@@ -112,7 +112,8 @@ def _lint(result: "CodeAnalysisResult") -> list[str]:
         return ["0 lint findings (ruff)."] if any(one.name == "Python" for one in result.languages) else []
     listed = ", ".join(f"{one.places + one.in_tests:,} × {one.name}" for one in result.lint[:6])
     inside = sum(one.in_tests for one in result.lint)
-    return [f"{_of(total, 'lint finding')}, {inside:,} of them in tests: {listed} (ruff)."]
+    hushed = f", {result.lint_hushed:,} at a comment that asks to pass them over" if result.lint_hushed else ""
+    return [f"{_of(total, 'lint finding')}, {inside:,} of them in tests{hushed}: {listed} (ruff)."]
 
 
 def _dead(result: "CodeAnalysisResult") -> list[str]:

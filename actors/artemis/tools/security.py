@@ -49,7 +49,10 @@ class SecurityArguments(Struct, frozen=True, kw_only=True):
 
 
 class SecurityResult(Struct, frozen=True, kw_only=True):
-    """The first places, worst first, and counts of all; `compared` is None where no advisory database was given."""
+    """The first places, worst first, and counts of all; `compared` is None where no advisory database was given.
+
+    `suppressed` counts the places, among all, that a comment in the code asks to pass over.
+    """
 
     findings: tuple[str, ...]
     files: int
@@ -85,10 +88,13 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
     unread = {one.path for one in (*undeclared, *unset, *unrun, *failures, *weak.unread, *unscanned)}
     found = [
         *(
-            _place(f"{one.test} {one.name}", _BANDIT[one.severity], one.path, one.line, one.message)
+            _place(f"{one.test} {one.name}", _BANDIT[one.severity], one.path, one.line, _told(one.message, one.hushed))
             for one in weak.found
         ),
-        *(_place(f"secret: {one.kind}", _leak(one.kind), one.path, one.line, _left(one.kind)) for one in leaks),
+        *(
+            _place(f"secret: {one.kind}", _leak(one.kind), one.path, one.line, _told(_left(one.kind), one.hushed))
+            for one in leaks
+        ),
         *(_place(one.audit, _ZIZMOR[one.severity], one.path, one.line, one.message) for one in misused),
         *(_place(one.rule, one.severity, one.path, one.line, one.message) for one in settings),
         *(_known(one) for one in (compared.vulnerable if compared else ())),
@@ -100,7 +106,7 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
         places=ordered(found),
         by_severity=counts(found, "severity"),
         by_rule=counts(found, "rule"),
-        suppressed=weak.suppressed,
+        suppressed=sum(one.hushed for one in weak.found) + sum(one.hushed for one in leaks),
         dependencies=len(named),
         compared=compared,
         parse_failures=tuple(failures),
@@ -114,6 +120,10 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
 
 def _place(rule: str, severity: Severity, path: str, line: int, message: str) -> Place:
     return Place(rule=rule, severity=severity, path=path, line=line, code="", message=message, in_test=False)
+
+
+def _told(message: str, hushed: bool) -> str:
+    return f"{message}, though a comment there asks to pass it over" if hushed else message
 
 
 def _in_test(place: Place, tests: Iterable[str]) -> Place:

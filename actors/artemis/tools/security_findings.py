@@ -24,10 +24,6 @@ def told(
     """The result with its findings; `warnings` are what is wrong with the archive, `missing` what could not be done."""
     findings = [*warnings, *_total(result, found), *_first(result), *_worst(result.places)]
     findings += [*_rules(result), *_dependencies(result)]
-    if result.suppressed:
-        findings.append(
-            f"{result.suppressed:,} places are passed over because a comment in the code (# nosec) says so."
-        )
     findings += missing
     findings += [
         f"Not parsed, so not scanned for weak code: {one.path} ({one.reason})." for one in result.parse_failures[:5]
@@ -40,9 +36,15 @@ def _total(result: "SecurityResult", found: Sequence[Place]) -> list[str]:
     listed = ", ".join(f"{own[severity]:,} {severity}" for severity in SEVERITIES)
     inside = sum(place.in_test for place in found)
     more = f"; the first {PLACES_MAX} are listed" if len(found) > PLACES_MAX else ""
+    hushed = (
+        f" {result.suppressed:,} of all these have a comment that asks to pass them over (# nosec, pragma: allowlist secret);"
+        " no comment of a tree does."
+        if result.suppressed
+        else ""
+    )
     return [
         f"{own.total():,} possible security problems outside tests in the {result.files:,} files of the code: {listed};"
-        f" {inside:,} more in tests{more}."
+        f" {inside:,} more in tests{more}.{hushed}"
     ]
 
 

@@ -1,15 +1,15 @@
 """Cyclomatic complexity of functions in the languages that lizard reads (T. Yin, "lizard"; McCabe's measure of 1976)."""
 
-import csv
-import io
 from collections.abc import Sequence
+from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from actors.artemis.tools.analysers.programs import Deadline, Unread, folder_of, in_parts, run
 from actors.artemis.tools.source_tree import PROSE_AND_DATA, SourceFile
 
-FIELDS = 11
+_PROGRAM = str(Path(__file__).with_name("lizard_program.py"))
 
 
 class Function(Struct, frozen=True, kw_only=True):
@@ -31,12 +31,9 @@ def functions(files: Sequence[SourceFile], deadline: Deadline) -> tuple[list[Fun
 
 def _measured(files: Sequence[SourceFile], seconds: float) -> list[Function]:
     with folder_of(files) as folder:
-        printed = run(["-m", "lizard", "--csv", "-i", "-1", "."], folder, seconds)
-    rows = csv.reader(io.StringIO(printed.decode(errors="replace")))
+        printed = run([_PROGRAM], folder, seconds)
     return [
-        Function(
-            name=row[7], path=row[6].removeprefix("./"), line=int(row[9]), lines=int(row[4]), complexity=int(row[1])
-        )
-        for row in rows
-        if len(row) == FIELDS
+        Function(name=name, path=path, line=line, lines=lines, complexity=complexity)
+        for path, found in msgspec.json.decode(printed, type=dict[str, list[tuple[str, int, int, int]]]).items()
+        for name, line, lines, complexity in found
     ]

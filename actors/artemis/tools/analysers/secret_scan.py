@@ -10,25 +10,36 @@ from actors.artemis.tools.analysers.programs import Deadline, Unread, folder_of,
 from actors.artemis.tools.source_tree import SourceFile
 
 _PROGRAM = str(Path(__file__).with_name("secrets_program.py"))
+NOT_SEARCHED = "lock files, style sheets and drawings are full of random text"
 
 
 class Leak(Struct, frozen=True, kw_only=True, order=True):
-    """Where what kind of secret seems to stand."""
+    """Where what kind of secret seems to stand; `hushed` where a comment of the tree asks to pass it over."""
 
     path: str
     line: int
     kind: str
+    hushed: bool = False
+
+
+class _Report(Struct):
+    found: dict[str, list[tuple[int, str, bool]]]
+    passed: list[str]
 
 
 def leaks(files: Sequence[SourceFile], deadline: Deadline) -> tuple[list[Leak], list[Unread]]:
-    """What its detectors find, each kind once a line; nothing is asked of anybody."""
-    found, unread = in_parts(files, _scanned, deadline)
-    return sorted({leak for part in found for leak in part}), unread
+    """What its detectors find, each kind once a line, and the files that were not searched; nothing is asked of anybody."""
+    reports, unread = in_parts(files, _scanned, deadline)
+    found = {
+        Leak(path=path.removeprefix("./"), line=line, kind=kind, hushed=hushed)
+        for report in reports
+        for path, hits in report.found.items()
+        for line, kind, hushed in hits
+    }
+    unread += [Unread(path.removeprefix("./"), NOT_SEARCHED) for report in reports for path in sorted(report.passed)]
+    return sorted(found), unread
 
 
-def _scanned(files: Sequence[SourceFile], seconds: float) -> list[Leak]:
+def _scanned(files: Sequence[SourceFile], seconds: float) -> _Report:
     with folder_of(files) as folder:
-        report = msgspec.json.decode(run([_PROGRAM], folder, seconds), type=dict[str, list[tuple[int, str]]])
-    return [
-        Leak(path=path.removeprefix("./"), line=line, kind=kind) for path, hits in report.items() for line, kind in hits
-    ]
+        return msgspec.json.decode(run([_PROGRAM], folder, seconds), type=_Report)

@@ -10,11 +10,16 @@ from msgspec import Struct
 from actors.artemis.tools.analysers.programs import Deadline, Unread, folder_of, in_parts, run
 from actors.artemis.tools.source_tree import SourceFile
 
+OPTIONS = ("-r", "-q", "-f", "json", "--exit-zero", "--ignore-nosec", "-x", '"nothing"')
+"""No comment (`# nosec`) and no folder's name (by default whatever holds `.git`, so `.github` too) has a file passed over."""
+
+_NOSEC = re.compile(r"#\s*nosec:?\s*(?P<tests>[^#]*)")
+_TEST = re.compile(r"\bB\d{3}\b")
 _QUOTED = re.compile(r"""(['"`]).*\1""", re.DOTALL)
 
 
 class Weakness(Struct, frozen=True, kw_only=True):
-    """One place, by bandit's test and severity."""
+    """One place, by bandit's test and severity; `hushed` where a comment in its lines asks to pass it over (`# nosec`)."""
 
     test: str
     name: str
@@ -22,13 +27,13 @@ class Weakness(Struct, frozen=True, kw_only=True):
     path: str
     line: int
     message: str
+    hushed: bool
 
 
 class Weaknesses(Struct, frozen=True, kw_only=True):
-    """`suppressed` counts places that a comment in the code (`# nosec`) has bandit pass over."""
+    """What was found, and the files that bandit could not take."""
 
     found: tuple[Weakness, ...]
-    suppressed: int
     unread: tuple[Unread, ...]
 
 
@@ -39,6 +44,7 @@ class _Hit(Struct):
     issue_text: str
     filename: str
     line_number: int
+    line_range: list[int] = []
 
 
 class _Error(Struct):
@@ -46,21 +52,15 @@ class _Error(Struct):
     reason: str
 
 
-class _Metrics(Struct):
-    nosec: int = 0
-    skipped_tests: int = 0
-
-
 class _Report(Struct):
     results: list[_Hit]
     errors: list[_Error]
-    metrics: dict[str, _Metrics]
 
 
 def weaknesses(files: Sequence[SourceFile], deadline: Deadline) -> Weaknesses:
     """All that bandit finds with its own tests, whatever their severity."""
     reports, unread = in_parts(files, _scanned, deadline)
-    totals = [report.metrics["_totals"] for report in reports]
+    lines = {file.path: file.text.split("\n") for file in files}
     return Weaknesses(
         found=tuple(
             Weakness(
@@ -70,11 +70,11 @@ def weaknesses(files: Sequence[SourceFile], deadline: Deadline) -> Weaknesses:
                 path=hit.filename.removeprefix("./"),
                 line=hit.line_number,
                 message=_QUOTED.sub("…", hit.issue_text).rstrip(": .…"),
+                hushed=_hushed(lines.get(hit.filename.removeprefix("./"), ()), hit),
             )
             for report in reports
             for hit in report.results
         ),
-        suppressed=sum(one.nosec + one.skipped_tests for one in totals),
         unread=(
             *unread,
             *(Unread(one.filename.removeprefix("./"), one.reason) for report in reports for one in report.errors),
@@ -82,7 +82,17 @@ def weaknesses(files: Sequence[SourceFile], deadline: Deadline) -> Weaknesses:
     )
 
 
+def _hushed(lines: Sequence[str], hit: _Hit) -> bool:
+    """A comment that names tests is about these only."""
+    for number in {hit.line_number, *hit.line_range}:
+        for comment in _NOSEC.finditer(lines[number - 1]) if 0 < number <= len(lines) else ():
+            named = _TEST.findall(comment["tests"])
+            if not named or hit.test_id in named:
+                return True
+    return False
+
+
 def _scanned(files: Sequence[SourceFile], seconds: float) -> _Report:
     with folder_of(files) as folder:
-        printed = run(["-m", "bandit", "-r", "-q", "-f", "json", "--exit-zero", "."], folder, seconds)
+        printed = run(["-m", "bandit", *OPTIONS, "."], folder, seconds)
     return msgspec.json.decode(printed, type=_Report)

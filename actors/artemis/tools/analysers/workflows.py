@@ -13,6 +13,7 @@ from actors.artemis.tools.source_tree import SourceFile
 OPTIONS = (
     "--offline",
     "--no-config",
+    "--no-ignores",
     "--no-exit-codes",
     "--no-progress",
     "--quiet",
