@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.confidence import of_answer
+from actors.given import before, given, handed_over, kinds
 from actors.investigating import investigated
 from actors.memory import recall
 from actors.others import Others
@@ -14,10 +15,11 @@ from actors.strategic import Said, beside, context
 from actors.team import Examined, Team, gathered, relevant, route, speaks_of, statements, unmarked
 from actors.teams import TEAMS
 from contracts.collaboration import Missing, Outcome, Request
-from contracts.conversation import CODE_TEAMS, Answered, AnswerInPart, Asked, Contribution, Exchange
+from contracts.conversation import CODE_TEAMS, READS, Answered, AnswerInPart, Asked, Contribution, Exchange
 from contracts.domains import Domain
 from contracts.envelope import Event
 from contracts.model import FLOW, Evidence, Prompt, Reply
+from contracts.sources import Kind
 from runtime.actor import Recorded
 from runtime.effects import Effects
 from runtime.text import titled
@@ -81,10 +83,10 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
     effects.grant(asked.grants)
     domain = recorded.actor.domain
     teams = TEAMS[domain]
-    routed = code_team if asked.repository else route
-    team = next((team for team in teams if team.name == asked.team), None) or routed(asked.text, teams, asked.flow)
-    named = (await effects.repository(asked.repository),) if asked.repository else ()
-    hits = (*named, *await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX))
+    named = [given(await effects.repository(asked.repository))] if asked.repository else []
+    named += handed_over(asked.sources)
+    team = next((team for team in teams if team.name == asked.team), None) or team_for(asked, kinds(named), teams)
+    hits = before(named, await relevant(team.partitions, asked.text, effects, EVIDENCE_MAX))
     examined = await investigated(team, asked.flow, asked.text, hits, effects)
     recalled = await recall(recorded, asked.text, asked.flow, effects)
     evidence = gathered((*hits, *recalled.taught), examined, asked.flow)
@@ -98,6 +100,14 @@ async def answer(recorded: Recorded[Event], asked: Asked, effects: Effects) -> A
         await effects.tell(AnswerInPart(turn=asked.turn, answer=part, missing=others.missing))
         await others.completed()
     return await _composed(asked, own, others, effects)
+
+
+def team_for(asked: Asked, handed: frozenset[Kind], teams: Sequence[Team]) -> Team:
+    """Who answers, by the question's words; where it hands files over, of those who analyse such files."""
+    if "archive" in handed and any(team.name == CODE_TEAMS[0] for team in teams):
+        return code_team(asked.text, teams, asked.flow)
+    reading = [team for team in teams if handed & READS[team.name]]
+    return route(asked.text, reading or teams, asked.flow)
 
 
 def code_team(question: str, teams: Sequence[Team], flow: int) -> Team:
@@ -204,6 +214,7 @@ async def _collaborate(
             evidence=evidence,
             priority=envelope.priority,
             deadline=envelope.deadline,
+            sources=asked.sources or UNSET,
         )
         outcome = await others.ask(other, request)
         if outcome is not None:

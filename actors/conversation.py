@@ -102,6 +102,7 @@ def _ask(state: State, message: Ask) -> list[Recordable]:
         grants=message.grants,
         ceo_context=message.ceo_context,
         repository=message.repository,
+        sources=message.sources,
     )
     if state.owner is None:
         return [

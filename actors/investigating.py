@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from actors.alarms import raise_alarms
 from actors.confidence import share
+from actors.given import usable
 from actors.offers import Given, Known
 from actors.team import Examined, Findings, Team, evidence_of, relevant, together, united
 from actors.teams import OFFERS
@@ -228,8 +229,9 @@ class Investigation:
 
     @property
     def _files(self) -> frozenset[str]:
-        """Digests of the stored files that searches found: the only ones that a model may name."""
-        return frozenset(hit.entry.attachment for hit in self._known if hit.entry.attachment)
+        """Digests of the stored files that a model may name: those handed over, and those that searches found where none of their
+        kind was."""
+        return frozenset(hit.entry.attachment for hit in usable(self._known) if hit.entry.attachment)
 
     @property
     def _at_hand(self) -> Known:

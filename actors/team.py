@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from actors.alarms import raise_alarms
 from actors.confidence import Rested, Work
+from actors.given import files
 from contracts import conversation
 from contracts.alerts import Alarm
 from contracts.domains import Partition
@@ -16,10 +17,10 @@ from contracts.facts import ANNOUNCED
 from contracts.grounds import Basis
 from contracts.model import Evidence, Section, abstains
 from contracts.retrieval import Hit
+from contracts.sources import KINDS
 from contracts.web import WebSource
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
-from runtime.named_repositories import NAMED
 from runtime.text import sentences
 
 EVIDENCE_CHARS_MAX = 1_500
@@ -211,9 +212,20 @@ def united(hits: Sequence[Hit], more: Sequence[Hit]) -> tuple[Hit, ...]:
 def examine_file(
     tool: str, partitions: tuple[Partition, ...], media_types: tuple[str, ...], arguments: Callable[[str, str], Struct]
 ) -> Examine:
-    """Runs a tool on the most relevant stored file of the given media types; `arguments` are made of digest and question."""
+    """Runs a tool on the files of the given media types that the question hands over, else on the most relevant stored one;
+    `arguments` are made of digest and question."""
+    kinds = {KINDS[media_type] for media_type in media_types}
 
-    async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
+    async def examine(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+        if handed := files(hits, *kinds):
+            findings: list[str] = []
+            works: tuple[Work, ...] = ()
+            for digest, hit in handed:
+                found = await run_tool(tool, arguments(digest, question), hit.entry.title, effects)
+                told = tuple(f"In {hit.entry.title}: {one}" for one in found.findings)
+                findings += told
+                works += found.work(tool, hit, told=told)
+            return Examined(tuple(findings), tuple(hit for _, hit in handed), works=works)
         for media_type in media_types:
             for hit in await effects.search(partitions, question, limit=1, media_type=media_type):
                 if hit.entry.attachment:
@@ -222,24 +234,6 @@ def examine_file(
         return Examined()
 
     return examine
-
-
-def on_repository(tool: str, arguments: Callable[[str, str], Struct], otherwise: Examine) -> Examine:
-    """Runs a tool on the source code that the question names; `otherwise` is done where it names none."""
-
-    async def work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
-        named = repository_of(hits)
-        if named is None or named.entry.attachment is None:
-            return await otherwise(question, hits, effects)
-        found = await run_tool(tool, arguments(named.entry.attachment, question), named.entry.title, effects)
-        return Examined(found.findings, (named,), works=found.work(tool, named))
-
-    return work
-
-
-def repository_of(hits: Sequence[Hit]) -> Hit | None:
-    """The source code that the question names itself, which comes before what was found."""
-    return next((hit for hit in hits[:1] if hit.entry.tags == (NAMED,)), None)
 
 
 def examine_evidence(tool: str, arguments: Callable[[str, tuple[Evidence, ...]], Struct]) -> Examine:

@@ -1,5 +1,6 @@
 """What a domain's teams do for others: each answers the request type of its name with its tools, as it would a question."""
 
+from actors.given import before, handed_over
 from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
@@ -20,16 +21,17 @@ async def team_answer(domain: Domain, team: Team, requested: Requested, effects:
     about = ". ".join(text for name, text in request.context.items() if name != FINDINGS and text)
     question = f"{request.question} ({about})" if about else request.question
     now = await effects.now()
-    hits = await relevant(team.partitions, question, effects, EVIDENCE_MAX)
+    found = await relevant(team.partitions, question, effects, EVIDENCE_MAX)
+    hits = before(handed_over(request.sources or ()), found)
     examined = await team.at(flow)(question, hits, effects)
     own = sections_of(domain, team.name)
 
     async def compose(ceo: Outcome | None) -> Outcome:
-        found = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
+        rests_on = together(gathered(hits, examined, flow), ceo.evidence if ceo else ())
         sections = own + CEO_SECTIONS[domain] if ceo else own
         findings = (*examined.findings, *ceo_findings(ceo))
         wanted = Wanted(team.role, sections, computed=examined.computed and flow >= FLOW)
-        outcome = await synthesise(wanted, request, found, findings, effects)
-        return with_context(assured(outcome, examined.rested(question, found, now)), ceo, domain)
+        outcome = await synthesise(wanted, request, rests_on, findings, effects)
+        return with_context(assured(outcome, examined.rested(question, rests_on, now)), ceo, domain)
 
     return await with_ceo_context(requested, effects, compose)

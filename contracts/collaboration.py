@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from contracts.approval import ApprovalRule
 from contracts.comparison import Comparison
@@ -12,6 +12,7 @@ from contracts.envelope import Event, Message
 from contracts.feasibility import Feasibility
 from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Usage
+from contracts.sources import Source
 from contracts.strategic import StrategicContext
 from contracts.users import Grants
 
@@ -25,7 +26,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """What is asked: a registered request type, the question, its context as named texts, and until when.
 
     `needs_ceo_context` asks the handler to take the CEO's strategic context in; the CEO's own takes in the strategic summary, and
-    is as confidential as what that quotes. Priority is 1 to 5, 5 most urgent.
+    is as confidential as what that quotes. Priority is 1 to 5, 5 most urgent. `sources`: stored files that the question is about;
+    left out of the encoding where there are none, for journals are compared by it.
     """
 
     request_type: str
@@ -35,6 +37,7 @@ class Request(Struct, frozen=True, kw_only=True):
     priority: int = 3
     deadline: datetime | None = None
     needs_ceo_context: bool = False
+    sources: tuple[Source, ...] | UnsetType = UNSET
 
 
 class Missing(Struct, frozen=True, kw_only=True):
@@ -118,7 +121,9 @@ class Requested(Event, frozen=True, kw_only=True, tag="collaboration.requested.v
 
     @property
     def label(self) -> Clearance:
-        return max((item.label for item in self.request.evidence), default=Clearance.PUBLIC)
+        labels = [item.label for item in self.request.evidence]
+        labels += [one.label for one in self.request.sources or ()]
+        return max(labels, default=Clearance.PUBLIC)
 
 
 class ConcludedInPart(Event, frozen=True, kw_only=True, tag="collaboration.concluded_in_part.v1"):

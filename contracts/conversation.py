@@ -10,6 +10,7 @@ from contracts.domains import Clearance, Domain
 from contracts.envelope import Event, Message
 from contracts.grounds import Grounds
 from contracts.model import Allowance, Citation, Evidence, Failure, Usage
+from contracts.sources import SOURCES_MAX, Kind, Source
 from contracts.strategic import StrategicContext
 from contracts.users import Grants
 
@@ -37,6 +38,18 @@ TEAMS_OF: dict[Domain, frozenset[Team]] = {
 
 CODE_TEAMS: tuple[Team, ...] = ("code_analysis", "security", "performance_analysis")
 """Those that read source code; the first answers where a question's words speak for none."""
+
+READS: dict[Team, frozenset[Kind]] = {
+    "client_analysis": frozenset({"table"}),
+    "market_research": frozenset(),
+    "sales_intelligence": frozenset({"table"}),
+    "business_insight": frozenset({"table"}),
+    "code_analysis": frozenset({"archive"}),
+    "system_monitoring": frozenset({"table"}),
+    "security": frozenset({"archive", "advisories"}),
+    "performance_analysis": frozenset({"archive", "profile"}),
+}
+"""Which kinds of stored files each team analyses."""
 
 Question = Annotated[str, Meta(min_length=1, max_length=8_000, pattern=r"\S")]
 REPOSITORY = r"^(/[^\x00]*|https?://[A-Za-z0-9.:\[\]-]+/[^\x00-\x20\x7f?#\\]+(#[^\x00-\x20\x7f~^:?*\\\[]+)?)$"
@@ -67,6 +80,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     begun knows its own. `budget` is what may be spent on models, by all who work on the answer; `approval`
     says which tools people must agree to, for all of them. `ceo_context`: the answer says, too, what the strategy makes of it.
     `repository`: the path of a folder on the worker's machine, or a git repository's address, whose code the question is about.
+    `sources`: stored files that it is about.
     """
 
     turn: str
@@ -81,6 +95,7 @@ class Ask(Message, frozen=True, kw_only=True, tag="conversation.ask.v1"):
     grants: Grants = None
     ceo_context: bool = False
     repository: RepositoryPlace | None = None
+    sources: Annotated[tuple[Source, ...], Meta(max_length=SOURCES_MAX)] = ()
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="conversation.answer.v1"):
@@ -133,6 +148,7 @@ class Asked(Event, frozen=True, kw_only=True, tag="conversation.asked.v1"):
     grants: Grants = None
     ceo_context: bool = False
     repository: str | None = None
+    sources: tuple[Source, ...] = ()
 
 
 class Contribution(Struct, frozen=True, kw_only=True):

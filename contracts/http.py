@@ -15,6 +15,7 @@ from contracts.conversation import ContextType, Contribution, Question, Reposito
 from contracts.domains import Clearance, Domain
 from contracts.grounds import Grounds
 from contracts.model import BudgetSpent, Citation, Evidence
+from contracts.sources import SOURCES_MAX
 from contracts.strategic import StrategicContext
 from contracts.trace import SpanRecord
 from contracts.users import Permission, Role
@@ -32,6 +33,7 @@ Deadline = Annotated[
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
 Cursor = Annotated[str, Meta(max_length=400, description="`next` of the page before; opaque.")]
 AskedDomain = Literal["sophia", "artemis"]
+SourceItem = Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9_-]+\Z")]
 
 
 class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +69,10 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     answered with the strategy in view, and is at least as confidential as the quarter's priorities. `repository`, for Artemis:
     whose code the question is about, of what the operator allows: the absolute path of a folder on its worker's machine, or the
     address of a git repository over HTTPS, with `#` and a branch, tag or commit's whole name where that is not its first branch.
+
+    `sources`: ids of knowledge items whose files the question is about: these are analysed, nothing that a search finds instead.
+    Sophia reads tables, Artemis archives of source code, profiles and tables of metrics; a domain that is asked besides gets what
+    it reads. The question is at least as confidential as they are.
     """
 
     question: Question
@@ -79,6 +85,7 @@ class AskQuestion(Body, frozen=True, kw_only=True):
     approval: ApprovalRule | None = None
     ceo_context: bool = False
     repository: RepositoryPlace | None = None
+    sources: Annotated[tuple[SourceItem, ...], Meta(max_length=SOURCES_MAX)] = ()
 
 
 class CreateAnalysis(Body, frozen=True, kw_only=True):

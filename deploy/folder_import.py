@@ -129,7 +129,7 @@ class _Reading:
             return [table_item(name, _bytes(path, TABLE_BYTES_MAX), meta, self.defaults)]
         if suffix == ".jsonl":
             return self._lines(name, read_text(path, JSONL_BYTES_MAX))
-        if suffix in _STACKS or (suffix == ".json" and _is_profile(path)):
+        if _holds_profile(path):
             return [profile_item(name, _bytes(path, ARCHIVE_BYTES_MAX), meta, self.defaults)]
         self.skipped.append(name)
         return []
@@ -200,9 +200,14 @@ def read_path(path: Path, defaults: Defaults, on_file: OnFile = lambda _n, _name
 
 
 def read_source(path: Path, defaults: Defaults) -> Item:
-    """A source tree for Artemis: a folder, or a zip, tar or tar.gz as it is. Raises InvalidError for anything else."""
+    """What a tool is to work on: a source tree (a folder, or a zip, tar or tar.gz as it is), a table, the profile of a program
+    or a database of advisories. Raises InvalidError, OutcomeError for anything else."""
     if path.is_dir():
         return source_item(path.resolve().name or "source", path, {}, defaults)
+    if path.suffix.lower() == ".csv":
+        return table_item(path.name, _bytes(path, TABLE_BYTES_MAX), {}, defaults)
+    if _holds_profile(path):
+        return profile_item(path.name, _bytes(path, ARCHIVE_BYTES_MAX), {}, defaults)
     return archive_item(path, defaults)
 
 
@@ -260,9 +265,11 @@ def _bytes(path: Path, bytes_max: int) -> bytes:
     return data
 
 
-def _is_profile(path: Path) -> bool:
-    """Of a file that is too big for one, its beginning tells."""
-    if not path.is_file():
+def _holds_profile(path: Path) -> bool:
+    """Of a JSON file that is too big for one, its beginning tells."""
+    if path.suffix.lower() in _STACKS:
+        return True
+    if path.suffix.lower() != ".json" or not path.is_file():
         return False
     with path.open("rb") as file:
         data = file.read(ARCHIVE_BYTES_MAX)

@@ -54,9 +54,12 @@ OUT_OF_REACH = (
 
 
 class Imported(Struct, kw_only=True):
-    """How an import went; `runs` are the correlation ids of the posted items. `kept` of them stay more confidential than said."""
+    """How an import went; `runs` are the correlation ids of the posted items. `kept` of them stay more confidential than said.
+    `ids`: of those that were taken at once.
+    """
 
     runs: list[str] = []
+    ids: list[str] = []
     failures: list[Failure] = []
     kept: int = 0
     seconds: float = 0.0
@@ -194,7 +197,9 @@ async def post_items(
     async def work(item: Item) -> None:
         reply = await posting.item(item)
         result.runs.append(reply.correlation)
-        held = msgspec.json.decode(reply.body, type=_Taken).knowledge
+        taken = msgspec.json.decode(reply.body, type=_Taken)
+        held = taken.knowledge
+        result.ids += [taken.id] if taken.id else []
         result.kept += held is not None and held.confidentiality > item.knowledge.confidentiality
 
     await _each(items, work, result.failures, concurrency, on_count)
@@ -264,6 +269,7 @@ class _Level(Struct, frozen=True):
 class _Taken(Struct, frozen=True):
     """What an item is after it was taken; nothing is told of one that takes long."""
 
+    id: str = ""
     knowledge: _Level | None = None
 
 

@@ -41,6 +41,7 @@ from gateway.identity import Principal
 from gateway.problems import ForbiddenError, NotFoundError, ProblemError, ValidationProblemError, unanswered
 from gateway.row_views import analysis_view
 from gateway.services import Services
+from gateway.sources import handed_over
 from gateway.views import answer_reply
 from projections import analyses
 from runtime.read_models import logged
@@ -101,17 +102,21 @@ async def end_session(incoming: Incoming[None]) -> Command:
 
 async def ask_in_session(incoming: Incoming[AskQuestion]) -> Command:
     actor, started, head = await session_head(incoming.services, incoming.principal, incoming.path["session"])
-    return await _noted(incoming, ask(incoming, incoming.body, actor, started.context_type, head.after(incoming.id)))
+    return await _asked(incoming, ask(incoming, incoming.body, actor, started.context_type, head.after(incoming.id)))
 
 
 async def ask_sophia(incoming: Incoming[AskQuestion]) -> Command:
     actor = new_actor(Domain.SOPHIA, CONVERSATION, incoming.id)
-    return await _noted(incoming, ask(incoming, incoming.body, actor, "business"))
+    return await _asked(incoming, ask(incoming, incoming.body, actor, "business"))
 
 
 async def ask_artemis(incoming: Incoming[AskQuestion]) -> Command:
     actor = new_actor(Domain.ARTEMIS, CONVERSATION, incoming.id)
-    return await _noted(incoming, ask(incoming, incoming.body, actor, "technical"))
+    return await _asked(incoming, ask(incoming, incoming.body, actor, "technical"))
+
+
+async def _asked(incoming: Incoming[AskQuestion], command: Command) -> Command:
+    return await _noted(incoming, await handed_over(incoming, incoming.body, command))
 
 
 async def _noted(incoming: Incoming[AskQuestion] | Incoming[CreateAnalysis], command: Command) -> Command:

@@ -120,7 +120,7 @@ async def item_reply(
 ) -> KnowledgeItem:
     """The item as the request left it. Raises NotFoundError once its asker may not read it any more, as everywhere."""
     records = await incoming.services.log.read(subjects.log(command.actor))
-    held, now = _fold(records, until=ended.ending.sequence), _fold(records)
+    held, now = folded(records, until=ended.ending.sequence), folded(records)
     if held is None or held.knowledge is None or now is None:
         raise NotFoundError("knowledge item")
     principal = incoming.principal
@@ -134,7 +134,7 @@ async def _held(incoming: Incoming[Knowledge] | Incoming[Declassify] | Incoming[
     another request deleted."""
     actor = named_actor(Domain.CEO, KNOWLEDGE_ITEM, incoming.path["item"], "knowledge item")
     records = await incoming.services.log.read(subjects.log(actor))
-    held = _fold(records)
+    held = folded(records)
     if held is None or held.label > incoming.principal.clearance:
         raise NotFoundError("knowledge item")
     if held.knowledge is not None and not may_read(incoming.principal, held.knowledge.partition):
@@ -144,7 +144,8 @@ async def _held(incoming: Incoming[Knowledge] | Incoming[Declassify] | Incoming[
     return actor, msgspec.structs.replace(held, after=before_run(records, incoming.id))
 
 
-def _fold(records: Sequence[Stored], until: int | None = None) -> Held | None:
+def folded(records: Sequence[Stored], until: int | None = None) -> Held | None:
+    """The item as its log has it, up to a sequence; None: it was never added."""
     held: Held | None = None
     for stored in records:
         if until is not None and stored.sequence > until:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from actors.artemis.teams import code_analysis
 from actors.artemis.trees import PARTITIONS
 from actors.artemis.verdict import feasibility
+from actors.given import before, handed_over
 from actors.handling import Wanted, assured, ceo_findings, synthesise, with_ceo_context
 from actors.strategic import SECTIONS as CEO_SECTIONS
 from actors.strategic import with_context
@@ -30,7 +31,9 @@ ROLE = "Artemis's engineers"
 async def technical_feasibility_analysis(requested: Requested, effects: Effects) -> Outcome:
     request, flow = requested.request, requested.flow
     now = await effects.now() if flow >= 2 else None
-    hits = await relevant(PARTITIONS, request.question, effects, EVIDENCE_MAX)
+    hits = before(
+        handed_over(request.sources or ()), await relevant(PARTITIONS, request.question, effects, EVIDENCE_MAX)
+    )
     examined = await code_analysis.at(flow)(request.question, hits, effects)
 
     async def compose(ceo: Outcome | None) -> Outcome:

@@ -11,12 +11,13 @@ from actors.artemis.tools.security import SecurityArguments
 from actors.artemis.tools.system_monitoring import SystemMonitoringArguments
 from actors.artemis.trees import ARCHIVES, PARTITIONS, chosen, on_tree
 from actors.artemis.watching import monitor, time_taken
+from actors.confidence import Work
+from actors.given import files
 from actors.team import (
     Examined,
     Team,
     examine_evidence,
     examine_file,
-    on_repository,
     run_tool,
 )
 from contracts.model import Section
@@ -107,21 +108,21 @@ code_analysis = Team(
 
 
 async def scanned(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
-    """The security scan of the code that the question is about, with stored advisories."""
-    one = await chosen(question, hits, effects)
-    if one is None or one.tree.entry.attachment is None:
+    """The security scan of the code that the question is about, with the advisories that it hands over, else with stored ones."""
+    trees = await chosen(question, hits, effects)
+    if not trees:
         return Examined()
-    known = await advisories(effects)
+    known = tuple(hit for _, hit in files(hits, "advisories")[:1]) or await advisories(effects)
     digest = known[0].entry.attachment if known else None
-    arguments = SecurityArguments(archive=one.tree.entry.attachment, advisories=digest or UNSET)
-    found = await run_tool("security", arguments, one.tree.entry.title, effects)
-    told = one.told(found.findings)
-    return Examined(
-        told,
-        (one.tree, *known),
-        computed=True,
-        works=found.work("security", one.tree, told=told, ids=[hit.entry.id for hit in known]),
-    )
+    findings: list[str] = []
+    works: tuple[Work, ...] = ()
+    for one in trees:
+        arguments = SecurityArguments(archive=one.digest, advisories=digest or UNSET)
+        found = await run_tool("security", arguments, one.tree.entry.title, effects)
+        told = one.told(found.findings)
+        findings += told
+        works += found.work("security", one.tree, told=told, ids=[hit.entry.id for hit in known])
+    return Examined(tuple(findings), (*(one.tree for one in trees), *known), computed=True, works=works)
 
 
 async def advisories(effects: Effects) -> tuple[Hit, ...]:
@@ -164,12 +165,6 @@ security = Team(
 )
 
 
-def _performance_arguments(digest: str, _: str) -> PerformanceAnalysisArguments:
-    return PerformanceAnalysisArguments(archive=digest)
-
-
-_stored_profile = examine_file("performance_analysis", PARTITIONS, ARCHIVES, _performance_arguments)
-
 performance_analysis = Team(
     name="performance_analysis",
     role="Artemis's performance analysis team",
@@ -194,8 +189,10 @@ performance_analysis = Team(
         Section("capacity", "What the system can take, and what it cannot."),
         Section("recommendations", "What to speed up first."),
     ),
-    examine=_stored_profile,
-    work=on_repository("performance_analysis", _performance_arguments, time_taken),
+    examine=examine_file(
+        "performance_analysis", PARTITIONS, ARCHIVES, lambda digest, _: PerformanceAnalysisArguments(archive=digest)
+    ),
+    work=time_taken,
     more_cues=("operation", "regress", "hottest", "hotspot", "flame"),
     answers=(
         Section("summary", "The answer in a few sentences."),

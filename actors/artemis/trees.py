@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from actors.team import Examine, Examined, repository_of, run_tool
+from actors.confidence import Work
+from actors.given import files
+from actors.team import Examine, Examined, run_tool
 from contracts.domains import Partition
 from contracts.retrieval import Hit
 from runtime.effects import Effects
@@ -18,9 +20,10 @@ _SAY_NOTHING = frozenset(words("the source code of a repository archive"))
 
 
 class Chosen(Struct, frozen=True):
-    """The tree that is looked at, and the titles of those that are not."""
+    """The tree that is looked at with its archive's digest, and the titles of those that are not."""
 
     tree: Hit
+    digest: str
     others: tuple[str, ...] = ()
 
     def told(self, findings: Sequence[str]) -> tuple[str, ...]:
@@ -34,10 +37,11 @@ class Chosen(Struct, frozen=True):
         return tuple(f"In {self.tree.entry.title}: {one}" for one in (*choice, *findings))
 
 
-async def chosen(question: str, hits: Sequence[Hit], effects: Effects) -> Chosen | None:
-    """The source code that the question names itself, else the stored one by most words of its title, else the most relevant."""
-    if (named := repository_of(hits)) is not None:
-        return Chosen(named)
+async def chosen(question: str, hits: Sequence[Hit], effects: Effects) -> tuple[Chosen, ...]:
+    """The source code that the question names or hands over, all of it and nothing else; where it does neither one stored tree:
+    the one by most words of its title, else the most relevant."""
+    if handed := files(hits, "archive"):
+        return tuple(Chosen(hit, digest) for digest, hit in handed)
     found = [
         hit
         for kind in ARCHIVES
@@ -45,22 +49,24 @@ async def chosen(question: str, hits: Sequence[Hit], effects: Effects) -> Chosen
         if hit.entry.attachment
     ]
     if not found:
-        return None
+        return ()
     asked = frozenset(words(question)) - _SAY_NOTHING
     tree = max(found, key=lambda hit: (len(asked.intersection(words(hit.entry.title))), hit.relevance))
-    return Chosen(tree, tuple(hit.entry.title for hit in found if hit is not tree))
+    return (Chosen(tree, tree.entry.attachment or "", tuple(hit.entry.title for hit in found if hit is not tree)),)
 
 
 def on_tree(tool: str, arguments: Callable[[str], Struct]) -> Examine:
     """Runs a tool on the source code that the question is about; `arguments` are made of its digest."""
 
     async def work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
-        one = await chosen(question, hits, effects)
-        if one is None or one.tree.entry.attachment is None:
-            return Examined()
-        title = one.tree.entry.title
-        found = await run_tool(tool, arguments(one.tree.entry.attachment), title, effects)
-        told = one.told(found.findings)
-        return Examined(told, (one.tree,), computed=True, works=found.work(tool, one.tree, told=told))
+        trees = await chosen(question, hits, effects)
+        findings: list[str] = []
+        works: tuple[Work, ...] = ()
+        for one in trees:
+            found = await run_tool(tool, arguments(one.digest), one.tree.entry.title, effects)
+            told = one.told(found.findings)
+            findings += told
+            works += found.work(tool, one.tree, told=told)
+        return Examined(tuple(findings), tuple(one.tree for one in trees), computed=bool(trees), works=works)
 
     return work

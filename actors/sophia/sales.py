@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from actors.confidence import Work
+from actors.given import files
 from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
 from actors.team import Examined, run_tool
 from contracts.domains import Clearance, Partition
@@ -19,10 +20,12 @@ TOOL = "sales_intelligence"
 RECORDS_ID = "records-deal"
 
 
-async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:  # noqa: ARG001 - the form of all
-    """In this order: the time, the deals' records, the tool on them; a table, the tool on it. Without either it says so."""
+async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Examined:
+    """In this order: the time, the deals' records, the tool on them; a table (what is handed over, if any), the tool on it.
+    Without either it says so."""
     today = (await effects.now()).date()
     findings: list[str] = []
+    read: list[Hit] = []
     evidence: tuple[Evidence, ...] = ()
     works: tuple[Work, ...] = ()
     try:
@@ -35,19 +38,21 @@ async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
             findings += found.findings
             works = found.work(TOOL, ids=(RECORDS_ID,))
             evidence = (evidence_of_deals(records, findings, today),)
-    for hit in await effects.search(PARTITIONS, question, limit=1, media_type=TABLE):
+    tables = [hit for _, hit in files(hits, "table")]
+    for hit in tables or await effects.search(PARTITIONS, question, limit=1, media_type=TABLE):
         if hit.entry.attachment:
             arguments = SalesIntelligenceArguments(table=hit.entry.attachment, question=question, today=today)
             found = await run_tool(TOOL, arguments, hit.entry.title, effects)
             told = tuple(f"In {hit.entry.title}: {one}" for one in found.findings)
             works += found.work(TOOL, hit, told=told)
-            return Examined((*findings, *told), (hit,), evidence, works=works)
+            findings += told
+            read.append(hit)
     if not findings:
         findings.append(
             "No deals are known, neither by facts (deal.opened, deal.stage_changed, deal.closed) nor as an imported table, so"
             " nothing can be said of pipeline and forecast."
         )
-    return Examined(tuple(findings), evidence=evidence, works=works)
+    return Examined(tuple(findings), tuple(read), evidence, works=works)
 
 
 def of_deals(records: RecordsFound, question: str, today: date) -> SalesIntelligenceArguments:

@@ -47,7 +47,10 @@ class _Options(Struct, frozen=True):
 @click.option("--session", metavar="ID", help="Go on in this session; its domain answers.")
 @click.option("--team", metavar="TEAM", help="This team of the domain.  [default: the router decides]")
 @click.option(
-    "--source", type=click.Path(exists=True), metavar="PATH", help="A source tree (folder or archive) to analyse."
+    "--source",
+    type=click.Path(exists=True),
+    metavar="PATH",
+    help="What to analyse, and nothing stored instead: a source tree (folder or archive) or profile, for Sophia a table.",
 )
 @click.option(
     "--repository",
@@ -92,6 +95,7 @@ def ask(question: str, *, target: options.Target, as_json: bool, **given: object
       diarchy ask "Which customers are at risk, and what would keep them?"
       diarchy ask --session sophia-0199… "And the second largest?"
       diarchy ask --ceo-context "Shall we open a shop in Zurich?"
+      diarchy ask --source customers.csv "Who leaves us, and why?"
       diarchy ask --domain artemis --source ./src "Where is this code hard to change?"
       diarchy ask --domain artemis --repository /srv/code/till "Which files come first?"
       diarchy ask --domain artemis --repository https://git.example/till#main "Which files…?"
@@ -168,7 +172,8 @@ async def _asked(asked: "AskQuestion", target: options.Target, wanted: _Options,
     with Steps() as steps:
         async with target.gateway() as gateway:
             if wanted.source:
-                await _provide(Path(wanted.source), gateway, steps)
+                item = await _provide(Path(wanted.source), gateway, steps)
+                asked = msgspec.structs.replace(asked, sources=(item,))
             asking = Asking(path=path_for(wanted.domain, wanted.session), question=asked)
             sent.asking = asking
             if not wanted.stream:
@@ -216,8 +221,12 @@ def _told_once(steps: "Steps") -> "OnPending":
 
 
 def _question(text: str, wanted: _Options) -> "AskQuestion":
+    from contracts.conversation import TEAMS_OF
     from contracts.http import AskQuestion
 
+    if wanted.team is not None and not any(wanted.team in teams for teams in TEAMS_OF.values()):
+        known = "; ".join(f"{domain.value} has {', '.join(sorted(teams))}" for domain, teams in TEAMS_OF.items())
+        raise click.UsageError(f"there is no team {wanted.team!r}: {known}")
     budget = _given(tokens_max=wanted.budget_tokens, cost_max=wanted.budget_cost)
     body = _given(
         question=text,
@@ -238,21 +247,20 @@ def _given(**fields: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-async def _provide(path: Path, gateway: "Gateway", steps: "Steps") -> None:
-    """Upload a source tree and wait until Artemis can find it."""
+async def _provide(path: Path, gateway: "Gateway", steps: "Steps") -> str:
+    """Upload what is to be analysed; the id of its item."""
     from deploy.folder_import import collections_of, read_source
-    from deploy.importing import post_items, until_searchable
+    from deploy.importing import post_items
     from deploy.items import Defaults
     from runtime.errors import DiarchyError
 
     step = steps.begin(f"Uploading {path}")
-    source = [read_source(path, Defaults())]
+    source = [await asyncio.to_thread(read_source, path, Defaults())]
     collection = collections_of(path)[0][0]
     imported = await post_items(gateway, source, collection=collection, concurrency=1, on_wait=_told(steps))
     for failure in imported.failures:
         raise DiarchyError(f"{failure.path} was not stored: {failure.reason}")
-    if await until_searchable(gateway, imported.runs):
-        raise DiarchyError(
-            f"{path} was stored, but cannot be found yet; is the embedding role running? `diarchy doctor`"
-        )
+    if not imported.ids:
+        raise DiarchyError(f"{path} was sent, but is not stored yet; is the CEO's role running? `diarchy doctor`")
     steps.end(step)
+    return imported.ids[0]

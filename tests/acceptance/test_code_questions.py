@@ -29,8 +29,8 @@ FIRST_FIVE = {"app/bomb.py": 451, "app/busy1.py": 51, "app/busy2.py": 41, "app/b
 """The files in the order in which they want attention, with their complexity."""
 
 
-def store(client: httpx.Client, title: str, data: bytes, media_type: str) -> None:
-    """A stored file with its item, which is found when this returns."""
+def store(client: httpx.Client, title: str, data: bytes, media_type: str) -> str:
+    """A stored file with its item, which is found when this returns; its id."""
     put = ok(client.post("/v1/files", content=data, headers={"Content-Type": media_type}))
     item = {
         "title": title,
@@ -40,10 +40,10 @@ def store(client: httpx.Client, title: str, data: bytes, media_type: str) -> Non
         "partition": "code_knowledge",
         "attachment": {"digest": put["digest"], "media_type": media_type, "name": title, "size_bytes": len(data)},
     }
-    learn(client, item)
+    return learn(client, item)
 
 
-def ask(client: httpx.Client, question: str, **more: str) -> httpx.Response:
+def ask(client: httpx.Client, question: str, **more: object) -> httpx.Response:
     body = {"question": question, "collaborate": False, **more}
     return client.post("/v1/artemis/ask", json=body, headers={"Prefer": "wait=100"}, timeout=150)
 
@@ -130,3 +130,19 @@ def test_of_two_trees_the_named_one_is_looked_at_and_the_other_told(answers: dic
     assert answer["team"] == "security"
     assert "In Source code of the till: 1 more stored, not looked at: Zebra security code" in answer["content"]
     assert "app/config.py:1 (secret: AWS Access Key)" in answer["content"]
+
+
+def test_what_the_question_hands_over_is_analysed_and_nothing_else(
+    stack: Stack, answers: dict[str, dict[str, Any]]
+) -> None:
+    assert answers, "a tree with findings is stored, and nearer to the question"
+    with stack.client() as client:
+        tiny = store(client, "Tiny", zipped({"tiny.py": "def tiny(x):\n    return x\n"}), "application/zip")
+        turn = ok(ask(client, SECURITY, sources=[tiny]))
+        assert (
+            "In Tiny: 0 possible security problems outside tests in the 1 files of the code"
+            in turn["answer"]["content"]
+        )
+        assert "till" not in turn["answer"]["content"]
+        refused = ok(ask(client, SECURITY, sources=["none"]), 422)
+        assert "there is no knowledge item none" in refused["detail"]

@@ -38,6 +38,7 @@ from contracts.grounds import Computed, Grounds
 from contracts.memory import ReviseMemory
 from contracts.model import FLOW, Evidence
 from contracts.raw_chat import AskChat
+from contracts.sources import Source
 from contracts.span import Span
 from contracts.strategic import BusinessContext, Grounded, TechnicalContext
 from contracts.users import Permission
@@ -134,6 +135,19 @@ ADDED = replace(
 REFUSED = replace(OUTCOME, status="refused", reason=ODD, sections={}, evidence=())
 
 
+HANDED_OVER = Source(
+    item="01990000-0000-7000-8000-00000000000a",
+    title="Source code of the till",
+    text="Source code of the till: 1 files (1 Python).",
+    label=Clearance.CONFIDENTIAL,
+    partition="code_knowledge",
+    digest="0f" * 32,
+    media_type="application/zip",
+    origin="till",
+    updated=datetime(2026, 11, 1, tzinfo=UTC),
+)
+
+
 def full(turn: str) -> Answered:
     return replace(
         answer(turn).answer,
@@ -215,6 +229,16 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         conversation,
         Domain.ARTEMIS,
         [replace(ask("t1"), team="security", repository="/srv/code/till")],
+    ),
+    "conversation.sources": (
+        conversation,
+        Domain.ARTEMIS,
+        [replace(ask("t1"), sources=(HANDED_OVER,))],
+    ),
+    "collaboration.sources": (
+        collaboration,
+        Domain.ARTEMIS,
+        [Collaborate(asker=Domain.SOPHIA, request=replace(REQUEST, sources=(HANDED_OVER,)))],
     ),
     "collaboration.strategic": (
         collaboration,

@@ -117,6 +117,17 @@ async def rewritten(story: Story, reader: Reader) -> None:
         told(story, response, may | (markers(msgspec.json.encode(first.body)) if mine else set()))
 
 
+async def handing_over(story: Story, reader: Reader) -> None:
+    """A question that hands over what its asker may not see is refused as with an id that there is not."""
+    may = {item.id for item in story.oracle.items_for(reader, story.world.clock())}
+    for identity in [one for one in story.oracle.items if one not in may][:3]:
+        body = {"question": "What is wrong with it?", "sources": [identity]}
+        response = await story.ask(reader, "POST", "/v1/artemis/ask", body)
+        told(story, response, ())
+        if response.status != 403 and f"there is no knowledge item {identity}".encode() not in response.body:
+            story.findings.append(f"leak: handing over {identity} answers {response.status} {response.body!r}")
+
+
 async def lowering(story: Story, reader: Reader) -> None:
     """Only a permission lowers an item, and only as an act of its own."""
     items = [one for one in story.oracle.items_for(reader, story.world.clock()) if one.level > Clearance.PUBLIC]
@@ -347,6 +358,7 @@ EXITS: dict[str, Exit] = {
         versions,
         summary,
         change,
+        handing_over,
         lowering,
         rewritten,
         answer,

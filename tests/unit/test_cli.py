@@ -275,3 +275,9 @@ def test_of_a_hit_the_sentence_is_shown_that_matches_best_wherever_it_stands() -
     assert shown(replace(hit, passage=passage, highlights=(best,))) == "The lamp is lit."
     assert shown(replace(hit, passage=passage)) == "Much else. The lamp is lit. More."
     assert shown(hit).startswith("Much else. Much")
+
+
+def test_a_team_that_is_none_is_told_with_those_that_are() -> None:
+    refused = run("ask", "--team", "nope", "Why?")
+    assert refused.exit_code == 2
+    assert "there is no team 'nope': sophia has business_insight, client_analysis," in " ".join(refused.output.split())

@@ -227,6 +227,13 @@ def test_a_source_tree_is_a_folder_or_an_archive(tmp_path: Path) -> None:
         read_source(folder / "main.py", Defaults())
 
 
+def test_a_table_and_a_profile_are_handed_over_as_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("customer,churn\na,yes\n")
+    (tmp_path / "slow.folded").write_text("main;work 100\n")
+    held = [read_source(tmp_path / name, Defaults()).knowledge.attachment for name in ("customers.csv", "slow.folded")]
+    assert [one.media_type for one in held if one] == ["text/csv", "text/x-collapsed-stacks"]
+
+
 def test_a_database_of_advisories_is_known_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "PyPI.osv.json").write_text("[]")
     item = read_source(tmp_path / "PyPI.osv.json", Defaults())

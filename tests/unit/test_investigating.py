@@ -23,6 +23,7 @@ from contracts.domains import Clearance, Domain
 from contracts.model import NOTHING_USED, Allowance, Prompt, Reply, Usage
 from contracts.records import AnyRecord, DealRecord
 from contracts.retrieval import Entry, Hit, Query
+from contracts.sources import Source
 from contracts.subjects import ActorRef
 from contracts.users import Permission
 from runtime.embedding_workers import EmbeddingWorkers
@@ -41,6 +42,7 @@ TABLE = b"customer,contract,churn\n" + b"".join(
     f"c{number},{'monthly' if number % 2 else 'yearly'},{'yes' if number % 4 == 1 else 'no'}\n".encode()
     for number in range(80)
 )
+HANDED = b"".join(TABLE.splitlines(keepends=True)[:41])
 KNOWN = hashlib.sha256(TABLE).hexdigest()
 SECRET = hashlib.sha256(b"secret").hexdigest()
 Script = list[list[tuple[str, str]]]
@@ -167,6 +169,7 @@ def asked(
     text: str = QUESTION,
     team: Team | None = None,
     embeddings: Embeddings | None = None,
+    sources: tuple[Source, ...] = (),
 ) -> Asked:
     async def body() -> Asked:
         listening = Listening()
@@ -176,6 +179,7 @@ def asked(
         world.outside = replace(world.outside, embeddings=embeddings or NoEmbeddings())
         await world.outside.blobs.put(TABLE)
         await world.outside.blobs.put(b"secret")
+        await world.outside.blobs.put(HANDED)
         async with world:
             ask = Ask(
                 turn="t1",
@@ -186,6 +190,7 @@ def asked(
                 collaborate=False,
                 grants=grants,
                 budget=budget,
+                sources=sources,
             )
             identity = await world.send(ask, SESSION)
             found = await world.events(SESSION, at_least=3)
@@ -258,6 +263,29 @@ def test_a_model_names_only_files_that_its_asker_may_find() -> None:
     assert ["there is no stored file" in told for told in model.told] == [True, True, True, True, False]
     assert SECRET not in model.told[4]
     assert [name for name in came.effects if name.startswith("tool ")] == ["tool market_research"]  # the team's own
+
+
+def test_a_table_that_was_handed_over_is_read_and_no_other_one_may_be() -> None:
+    over = Source(
+        item="mine",
+        title="Mine",
+        text="Mine.",
+        label=Clearance.INTERNAL,
+        partition="sophia_business",
+        digest=hashlib.sha256(HANDED).hexdigest(),
+        media_type="text/csv",
+    )
+    other = Scripted(
+        [
+            call("search_knowledge", query="customers", media_type="text/csv"),
+            call("client_analysis", table=KNOWN),
+        ]
+    )
+    came = asked(other, sources=(over,))
+    assert f'"file":"{over.digest}"' in other.requests[0].messages[1].content
+    assert "there is no stored file" in other.told[1]
+    assert came.effects.count("tool client_analysis") == 1, "the team has read what was handed over"
+    assert "10 of 40" in came.prompts[0].findings[0]
 
 
 def test_faults_go_back_to_the_model_and_are_counted() -> None:
