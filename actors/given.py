@@ -41,9 +41,9 @@ def given(hit: Hit) -> Hit:
 
 
 def before(named: Sequence[Hit], found: Sequence[Hit]) -> tuple[Hit, ...]:
-    """What was given, then what was found besides."""
+    """What was given, then what was found besides, without other files of the kinds that were given: nothing is said of those."""
     known = {hit.entry.id for hit in named}
-    return (*named, *(hit for hit in found if hit.entry.id not in known))
+    return usable((*named, *(hit for hit in found if hit.entry.id not in known)))
 
 
 def kinds(hits: Iterable[Hit]) -> frozenset[Kind]:

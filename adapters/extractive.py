@@ -102,6 +102,9 @@ _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("incident", "bottleneck", "hot_spot"), r"incident|minutes|severity|outage|hot spot|complexity|high:|slow|loop"),
     (("pipeline", "financ", "cost", "budget"), r"EUR|€|\$|revenue|cost|budget|value|margin|invest"),
 )
+_FIRST = (("looked_at", re.compile(r"Hostile archive: |Not looked at: ")),)
+"""What must be told, whatever else a section might say: it is no matter of rank."""
+
 _CUES = tuple((names, re.compile(pattern, re.IGNORECASE)) for names, pattern in _CUE_TEXTS)
 
 
@@ -205,13 +208,24 @@ class _Choosing:
             chosen[section.name] = self._summary(section)
         others = [section for section in self._prompt.sections if section not in prose]
         scores = {section.name: self._scores(section, self._asked) for section in others}
+        for section in others:
+            chosen[section.name] += self._first(section)
         for _ in range(SENTENCES_A_SECTION):
             for section in others:
                 held = chosen[section.name]
+                if len(held) >= SENTENCES_A_SECTION:
+                    continue
                 picked = self._pick(scores[section.name], held)
                 if picked is not None:
                     held.append(picked)
         return chosen
+
+    def _first(self, section: Section) -> list[Sentence]:
+        """What the section has to say before anything else, unless the summary has."""
+        pattern = next((pattern for name, pattern in _FIRST if name == section.name), None)
+        found = [at for at in sorted(self.left) if pattern and pattern.search(self._pool.sentences[at].text)]
+        self.left -= set(found)
+        return [self._pool.sentences[at] for at in found[:SENTENCES_A_SECTION]]
 
     def _summary(self, section: Section) -> list[Sentence]:
         """What was computed to the point, then the best for each part of the question, then for the words not yet met."""

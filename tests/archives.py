@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from actors.artemis.tools.source_tree import SourceTree, read_archive
+from actors.artemis.tools.source_tree import UNPACKED_BYTES_MAX, SourceTree, read_archive
 
 
 def zipped(files: Mapping[str, str | bytes]) -> bytes:
@@ -38,6 +38,33 @@ def special(kind: bytes, name: str = "odd.py", target: str = "/etc/passwd") -> b
         info.size = 5
         archive.addfile(info, io.BytesIO(b"x = 1"))
     return packed.getvalue()
+
+
+def hostile() -> bytes:
+    """A tar with every kind of harm at once, several of each, an honest file, and much that is wrong in it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", format=tarfile.GNU_FORMAT) as archive:
+        for number in range(60):
+            link = tarfile.TarInfo(f"link{number}.py")
+            link.type, link.linkname = (tarfile.SYMTYPE, "/etc/passwd") if number % 2 else (tarfile.LNKTYPE, "a.py")
+            archive.addfile(link)
+        device = tarfile.TarInfo("device.py")
+        device.type = tarfile.CHRTYPE
+        archive.addfile(device)
+        names = ["a.py", "a.py", 'quo"te.py', "../../../../tmp/pwned.py", "/etc/absolute.py", "C:\\windows\\x.py"]
+        for name in [*names, *(f"broken{number}.py" for number in range(9)), "inner.zip"]:
+            info = tarfile.TarInfo(name)
+            info.size = 10
+            archive.addfile(info, io.BytesIO(b"def f(: +\n"))
+        bomb = tarfile.TarInfo("zero.bin")
+        bomb.size = UNPACKED_BYTES_MAX
+        archive.addfile(bomb, _Zeros())
+    return packed.getvalue()
+
+
+class _Zeros(io.RawIOBase):
+    def read(self, size: int = -1, /) -> bytes:
+        return bytes(size)
 
 
 def packed_folder(folder: Path) -> bytes:

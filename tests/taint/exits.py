@@ -84,7 +84,7 @@ async def summary(story: Story, reader: Reader) -> None:
 
 
 async def change(story: Story, reader: Reader) -> None:
-    """Who tries to change what he may not see learns nothing, and changes nothing."""
+    """Who tries to change what he may not see, or to have it analysed, learns nothing, and changes nothing."""
     may = {item.id for item in story.oracle.items_for(reader, story.world.clock())}
     hidden = [one for one in story.oracle.items.values() if one.id not in may and one.live(story.world.clock())]
     if not hidden or reader.role not in {"admin", "cross_domain_user"}:
@@ -99,6 +99,11 @@ async def change(story: Story, reader: Reader) -> None:
         denied = response.status == 403 and path and reader.role != "admin"
         if (response.status != 404 and not denied) or len(story.oracle.records) != before:
             story.findings.append(f"leak: {method} {identity} answers {response.status} {response.body!r}")
+    over = {"question": "What is wrong with it?", "sources": [identity]}
+    response = await story.ask(reader, "POST", "/v1/artemis/ask", over)
+    told(story, response, ())
+    if f"there is no knowledge item {identity}".encode() not in response.body:
+        story.findings.append(f"leak: handing over {identity} answers {response.status} {response.body!r}")
 
 
 async def rewritten(story: Story, reader: Reader) -> None:
@@ -115,17 +120,6 @@ async def rewritten(story: Story, reader: Reader) -> None:
         response = await story.ask(reader, "POST", first.path, first.body, headers={"idempotency-key": key})
         mine = one.level <= reader.clearance
         told(story, response, may | (markers(msgspec.json.encode(first.body)) if mine else set()))
-
-
-async def handing_over(story: Story, reader: Reader) -> None:
-    """A question that hands over what its asker may not see is refused as with an id that there is not."""
-    may = {item.id for item in story.oracle.items_for(reader, story.world.clock())}
-    for identity in [one for one in story.oracle.items if one not in may][:3]:
-        body = {"question": "What is wrong with it?", "sources": [identity]}
-        response = await story.ask(reader, "POST", "/v1/artemis/ask", body)
-        told(story, response, ())
-        if response.status != 403 and f"there is no knowledge item {identity}".encode() not in response.body:
-            story.findings.append(f"leak: handing over {identity} answers {response.status} {response.body!r}")
 
 
 async def lowering(story: Story, reader: Reader) -> None:
@@ -358,7 +352,6 @@ EXITS: dict[str, Exit] = {
         versions,
         summary,
         change,
-        handing_over,
         lowering,
         rewritten,
         answer,

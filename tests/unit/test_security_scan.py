@@ -156,10 +156,10 @@ def test_a_hostile_archive_is_reported_and_the_rest_is_scanned() -> None:
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
     result = scan(read_archive(packed.getvalue()))
-    assert list(result.findings[:2]) == [
-        "Hostile archive: 1 × link, such as link.py (a symbolic link to /etc/passwd).",
-        "Hostile archive: 1 × outside the tree, such as ../../outside.py (its name leads outside the tree).",
-    ]
+    assert result.findings[0] == (
+        "Hostile archive: 1 × link, 1 × outside the tree, such as link.py (a symbolic link to /etc/passwd);"
+        " ../../outside.py (its name leads outside the tree)."
+    )
     assert "B307 blacklist" in {one.rule for one in result.places}
 
 

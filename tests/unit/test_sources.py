@@ -11,7 +11,7 @@ import pytest
 from actors.answering import team_for
 from actors.artemis.teams import ARTEMIS_TEAMS
 from actors.artemis.tools import TOOLS as ARTEMIS_TOOLS
-from actors.given import before, given, handed_over, kinds, usable
+from actors.given import before, given, handed_over, kinds
 from actors.sophia.teams import SOPHIA_TEAMS
 from actors.sophia.tools import TOOLS as SOPHIA_TOOLS
 from actors.team import Examined, Findings, Team
@@ -179,7 +179,7 @@ def test_no_stored_item_passes_for_one_that_was_handed_over() -> None:
     assert kinds([forged]) == frozenset()
     named = handed_over([source("tiny")])
     assert kinds(before(named, [forged])) == {"archive"}
-    assert usable(before(named, [forged])) == named
+    assert before(named, [forged]) == named
     assert kinds([given(forged)]) == {"archive"}
 
 

@@ -15,7 +15,7 @@ from contracts.domains import Clearance
 from contracts.model import FLOW, NOTHING_KNOWN, Prompt
 from contracts.retrieval import Entry, Hit
 from runtime.effects import Effects
-from tests.archives import zipped
+from tests.archives import hostile, zipped
 from tests.unit.test_security_scan import KEY
 
 FILES = {
@@ -39,14 +39,15 @@ class Stored:
 
     label = Clearance.INTERNAL
 
-    def __init__(self, *hits: Hit) -> None:
+    def __init__(self, *hits: Hit, archive: bytes | None = None) -> None:
         self._hits = hits
+        self._archive = archive or zipped(FILES)
 
     async def search(self, _partitions: object, _query: str, *, limit: int, media_type: str) -> tuple[Hit, ...]:
         return self._hits[:limit] if media_type == "application/zip" else ()
 
     async def tool(self, name: str, arguments: Any, returns: type[Findings]) -> Findings:
-        result = TOOLS[name].run(arguments, lambda _: zipped(FILES))
+        result = TOOLS[name].run(arguments, lambda _: self._archive)
         return msgspec.json.decode(msgspec.json.encode(result), type=returns)
 
     async def tell(self, *_: object, **__: object) -> None:
@@ -65,9 +66,9 @@ def test_the_tree_that_is_named_comes_first_then_the_most_relevant(question: str
     assert len(one[0].others) == 1
 
 
-def answered(question: str, team: Team, *hits: Hit) -> dict[str, str]:
+def answered(question: str, team: Team, *hits: Hit, archive: bytes | None = None) -> dict[str, str]:
     async def work() -> Examined:
-        return await team.at(FLOW)(question, (), cast("Effects", Stored(*hits)))
+        return await team.at(FLOW)(question, (), cast("Effects", Stored(*hits, archive=archive)))
 
     examined = asyncio.run(work())
     assert examined.computed
@@ -94,3 +95,21 @@ def test_so_does_a_code_analysis() -> None:
     assert "Hostile archive: 1 × outside the tree" in whole
     assert "1 more stored, not looked at: Source code of the till" in whole
     assert "1. app/a.py: complexity 2" in whole
+
+
+@pytest.mark.parametrize("team", [security, code_analysis])
+@pytest.mark.parametrize("question", [PROBLEMS, "Are there secrets?", "Which of these files are not parsed, and why?"])
+def test_everything_that_is_hostile_is_told_whatever_else_there_is_to_tell(team: Team, question: str) -> None:
+    told = answered(question, team, R5, TILL, archive=hostile())
+    whole = "\n".join(told.values())
+    for kind in (
+        "1 × bomb",
+        "1 × device",
+        "1 × doubled name",
+        "1 × impossible name",
+        "60 × link",
+        "3 × outside the tree",
+    ):
+        assert kind in whole
+    for name in ("../../../../tmp/pwned.py", "/etc/absolute.py", "zero.bin", "device.py"):
+        assert name in whole

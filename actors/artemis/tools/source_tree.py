@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -32,7 +32,8 @@ DIRECTORY_BYTES_MAX = (
 )
 NAME_BYTES_MAX = 1_024
 PART_BYTES_MAX = 200  # of each folder's and file's name: a file system takes 255
-HOSTILE_MAX = 50  # that are listed; all are counted
+HOSTILE_MAX = 50  # that are listed, and the first EXAMPLES_MAX of each kind; all are counted
+EXAMPLES_MAX = 3
 
 SKIPPED_FOLDERS = frozenset(
     {
@@ -166,7 +167,7 @@ class Refused(Struct, frozen=True):
 class SourceTree(Struct, frozen=True):
     """The text files in path order; `skipped` counts what else was left out (binary, too big, in SKIPPED_FOLDERS).
 
-    `refused` lists the first HOSTILE_MAX entries that were left out for what they are, `dangers` counts them all.
+    `refused` lists the first entries that were left out for what they are, `dangers` counts them all.
     """
 
     files: tuple[SourceFile, ...]
@@ -184,14 +185,18 @@ class SourceTree(Struct, frozen=True):
 
     @property
     def warnings(self) -> list[str]:
-        """The sentences about what was left out: how many of each kind, and the first of them."""
-        lines = []
-        for danger in sorted(self.dangers):
-            shown = [one for one in self.refused if one.danger == danger][:3]
-            word = "Hostile archive" if danger in HOSTILE else "Not read"
-            names = "; ".join(f"{one.name} ({one.why})" for one in shown)
-            lines.append(f"{word}: {self.dangers[danger]:,} × {danger}, such as {names}.")
-        return lines
+        """What was left out, in one sentence for what is hostile and one for the rest: each kind with its count, and examples."""
+        hostile = sorted(danger for danger in self.dangers if danger in HOSTILE)
+        rest = sorted(danger for danger in self.dangers if danger not in HOSTILE)
+        told = (("Hostile archive", hostile), ("Not read", rest))
+        return [f"{word}: {self._counted(kinds)}." for word, kinds in told if kinds]
+
+    def _counted(self, kinds: Sequence[Danger]) -> str:
+        """Every kind with its count comes before any example, which may be long."""
+        counts = ", ".join(f"{self.dangers[danger]:,} × {danger}" for danger in kinds)
+        examples = EXAMPLES_MAX if len(kinds) == 1 else EXAMPLES_MAX - 1
+        shown = [one for danger in kinds for one in [one for one in self.refused if one.danger == danger][:examples]]
+        return f"{counts}, such as {'; '.join(f'{one.name} ({one.why})' for one in shown)}" if shown else counts
 
 
 Content = bytes | Refused | None
@@ -250,7 +255,7 @@ class _Collected:
 
     def refuse(self, one: Refused) -> None:
         self.dangers[one.danger] += 1
-        if len(self.refused) < HOSTILE_MAX:
+        if len(self.refused) < HOSTILE_MAX or self.dangers[one.danger] <= EXAMPLES_MAX:
             self.refused.append(one)
 
     def add(self, name: str, content: Content) -> int:
