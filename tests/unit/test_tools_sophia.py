@@ -42,10 +42,8 @@ def test_the_real_churn_table() -> None:
     monthly = next(one for one in result.rates if one.name == "Contract = Month-to-month")
     assert (monthly.customers, monthly.churned) == (3875, 1655)
     assert monthly.rate == pytest.approx(0.4271, abs=1e-4)
-    assert (
-        result.findings[0]
-        == "26.54 % of customers left (1,869 of 7,043, column Churn; 95 % interval 25.52 % to 27.58 %)."
-    )
+    whole = "26.54 % of customers left (1,869 of 7,043, column Churn; 95 % interval 25.52 % to 27.58 %)."
+    assert whole in result.findings
     assert "Contract = Month-to-month" in {one.name for one in result.drivers}
     assert "Contract = Two year" in {one.name for one in result.protective}
     assert result.revenue is not None

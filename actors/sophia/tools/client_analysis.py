@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from msgspec import UNSET, Struct, UnsetType
 
 from actors.sophia.tools import risk
-from actors.sophia.tools.customers import Roles, asked_values, money, outcomes, restates, roles, total
+from actors.sophia.tools.asked import answers, narrow, not_read, why_told
+from actors.sophia.tools.conditions import Reading, read
+from actors.sophia.tools.customers import Roles, money, outcomes, restates, roles, total
 from actors.sophia.tools.prediction import Prediction, predict, told, told_odds
 from actors.tables import Column, Summary, Table, figure, percent, read_table, summarise
 from actors.tool import Fetch, tool
@@ -82,15 +84,34 @@ class _Churn(Struct, frozen=True):
     usable: tuple[Column, ...]
     factors: tuple[risk.Factor, ...]
 
+    def strength(self) -> dict[str, float]:
+        """By column, how much those who left differ in it."""
+        return {factor.column: risk.association(factor, self.flags) for factor in self.factors}
+
+    def strongest(self) -> list[tuple[risk.Segment, float]]:
+        """Of each column the group with the highest rate, the columns that go most with leaving first."""
+        strength = self.strength()
+        highest: dict[str, risk.Segment] = {}
+        for one in self.rates:
+            column = next(name for name in strength if one.name.startswith((f"{name} = ", f"{name} ")))
+            if column not in highest or one.rate > highest[column].rate:
+                highest[column] = one
+        return sorted(
+            ((one, strength[name]) for name, one in highest.items()), key=lambda pair: (-pair[1], pair[0].name)
+        )
+
 
 def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
     """The whole analysis of a table that was read."""
     parts = roles(table)
     summaries = tuple(summarise(column) for column in table.columns)
     shape = _shape(table, summaries)
+    reading = read(table, question)
+    asked = answers(table, reading, question)
     if parts.outcome is None:
+        none = "No column says which customers left, so no churn is computed."
         return ClientAnalysisResult(
-            findings=(*shape, *_numbers(summaries), "No column says which customers left, so no churn is computed."),
+            findings=(*asked, *not_read(reading), *shape, *_numbers(summaries), none),
             rows=table.rows,
             columns=summaries,
             basis=Basis(read=table.rows, given=table.rows, tried=ANALYSES, done=1),
@@ -100,16 +121,20 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
     revenue = _revenue(parts, churn)
     predicted = _predicted(table, parts, churn)
     named = parts.identity.name if parts.identity else "their row"
+    wide = not narrow(question, asked)
     findings = (
+        *why_told(question, reading, flags, churn.strongest()),
+        *asked,
+        *not_read(reading),
         _headline(churn, parts.outcome.name),
-        *_focus(table, parts, question, flags),
-        *_at_risk(predicted, named),
+        *_among(table, parts, reading, flags),
+        *(_at_risk(predicted, named) if wide else ()),
         *_drivers(churn),
         *_odds(predicted),
-        *_money(revenue),
+        *(_money(revenue) if wide else ()),
         *shape,
         *_numbers(summaries),
-        "These figures show association in the table, not cause.",
+        "Figures of this table show association, not cause.",
     )
     low, high = risk.wilson(churn.whole.churned, churn.whole.customers)
     return ClientAnalysisResult(
@@ -135,7 +160,7 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
             given=table.rows,
             tried=ANALYSES,
             done=ANALYSES - isinstance(predicted, str),
-            spread=_spread(table, parts, question, flags),
+            spread=_spread(table, reading, flags),
         ),
     )
 
@@ -180,8 +205,7 @@ def _churn(table: Table, parts: Roles, flags: Sequence[bool | None], *, combined
 def _predicted(table: Table, parts: Roles, churn: _Churn) -> Prediction | str:
     """Who of them will leave; where no model can be made, why."""
     ids = identities(table, parts)
-    strength = {factor.column: risk.association(factor, churn.flags) for factor in churn.factors}
-    return predict(churn.usable, strength, churn.flags, ids)
+    return predict(churn.usable, churn.strength(), churn.flags, ids)
 
 
 def identities(table: Table, parts: Roles) -> tuple[str, ...]:
@@ -231,37 +255,24 @@ def _odds(predicted: Prediction | str) -> list[str]:
     return [] if isinstance(predicted, str) else told_odds(predicted)
 
 
-def _focus(table: Table, parts: Roles, question: str, flags: Sequence[bool | None]) -> list[str]:
-    """The groups that the question names: their own rate, and what drives it among them alone."""
-    findings: list[str] = []
-    for column, value in asked_values(table, question):
-        if parts.outcome is not None and column.name == parts.outcome.name:
-            continue
-        within = [flag if cell == value else None for cell, flag in zip(column.cells, flags, strict=True)]
-        known = [flag for flag in within if flag is not None]
-        if len(known) < FOCUS_ROWS_MIN:
-            continue
-        inside = _churn(table, parts, within, combined=False)
-        share = inside.whole.churned / max(1, sum(flag is True for flag in flags))
-        name = f"{column.name} = {value}"
-        findings.append(
-            f"{percent(inside.whole.rate)} of customers with {name} left ({inside.whole.churned:,} of"
-            f" {inside.whole.customers:,}), which is {percent(share)} of all who left."
-        )
-        others = [one for one in inside.drivers if not one.name.startswith(f"{column.name} = ")]
-        findings.extend(f"Among {name}: {_rate(one)}." for one in others[:4])
-    return findings
+def _among(table: Table, parts: Roles, reading: Reading, flags: Sequence[bool | None]) -> list[str]:
+    """What drives leaving among those alone that the question restricts itself to."""
+    members = reading.members(table.rows)
+    within = [flag if member else None for flag, member in zip(flags, members, strict=True)]
+    known = [flag for flag in within if flag is not None]
+    if not reading.conditions or len(known) < FOCUS_ROWS_MIN:
+        return []
+    inside = _churn(table, parts, within, combined=False)
+    named = tuple(f"{one.column}" for one in reading.conditions)
+    others = [one for one in inside.drivers if not one.name.startswith(named)]
+    return [f"Among {reading.name()}: {_rate(one)}." for one in others[:4]]
 
 
-def _spread(table: Table, parts: Roles, question: str, flags: Sequence[bool | None]) -> float:
-    """How wide the interval is for its rate: of the group that is asked about, the least certain one; else of all."""
-    named = [
-        [flag for cell, flag in zip(column.cells, flags, strict=True) if cell == value and flag is not None]
-        for column, value in asked_values(table, question)
-        if parts.outcome is None or column.name != parts.outcome.name
-    ]
-    groups = named or [[flag for flag in flags if flag is not None]]
-    return max(risk.spread(sum(group), len(group)) for group in groups)
+def _spread(table: Table, reading: Reading, flags: Sequence[bool | None]) -> float:
+    """How wide the interval is for its rate: of the group that is asked about; where there is none, of all."""
+    members = reading.members(table.rows)
+    group = [flag for flag, member in zip(flags, members, strict=True) if member and flag is not None]
+    return risk.spread(sum(group), len(group)) if group else 1.0
 
 
 def _rate(one: risk.Segment) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.tables import Column, Table, truth
-from runtime.text import words
 
 _OUTCOME = re.compile(r"churn|attrition|exited|cancell?ed|has_?left|lapsed|lost_customer", re.IGNORECASE)
 _LEFT = frozenset({"churned", "left", "cancelled", "canceled", "lapsed", "exited", "lost", "churn"})
@@ -73,22 +72,3 @@ def money(value: float, currency: str) -> str:
 def total(column: Column, members: Sequence[bool]) -> float:
     """The column's sum over the rows that are members."""
     return sum(value or 0.0 for value, member in zip(column.numbers, members, strict=True) if member)
-
-
-def asked_values(table: Table, question: str) -> list[tuple[Column, str]]:
-    """Values of category columns that the question names (`small-business customers` names `small_business`)."""
-    whole = set(words(re.sub(r"\w+(?:[-_]\w+)+", " ", question)))  # `self-service` does not name the value `self`.
-    split = set(words(_spaced(question)))
-    found: list[tuple[Column, str]] = []
-    for column in table.columns:
-        if column.kind != "category":
-            continue
-        for value in sorted({cell for cell in column.cells if cell}):
-            meant = set(words(_spaced(value)))
-            if meant and meant <= (split if len(meant) > 1 else whole) and not all(word.isdigit() for word in meant):
-                found.append((column, value))
-    return found[:5]
-
-
-def _spaced(text: str) -> str:
-    return text.replace("-", " ").replace("_", " ")
