@@ -77,3 +77,78 @@ def test_nothing_that_a_repository_names_is_run(repository: Path) -> None:
     (repository / ".gitattributes").write_text("*.py filter=evil diff=evil\n")
     assert history_of(repository) is not None
     assert not canary.exists()
+
+
+def followed(folder: Path, path: str) -> int:
+    """What git itself counts."""
+    listed = subprocess.run(  # noqa: S603 - git
+        [GIT or "git", "log", "--follow", "--no-merges", "--oneline", "--", path],
+        cwd=folder,
+        env={"HOME": str(folder)},
+        check=True,
+        capture_output=True,
+    )
+    return len(listed.stdout.splitlines())
+
+
+LINES = "".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(12))
+
+
+def commit(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / f"{name}.py"
+        path.write_text(text)
+    git(folder, "add", "-A", ".")
+    git(folder, "commit", "-qm", "c")
+
+
+def test_a_renamed_file_keeps_its_history_as_git_follows_it(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", ".")
+    for number in range(6):
+        commit(tmp_path, old=LINES + f"x = {number}\n", other=f"y = {number}\n")
+    git(tmp_path, "mv", "old.py", "new_name.py")
+    commit(tmp_path)
+    for number in range(3):
+        commit(tmp_path, new_name=LINES + f"z = {number}\n")
+    found = msgspec.json.decode(history_of(tmp_path) or b"", type=History)
+    assert found.files["new_name.py"].commits == followed(tmp_path, "new_name.py") == 10
+    assert found.files["new_name.py"] == Churn(10, 24 + 6 + 3, 5 + 3)
+    assert set(found.files) == {"new_name.py", "other.py"}
+
+
+def test_moves_with_changes_again_and_again_and_into_the_folder_that_is_read(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", ".")
+    (tmp_path / "app").mkdir()
+    commit(tmp_path, a=LINES, b="b = 1\n")
+    commit(tmp_path, a=LINES + "one = 1\n")
+    git(tmp_path, "mv", "a.py", "m.py")
+    commit(tmp_path, m=LINES + "two = 2\n")
+    git(tmp_path, "mv", "m.py", "app/z.py")
+    commit(tmp_path)
+    commit(tmp_path, a="another = 1\n", m="not = 'that'\n")
+    (tmp_path / "b.py").unlink()
+    commit(tmp_path, a="another = 2\n", c="nothing = 'like b'\n")
+    found = msgspec.json.decode(history_of(tmp_path) or b"", type=History)
+    assert found.files["m.py"].commits == 1  # git, which knows one name at a time, counts the other file's four
+    for path in ("app/z.py", "c.py"):
+        assert found.files[path].commits == followed(tmp_path, path)
+    assert (found.files["app/z.py"].commits, found.files["a.py"].commits, found.files["b.py"].commits) == (4, 2, 2)
+    assert msgspec.json.decode(history_of(tmp_path / "app") or b"", type=History).files == {
+        "z.py": found.files["app/z.py"]
+    }
+
+
+def test_what_costs_too_much_to_compare_is_found_by_its_content_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q", ".")
+    commit(tmp_path, a=LINES, b="b = 1\n" + LINES)
+    git(tmp_path, "mv", "a.py", "c.py")
+    git(tmp_path, "mv", "b.py", "d.py")
+    commit(tmp_path, d="d = 1\n" + LINES)
+    monkeypatch.setattr("deploy.git_history.COMPARED_BYTES_MAX", 10)
+    found = msgspec.json.decode(history_of(tmp_path) or b"", type=History)
+    assert {path: one.commits for path, one in found.files.items()} == {"c.py": 2, "d.py": 1, "b.py": 2}
+    monkeypatch.setattr("deploy.git_history.CHANGES_MAX", 1)
+    moved = msgspec.json.decode(history_of(tmp_path) or b"", type=History)
+    assert moved.files == {}
