@@ -234,7 +234,7 @@ class _Choosing:
             scores = self._part(section, part)
             best = max(scores.values(), default=0.0)
             exact = {one: score for one, score in scores.items() if self._exact(one) and score >= EXACT_FROM * best}
-            found = {one: score for one, score in scores.items() if self._pool.sentences[one].origin >= 0} or scores
+            found = {one: score for one, score in scores.items() if self._said(one, computed=bool(exact))} or scores
             for candidates in (exact, found) if at == 0 else (scores,):
                 if len(held) <= SENTENCES_A_SUMMARY and (picked := self._pick(candidates, held)) is not None:
                     held.append(picked)
@@ -250,6 +250,11 @@ class _Choosing:
     def _exact(self, at: int) -> bool:
         one = self._pool.sentences[at]
         return one.origin < 0 and self._met(one) >= MET_MIN
+
+    def _said(self, at: int, *, computed: bool) -> bool:
+        """Whether it is from evidence; beside what was computed to the point only what speaks to the question, too."""
+        one = self._pool.sentences[at]
+        return one.origin >= 0 and (not computed or self._met(one) >= KNOWN_MIN)
 
     def _part(self, section: Section, part: str) -> dict[int, float]:
         """Scores for one part of the question, which has cues of its own: `why` asks for reasons."""

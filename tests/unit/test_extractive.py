@@ -85,6 +85,19 @@ def test_findings_are_quoted_exactly_and_come_first() -> None:
     assert reply.sections["summary"].startswith(finding)
 
 
+def test_beside_what_was_computed_a_summary_holds_only_what_speaks_to_the_question() -> None:
+    findings = ("12 customers are most at risk of leaving.", "Customers at risk have short contracts.")
+    asked, stays = (
+        "Which customers are most at risk and why?",
+        "All customer data stays in data centres in Switzerland.",
+    )
+    told = "The customers most at risk are small businesses."
+    summary = compose(prompt(asked, (stays,), findings=findings)).sections["summary"]
+    assert (findings[0] in summary, stays in summary) == (True, False)
+    summary = compose(prompt(asked, (stays, told), findings=findings)).sections["summary"]
+    assert (findings[0] in summary, told.removesuffix(".") in summary) == (True, True)
+
+
 def test_nothing_known_is_said_and_not_hidden() -> None:
     reply = compose(prompt(texts=()))
     assert set(reply.sections.values()) == {NOTHING_KNOWN}
