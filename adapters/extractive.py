@@ -234,7 +234,8 @@ class _Choosing:
             scores = self._part(section, part)
             best = max(scores.values(), default=0.0)
             exact = {one: score for one, score in scores.items() if self._exact(one) and score >= EXACT_FROM * best}
-            found = {one: score for one, score in scores.items() if self._said(one, computed=bool(exact))} or scores
+            found = {one: score for one, score in scores.items() if self._beside(one, computed=bool(exact))}
+            found = found or {one: score for one, score in scores.items() if not exact or one in exact}
             for candidates in (exact, found) if at == 0 else (scores,):
                 if len(held) <= SENTENCES_A_SUMMARY and (picked := self._pick(candidates, held)) is not None:
                     held.append(picked)
@@ -251,7 +252,7 @@ class _Choosing:
         one = self._pool.sentences[at]
         return one.origin < 0 and self._met(one) >= MET_MIN
 
-    def _said(self, at: int, *, computed: bool) -> bool:
+    def _beside(self, at: int, *, computed: bool) -> bool:
         """Whether it is from evidence; beside what was computed to the point only what speaks to the question, too."""
         one = self._pool.sentences[at]
         return one.origin >= 0 and (not computed or self._met(one) >= KNOWN_MIN)

@@ -38,6 +38,15 @@ def test_a_table_with_its_newest_row_first_is_told_in_the_order_of_time() -> Non
     assert re.match(r"At 2026-01-01 02:00:00 UTC: v went from (99|100)\.\d+ to (149|150)\.\d+ and stayed", onwards[1])
 
 
+def test_nothing_is_called_usual_that_was_not_judged() -> None:
+    noise = np.random.default_rng(8).normal(0, 4, 40)
+    rows = [f"2026-01-01 00:{at:02}:00,{value:.2f},{value if at > 30 else ''}" for at, value in enumerate(noise)]
+    told = "\n".join(monitor([], read_table("\n".join(["t,v,w", *rows]).encode())).findings)
+    assert "Nothing is unusual in the 40 rows of metrics, of 1 figures; 1 more have too few points yet." in told
+    told = "\n".join(monitor([], read_table("\n".join(["t,v,w", *rows[:8]]).encode())).findings)
+    assert "Nothing is unusual" not in told
+
+
 def test_incidents_of_unknown_duration_have_no_minutes() -> None:
     lines = monitor(
         [

@@ -141,12 +141,14 @@ def _unusual(found: Judged, series: Sequence[Watched], where: str) -> list[str]:
     step_ms = max((one.step_ms for one in series), default=1)
     groups = unusual.together(found.anomalies, round(TOGETHER_STEPS * step_ms))
     groups.sort(key=lambda group: unusual.first(group[0]))
+    looked_at = len(series) - len(found.short)
+    of = f"of {looked_at:,} figures" + (f"; {len(found.short):,} more have too few points yet" if found.short else "")
     if groups:
-        lines = [
-            f"Unusual in the {where}: {len(found.anomalies):,} changes at {len(groups):,} times, of {len(series):,} figures."
-        ]
+        lines = [f"Unusual in the {where}: {len(found.anomalies):,} changes at {len(groups):,} times, {of}."]
+    elif looked_at:
+        lines = [f"Nothing is unusual in the {where}, {of}."]
     else:
-        lines = [f"Nothing is unusual in the {where}, of {len(series):,} figures."]
+        lines = [f"What is unusual in the {where} cannot be said yet: {len(series):,} figures have too few points."]
     lines += [_group(group) for group in groups[:GROUPS_TOLD_MAX]]
     if len(groups) > GROUPS_TOLD_MAX:
         lines.append(f"{len(groups) - GROUPS_TOLD_MAX:,} more times are in the tool's result.")
