@@ -1,7 +1,8 @@
 """Pairs of a requirement and a statement of strategy, labelled by hand before the method that judges them was written.
 
-`DEVELOPMENT` is what the method was made with; `HELD_OUT` was judged once, when it was done, and nothing was changed after it.
-The figures of both stand in docs/adr (Comparisons); tests/unit/test_comparing.py keeps a floor under them.
+`DEVELOPMENT` is what the method was made with, and what reviewers found; `HELD_OUT` was judged once when it was done. Pairs that
+were labelled later are in comparison_pairs_later.py and comparison_pairs_last.py. The figures of all, then and now, stand in
+docs/adr/0038; tests/unit/test_comparing.py keeps a floor under them.
 """
 
 from typing import NamedTuple

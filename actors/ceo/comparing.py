@@ -34,7 +34,7 @@ from datetime import date
 from itertools import product
 from typing import TypeVar
 
-from actors.ceo.contrasts import CHANGES, DAYS
+from actors.ceo.contrasts import CHANGES, DAYS, ENDING
 from actors.ceo.figures import Bound, Bounded, Dated
 from actors.ceo.stance import Direction, Stance, overlap, place_kind, stance, terms
 from contracts.comparison import Comparison, Relation, Rule, Stated
@@ -228,9 +228,9 @@ def _date(wants: Stance, holds: Stance) -> Verdict | None:
             reason = f"{wanted.phrase!r} against {bound.phrase!r}"
             relation: Relation | None = None
             if holds.forbids and not wants.refuses:
-                relation = _when_forbidden(wanted, bound)
+                relation = _when_forbidden(wanted, bound, bool(ENDING.fullmatch(holds.forbids)))
             elif wants.refuses and not holds.forbids:
-                relation = _when_forbidden(bound, wanted)
+                relation = _when_forbidden(bound, wanted, bool(ENDING.fullmatch(wants.refuses)))
             elif (
                 not holds.forbids and (deadline := _deadline(bound, wanted, holds)) is not None and _set(wanted, holds)
             ):
@@ -248,14 +248,16 @@ def _deadline(bound: Dated, wanted: Dated, holds: Stance) -> date | None:
     return bound.last if holds.ends and bound.when == "at" and wanted.when == "until" else bound.deadline
 
 
-def _when_forbidden(done: Dated, barred: Dated) -> Relation:
+def _when_forbidden(done: Dated, barred: Dated, ends: bool) -> Relation:
     """Of what is done at one time and forbidden for another: whether the one lies in the other. Before when, it is in the time
-    before; else in it, or after it."""
+    before; from when, or by when it ends, in the time after; else in it."""
     if barred.when in ("before", "until") or barred.earliest:
         return "conflicting" if done.first < barred.first else "aligned"
     if barred.when == "from":
         after = barred.last if barred.phrase.lower().startswith("after") else barred.first
         return "conflicting" if done.first >= after else "related"
+    if ends:
+        return "conflicting" if done.last > barred.last and done.when in ("at", "until") else "related"
     inside = barred.first <= done.first and done.last <= barred.last and done.when == "at"
     return "conflicting" if inside else "related"
 
@@ -372,16 +374,17 @@ def _beside_the_case(wants: Stance, holds: Stance) -> Verdict | None:
 def exclusive(wants: Stance, holds: Stance) -> Verdict | None:
     """Whether the requirement goes another way than the only one. Whether it goes that one can be told by its words alone."""
     only = holds.only
-    if only is None or wants.refuses:
+    if only is None or wants.refuses or holds.forbids:
         return None
+    goes = wants.terms - wants.given_up
     for its, mine in product(only.parts, wants.parts):
         if its.beside(mine) and its.side not in {one.side for one in wants.parts if one.family == its.family}:
             return "conflicting", "exclusive", f"only {its.word}, not {mine.word}"
-    named = wants.followed.get(only.preposition, frozenset())
-    if not only.allowed or not only.preposition:
+    named = wants.followed.get(only.preposition, frozenset()) - wants.given_up
+    if not only.allowed or not only.preposition or _scope(wants, holds) is not None:
         return None
-    apart = (wants.terms & holds.terms) - only.allowed
-    if apart and overlap(only.allowed, wants.terms) >= AGREES_FROM and (not named or named & only.allowed):
+    apart = (goes & holds.terms) - only.allowed
+    if apart and overlap(only.allowed, goes) >= AGREES_FROM and (not named or named & only.allowed):
         return "aligned", "exclusive", f"{holds.written(only.allowed & wants.terms)}, as the strategy wants"
     if named and not named & only.allowed:
         return (

@@ -82,7 +82,7 @@ AXES: dict[str, tuple[str, str]] = {
 _WORKING = r"weekdays?|working days?"
 _FREE = r"weekends?"
 OF_A_KIND: tuple[tuple[str, ...], ...] = (
-    (r"new|future|prospective", r"existing|current|present", r"used|second-hand"),
+    (r"new|future|prospective", r"existing|current|present|old", r"used|second-hand"),
     (r"internal", r"external"),
     (r"domestic|national|inland", r"foreign|international|overseas"),
     (r"business|corporate|enterprise|commercial", r"private|individual|residential"),
@@ -115,7 +115,7 @@ DAYS = len(OF_A_KIND)
 """The number of the first of these families among all: what is forbidden on some days is allowed on others."""
 
 PLACED = re.compile(
-    r"\b(?:move[sd]?|moving|migrat(?:e|es|ed|ing)|relocat\w+|transfer\w*|shift\w*|keep(?:s|ing)?|kept|stor(?:e|es|ed|ing)|host(?:s|ed|ing)?"
+    r"\b(?:move[sd]?|moving|migrat(?:e|es|ed|ing)|relocat\w+|replicat\w+|transfer\w*|shift\w*|keep(?:s|ing)?|kept|stor(?:e|es|ed|ing)|host(?:s|ed|ing)?"
     r"|locat\w+|place[sd]?|put|run(?:s|ning)?|stay\w*|remain\w*|process(?:es|ed|ing)?)\b",
     re.IGNORECASE,
 )

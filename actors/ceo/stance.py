@@ -15,6 +15,7 @@ from actors.ceo.contrasts import (
     BEHIND,
     BOUND,
     COUNTRIES,
+    DAYS,
     ENDING,
     FORBIDS,
     GOES_ON,
@@ -253,16 +254,18 @@ def stance(text: str, today: date) -> Stance:
 
 def _about(text: str, only: re.Match[str] | None) -> frozenset[str]:
     """The key terms of what it speaks of: without the words of its stance, the one way or place, and until when it is so."""
+    said = [part.word for part in _parts(text) if part.family == DAYS]
     if only:
-        way = [only.group()] if _said(only, "prep") else [part.word for part in _way(only).parts]
-        for said in way:
-            text = text.replace(said, " ")
+        said += [only.group()] if _said(only, "prep") else [part.word for part in _way(only).parts]
+    for one in said:
+        text = text.replace(one, " ")
+    places = (_PLACE,) if PLACED.search(text) else ()
     for pattern in (
         _UNTIL,
         _OF_A_STANCE,
+        *places,
         PLACED,
         ENDING,
-        _PLACE,
         *(pole for poles in _POLES.values() for pole in poles),
     ):
         text = pattern.sub(" ", text)
