@@ -4,7 +4,7 @@ about a profile that was imported, with that one's."""
 import asyncio
 import time
 from datetime import datetime, timedelta
-from statistics import median
+from statistics import median_low
 from typing import Any
 
 import httpx
@@ -96,7 +96,7 @@ def test_the_slowest_operations_have_the_figures_of_their_spans(stack: Stack) ->
         assert (
             told.count == len(ms) > 0
         )  # The first ones may have ended in the part of a second that the window leaves out.
-        assert told.quantiles[0].ms == pytest.approx(median(ms), abs=0.002)
+        assert told.quantiles[0].ms == pytest.approx(median_low(ms), abs=0.002)
 
 
 def test_what_is_unusual_is_told_to_administrators_only(stack: Stack) -> None:

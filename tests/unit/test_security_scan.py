@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from actors.artemis.tools import TOOLS, security_findings
 from actors.artemis.tools.analysers import secret_scan
 from actors.artemis.tools.analysers.advisories import compared
-from actors.artemis.tools.analysers.dependencies import Dependency, dependencies
+from actors.artemis.tools.analysers.dependencies import Dependency, dependencies, line_of
 from actors.artemis.tools.analysers.misconfiguration import misconfigured
 from actors.artemis.tools.analysers.programs import Deadline
 from actors.artemis.tools.security import SecurityArguments, SecurityResult, alarms, scan
@@ -45,7 +45,8 @@ PLANTED = {
     "app/db.py": "def find(cursor, name):\n    cursor.execute(f\"SELECT * FROM people WHERE name = '{name}'\")\n",
     "app/config.py": f'aws_key = "{KEY}"\npassword = "{PASSWORD}"\n',
     "deploy/values.yaml": f"url: postgres://bob:{PASSWORD}@db/x\n",
-    "requirements.txt": "leaky-requests==2.19.0 \\\n    --hash=sha256:00\nhttpx>=1\n# none\n-r other.txt\nodd===not.a.version\n",
+    "requirements.txt": "flask==1.0\nleaky-requests==2.19.0 \\\n    --hash=sha256:00\n"
+    "httpx>=1\n# none\n-r other.txt\nodd===not.a.version\n",
     "Dockerfile": "FROM python:latest\nADD https://example.org/x.tgz /x\nENV API_TOKEN=abc\n",
     "compose.yml": "services:\n  web:\n    privileged: true\n    volumes: ['/var/run/docker.sock:/s']\n"
     f"    environment: ['DB_PASSWORD={PASSWORD}']\n",
@@ -70,7 +71,7 @@ def test_what_was_planted_is_found_where_it_stands(planted: SecurityResult) -> N
         ("secret: AWS Access Key", "app/config.py", 1, "high"),
         ("secret: Secret Keyword", "app/config.py", 2, "medium"),
         ("secret: Basic Auth Credentials", "deploy/values.yaml", 1, "high"),
-        ("GHSA-test-0001", "requirements.txt", 1, "high"),
+        ("GHSA-test-0001", "requirements.txt", 2, "high"),
         ("runs as root", "Dockerfile", 1, "medium"),
         ("image not pinned", "Dockerfile", 1, "low"),
         ("remote ADD", "Dockerfile", 2, "medium"),
@@ -87,7 +88,7 @@ def test_what_was_planted_is_found_where_it_stands(planted: SecurityResult) -> N
     assert wanted - found == set()
     assert {one.rule for one in planted.places if one.in_test} == {"B101 assert_used", "B307 blacklist"}
     assert planted.compared is not None
-    assert (planted.dependencies, planted.compared.open, planted.compared.strange) == (3, 1, 1)
+    assert (planted.dependencies, planted.compared.open, planted.compared.strange) == (4, 1, 1)
 
 
 def test_a_secret_is_nowhere_in_the_result(planted: SecurityResult) -> None:
@@ -276,6 +277,26 @@ def test_dependencies_are_read_out_of_every_kind_of_file() -> None:
         ("PyPI", "rich", ""),
     }
     assert [one.path for one in unread] == ["bad/poetry.lock"]
+
+
+@pytest.mark.parametrize(
+    ("dependency", "text", "line"),
+    [
+        (("PyPI", "jinja2", "2.4", "requirements.txt"), "# Jinja2 is old\nflask==1.0\nJinja2==2.4\n", 3),
+        (
+            ("PyPI", "a-b", "1.0", "uv.lock"),
+            'd = [\n{ name = "a-b" },\n]\n[[package]]\nname = "A_b"\nversion = "1.0"\n',
+            5,
+        ),
+        (("npm", "lodash", "4.17.4", "package-lock.json"), '{"a": {\n"node_modules/lodash": {\n"version": "4.17.4"', 2),
+        (("npm", "lodash", "4.17.4", "yarn.lock"), 'x:\n  lodash "^4"\n\nlodash@^4:\n  version "4.17.4"\n', 4),
+        (("Go", "golang.org/x/net", "0.1.0", "go.mod"), "module m\nrequire golang.org/x/net v0.1.0\n", 2),
+        (("Maven", "g:art", "1.0", "pom.xml"), "<a>\n<artifactId>art</artifactId>\n<version>1.0</version>\n", 2),
+        (("PyPI", "gone", "1.0", "x"), "nothing\n", 1),
+    ],
+)
+def test_a_dependency_has_the_line_that_names_it(dependency: tuple[str, str, str, str], text: str, line: int) -> None:
+    assert line_of(Dependency(*dependency), text) == line
 
 
 def _hit(version: str, events: list[dict[str, str]], **more: object) -> bool:

@@ -18,9 +18,10 @@ SEED = 20_261_129
 
 
 class Quantile(Struct, frozen=True):
-    """A quantile with its 95 % interval of order statistics (binomial; whatever the durations' distribution is).
+    """A quantile with its 95 % interval (binomial; whatever the durations' distribution is): three of the measured durations.
 
-    A bound is None where there are too few durations for one.
+    The quantile is the smallest that the share q does not exceed: one between two would not have to lie in the interval. A bound
+    is None where there are too few durations for one.
     """
 
     q: float
@@ -83,7 +84,7 @@ def quantiles(ms: Sequence[float]) -> tuple[Quantile, ...]:
 
     found: list[Quantile] = []
     for q in QUANTILES:
-        value = float(np.quantile(ms, q))
+        value = float(np.quantile(ms, q, method="inverted_cdf"))
         interval: Any = quantile_test(list(ms), q=value, p=q).confidence_interval(CONFIDENCE)
         found.append(Quantile(q, round(value, 3), _bound(interval.low), _bound(interval.high)))
     return tuple(found)

@@ -4,7 +4,7 @@ A scan finds candidates, not proof: each names its rule and place, and whether i
 repeated, for a secret may stand in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from actors.artemis.tools import security_findings
 from actors.artemis.tools.analysers import advisories, misconfiguration, parsing, secret_scan, weaknesses, workflows
 from actors.artemis.tools.analysers.advisories import Compared, Vulnerable
-from actors.artemis.tools.analysers.dependencies import dependencies
+from actors.artemis.tools.analysers.dependencies import Dependency, dependencies, line_of
 from actors.artemis.tools.analysers.programs import Deadline, Unread, unread_sentences
 from actors.artemis.tools.history import taken_out
 from actors.artemis.tools.places import Count, Place, Severity, counts, ordered
@@ -24,6 +24,7 @@ from runtime.ports import Tool, ToolLimits
 
 SECONDS_MAX = 240.0
 ALARM_PRIORITY = 8
+LOCATED_MAX = 500  # bad dependencies whose line is looked for
 ANALYSES = 5
 """Code, secrets, workflows, settings, dependencies."""
 ALARM_PLACES_MAX = 5
@@ -97,7 +98,7 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
         ),
         *(_place(one.audit, _ZIZMOR[one.severity], one.path, one.line, one.message) for one in misused),
         *(_place(one.rule, one.severity, one.path, one.line, one.message) for one in settings),
-        *(_known(one) for one in (compared.vulnerable if compared else ())),
+        *_known(compared.vulnerable if compared else (), {file.path: file.text for file in tree.files}),
     ]
     found = [_in_test(place, tests) for place in found]
     result = SecurityResult(
@@ -140,12 +141,19 @@ def _left(kind: str) -> str:
     )
 
 
-def _known(one: Vulnerable) -> Place:
-    also = f" ({', '.join(one.aliases)})" if one.aliases else ""
-    fixed = f"; fixed in {one.fixed}" if one.fixed else "; no later version is named as fixed"
-    unsure = "" if one.stated else "; its severity is not stated"
-    message = f"{one.dependency.name} {one.dependency.version} has a known weakness{also}: {one.summary}{fixed}{unsure}"
-    return _place(one.advisory, one.severity, one.dependency.path, 1, message)
+def _known(found: Sequence[Vulnerable], texts: Mapping[str, str]) -> Iterator[Place]:
+    lines: dict[Dependency, int] = {}
+    for one in found:
+        if one.dependency not in lines:
+            lines[one.dependency] = (
+                line_of(one.dependency, texts[one.dependency.path]) if len(lines) < LOCATED_MAX else 1
+            )
+        also = f" ({', '.join(one.aliases)})" if one.aliases else ""
+        fixed = f"; fixed in {one.fixed}" if one.fixed else "; no later version is named as fixed"
+        unsure = "" if one.stated else "; its severity is not stated"
+        named = f"{one.dependency.name} {one.dependency.version}"
+        message = f"{named} has a known weakness{also}: {one.summary}{fixed}{unsure}"
+        yield _place(one.advisory, one.severity, one.dependency.path, lines[one.dependency], message)
 
 
 def _run(arguments: SecurityArguments, blobs: Fetch) -> SecurityResult:

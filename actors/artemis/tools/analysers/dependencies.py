@@ -14,6 +14,8 @@ from actors.artemis.tools.source_tree import SourceFile
 
 DEPENDENCIES_MAX = 20_000
 FILE_CHARS_MAX = 1_000_000
+VERSION_LINES_MAX = 3  # a name's own and those below it that may give its version
+LINES_CHARS_MAX = 500
 
 _REQUIREMENTS = re.compile(r"(.*[-_.])?(requirements|constraints)([-_.].*)?\.(txt|in|lock)")
 
@@ -60,6 +62,22 @@ def _dependency(ecosystem: str, name: object, version: object, path: str) -> Dep
         raise TypeError(path)
     (name + version).encode()
     return Dependency(ecosystem, normalised(ecosystem, name), version, path)
+
+
+def line_of(dependency: Dependency, text: str) -> int:
+    """Where the file names it (from 1): where its version is nearest, as it is in or below that line; 1 if it cannot be told."""
+    python = dependency.ecosystem == "PyPI"
+    name = re.escape(dependency.name.rpartition(":")[2])  # of Maven's group:artifact the second has a line
+    if python:
+        name = name.replace(r"\-", "[-_.]+")
+    found: list[tuple[int, int]] = []
+    for place in re.finditer(rf"(?<![\w.-]){name}(?![\w-])", text, re.IGNORECASE if python else 0):
+        lines = text[place.end() : place.end() + LINES_CHARS_MAX].split("\n")[:VERSION_LINES_MAX]
+        away = next((at for at, line in enumerate(lines) if dependency.version in line), VERSION_LINES_MAX)
+        found.append((away, place.start()))
+        if away == 0:
+            break
+    return text.count("\n", 0, min(found)[1]) + 1 if found else 1
 
 
 def normalised(ecosystem: str, name: str) -> str:
