@@ -44,6 +44,9 @@ EVIDENCE_SCORE_MIN = 0.25
 CLOSE_FROM = 0.4  # evidence with such a score is about the question, whatever its words …
 CLOSE_SHARE = 0.8  # … and with such a share of the best one's
 KNOWN_MIN = 0.34  # of what the question's words say, by their rarity, for a sentence to show that something is known
+BESIDE_MIN = (
+    2  # of the question's words, and a half of them, for a text's sentence to stand beside what a tool computed
+)
 MET_MIN = 0.1  # of what the question's words say, by their rarity
 EXACT_FROM = 0.5  # of the best sentence's score, for a finding to come first
 K1, B = 1.2, 0.75
@@ -230,19 +233,25 @@ class _Choosing:
     def _summary(self, section: Section) -> list[Sentence]:
         """What was computed to the point, then the best for each part of the question, then for the words not yet met."""
         held: list[Sentence] = []
+        computed = any(map(self._exact, self.left))
         for at, part in enumerate(self._parts):
             scores = self._part(section, part)
             best = max(scores.values(), default=0.0)
             exact = {one: score for one, score in scores.items() if self._exact(one) and score >= EXACT_FROM * best}
-            found = {one: score for one, score in scores.items() if self._beside(one, computed=bool(exact))}
-            found = found or {one: score for one, score in scores.items() if not exact or one in exact}
+            found = {one: score for one, score in scores.items() if self._beside(one, computed=computed)}
+            found = found or exact or scores
             for candidates in (exact, found) if at == 0 else (scores,):
                 if len(held) <= SENTENCES_A_SUMMARY and (picked := self._pick(candidates, held)) is not None:
                     held.append(picked)
         while len(held) < SENTENCES_A_SUMMARY:
             unmet = self._asked - frozenset(word for one in held for word in one.words)
             scores = self._scores(section, unmet)
-            meeting = {at: score for at, score in scores.items() if self._pool.sentences[at].words & unmet}
+            meeting = {
+                at: score
+                for at, score in scores.items()
+                if self._pool.sentences[at].words & unmet
+                and (self._pool.sentences[at].origin < 0 or self._beside(at, computed=computed))
+            }
             if (picked := self._pick(meeting, held)) is None:
                 break
             held.append(picked)
@@ -255,7 +264,8 @@ class _Choosing:
     def _beside(self, at: int, *, computed: bool) -> bool:
         """Whether it is from evidence; beside what was computed to the point only what speaks to the question, too."""
         one = self._pool.sentences[at]
-        return one.origin >= 0 and (not computed or self._met(one) >= KNOWN_MIN)
+        met = len(one.words & self._asked)
+        return one.origin >= 0 and (not computed or met >= max(BESIDE_MIN, len(self._asked) / 2))
 
     def _part(self, section: Section, part: str) -> dict[int, float]:
         """Scores for one part of the question, which has cues of its own: `why` asks for reasons."""

@@ -86,7 +86,7 @@ def test_findings_are_quoted_exactly_and_come_first() -> None:
 
 
 def test_beside_what_was_computed_a_summary_holds_only_what_speaks_to_the_question() -> None:
-    findings = ("12 customers are most at risk of leaving.", "Customers at risk have short contracts.")
+    findings = ("278 are at risk.", "What is at risk grows.", "Those at risk have short contracts.")
     asked, stays = (
         "Which customers are most at risk and why?",
         "All customer data stays in data centres in Switzerland.",
