@@ -179,7 +179,7 @@ def test_places_equal_bandits_and_detect_secrets_own_output(package: str, tmp_pa
     leaks = {(path, hit["line_number"], hit["type"]) for path, hits in secrets.items() for hit in hits}
     wanted += Counter(f"secret: {kind}" for _, _, kind in leaks)
     assert {one.name: one.places + one.in_tests for one in result.by_rule} == wanted
-    found, _ = secret_scan.leaks(files.files, Deadline(100))
+    found, *_ = secret_scan.leaks(files.files, Deadline(100))
     assert {(one.path, one.line, one.kind) for one in found} == leaks
     places = {(hit["filename"].removeprefix("./"), hit["line_number"], hit["test_id"]) for hit in bandit["results"]}
     listed = {(one.path, one.line, one.rule.split()[0]) for one in result.places if one.rule.startswith("B")}
@@ -239,7 +239,100 @@ def test_nothing_in_the_tree_switches_a_finding_off() -> None:
 def test_files_that_are_not_searched_for_secrets_are_told() -> None:
     result = scan(read_archive(zipped({"uv.lock": f'key = "{KEY}"\n', "a.py": "x = 1\n"})))
     assert any(
-        line.startswith("Not covered by secrets (detect-secrets): 1 files, such as uv.lock") for line in result.findings
+        line.startswith("Not searched for secrets: 1 lock files") and line.endswith("such as uv.lock.")
+        for line in result.findings
+    )
+
+
+OPEN = {
+    "k8s/pod.yaml": "apiVersion: v1\nkind: Pod\nspec:\n  hostNetwork: true\n  hostPID: true\n  containers:\n  - name: a\n"
+    "    securityContext: {privileged: true, runAsUser: 0}\n  # privileged: true\n  volumes:\n  - name: v\n"
+    "    hostPath:\n      path: /\n",
+    "chart/templates/d.yaml": "{{- if x }}\napiVersion: apps/v1\nkind: Deployment\n{{- end }}\n      - privileged: true\n",
+    "infra/main.tf": 'resource "aws_s3_bucket" "b" {\n  acl = "public-read"\n}\n  block_public_acls = false\n'
+    '  publicly_accessible = true\n  # acl = "public-read"\n',
+    "stack.yml": "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  B:\n    AccessControl: PublicReadWrite\n",
+    "etc/nginx/site": "server {\n  autoindex on;\n  ssl_protocols TLSv1 TLSv1.2;\n}\n",
+    "web.conf": "server {\n  autoindex on;\n  ssl_protocols TLSv1.2 TLSv1.3;\n}\n",
+    "Dockerfile": "FROM python:3.11\nRUN apt-get update && \\\n  curl -s https://example.org/x | sudo bash -\nUSER root\n",
+    "values.yaml": "privileged: true\nautoindex: on\n",
+    "app.js": "db.query('SELECT ' + x)\n",
+    "b.js": "x\n",
+    "c.go": "package c\n",
+}
+
+
+def test_settings_that_open_a_door_are_found_in_each_kind_of_file_and_what_is_not_looked_at_is_said() -> None:
+    files = read_archive(zipped(OPEN))
+    found, unread = misconfigured(files.files)
+    assert unread == []
+    assert sorted((one.path, one.line, one.rule, one.severity) for one in found) == [
+        ("Dockerfile", 1, "runs as root", "medium"),
+        ("Dockerfile", 2, "piped to a shell", "medium"),
+        ("chart/templates/d.yaml", 5, "privileged container", "high"),
+        ("etc/nginx/site", 2, "folder listing", "medium"),
+        ("etc/nginx/site", 3, "old TLS", "medium"),
+        ("infra/main.tf", 2, "public bucket", "high"),
+        ("infra/main.tf", 4, "public access", "medium"),
+        ("infra/main.tf", 5, "public access", "high"),
+        ("k8s/pod.yaml", 4, "host network", "medium"),
+        ("k8s/pod.yaml", 5, "host processes", "medium"),
+        ("k8s/pod.yaml", 8, "privileged container", "high"),
+        ("k8s/pod.yaml", 8, "runs as root", "medium"),
+        ("k8s/pod.yaml", 12, "host path", "medium"),
+        ("stack.yml", 4, "public bucket", "high"),
+        ("web.conf", 2, "folder listing", "medium"),
+    ]
+    assert (
+        "Misconfiguration was looked for in 1 Dockerfile, 0 Compose files, 2 Kubernetes manifests, 1 Terraform file,"
+        " 1 CloudFormation file, 2 nginx files, 0 GitHub workflows; weak code, SQL injection among it, is looked for in Python"
+        " only: 2 JavaScript files, 1 Go file were searched for secrets only." in scan(files).findings
+    )
+
+
+def test_manifests_are_judged_where_they_are_exact_and_told_where_neither_they_nor_a_lock_file_are() -> None:
+    wanted = {"lodash": "4.17.4", "a": "^1.0.0", "b": "*", "c": "npm:real@=2.0.0", "d": "file:../d", "e": "user/repo"}
+    files = {
+        "web/package.json": json.dumps({"dependencies": wanted, "devDependencies": {"f": "~2"}}, indent=1),
+        "locked/package.json": json.dumps({"dependencies": {"g": "^1"}}),
+        "locked/yarn.lock": 'g@^1:\n  version "1.0.1"\n',
+        "mono/package-lock.json": '{"packages": {}}',
+        "mono/packages/one/package.json": json.dumps({"dependencies": {"h": "^1", "i": "1.0.0"}}),
+        "Pipfile": '[packages]\nx = "==1.0"\ny = "*"\nz = {git = "x"}\n[dev-packages]\nw = {version = "==2"}\n',
+        "Cargo.toml": '[dependencies]\np = "1.2.3"\nq = { version = "=1.2.3", package = "real" }\nr = { path = "r" }\n',
+        "broken/package.json": '{"dependencies": ["x"]}',
+    }
+    found, unread = dependencies(read_archive(zipped(files)).files)
+    assert {(one.path, one.name, one.version) for one in found} == {
+        ("web/package.json", "lodash", "4.17.4"),
+        ("web/package.json", "a", ""),
+        ("web/package.json", "b", ""),
+        ("web/package.json", "real", "2.0.0"),
+        ("web/package.json", "f", ""),
+        ("locked/yarn.lock", "g", "1.0.1"),
+        ("mono/packages/one/package.json", "i", "1.0.0"),
+        ("Pipfile", "x", "1.0"),
+        ("Pipfile", "y", ""),
+        ("Pipfile", "w", "2"),
+        ("Cargo.toml", "p", ""),
+        ("Cargo.toml", "real", "1.2.3"),
+    }
+    assert [one.path for one in unread] == ["broken/package.json"]
+    record = {
+        "id": "GHSA-lodash",
+        "affected": [
+            {
+                "package": {"ecosystem": "npm", "name": "lodash"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "4.17.11"}]}],
+            }
+        ],
+    }
+    result = scan(read_archive(zipped(files)), json.dumps(record).encode())
+    (place,) = (one for one in result.places if one.rule == "GHSA-lodash")
+    assert (place.path, place.line) == ("web/package.json", 3)
+    assert (
+        "Not judged, for neither the file nor a lock file beside or above it gives an exact version: web/package.json:"
+        " 3 dependencies, Pipfile: 1 dependency, Cargo.toml: 1 dependency." in result.findings
     )
 
 
@@ -274,7 +367,6 @@ def test_dependencies_are_read_out_of_every_kind_of_file() -> None:
         ("Go", "github.com/x/y", "1.2.3"),
         ("Go", "golang.org/x/net", "0.1.0"),
         ("PyPI", "httpx", "0.1"),
-        ("PyPI", "rich", ""),
     }
     assert [one.path for one in unread] == ["bad/poetry.lock"]
 
@@ -345,7 +437,20 @@ def test_a_pinned_image_with_a_user_of_its_own_breaks_no_rule() -> None:
 
 @given(
     st.text(max_size=200),
-    st.sampled_from(["compose.yml", "Dockerfile", "requirements.txt", "uv.lock", "package-lock.json"]),
+    st.sampled_from(
+        [
+            "compose.yml",
+            "Dockerfile",
+            "requirements.txt",
+            "uv.lock",
+            "package-lock.json",
+            "package.json",
+            "Pipfile",
+            "Cargo.toml",
+            "a.tf",
+            "a.yaml",
+        ]
+    ),
 )
 def test_any_text_is_read_or_told(text: str, name: str) -> None:
     files = read_archive(zipped({name: text.encode("utf-8", "replace"), "a.py": "x"})).files

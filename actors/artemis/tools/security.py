@@ -83,7 +83,7 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
     missing += unread_sentences("workflows (zizmor)", unrun)
     python, failures = parsing.parsed(tree.python, deadline)
     weak = weaknesses.weaknesses(python, deadline)
-    leaks, unscanned = secret_scan.leaks(sorted(tree.files, key=lambda file: file.is_test), deadline)
+    leaks, unscanned, passed = secret_scan.leaks(sorted(tree.files, key=lambda file: file.is_test), deadline)
     missing += unread_sentences("weak code (bandit)", weak.unread)
     missing += unread_sentences("secrets (detect-secrets)", unscanned)
     unread = {one.path for one in (*undeclared, *unset, *unrun, *failures, *weak.unread, *unscanned)}
@@ -116,7 +116,9 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
             {file.path for file in tree.files}, unread, ANALYSES, ANALYSES - (bool(named) and compared is None)
         ),
     )
-    return security_findings.told(result, found, tree.warnings, missing)
+    return security_findings.told(
+        result, found, tree.warnings, [*security_findings.scope(tree.files, named, passed), *missing]
+    )
 
 
 def _place(rule: str, severity: Severity, path: str, line: int, message: str) -> Place:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from actors.artemis.tools.analysers.dependencies import Dependency
+from actors.artemis.tools.analysers.misconfiguration import KINDS, kind_of
 from actors.artemis.tools.places import PLACES_MAX, SEVERITIES, Place
+from actors.artemis.tools.source_tree import PROSE_AND_DATA, SourceFile
 from runtime.text import clip
 
 if TYPE_CHECKING:
@@ -15,20 +18,51 @@ if TYPE_CHECKING:
 WORST_MAX = 10  # of each severity
 RULES_MAX = 8
 FIRST_MAX = 3
+UNLOCKED_MAX = 5  # files that are listed
 SAME_RULE_MAX = 3
 
 
 def told(
     result: "SecurityResult", found: Sequence[Place], warnings: Sequence[str], missing: Sequence[str]
 ) -> "SecurityResult":
-    """The result with its findings; `warnings` are what is wrong with the archive, `missing` what could not be done."""
-    findings = [*warnings, *_total(result, found), *_first(result), *_worst(result.places)]
+    """The result with its findings; `warnings` are what is wrong with the archive, `missing` what was not done."""
+    findings = [*warnings, *_total(result, found), *_first(result), *missing, *_worst(result.places)]
     findings += [*_rules(result), *_dependencies(result)]
-    findings += missing
     findings += [
         f"Not parsed, so not scanned for weak code: {one.path} ({one.reason})." for one in result.parse_failures[:5]
     ]
     return replace(result, findings=tuple(findings))
+
+
+def scope(files: Sequence[SourceFile], named: Sequence[Dependency], passed: Sequence[str]) -> list[str]:
+    """What kinds of files were looked at for what, so that nobody takes for clean what was not read."""
+    kinds = Counter(kind for file in files if (kind := kind_of(file)))
+    looked = ", ".join(f"{kinds[kind]:,} {kind}{'' if kinds[kind] == 1 else 's'}" for kind in KINDS)
+    other = Counter(file.language for file in files if file.language not in PROSE_AND_DATA | {"Python", "HTML", "CSS"})
+    listed = ", ".join(f"{count:,} {name} file{'' if count == 1 else 's'}" for name, count in other.most_common())
+    rest = (
+        f"; weak code, SQL injection among it, is looked for in Python only: {listed} {'was' if other.total() == 1 else 'were'}"
+        " searched for secrets only"
+        if other
+        else ""
+    )
+    lines = [f"Misconfiguration was looked for in {looked}{rest}."]
+    unlocked = Counter(one.path for one in named if not one.version)
+    if unlocked:
+        most = ", ".join(
+            f"{path}: {count:,} dependenc{'y' if count == 1 else 'ies'}"
+            for path, count in unlocked.most_common(UNLOCKED_MAX)
+        )
+        more = f", and {len(unlocked) - UNLOCKED_MAX:,} more files" if len(unlocked) > UNLOCKED_MAX else ""
+        lines.append(
+            f"Not judged, for neither the file nor a lock file beside or above it gives an exact version: {most}{more}."
+        )
+    if passed:
+        lines.append(
+            f"Not searched for secrets: {len(passed):,} lock files, style sheets and drawings, which are full of random text,"
+            f" such as {', '.join(passed[:3])}."
+        )
+    return lines
 
 
 def _total(result: "SecurityResult", found: Sequence[Place]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from actors.artemis.tools.analysers import lock_files
+from actors.artemis.tools.analysers import lock_files, manifests
 from actors.artemis.tools.analysers.programs import Unread
 from actors.artemis.tools.source_tree import SourceFile
 
@@ -30,9 +30,10 @@ class Dependency(Struct, frozen=True, order=True):
 
 
 def dependencies(files: Sequence[SourceFile]) -> tuple[list[Dependency], list[Unread]]:
-    """All of them, each once a file, and the files that could not be read."""
+    """All of them, each once a file, and the files that could not be read. A range that a lock file decides does not count."""
     found: set[Dependency] = set()
     unread: list[Unread] = []
+    names = frozenset(file.path for file in files)
     for file in files:
         path = PurePosixPath(file.path)
         if path.name in NOT_READ:
@@ -45,7 +46,8 @@ def dependencies(files: Sequence[SourceFile]) -> tuple[list[Dependency], list[Un
             continue
         ecosystem, reader = kind
         try:
-            read = {_dependency(ecosystem, name, version, file.path) for name, version in reader(file.text)}
+            pairs = [pair for pair in reader(file.text) if pair[1] or not manifests.locked(path, names)]
+            read = {_dependency(ecosystem, name, version, file.path) for name, version in pairs}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SyntaxError) as error:
             unread.append(Unread(file.path, f"not of its form ({type(error).__name__})"))
             continue
@@ -140,6 +142,9 @@ _READ: dict[str, tuple[str, Reader]] = {
     "uv.lock": ("PyPI", lock_files.packages),
     "pdm.lock": ("PyPI", lock_files.packages),
     "Pipfile.lock": ("PyPI", _pipfile),
+    "package.json": ("npm", manifests.npm),
+    "Pipfile": ("PyPI", manifests.pipfile),
+    "Cargo.toml": ("crates.io", manifests.cargo),
     "Cargo.lock": ("crates.io", lock_files.packages),
     "package-lock.json": ("npm", lock_files.npm),
     "npm-shrinkwrap.json": ("npm", lock_files.npm),

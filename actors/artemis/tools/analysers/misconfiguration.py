@@ -8,6 +8,10 @@ the rules are ours and few: what Docker's own best practices and OWASP's Docker 
 * `remote ADD`: ADD of a URL, whose content nobody checks.
 * `secret in image`: ENV or ARG gives a value to a name of a secret.
 * `privileged container`, `docker socket`, `host network`, `secret in compose`: of a service in a Compose file.
+* `piped to a shell`: RUN of what is fetched, in a Dockerfile.
+* `privileged container`, `host network`, `host processes`, `host path`, `runs as root`: of a Kubernetes manifest.
+* `public bucket`, `public access`: of Terraform and CloudFormation.
+* `folder listing`, `old TLS`: of nginx.
 * `debug mode`: `DEBUG = True` in a Python settings file.
 * `open CORS`: every origin is allowed.
 """
@@ -20,7 +24,7 @@ from msgspec import Struct
 
 from actors.artemis.tools.analysers.programs import Unread
 from actors.artemis.tools.places import Severity
-from actors.artemis.tools.source_tree import SourceFile
+from actors.artemis.tools.source_tree import OTHER, SourceFile
 
 YAML_CHARS_MAX = 200_000
 LINE_CHARS_MAX = 2_000
@@ -33,6 +37,7 @@ _CORS = re.compile(
     r"""|Access-Control-Allow-Origin["']?\s{0,4}[:,\]=]+\s{0,4}["']?\*""",
     re.IGNORECASE,
 )
+_PIPED = re.compile(r"\b(curl|wget)\b[^|;&]{0,500}\|\s{0,4}(sudo\s{1,4})?(ba|z|da)?sh\b")
 _COMPOSE = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 
 
@@ -46,20 +51,115 @@ class Misconfigured(Struct, frozen=True, kw_only=True):
     message: str
 
 
+class _Rule(Struct, frozen=True):
+    """A line that says too much, in files of one kind."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    rule: str
+    severity: Severity
+    message: str
+
+
+def _rule(kind: str, pattern: str, rule: str, severity: Severity, message: str) -> _Rule:
+    return _Rule(kind, re.compile(pattern, re.IGNORECASE), rule, severity, message)
+
+
+KUBERNETES, TERRAFORM, NGINX, CLOUD_FORMATION = (
+    "Kubernetes manifest",
+    "Terraform file",
+    "nginx file",
+    "CloudFormation file",
+)
+_KEY = r"""(?:^\s*(?:-\s{1,9})?|^[^#]*[{,]\s*)["']?"""
+_ON = r"""["']?\s*:\s*["']?true\b"""
+LINE_RULES = (
+    _rule(
+        KUBERNETES, rf"{_KEY}privileged{_ON}", "privileged container", "high", "the container may do what the host may"
+    ),
+    _rule(KUBERNETES, rf"{_KEY}hostNetwork{_ON}", "host network", "medium", "the pod shares the host's network"),
+    _rule(KUBERNETES, rf"{_KEY}host(PID|IPC){_ON}", "host processes", "medium", "the pod reaches the host's processes"),
+    _rule(
+        KUBERNETES, rf"""{_KEY}hostPath["']?\s*:""", "host path", "medium", "a folder of the host is open to the pod"
+    ),
+    _rule(
+        KUBERNETES,
+        rf"""{_KEY}runAsUser["']?\s*:\s*0\b""",
+        "runs as root",
+        "medium",
+        "the container's process runs as root",
+    ),
+    _rule(TERRAFORM, r'^\s*acl\s*=\s*"public-read', "public bucket", "high", "whoever asks may read the bucket"),
+    _rule(
+        TERRAFORM, r"^\s*publicly_accessible\s*=\s*true\b", "public access", "high", "it is reached from the internet"
+    ),
+    _rule(
+        TERRAFORM,
+        r"^\s*(block_public_(acls|policy)|ignore_public_acls|restrict_public_buckets)\s*=\s*false\b",
+        "public access",
+        "medium",
+        "what would keep the bucket from the public is off",
+    ),
+    _rule(
+        CLOUD_FORMATION,
+        rf"{_KEY}AccessControl\W+PublicRead",
+        "public bucket",
+        "high",
+        "whoever asks may read the bucket",
+    ),
+    _rule(NGINX, r"^\s*autoindex\s+on\b", "folder listing", "medium", "whoever asks is shown what is in the folder"),
+    _rule(
+        NGINX,
+        r"^\s*ssl_protocols\b.*\b(SSLv[23]|TLSv1(\.1)?)(\s|;)",
+        "old TLS",
+        "medium",
+        "broken versions of TLS are taken",
+    ),
+)
+KINDS = ("Dockerfile", "Compose file", KUBERNETES, TERRAFORM, CLOUD_FORMATION, NGINX, "GitHub workflow")
+"""What is looked at for misconfiguration as a whole; of workflows zizmor speaks."""
+
+
+def kind_of(file: SourceFile) -> str | None:
+    """The kind among KINDS that the file is of."""
+    path = PurePosixPath(file.path)
+    name = path.name.lower()
+    if file.language == "Dockerfile":
+        return "Dockerfile"
+    if _COMPOSE.fullmatch(name):
+        return "Compose file"
+    if name.endswith((".tf", ".tf.json")):
+        return TERRAFORM
+    if "nginx" in file.path.lower() and not file.path.endswith((".md", ".py", ".yml", ".yaml", ".json")):
+        return NGINX
+    if path.parent.match(".github/workflows") and file.language == "YAML":
+        return "GitHub workflow"
+    if file.language == "YAML":
+        lines = {line.partition(":")[0] for line in file.text.splitlines()}
+        if {"apiVersion", "kind"} <= lines:
+            return KUBERNETES
+        return CLOUD_FORMATION if "AWSTemplateFormatVersion" in lines else None
+    if file.language in ("INI", OTHER) and re.search(r"^\s*server\s*\{", file.text, re.MULTILINE):
+        return NGINX
+    return None
+
+
 def misconfigured(files: Sequence[SourceFile]) -> tuple[list[Misconfigured], list[Unread]]:
     """What the rules find, and the Compose files that could not be read."""
     found: list[Misconfigured] = []
     unread: list[Unread] = []
     for file in files:
-        if file.language == "Dockerfile":
-            found += _dockerfile(file)
-        elif _COMPOSE.fullmatch(PurePosixPath(file.path).name.lower()):
-            try:
-                found += _compose(file)
-            except ValueError as error:
-                unread.append(Unread(file.path, str(error)))
-        elif file.language in ("Python", "JavaScript", "TypeScript", "YAML", "INI", "TOML"):
-            found += _lines(file)
+        match kind_of(file):
+            case "Dockerfile":
+                found += _dockerfile(file)
+            case "Compose file":
+                try:
+                    found += _compose(file)
+                except ValueError as error:
+                    unread.append(Unread(file.path, str(error)))
+            case kind:
+                rules = [rule for rule in LINE_RULES if rule.kind == kind]
+                found += _lines(file, rules)
     return found, unread
 
 
@@ -83,6 +183,8 @@ def _dockerfile(file: SourceFile) -> Iterator[Misconfigured]:
                 user = words[1] if len(words) > 1 else ""
             case "ADD" if any(re.match(r"https?://", word) for word in words[1:]):
                 yield _at(file, number, "remote ADD", "medium", "what is fetched from a URL goes in unchecked")
+            case "RUN" if _PIPED.search(" ".join(words)):
+                yield _at(file, number, "piped to a shell", "medium", "what is fetched is run, whatever it is")
             case "ENV" | "ARG" if _gives_secret(words[1:]):
                 yield _at(file, number, "secret in image", "medium", "a secret is written into the image")
             case _:
@@ -159,11 +261,17 @@ def _first(value: object) -> Sequence[object]:
     return value[:ITEMS_MAX] if isinstance(value, list) else ()
 
 
-def _lines(file: SourceFile) -> Iterator[Misconfigured]:
+def _lines(file: SourceFile, rules: Sequence[_Rule]) -> Iterator[Misconfigured]:
     settings = file.language == "Python" and "settings" in file.path.lower()
+    plain = file.language in ("Python", "JavaScript", "TypeScript", "YAML", "INI", "TOML")
+    if not rules and not plain:
+        return
     for number, line in enumerate(file.text.splitlines(), start=1):
         text = line[:LINE_CHARS_MAX]
         if settings and _DEBUG.search(text):
             yield _at(file, number, "debug mode", "medium", "debug mode is on")
-        if _CORS.search(text):
+        if plain and _CORS.search(text):
             yield _at(file, number, "open CORS", "medium", "every origin may read the answers")
+        for rule in rules:
+            if rule.pattern.search(text):
+                yield _at(file, number, rule.rule, rule.severity, rule.message)

@@ -10,7 +10,6 @@ from actors.artemis.tools.analysers.programs import Deadline, Unread, folder_of,
 from actors.artemis.tools.source_tree import SourceFile
 
 _PROGRAM = str(Path(__file__).with_name("secrets_program.py"))
-NOT_SEARCHED = "lock files, style sheets and drawings are full of random text"
 
 
 class Leak(Struct, frozen=True, kw_only=True, order=True):
@@ -27,8 +26,11 @@ class _Report(Struct):
     passed: list[str]
 
 
-def leaks(files: Sequence[SourceFile], deadline: Deadline) -> tuple[list[Leak], list[Unread]]:
-    """What its detectors find, each kind once a line, and the files that were not searched; nothing is asked of anybody."""
+def leaks(files: Sequence[SourceFile], deadline: Deadline) -> tuple[list[Leak], list[Unread], list[str]]:
+    """What its detectors find, each kind once a line, the files they could not take, and those of kinds that are not searched.
+
+    These are lock files, style sheets and drawings, which are full of random text. Nothing is asked of anybody.
+    """
     reports, unread = in_parts(files, _scanned, deadline)
     found = {
         Leak(path=path.removeprefix("./"), line=line, kind=kind, hushed=hushed)
@@ -36,8 +38,8 @@ def leaks(files: Sequence[SourceFile], deadline: Deadline) -> tuple[list[Leak], 
         for path, hits in report.found.items()
         for line, kind, hushed in hits
     }
-    unread += [Unread(path.removeprefix("./"), NOT_SEARCHED) for report in reports for path in sorted(report.passed)]
-    return sorted(found), unread
+    passed = sorted(path.removeprefix("./") for report in reports for path in report.passed)
+    return sorted(found), unread, passed
 
 
 def _scanned(files: Sequence[SourceFile], seconds: float) -> _Report:
