@@ -18,15 +18,16 @@ import httpx
 from dulwich.client import AbstractHttpGitClient
 from dulwich.errors import GitProtocolError
 from dulwich.object_store import DiskObjectStore, ObjectStoreGraphWalker
-from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
+from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree, TreeEntry
 from dulwich.pack import DELTA_TYPES, PackData
 from dulwich.refs import Ref
 
 from actors.artemis.tools.history import COMMITS_MAX
+from actors.artemis.tools.left_out import Why
 from actors.artemis.tools.source_tree import FILE_BYTES_MAX, shown
 from deploy.git_history import history_at
 from deploy.packing import Packed, serve
-from deploy.source_archive import Source, archived, describe, keeps, matches, opens, patterns
+from deploy.source_archive import Left, Source, archived, describe, left_for, matches, opens, patterns, untold
 from runtime.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _commit(objects: "BaseObjectStore", name: ObjectID) -> Commit:
     raise InvalidError("what it names is no commit")
 
 
-def _sources(objects: "BaseObjectStore", root: ObjectID) -> Iterator[Source]:
+def _sources(objects: "BaseObjectStore", root: ObjectID) -> Iterator[Source | Left]:
     """The files of a commit's tree that are source code, by the rules for folders; links and submodules are none."""
     ignored = patterns(_ignored(objects, root))
     folders, entries = [("", root, 0)], 0
@@ -287,14 +288,26 @@ def _sources(objects: "BaseObjectStore", root: ObjectID) -> Iterator[Source]:
                 raise InvalidError(f"its tree has more than {TREE_ENTRIES_MAX:,} entries")
             name = entry.path.decode("utf-8", "replace")
             path = f"{above}{name}"
-            if matches(path, ignored):
-                continue
-            if stat.S_ISDIR(entry.mode) and opens(name):
+            if stat.S_ISDIR(entry.mode) and opens(name) and not matches(path, ignored):
                 folders.append((f"{path}/", entry.sha, deep + 1))
-            elif stat.S_ISREG(entry.mode) and keeps(path):
-                content = objects.get_raw(entry.sha)[1]
-                if len(content) <= FILE_BYTES_MAX:
-                    yield Source(path, len(content), lambda content=content: content)  # type: ignore[misc]
+            elif (one := _file(objects, entry, path, ignored)) is not None:
+                yield one
+
+
+def _file(objects: "BaseObjectStore", entry: TreeEntry, path: str, ignored: Sequence[str]) -> Source | Left | None:
+    """Of an entry that is no folder to look into; None where nobody needs to hear of it."""
+    if stat.S_ISLNK(entry.mode):
+        return Left(path, "link")
+    if stat.S_ISDIR(entry.mode):
+        why: Why = "ignored" if matches(path, ignored) else "folder"
+        return None if untold(path.rpartition("/")[2]) else Left(path, why)
+    if matches(path, ignored):
+        return Left(path, "ignored")
+    if not stat.S_ISREG(entry.mode):
+        return Left(path, "device")  # Another repository's commit.
+    content = objects.get_raw(entry.sha)[1]
+    left = left_for(path, len(content), lambda: content)
+    return Left(path, left) if left else Source(path, len(content), lambda: content)
 
 
 def _ignored(objects: "BaseObjectStore", root: ObjectID) -> str:

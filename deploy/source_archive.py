@@ -5,6 +5,7 @@ The same files and commits give the same bytes.
 
 import fnmatch
 import io
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from actors.artemis.tools.history import HISTORY_FILE
-from actors.artemis.tools.source_tree import ENTRIES_MAX, FILE_BYTES_MAX, SKIPPED_FOLDERS, TEXT_BYTES_MAX, language_of
+from actors.artemis.tools.languages import language_of
+from actors.artemis.tools.left_out import HEAD_BYTES, LEFT_FILE, PRIVATE, Why, encoded, secret_kind
+from actors.artemis.tools.source_tree import (
+    ENTRIES_MAX,
+    FILE_BYTES_MAX,
+    NAME_BYTES_MAX,
+    SKIPPED_FOLDERS,
+    TEXT_BYTES_MAX,
+)
 from deploy.git_history import history_of
 from runtime.errors import InvalidError
 
@@ -41,15 +50,25 @@ class Source(NamedTuple):
     read: Callable[[], bytes]
 
 
+class Left(NamedTuple):
+    """A file, or a folder, that stays where it is, and why."""
+
+    path: str
+    why: Why
+
+
 def pack(root: Path) -> tuple[bytes, list[str]]:
     """A folder's archive and the paths in it. Raises InvalidError as `archived`."""
-    return archived(_kept(root, root, patterns_in(root / ".gitignore")), lambda: history_of(root))
+    return archived(_kept(root, patterns_in(root / ".gitignore")), lambda: history_of(root))
 
 
-def archived(sources: Iterable[Source], history: Callable[[], bytes | None]) -> tuple[bytes, list[str]]:
+def archived(sources: Iterable[Source | Left], history: Callable[[], bytes | None]) -> tuple[bytes, list[str]]:
     """The archive and the paths in it. Raises InvalidError when there is nothing to pack or more than the tools would read."""
-    files, total = list[Source](), 0
+    files, left, total = list[Source](), dict[str, Why](), 0
     for source in sources:
+        if isinstance(source, Left):
+            left[source.path] = source.why
+            continue
         files.append(source)
         total += source.size_bytes
         if len(files) > ENTRIES_MAX or total > TEXT_BYTES_MAX:
@@ -65,6 +84,8 @@ def archived(sources: Iterable[Source], history: Callable[[], bytes | None]) -> 
             _put(archive, file.path, file.read())
         if known := history():
             _put(archive, HISTORY_FILE, known)
+        if left:
+            _put(archive, LEFT_FILE, encoded(left))
     return packed.getvalue(), [file.path for file in files]
 
 
@@ -111,20 +132,59 @@ def opens(name: str) -> bool:
     return name not in SKIPPED_FOLDERS and not name.endswith(".egg-info")
 
 
-def keeps(path: str) -> bool:
-    """Whether a file of this path is source code. Files of environment variables hold secrets; they stay where they are."""
-    file = PurePosixPath(path)
-    secret = file.suffix == ".env" or file.name.startswith(".env")
-    return path != HISTORY_FILE and not secret and language_of(file) is not None
+def untold(name: str) -> bool:
+    """Whether nobody needs to hear that a folder is not looked into: it is version control's or a tool's, never code."""
+    return name.startswith(".") or name == "__pycache__" or name.endswith(".egg-info")
 
 
-def _kept(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[Source]:
-    for entry in sorted(folder.iterdir()):
-        path = entry.relative_to(root).as_posix()
-        if entry.is_symlink() or matches(path, patterns):
+def left_for(path: str, size_bytes: int, head: Callable[[], bytes]) -> Why | None:
+    """Why a file stays where it is; None: it is source code. Files that hold secrets by their names, or whose `head` (the first
+    HEAD_BYTES) says that they are private keys, are sent nowhere."""
+    if (secret := secret_kind(path)) is not None:
+        return secret
+    if language_of(PurePosixPath(path)) is None or path in (HISTORY_FILE, LEFT_FILE):
+        return "key" if PRIVATE in head()[:HEAD_BYTES] else "kind"
+    return "big" if size_bytes > FILE_BYTES_MAX else None
+
+
+def _kept(root: Path, patterns: Sequence[str]) -> Iterator[Source | Left]:
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError:
+            yield Left(folder.relative_to(root).as_posix(), "unreadable")
             continue
-        if entry.is_dir():
-            if opens(entry.name):
-                yield from _kept(root, entry, patterns)
-        elif keeps(path) and (size_bytes := entry.stat().st_size) <= FILE_BYTES_MAX:
-            yield Source(path, size_bytes, entry.read_bytes)
+        for entry in entries:
+            path = entry.relative_to(root).as_posix()
+            try:
+                if entry.is_dir() and not entry.is_symlink() and not matches(path, patterns) and opens(entry.name):
+                    folders.append(entry)
+                elif (one := _file(entry, path, patterns)) is not None:
+                    yield one
+            except OSError:
+                yield Left(path, "unreadable")
+
+
+def _file(entry: Path, path: str, patterns: Sequence[str]) -> Source | Left | None:
+    """Of an entry that is no folder to look into; None where nobody needs to hear of it."""
+    if entry.is_symlink():
+        return Left(path, "link")
+    if entry.is_dir():
+        ignored = matches(path, patterns)
+        return None if untold(entry.name) else Left(path, "ignored" if ignored else "folder")
+    if matches(path, patterns):
+        return Left(path, "ignored")
+    if not entry.is_file():
+        return Left(path, "device")
+    if len(path.encode("utf-8", "replace")) > NAME_BYTES_MAX or not os.access(entry, os.R_OK):
+        return Left(path, "unreadable")
+    size_bytes = entry.stat().st_size
+    why = left_for(path, size_bytes, lambda: _head(entry))
+    return Left(path, why) if why else Source(path, size_bytes, entry.read_bytes)
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(HEAD_BYTES)

@@ -106,7 +106,7 @@ class CodeAnalysisResult(Struct, frozen=True, kw_only=True):
 def analyse(tree: SourceTree, seconds: float = SECONDS_MAX) -> CodeAnalysisResult:
     """The whole analysis; what an analyser cannot do, or not in time, is said in the findings."""
     tree, history = taken_out(tree)
-    deadline, missing = Deadline(seconds), list[str]()
+    deadline, missing = Deadline(seconds), tree.passed_over
     python, failures = parsing.parsed(tree.python, deadline)
     linted, linted_not = lint.lint(python, deadline)
     missing += unread_sentences("lint (ruff)", linted_not)

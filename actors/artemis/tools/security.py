@@ -15,8 +15,9 @@ from actors.artemis.tools.analysers.advisories import Compared, Vulnerable
 from actors.artemis.tools.analysers.dependencies import Dependency, dependencies, line_of
 from actors.artemis.tools.analysers.programs import Deadline, Unread, unread_sentences
 from actors.artemis.tools.history import taken_out
+from actors.artemis.tools.left_out import secret_kind
 from actors.artemis.tools.places import Count, Place, Severity, counts, ordered
-from actors.artemis.tools.source_tree import Refused, SourceTree, read_archive
+from actors.artemis.tools.source_tree import Refused, SourceFile, SourceTree, read_archive
 from actors.tool import Fetch, tool
 from contracts.alerts import Alarm
 from contracts.grounds import Basis
@@ -72,7 +73,7 @@ class SecurityResult(Struct, frozen=True, kw_only=True):
 def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECONDS_MAX) -> SecurityResult:
     """The whole scan; what an analyser cannot do, or not in time, is said in the findings."""
     tree, _ = taken_out(tree)
-    deadline, missing = Deadline(seconds), list[str]()
+    deadline, missing = Deadline(seconds), tree.passed_over
     tests = {file.path for file in tree.files if file.is_test}
     named, undeclared = dependencies(tree.files)
     missing += unread_sentences("dependencies", undeclared)
@@ -99,6 +100,7 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
         *(_place(one.audit, _ZIZMOR[one.severity], one.path, one.line, one.message) for one in misused),
         *(_place(one.rule, one.severity, one.path, one.line, one.message) for one in settings),
         *_known(compared.vulnerable if compared else (), {file.path: file.text for file in tree.files}),
+        *_secret_files(tree),
     ]
     found = [_in_test(place, tests) for place in found]
     result = SecurityResult(
@@ -121,6 +123,19 @@ def scan(tree: SourceTree, database: bytes | None = None, seconds: float = SECON
     )
 
 
+def _secret_files(tree: SourceTree) -> Iterable[Place]:
+    """Files that by their names, or as who packed the tree saw, hold secrets: that they are there is the finding."""
+    read = [(secret_kind(file.path), file.path, "") for file in tree.files]
+    left = [(one.why, name, "; it was not looked into") for one in tree.left for name in one.names]
+    for why, path, more in (*read, *left):
+        if why == "key":
+            message = f"what looks like a file of a private key lies in the tree{more}"
+            yield _place("secret file: private key", "high", path, 1, message)
+        elif why == "environment":
+            message = f"a file of environment variables, which often are secrets, lies in the tree{more}"
+            yield _place("secret file: environment variables", "medium", path, 1, message)
+
+
 def _place(rule: str, severity: Severity, path: str, line: int, message: str) -> Place:
     return Place(rule=rule, severity=severity, path=path, line=line, code="", message=message, in_test=False)
 
@@ -130,7 +145,7 @@ def _told(message: str, hushed: bool) -> str:
 
 
 def _in_test(place: Place, tests: Iterable[str]) -> Place:
-    return replace(place, in_test=place.path in tests)
+    return replace(place, in_test=place.path in tests or SourceFile(place.path, "", "").is_test)
 
 
 def _leak(kind: str) -> Severity:

@@ -16,6 +16,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.artemis.tools.languages import language_of
+from actors.artemis.tools.left_out import LEFT_FILE, Left, LeftOut, secret_kind, sentence
 from contracts.grounds import Basis
 from runtime.errors import OutcomeError
 from runtime.text import clip
@@ -60,60 +62,12 @@ SKIPPED_FOLDERS = frozenset(
     }
 )
 
-LANGUAGES = {
-    "py": "Python",
-    "pyi": "Python",
-    "js": "JavaScript",
-    "jsx": "JavaScript",
-    "mjs": "JavaScript",
-    "ts": "TypeScript",
-    "tsx": "TypeScript",
-    "go": "Go",
-    "rs": "Rust",
-    "java": "Java",
-    "kt": "Kotlin",
-    "scala": "Scala",
-    "c": "C",
-    "h": "C",
-    "cpp": "C++",
-    "cc": "C++",
-    "hpp": "C++",
-    "cs": "C#",
-    "rb": "Ruby",
-    "php": "PHP",
-    "swift": "Swift",
-    "ex": "Elixir",
-    "exs": "Elixir",
-    "fs": "F#",
-    "sh": "Shell",
-    "sql": "SQL",
-    "html": "HTML",
-    "css": "CSS",
-    "md": "Markdown",
-    "rst": "reStructuredText",
-    "json": "JSON",
-    "yaml": "YAML",
-    "yml": "YAML",
-    "toml": "TOML",
-    "ini": "INI",
-    "cfg": "INI",
-    "conf": "INI",
-    "env": "INI",
-    "lock": "Lock file",
-    "mod": "Lock file",
-    "sum": "Lock file",
-    "txt": "Text",
-}
-NAMED = {
-    "Dockerfile": "Dockerfile",
-    "Containerfile": "Dockerfile",
-    "Makefile": "Shell",
-    "justfile": "Shell",
-    "Pipfile": "TOML",
-}
 OTHER = "Other text"
 PROSE_AND_DATA = frozenset(
-    {"Markdown", "reStructuredText", "JSON", "YAML", "TOML", "INI", "Text", "Lock file", "Dockerfile", OTHER}
+    {
+        *("Markdown", "reStructuredText", "JSON", "YAML", "TOML", "INI", "Text", "Lock file", "Dockerfile"),
+        *("Terraform", OTHER),
+    }
 )
 
 Danger = Literal[
@@ -167,13 +121,15 @@ class Refused(Struct, frozen=True):
 class SourceTree(Struct, frozen=True):
     """The text files in path order; `skipped` counts what else was left out (binary, too big, in SKIPPED_FOLDERS).
 
-    `refused` lists the first entries that were left out for what they are, `dangers` counts them all.
+    `refused` lists the first entries that were left out for what they are, `dangers` counts them all. `left` says of the others
+    that were, here or by who packed it, why.
     """
 
     files: tuple[SourceFile, ...]
     skipped: int
     refused: tuple[Refused, ...] = ()
     dangers: dict[Danger, int] = {}
+    left: tuple[Left, ...] = ()
 
     @property
     def python(self) -> tuple[SourceFile, ...]:
@@ -190,6 +146,11 @@ class SourceTree(Struct, frozen=True):
         rest = sorted(danger for danger in self.dangers if danger not in HOSTILE)
         told = (("Hostile archive", hostile), ("Not read", rest))
         return [f"{word}: {self._counted(kinds)}." for word, kinds in told if kinds]
+
+    @property
+    def passed_over(self) -> list[str]:
+        """The sentence about files that are no danger and were not looked at."""
+        return [sentence(self.left)] if self.left else []
 
     def _counted(self, kinds: Sequence[Danger]) -> str:
         """Every kind with its count comes before any example, which may be long."""
@@ -234,15 +195,6 @@ def placed(name: str) -> str | Refused:
     return "/".join(parts)
 
 
-def language_of(path: PurePosixPath) -> str | None:
-    """The language by the file's name, or None where it is not known."""
-    stem = path.name.partition(".")[0]
-    if stem in ("Dockerfile", "Containerfile") or path.name in NAMED:
-        return NAMED.get(path.name, "Dockerfile")
-    extension = path.name.rsplit(".", 1)[-1].lower() if "." in path.name else ""
-    return LANGUAGES.get(extension)
-
-
 class _Collected:
     """What a walk over an archive's entries has found so far."""
 
@@ -250,6 +202,7 @@ class _Collected:
         self.files: dict[str, SourceFile] = {}
         self.folders: set[str] = set()
         self.skipped = 0
+        self.left = LeftOut()
         self.refused: list[Refused] = []
         self.dangers: Counter[Danger] = Counter()
 
@@ -274,8 +227,13 @@ class _Collected:
         if path.lower().endswith(_INNER):
             self.refuse(Refused(shown(name), "archive inside", "archives inside are not opened"))
             return 0
-        if content is None or b"\0" in content[:8192] or any(part in SKIPPED_FOLDERS for part in path.split("/")[:-1]):
+        if path == LEFT_FILE and content is not None:
+            self.left.take(content.decode("utf-8", errors="replace"))
+            return 0
+        folder = any(part in SKIPPED_FOLDERS for part in path.split("/")[:-1])
+        if folder or content is None or b"\0" in content[:8192]:
             self.skipped += 1
+            self.left.add("folder" if folder else secret_kind(path) or ("big" if content is None else "binary"), path)
             return 0
         self.folders.update(above)
         language = language_of(PurePosixPath(path)) or OTHER
@@ -301,7 +259,7 @@ def _tree(entries: Iterator[tuple[str, Content]]) -> SourceTree:
     if not found.files and not found.dangers:
         raise OutcomeError("the tree holds no source files")
     files = tuple(found.files[path] for path in sorted(found.files))
-    return SourceTree(files, found.skipped, tuple(found.refused), dict(found.dangers))
+    return SourceTree(files, found.skipped, tuple(found.refused), dict(found.dangers), found.left.result())
 
 
 def _zipped(data: bytes) -> Iterator[tuple[str, Content]]:
