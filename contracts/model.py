@@ -25,12 +25,14 @@ def abstains(text: str) -> bool:
     return text.startswith((NOTHING_KNOWN, NOTHING_MORE))
 
 
-UNSAID = ("No source at hand", "Not taken into account", "No client", "No deal")
+NOT_TAKEN = "Not taken into account"
+UNSAID = ("No source at hand", NOT_TAKEN, "No client", "No deal")
 
 
 def unsaid(finding: str) -> bool:
-    """Whether a finding tells what is not known: it has the question's words and answers nothing."""
-    return finding.startswith(UNSAID)
+    """Whether a finding, or one that is told as another team's (`Market: …`), tells what is not known: it has the question's
+    words and answers nothing."""
+    return finding.startswith(UNSAID) or finding.partition(": ")[2].startswith(UNSAID)
 
 
 QUOTING = "extractive"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from actors.sophia.tools.business_insight import BusinessInsightArguments, Part
 from actors.team import RELEVANT_FROM, Examine, Examined, evidence_of, once, run_tool, united
 from contracts.knowledge import Rank, best_first
+from contracts.model import NOT_TAKEN
 from contracts.retrieval import Hit
 from runtime.effects import Effects
 
@@ -34,7 +35,7 @@ def insight_work(parts: Parts) -> Examine:
         arguments = BusinessInsightArguments(
             question=question,
             evidence=evidence_of(hits),
-            parts=tuple(Part(name=name, findings=one.findings, label=effects.label) for name, one in joined),
+            parts=tuple(Part(name=name, findings=_to_join(one), label=effects.label) for name, one in joined),
             strategy=evidence_of(wanted),
         )
         told = await run_tool("business_insight", arguments, "the figures", effects)
@@ -44,3 +45,8 @@ def insight_work(parts: Parts) -> Examine:
         return Examined(told.findings, more, tuple(evidence.values()), works=works)
 
     return work
+
+
+def _to_join(examined: Examined) -> tuple[str, ...]:
+    """What its table says nothing of, others may."""
+    return tuple(finding for finding in examined.findings if not finding.startswith(NOT_TAKEN))

@@ -107,8 +107,9 @@ SAID = ("18.4 % of business customers left (1,296 of 7,043).",)
 def test_what_a_tool_says_not_to_know_makes_nothing_surer() -> None:
     unknown = "No source at hand speaks of “churn” or “business customers”: what follows is of what is nearest."
     far = evidence("b", "The weather was fine.", score=0.2)
-    assert grounds(rested(far, findings=(unknown,))) == grounds(rested(far))
-    assert confidence(grounds(rested(findings=(unknown,)))) == NOTHING_FOUND
+    for told in (unknown, f"Market: {unknown}"):
+        assert grounds(rested(far, findings=(told,))) == grounds(rested(far))
+        assert confidence(grounds(rested(findings=(told,)))) == NOTHING_FOUND
 
 
 def sure(basis: Basis, *texts: Evidence, question: str = QUESTION, data: tuple[str, ...] = ()) -> float:

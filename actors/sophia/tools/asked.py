@@ -14,6 +14,7 @@ from actors.sophia.tools import risk
 from actors.sophia.tools.conditions import Condition, Reading, keys, spaced, tokens
 from actors.sophia.tools.customers import charge_column, outcome_column, outcomes
 from actors.tables import Column, Table, figure, percent
+from contracts.model import NOT_TAKEN
 
 STRONGEST = 3
 _NO_CAUSE = "these data show association, not cause, for no experiment was made"
@@ -78,9 +79,7 @@ def not_read(reading: Reading) -> list[str]:
     """What of the question was not understood."""
     if not reading.unread:
         return []
-    return [
-        f"Not taken into account, for no column or value of this table is known by it: {', '.join(reading.unread)}."
-    ]
+    return [f"{NOT_TAKEN}, for no column or value of this table is known by it: {', '.join(reading.unread)}."]
 
 
 def why_told(
