@@ -105,7 +105,7 @@ _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("incident", "bottleneck", "hot_spot"), r"incident|minutes|severity|outage|hot spot|complexity|high:|slow|loop"),
     (("pipeline", "financ", "cost", "budget"), r"EUR|€|\$|revenue|cost|budget|value|margin|invest"),
 )
-_FIRST = (("looked_at", re.compile(r"Hostile archive: |Not looked at: ")),)
+_FIRST = (("looked_at", re.compile(r"Hostile archive: |Not looked at: | could not use ")),)
 """What must be told, whatever else a section might say: it is no matter of rank."""
 
 _CUES = tuple((names, re.compile(pattern, re.IGNORECASE)) for names, pattern in _CUE_TEXTS)

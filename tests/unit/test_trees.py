@@ -12,7 +12,7 @@ from actors.artemis.trees import chosen
 from actors.team import Examined, Findings, Team
 from adapters.extractive import compose
 from contracts.domains import Clearance
-from contracts.model import FLOW, NOTHING_KNOWN, Prompt
+from contracts.model import FLOW, NOTHING_KNOWN, Evidence, Prompt
 from contracts.retrieval import Entry, Hit
 from runtime.effects import Effects
 from tests.archives import hostile, zipped
@@ -113,3 +113,28 @@ def test_everything_that_is_hostile_is_told_whatever_else_there_is_to_tell(team:
         assert kind in whole
     for name in ("../../../../tmp/pwned.py", "/etc/absolute.py", "zero.bin", "device.py"):
         assert name in whole
+
+
+@pytest.mark.parametrize("team", [security, code_analysis])
+def test_of_an_archive_that_cannot_be_read_that_is_said_and_not_what_it_is_called(team: Team) -> None:
+    async def work() -> Examined:
+        return await team.at(FLOW)(PROBLEMS, (), cast("Effects", Stored(R5, archive=b"PK\x03\x04 and no more")))
+
+    described = Evidence(
+        id="r5",
+        title=R5.entry.title,
+        text="Source code of r5src: the archive r5src.zip, with security problems of 269 bytes.",
+        label=Clearance.INTERNAL,
+        score=0.9,
+    )
+    prompt = Prompt(
+        role="r",
+        question=PROBLEMS,
+        sections=team.sections_at(FLOW),
+        findings=asyncio.run(work()).findings,
+        evidence=(described,),
+        computed=True,
+    )
+    told = compose(prompt).sections
+    assert "could not use Source code of r5src: the zip archive cannot be read" in told["summary"] + told["looked_at"]
+    assert "269 bytes" not in told.get("fix_first", "") + told["looked_at"] + told.get("dependencies", "")
