@@ -19,7 +19,7 @@ INSIGHT = "business_insight"
 
 
 class ClientAnalysisChoices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which table of customers; `question` names the groups to look at."""
+    """Which table of customers; `question` names the groups to look at, by words of the asker or of what is told of the table."""
 
     table: File
     question: Steering = ""
@@ -48,7 +48,9 @@ class BusinessInsightChoices(Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 async def _client_analysis(chosen: ClientAnalysisChoices, known: Known, effects: Effects) -> Given:  # noqa: ARG001 - the form of all
-    return Given(ClientAnalysisArguments(table=chosen.table, question=chosen.question))
+    tables = tuple(f"{hit.entry.title} {hit.entry.text}" for hit in known.hits if hit.entry.attachment == chosen.table)
+    question = steered(chosen.question, known.question, tables)
+    return Given(ClientAnalysisArguments(table=chosen.table, question=question))
 
 
 async def _client_health(chosen: ClientHealthChoices, known: Known, effects: Effects) -> Given:  # noqa: ARG001 - the form of all
