@@ -114,7 +114,10 @@ class _Names:
         """Whether their contents may be compared, each of some with each of the others."""
         if changes > CHANGES_MAX:
             return False
-        sizes = [sum(self._objects[entry.sha].raw_length() for entry in entries) for entries in (gone, come)]
+        try:
+            sizes = [sum(self._objects[entry.sha].raw_length() for entry in entries) for entries in (gone, come)]
+        except KeyError:  # a clone without all contents
+            return False
         needed = sizes[0] * len(come) + sizes[1] * len(gone)
         if needed > self._left_bytes:
             return False

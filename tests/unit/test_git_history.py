@@ -152,3 +152,16 @@ def test_what_costs_too_much_to_compare_is_found_by_its_content_only(
     monkeypatch.setattr("deploy.git_history.CHANGES_MAX", 1)
     moved = msgspec.json.decode(history_of(tmp_path) or b"", type=History)
     assert moved.files == {}
+
+
+def test_a_content_that_is_missing_costs_what_it_would_have_shown_only(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", ".")
+    commit(tmp_path, a=LINES, b="b = 1\n")
+    git(tmp_path, "mv", "a.py", "c.py")
+    commit(tmp_path, c=LINES + "c = 1\n", b="b = 2\n")
+    listed = subprocess.run(  # noqa: S603 - git
+        [GIT or "git", "rev-parse", "HEAD:c.py"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (tmp_path / ".git" / "objects" / listed[:2] / listed[2:]).unlink()
+    found = msgspec.json.decode(history_of(tmp_path) or b"", type=History)
+    assert {path: one.commits for path, one in found.files.items()} == {"a.py": 2, "b.py": 2, "c.py": 1}

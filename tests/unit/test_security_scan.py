@@ -290,6 +290,20 @@ def test_settings_that_open_a_door_are_found_in_each_kind_of_file_and_what_is_no
     )
 
 
+def test_files_for_whose_settings_there_was_no_time_are_told() -> None:
+    files = read_archive(
+        zipped({"a.yaml": "\n" * 900_000, "b.yaml": "apiVersion: v1\nkind: Pod\nprivileged: true\n"})
+    ).files
+    found, unread = misconfigured(files)
+    assert ([one.path for one in found], unread) == (["b.yaml"], [])
+    found, unread = misconfigured(files, seconds=0)
+    assert (found, [one.path for one in unread]) == ([], ["a.yaml", "b.yaml"])
+
+
+def test_the_line_of_a_dependency_is_looked_for_among_few_places() -> None:
+    assert line_of(Dependency("npm", "a", "9.9.9", "f"), "x\n" + "a " * 400_000 + "\na 9.9.9\n") == 2
+
+
 def test_manifests_are_judged_where_they_are_exact_and_told_where_neither_they_nor_a_lock_file_are() -> None:
     wanted = {"lodash": "4.17.4", "a": "^1.0.0", "b": "*", "c": "npm:real@=2.0.0", "d": "file:../d", "e": "user/repo"}
     files = {

@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ DEPENDENCIES_MAX = 20_000
 FILE_CHARS_MAX = 1_000_000
 VERSION_LINES_MAX = 3  # a name's own and those below it that may give its version
 LINES_CHARS_MAX = 500
+PLACES_MAX = 1_000  # of a name in a file, of which the right one is looked for
 
 _REQUIREMENTS = re.compile(r"(.*[-_.])?(requirements|constraints)([-_.].*)?\.(txt|in|lock)")
 
@@ -73,7 +75,8 @@ def line_of(dependency: Dependency, text: str) -> int:
     if python:
         name = name.replace(r"\-", "[-_.]+")
     found: list[tuple[int, int]] = []
-    for place in re.finditer(rf"(?<![\w.-]){name}(?![\w-])", text, re.IGNORECASE if python else 0):
+    places = re.finditer(rf"(?<![\w.-]){name}(?![\w-])", text, re.IGNORECASE if python else 0)
+    for place in islice(places, PLACES_MAX):
         lines = text[place.end() : place.end() + LINES_CHARS_MAX].split("\n")[:VERSION_LINES_MAX]
         away = next((at for at, line in enumerate(lines) if dependency.version in line), VERSION_LINES_MAX)
         found.append((away, place.start()))

@@ -22,13 +22,14 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from actors.artemis.tools.analysers.programs import Unread
+from actors.artemis.tools.analysers.programs import Deadline, Unread
 from actors.artemis.tools.places import Severity
 from actors.artemis.tools.source_tree import OTHER, SourceFile
 
 YAML_CHARS_MAX = 200_000
 LINE_CHARS_MAX = 2_000
 ITEMS_MAX = 1_000
+SECONDS_MAX = 30.0
 
 _SECRET_NAME = re.compile(r"passw(or)?d|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 _DEBUG = re.compile(r"^\s{0,8}DEBUG\s{0,4}=\s{0,4}True\b")
@@ -135,20 +136,25 @@ def kind_of(file: SourceFile) -> str | None:
     if path.parent.match(".github/workflows") and file.language == "YAML":
         return "GitHub workflow"
     if file.language == "YAML":
-        lines = {line.partition(":")[0] for line in file.text.splitlines()}
-        if {"apiVersion", "kind"} <= lines:
+        if all(re.search(rf"^{key}:", file.text, re.MULTILINE) for key in ("apiVersion", "kind")):
             return KUBERNETES
-        return CLOUD_FORMATION if "AWSTemplateFormatVersion" in lines else None
-    if file.language in ("INI", OTHER) and re.search(r"^\s*server\s*\{", file.text, re.MULTILINE):
+        return CLOUD_FORMATION if re.search(r"^AWSTemplateFormatVersion:", file.text, re.MULTILINE) else None
+    if file.language in ("INI", OTHER) and re.search(r"^[ \t]*server[ \t]*\{", file.text, re.MULTILINE):
         return NGINX
     return None
 
 
-def misconfigured(files: Sequence[SourceFile]) -> tuple[list[Misconfigured], list[Unread]]:
-    """What the rules find, and the Compose files that could not be read."""
+def misconfigured(
+    files: Sequence[SourceFile], seconds: float = SECONDS_MAX
+) -> tuple[list[Misconfigured], list[Unread]]:
+    """What the rules find, and the files that could not be read, or not in time."""
     found: list[Misconfigured] = []
     unread: list[Unread] = []
+    deadline = Deadline(seconds)
     for file in files:
+        if not deadline.left():
+            unread.append(Unread(file.path, f"what came before it took longer than {seconds:g} s"))
+            continue
         match kind_of(file):
             case "Dockerfile":
                 found += _dockerfile(file)
