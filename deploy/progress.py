@@ -1,5 +1,6 @@
 """Progress on stderr: live where that is a terminal, a line a step where it is not."""
 
+import asyncio
 import io
 import math
 import sys
@@ -15,6 +16,7 @@ from deploy.embedded.supervisor import State
 from deploy.rendering import clean
 
 PLAIN_WIDTH = 100
+STILL_EVERY_S = 15.0  # between two lines that a step goes on
 PLAIN_EVERY_S = 5.0  # between two lines of one step's progress
 
 
@@ -109,6 +111,17 @@ class Steps:
         if now >= plain.silent_until:
             plain.silent_until = now + PLAIN_EVERY_S
             self._say(f"  {plain.count}: {text}")
+
+    def still(self, task: TaskID) -> None:
+        """That the step goes on, and for how long; where it is live that is shown all the time."""
+        plain = self._plain[task]
+        self._say(f"  {plain.what}: {time.monotonic() - plain.began:.0f} s so far")
+
+    async def watched(self, task: TaskID) -> None:
+        """Say so every STILL_EVERY_S, for ever."""
+        while True:
+            await asyncio.sleep(STILL_EVERY_S)
+            self.still(task)
 
     def end(self, task: TaskID, note: str = "") -> None:
         plain = self._plain[task]

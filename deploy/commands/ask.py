@@ -192,11 +192,14 @@ async def _asked(asked: "AskQuestion", target: options.Target, wanted: _Options,
                 sent.correlation = view.correlation
                 show(view)
 
+            watching = asyncio.create_task(steps.watched(step))
             try:
                 async with asyncio.timeout(wanted.wait):
                     turn = await streamed(gateway, asking, note, _told(steps), part, steps.say)
             except TimeoutError:
                 return await waited(gateway, asking, 0, _told(steps))
+            finally:
+                watching.cancel()
             steps.end(step)
             return turn
 

@@ -21,6 +21,7 @@ from deploy.cli import COMMANDS, cli
 from deploy.commands import options
 from deploy.commands.knowledge_finding import shown
 from deploy.keys import signing_key
+from deploy.progress import Steps
 from deploy.settings import load
 from gateway.identity import Tokens
 from runtime.errors import UnavailableError
@@ -281,3 +282,9 @@ def test_a_team_that_is_none_is_told_with_those_that_are() -> None:
     refused = run("ask", "--team", "nope", "Why?")
     assert refused.exit_code == 2
     assert "there is no team 'nope': sophia has business_insight, client_analysis," in " ".join(refused.output.split())
+
+
+def test_a_step_that_takes_long_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with Steps() as steps:
+        steps.still(steps.begin("Asking Artemis"))
+    assert "Asking Artemis: 0 s so far" in capsys.readouterr().err
