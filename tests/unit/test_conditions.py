@@ -82,7 +82,7 @@ def test_years_are_months_where_the_column_says_that_it_is_in_months() -> None:
     assert sum(read(table, "customers for more than 5 years").members(100)) == 39
 
 
-IN_ZURICH = "Not taken into account, for no column or value of this table is known by it: “in Zurich”"
+IN_ZURICH = "Not taken into account, for nothing that is known of these customers goes by that name: “in Zurich”"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ IN_ZURICH = "Not taken into account, for no column or value of this table is kno
             "is 74.44 (mean of column MonthlyCharges",
             "79.65",
         ),
-        ("How many customers do we have?", "7,043 in the table", "5,174 of them are still here and 1,869 left"),
+        ("How many customers do we have?", "7,043 in all", "5,174 of them are still here and 1,869 left"),
         (
             "Does paying by electronic check cause churn?",
             "45.29 % of 2,365 such customers left",

@@ -65,7 +65,7 @@ def answers(table: Table, reading: Reading, question: str, noun: str = "customer
     told = [_mean_told(table, reading, column, noun) for column in _averaged(table, question)]
     if _COUNT.search(question):
         told.append(_count_told(table, reading, noun))
-    if reading.conditions:
+    if reading.conditions and (not told or outcome_column(table) is not None):
         told += _rates_told(table, reading, noun)
     return told
 
@@ -75,11 +75,12 @@ def narrow(question: str, asked: Sequence[str]) -> bool:
     return bool(asked) and not _AT_STAKE.search(question)
 
 
-def not_read(reading: Reading) -> list[str]:
+def not_read(reading: Reading, noun: str = "customers") -> list[str]:
     """What of the question was not understood."""
     if not reading.unread:
         return []
-    return [f"{NOT_TAKEN}, for no column or value of this table is known by it: {', '.join(reading.unread)}."]
+    listed = ", ".join(reading.unread)
+    return [f"{NOT_TAKEN}, for nothing that is known of these {noun} goes by that name: {listed}."]
 
 
 def why_told(
@@ -160,9 +161,7 @@ def _count_told(table: Table, reading: Reading, noun: str) -> str:
     members = reading.members(table.rows)
     count, named = sum(members), reading.name()
     told = (
-        f"How many {noun} with {named}: {count:,} of {table.rows:,}"
-        if named
-        else f"How many {noun}: {count:,} in the table"
+        f"How many {noun} with {named}: {count:,} of {table.rows:,}" if named else f"How many {noun}: {count:,} in all"
     )
     outcome = outcome_column(table)
     if outcome is None:
@@ -182,7 +181,7 @@ def _rates_told(table: Table, reading: Reading, noun: str) -> list[str]:
     whole = f"{percent(_share(flags))} ({sum(flag is True for flag in flags):,} of {everybody:,})"
     inside = _rate_told(flags, members, reading.name(), noun)
     if inside is None:
-        return [f"No {noun} with {reading.name()} are in the table; the churn rate of all {noun} is {whole}."]
+        return [f"No {noun} with {reading.name()} are known; the churn rate of all {noun} is {whole}."]
     alike = [one for one in reading.conditions if one.value and _alike(one, reading)]
     parts = [_rate_told(flags, _without(one, reading).members(table.rows), one.told, noun) for one in alike]
     each = "".join(f"; {part}" for part in parts if part is not None)

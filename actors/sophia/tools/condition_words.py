@@ -31,7 +31,15 @@ SIGNS: dict[Callable[[float, float], bool], str] = {
     operator.lt: "below",
     operator.eq: "=",
 }
-ALIASES = {"woman": "femal", "women": "femal", "man": "mal", "men": "mal", "fibr": "fiber", "chequ": "check"}
+ALIASES = {
+    "woman": "femal",
+    "women": "femal",
+    "man": "mal",
+    "men": "mal",
+    "fibr": "fiber",
+    "chequ": "check",
+    "win": "won",
+}
 """What values are called otherwise; stems."""
 NAMED_NUMBERS = {
     name: number

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from actors.sophia.tools import risk
+from actors.sophia.tools.clients_asked import clients_asked
 from actors.sophia.tools.customers import money
 from actors.tables import percent
 from actors.tool import Fetch, tool
@@ -51,6 +52,7 @@ class ClientHealthArguments(Struct, frozen=True, kw_only=True):
     invoices: str
     now: datetime
     left_out: int = 0
+    question: str = ""
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -153,8 +155,10 @@ def analyse_health(
     invoices: Sequence[InvoiceRecord],
     now: datetime,
     left_out: int = 0,
+    *,
+    question: str = "",
 ) -> ClientHealthResult:
-    """The whole analysis of what facts say."""
+    """The whole analysis of what facts say; what the question asks of some clients comes first."""
     known = _Known(_by_client(tickets), _by_client(invoices), now)
     there = [one for one in clients if one.cancelled is None or one.cancelled > now]
     scored = [health(one, known) for one in there]
@@ -162,10 +166,16 @@ def analyse_health(
     bad = [one for one in ranked if one.score is not None and one.score < AT_RISK_BELOW]
     rates = _rates(clients, now)
     unknown = sum(one.score is None for one in scored)
-    findings = (
+    by_id = {one.id: one for one in scored}
+    asked = clients_asked(clients, now, question, {one.id: _client(one, by_id.get(one.id)) for one in clients})
+    others = (
         _headline(len(clients), len(clients) - len(there)),
         *_worst(bad, len(scored) - unknown),
         *(_rate(one) for one in rates[:8]),
+    )
+    findings = (
+        *asked.told,
+        *(() if asked.only else others),
         *_gaps(there, known, unknown, left_out),
     )
     return ClientHealthResult(
@@ -232,6 +242,35 @@ def _headline(known: int, cancelled: int) -> str:
     )
 
 
+def _client(one: ClientRecord, doing: Health | None) -> str:
+    """One client: how it is doing and what that is made of, then what else is known."""
+    name = f" ({one.name})" if one.name and one.name != one.id else ""
+    known = [
+        f"segment {one.segment}" if one.segment else "",
+        f"contract {one.contract}" if one.contract else "",
+        f"{money(one.monthly_value, one.currency or '')} a month" if one.monthly_value else "",
+        f"signed on {one.signed.date()}" if one.signed else "",
+        f"ends on {one.ends.date()}" if one.ends else "",
+    ]
+    rest = ", ".join(part for part in known if part)
+    if doing is None:
+        state = f"cancelled on {one.cancelled.date()}" if one.cancelled else "cancelled"
+    elif doing.score is None:
+        state = "is a client still, and has no health score, for nothing is known that it is made of"
+    else:
+        below = "below" if doing.score < AT_RISK_BELOW else "not below"
+        score = f"has a health score of {doing.score:.0f} of 100, {below} {AT_RISK_BELOW:.0f}"
+        state = f"{score}, {_made_of(doing)}: {_reasons(doing)}"
+    return f"Client {one.id}{name} {state}{f'; {rest}' if rest else ''}."
+
+
+def _made_of(one: Health) -> str:
+    """How much of the formula the score rests on."""
+    weight = sum(WEIGHTS[name] for name in one.parts)
+    alone = " alone" if len(one.parts) == 1 else ""
+    return f"made of {' and '.join(sorted(one.parts))}{alone}, {percent(weight)} of the formula's weight"
+
+
 def _worst(bad: Sequence[Health], scored: int) -> list[str]:
     if not scored:
         return []
@@ -248,7 +287,8 @@ def _worst(bad: Sequence[Health], scored: int) -> list[str]:
         f"{f'; they pay {sums} a month' if sums else ''}."
     ]
     return findings + [
-        f"Client {one.id} is at risk with a health score of {one.score:.0f} of 100, for these reasons: {_reasons(one)}."
+        f"Client {one.id} is at risk with a health score of {one.score:.0f} of 100 ({_made_of(one)}), for these reasons:"
+        f" {_reasons(one)}."
         for one in bad[:5]
     ]
 
@@ -294,6 +334,7 @@ def _run(arguments: ClientHealthArguments, blobs: Fetch) -> ClientHealthResult:
             _all_invoices.decode(_content(arguments.invoices, blobs)),
             arguments.now,
             arguments.left_out,
+            question=arguments.question,
         )
     except msgspec.DecodeError as error:
         raise OutcomeError(f"the records cannot be read: {error}") from error

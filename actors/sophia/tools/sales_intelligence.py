@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from actors.sophia.tools import pipeline, risk
 from actors.sophia.tools.customers import charge_column, money, roles
 from actors.sophia.tools.deals import SEGMENT, Deals, deals_of, deals_told, is_pipeline, segment_columns
+from actors.sophia.tools.deals_asked import deals_asked, of_deals
 from actors.sophia.tools.forecast import Outlook, outlook
 from actors.sophia.tools.pipeline import Comparison, Duration, Share, Slipping, Stage
 from actors.sophia.tools.revenue import Candidate, ValueGroup, gini, told, top_share, upsell, value_groups
@@ -26,6 +27,7 @@ from runtime.text import words
 
 CANDIDATES_MAX = 10
 SLIPPING_MAX = 50
+DEALS = "deals, won, lost and open"
 _AHEAD = frozenset(words("forecast expect expected predict prediction next bring outlook"))
 _WON = frozenset(words("win won rate conversion convert"))
 """What a question asks that is estimated; what stands in the pipeline is counted."""
@@ -86,7 +88,7 @@ def analyse_sales(table: Table, today: date | None = None, question: str = "") -
     if charge_column(table) is None:
         raise OutcomeError("the table has no column of amounts (charge, revenue, value …)")
     deals = deals_of(table, today)
-    return _customers(table) if deals is None else analyse_deals(deals, question)
+    return _customers(table, question) if deals is None else analyse_deals(deals, question)
 
 
 def analyse_deals(deals: Deals, question: str = "") -> SalesIntelligenceResult:
@@ -123,7 +125,10 @@ def analyse_deals(deals: Deals, question: str = "") -> SalesIntelligenceResult:
         pipeline=found,
         basis=basis(found, deals, question),
     )
-    return replace(result, findings=(*pipeline_told(found, deals.currency), _concentration(result, "deals")))
+    return replace(
+        result,
+        findings=(*deals_asked(deals, question), *pipeline_told(found, deals.currency), _concentration(result, DEALS)),
+    )
 
 
 def basis(found: Pipeline, deals: Deals, question: str) -> Basis:
@@ -147,7 +152,7 @@ def basis(found: Pipeline, deals: Deals, question: str) -> Basis:
     )
 
 
-def _customers(table: Table) -> SalesIntelligenceResult:
+def _customers(table: Table, question: str) -> SalesIntelligenceResult:
     column, parts = charge_column(table), roles(table)
     if column is None:
         raise OutcomeError("the table has no column of amounts (charge, revenue, value …)")
@@ -169,15 +174,15 @@ def _customers(table: Table) -> SalesIntelligenceResult:
         candidate_gap=sum(one.gap for one in candidates),
         basis=Basis(read=table.rows, given=table.rows, tried=2),
     )
-    return _told(result, table)
+    return _told(result, table, question)
 
 
-def _told(result: SalesIntelligenceResult, table: Table) -> SalesIntelligenceResult:
+def _told(result: SalesIntelligenceResult, table: Table, question: str) -> SalesIntelligenceResult:
     """The figures of a customer table as sentences."""
     unit = result.currency
     findings = [_concentration(result, "rows")]
     findings += [f"{told(group, unit)}." for group in sorted(result.groups, key=lambda group: -group.share)[:8]]
-    if result.candidates:
+    if result.candidates and not of_deals(question):
         findings.append(
             f"{result.candidate_count:,} customers still here pay under three quarters of their peers' median;"
             f" reaching the median would bring {money(result.candidate_gap, unit)} more {result.value_column}."

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from actors.sophia.tools.customers import money
-from actors.sophia.tools.forecast import LEVEL, Forecast, Outlook
+from actors.sophia.tools.forecast import LEVEL, Forecast, Holdout, Outlook
 from actors.sophia.tools.pipeline import SIGNIFICANT, Comparison, Duration, Share, Stage
 from actors.tables import percent
 
@@ -20,7 +20,8 @@ def pipeline_told(found: "Pipeline", unit: str) -> list[str]:
     return [
         *_forecasts(found.outlook, unit),
         *_slipping(found, unit),
-        f"{found.open:,} deals worth {_amount(found.open_value, unit)} are open on {found.as_of}, of {found.deals:,} in all.",
+        f"{found.open:,} deals worth {_amount(found.open_value, unit)} are open on {found.as_of}, which is the value of the"
+        f" pipeline; {found.deals:,} deals are known in all.",
         *(_stage(one, unit) for one in found.stages if one.deals or one.conversion),
         *_won(found),
         *_times(found),
@@ -41,32 +42,47 @@ def _deals(count: int) -> str:
 def _forecasts(outlook: Outlook, unit: str) -> Iterator[str]:
     one, other = outlook.pipeline, outlook.smoothed
     if one is not None:
-        yield (
-            f"In the next quarter ({_span(one)}) we will probably close deals worth {_amount(one.expected, unit)}"
-            f" ({LEVEL * 100:.0f} % interval {_amount(one.low, unit)} to {_amount(one.high, unit)})."
-        )
+        yield _next_quarter(one, unit)
         yield f"The pipeline's forecast is made of {one.method}, learnt from {one.periods} periods."
-        yield from _tried("The pipeline's forecast", one, unit)
     if other is not None:
         yield (
             f"From the past alone, by {other.method}, {_amount(other.expected, unit)} would be expected"
-            f" ({LEVEL * 100:.0f} % interval {_amount(other.low, unit)} to {_amount(other.high, unit)})."
+            f" ({LEVEL * 100:.0f} % interval {_amount(other.low, unit)} to {_amount(other.high, unit)}); that forecast"
+            f" {_tried(other, unit)}."
         )
-        yield from _tried("The forecast from the past alone", other, unit)
     if one is not None and other is not None:
         yield from _both(one, other)
     for missing in outlook.missing:
         yield f"There is too little data for one forecast of the next quarter: {missing}."
 
 
-def _tried(name: str, one: Forecast, unit: str) -> Iterator[str]:
+def _next_quarter(one: Forecast, unit: str) -> str:
+    """The forecast together with how such forecasts did before; where that was badly, it is not called probable."""
+    figures = (
+        f"deals worth {_amount(one.expected, unit)} ({LEVEL * 100:.0f} % interval {_amount(one.low, unit)} to"
+        f" {_amount(one.high, unit)})"
+    )
+    tried = _tried(one, unit)
+    if one.holdout is not None and failed(one.holdout):
+        return (
+            f"The forecast of the next quarter ({_span(one)}), {figures} that we close, is not to be relied on, for its back-test"
+            f" failed: {tried}."
+        )
+    return f"In the next quarter ({_span(one)}) we will probably close {figures}; the forecast {tried}."
+
+
+def failed(held: Holdout) -> bool:
+    """Whether the interval held in fewer than half of the periods, or the error was as large as what came in."""
+    return held.covered * 2 < held.periods or held.error >= held.actual > 0
+
+
+def _tried(one: Forecast, unit: str) -> str:
     held = one.holdout
     if held is None:
-        yield f"{name} rests on too few periods to say how far it was off before."
-        return
-    yield (
-        f"{name}, tried on the last {held.periods} periods, each from those before it, was off by {_amount(held.error, unit)} on"
-        f" average, where {_amount(held.actual, unit)} came in, and its interval held {held.covered} of {held.periods}."
+        return "rests on too few periods to say how far it was off before"
+    return (
+        f"tried on the last {held.periods} periods, each from those before it, it was off by {_amount(held.error, unit)} on"
+        f" average, where {_amount(held.actual, unit)} came in, and its interval held {held.covered} of {held.periods}"
     )
 
 
@@ -88,7 +104,12 @@ def _slipping(found: "Pipeline", unit: str) -> Iterator[str]:
         yield "No open deal is slipping: none is past its expected close or slower than deals usually are."
         return
     slip = "is slipping" if found.slipping_count == 1 else "are slipping"
-    yield f"{found.slipping_count:,} open {_deals(found.slipping_count)} worth {_amount(found.slipping_value, unit)} {slip}."
+    named = "; ".join(
+        f"{one.id}{f' ({one.customer})' if one.customer else ''}" for one in found.slipping[:SLIPPING_TOLD_MAX]
+    )
+    rest = ", among them" if found.slipping_count > SLIPPING_TOLD_MAX else ""
+    worth = _amount(found.slipping_value, unit)
+    yield f"{found.slipping_count:,} open {_deals(found.slipping_count)} worth {worth} {slip}{rest}: {named}."
     for one in found.slipping[:SLIPPING_TOLD_MAX]:
         who = f" with {one.customer}" if one.customer else ""
         yield f"Deal {one.id}{who} ({_amount(one.value, unit)}, {one.stage}) slips: {one.reason}."
