@@ -166,7 +166,7 @@ COUNTRIES = frozenset(
     Namibia Nepal Netherlands Nicaragua Niger Nigeria Norway Oman Pakistan Palestine Panama Paraguay Peru Philippines
     Poland Portugal Qatar Romania Russia Rwanda Senegal Serbia Singapore Slovakia Slovenia Somalia Spain Sudan Suriname
     Sweden Switzerland Syria Taiwan Tajikistan Tanzania Thailand Togo Tunisia Turkey Turkmenistan Uganda Ukraine Uruguay
-    Uzbekistan Venezuela Vietnam Yemen Zambia Zimbabwe""".split()  # noqa: SIM905
+    Uzbekistan Venezuela Vietnam Yemen Zambia Zimbabwe""".split()  # noqa: SIM905 - a word a line would be pages
 ) | {
     "United States",
     "United Kingdom",

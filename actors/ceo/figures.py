@@ -66,7 +66,7 @@ _BYTES = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "pb": 1e15}
 _OF = re.compile(r"(?:\s+(?:an?|per|each|every)\s+\w+)?\s+(?:of|in|at|on)\s+((?:[^\W\d][\w-]*\s*){1,3})", re.IGNORECASE)
 _PERCENT = frozenset({"%", "percent", "per"})
 
-MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905
+MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905 - a word a line would be pages
 _DATE = re.compile(
     r"(?P<word>\b(?:not before|before|until|by|due(?: by| on| in)?|no later than|not earlier than|from|after|since|in|for)\s+)?"
     r"(?P<end>(?:the\s+)?(?:end|close)\s+of\s+)?(?:the\s+)?"

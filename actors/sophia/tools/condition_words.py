@@ -66,7 +66,7 @@ PAYING = frozenset(map(stem, ("pay", "pays", "paying", "charged", "spend", "spen
 LASTING = frozenset(map(stem, ("tenure", "stayed", "longer", "loyal")))
 NO = frozenset(("without", "no", "not", "don't", "doesn't", "lack", "lacking", "except", "excluding", "non", "haven't"))
 YES = frozenset(
-    "with have has having had of among for are is on use uses using get gets take who do does paying pay pays by".split()  # noqa: SIM905
+    "with have has having had of among for are is on use uses using get gets take who do does paying pay pays by".split()  # noqa: SIM905 - a word a line would be pages
 )
 LEFT = re.compile(
     r"\b(?:(?:who|that|which)\s+(?:have\s+|has\s+|had\s+)?(?:already\s+)?(?:left|churned|cancell?ed)|(?:have|has)\s+(?:left|churned"
@@ -79,7 +79,7 @@ STAYED = re.compile(
     re.IGNORECASE,
 )
 HEADS = frozenset(
-    "with without who whose in among for on from since during before after by where aged above over under below between".split()  # noqa: SIM905
+    "with without who whose in among for on from since during before after by where aged above over under below between".split()  # noqa: SIM905 - a word a line would be pages
 )
 JOINS = frozenset(("and", "or", "but", "that", "which"))
 SOURCE = frozenset(("tabl", "data", "fil", "csv", "sheet", "fact", "column"))
