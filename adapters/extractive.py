@@ -62,7 +62,7 @@ _WHY = re.compile(r"\bwhy\b|\bcaus(?:e|ed|es)\b|\breasons?\b", re.IGNORECASE)
 _PARTS = re.compile(r"[?;]|,\s+(?:and|but|or)\s+")
 _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("dependencies",), r"dependenc|advisor|known weakness"),
-    (("looked_at",), r"not looked at|Hostile archive|Not read|Not parsed|not scanned|passed over"),
+    (("looked_at",), r"not looked at|Hostile archive|Not read|Not parsed|not scanned|Not judged|was looked for in"),
     (("fix_first",), r"Fix first"),
     (
         ("architect", "design"),
@@ -105,7 +105,9 @@ _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("incident", "bottleneck", "hot_spot"), r"incident|minutes|severity|outage|hot spot|complexity|high:|slow|loop"),
     (("pipeline", "financ", "cost", "budget"), r"EUR|€|\$|revenue|cost|budget|value|margin|invest"),
 )
-_FIRST = (("looked_at", re.compile(r"Hostile archive: |Not looked at: | could not use ")),)
+_FIRST = (
+    ("looked_at", re.compile(r"Hostile archive: |Misconfiguration was looked for in |Not looked at: | could not use ")),
+)
 """What must be told, whatever else a section might say: it is no matter of rank."""
 
 _CUES = tuple((names, re.compile(pattern, re.IGNORECASE)) for names, pattern in _CUE_TEXTS)

@@ -16,7 +16,7 @@ from contracts.model import FLOW, NOTHING_KNOWN, Evidence, Prompt
 from contracts.retrieval import Entry, Hit
 from runtime.effects import Effects
 from tests.archives import hostile, zipped
-from tests.unit.test_security_scan import KEY
+from tests.unit.test_security_scan import KEY, OPEN
 
 FILES = {
     "app/config.py": f'aws_key = "{KEY}"\n',
@@ -88,6 +88,23 @@ def test_a_security_answer_tells_what_was_found_and_where_it_was_not_looked(ques
     assert "2 dependencies were read; whether any is known to be vulnerable was not looked at" in whole
     assert ": 1 more stored, not looked at: Source code of " in whole
     assert "Fix first: 1. take what is written out at app/config.py:1 out of the code" in whole
+
+
+@pytest.mark.parametrize("question", [SECRETS, VULNERABLE, PROBLEMS])
+def test_a_security_answer_says_what_was_looked_at_for_what_and_which_dependencies_were_not_judged(
+    question: str,
+) -> None:
+    many = {f"p{number}/config.py": f'aws_key = "{KEY}"\neval(input())\n' for number in range(30)}
+    files = (
+        OPEN | many | {"web/package.json": '{"dependencies": {"a": "^1", "b": "*"}}', "uv.lock": "x\n", "../x.py": ""}
+    )
+    whole = "\n".join(answered(question, security, R5, TILL, archive=zipped(files)).values())
+    assert (
+        "weak code, SQL injection among it, is looked for in Python only: 2 JavaScript files, 1 Go file were" in whole
+    )
+    assert "web/package.json: 2 dependencies" in whole
+    assert "were searched for no secrets, such as uv.lock" in whole
+    assert "Hostile archive: 1 × outside the tree" in whole
 
 
 def test_so_does_a_code_analysis() -> None:

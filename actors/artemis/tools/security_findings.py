@@ -46,7 +46,13 @@ def scope(files: Sequence[SourceFile], named: Sequence[Dependency], passed: Sequ
         if other
         else ""
     )
-    lines = [f"Misconfiguration was looked for in {looked}{rest}."]
+    unsearched = (
+        f"; {len(passed):,} lock files, style sheets and drawings, full of random text, were searched for no secrets, such as"
+        f" {', '.join(passed[:3])}"
+        if passed
+        else ""
+    )
+    lines = [f"Misconfiguration was looked for in {looked}{rest}{unsearched}."]
     unlocked = Counter(one.path for one in named if not one.version)
     if unlocked:
         most = ", ".join(
@@ -56,11 +62,6 @@ def scope(files: Sequence[SourceFile], named: Sequence[Dependency], passed: Sequ
         more = f", and {len(unlocked) - UNLOCKED_MAX:,} more files" if len(unlocked) > UNLOCKED_MAX else ""
         lines.append(
             f"Not judged, for neither the file nor a lock file beside or above it gives an exact version: {most}{more}."
-        )
-    if passed:
-        lines.append(
-            f"Not searched for secrets: {len(passed):,} lock files, style sheets and drawings, which are full of random text,"
-            f" such as {', '.join(passed[:3])}."
         )
     return lines
 
