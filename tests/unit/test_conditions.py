@@ -107,6 +107,11 @@ IN_ZURICH = "Not taken into account, for nothing that is known of these customer
         ),
         ("Why do customers leave?", "Contract = Month-to-month (42.71 % of 3,875 left", "association, not cause"),
         ("How many women in Zurich left?", "3,488 of 7,043", IN_ZURICH),
+        (
+            "What percentage of customers on two year contracts left?",
+            "2.83 % of customers with Contract = Two year left",
+            "26.54 %",
+        ),
     ],
 )
 def test_the_summary_answers_what_was_asked(telco: Table, question: str, first: str, also: str) -> None:

@@ -127,14 +127,14 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
         *asked,
         *not_read(reading),
         _headline(churn, parts.outcome.name),
-        *_among(table, parts, reading, flags),
+        *(_among(table, parts, reading, flags) if wide else ()),
         *(_at_risk(predicted, named) if wide else ()),
-        *_drivers(churn),
+        *(one for one in _drivers(churn) if wide or not any(part.text in one for part in reading.conditions)),
         *_odds(predicted),
         *(_money(revenue) if wide else ()),
         *shape,
         *_numbers(summaries),
-        "Figures of this table show association, not cause.",
+        "All of this is association in the table, for no experiment was made.",
     )
     low, high = risk.wilson(churn.whole.churned, churn.whole.customers)
     return ClientAnalysisResult(

@@ -310,7 +310,8 @@ class _Reader:
         while at < len(self._tokens):
             head = at
             at += 1
-            if self._tokens[head].text not in HEADS or head in self._used:
+            asks = head == 0 and self._tokens[head].text in ("who", "whose", "where")
+            if asks or self._tokens[head].text not in HEADS or head in self._used:
                 continue
             while at < len(self._tokens) and not self._ends(at):
                 at += 1

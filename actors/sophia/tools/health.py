@@ -176,7 +176,8 @@ def analyse_health(
     findings = (
         *asked.told,
         *(() if asked.only else others),
-        *_gaps(there, known, unknown, left_out),
+        *(() if asked.only else _gaps(there, known, unknown)),
+        *_left_out(left_out),
     )
     return ClientHealthResult(
         findings=findings,
@@ -305,7 +306,7 @@ def _rate(one: risk.Segment) -> str:
     )
 
 
-def _gaps(there: Sequence[ClientRecord], known: _Known, unknown: int, left_out: int) -> list[str]:
+def _gaps(there: Sequence[ClientRecord], known: _Known, unknown: int) -> list[str]:
     """What facts do not say."""
     findings = []
     missing = [
@@ -319,11 +320,13 @@ def _gaps(there: Sequence[ClientRecord], known: _Known, unknown: int, left_out: 
         )
     if unknown:
         findings.append(f"{unknown:,} clients have no health score: facts say nothing that it is made of.")
-    if left_out:
-        findings.append(
-            f"{left_out:,} more clients are known than one analysis reads: those that changed last were taken."
-        )
     return findings
+
+
+def _left_out(count: int) -> list[str]:
+    if not count:
+        return []
+    return [f"{count:,} more clients are known than one analysis reads: those that changed last were taken."]
 
 
 def _run(arguments: ClientHealthArguments, blobs: Fetch) -> ClientHealthResult:
