@@ -11,14 +11,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from actors.artemis.tools import TOOLS, security_findings
 from actors.artemis.tools.analysers import secret_scan
 from actors.artemis.tools.analysers.advisories import compared
-from actors.artemis.tools.analysers.dependencies import Dependency, dependencies, line_of
-from actors.artemis.tools.analysers.misconfiguration import misconfigured
+from actors.artemis.tools.analysers.dependencies import Dependency
 from actors.artemis.tools.analysers.programs import Deadline
 from actors.artemis.tools.security import SecurityArguments, SecurityResult, alarms, scan
 from actors.artemis.tools.source_tree import read_archive
@@ -246,165 +243,11 @@ def test_files_that_are_not_searched_for_secrets_are_told() -> None:
     )
 
 
-OPEN = {
-    "k8s/pod.yaml": "apiVersion: v1\nkind: Pod\nspec:\n  hostNetwork: true\n  hostPID: true\n  containers:\n  - name: a\n"
-    "    securityContext: {privileged: true, runAsUser: 0}\n  # privileged: true\n  volumes:\n  - name: v\n"
-    "    hostPath:\n      path: /\n",
-    "chart/templates/d.yaml": "{{- if x }}\napiVersion: apps/v1\nkind: Deployment\n{{- end }}\n      - privileged: true\n",
-    "infra/main.tf": 'resource "aws_s3_bucket" "b" {\n  acl = "public-read"\n}\n  block_public_acls = false\n'
-    '  publicly_accessible = true\n  # acl = "public-read"\n',
-    "stack.yml": "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  B:\n    AccessControl: PublicReadWrite\n",
-    "etc/nginx/site": "server {\n  autoindex on;\n  ssl_protocols TLSv1 TLSv1.2;\n}\n",
-    "web.conf": "server {\n  autoindex on;\n  ssl_protocols TLSv1.2 TLSv1.3;\n}\n",
-    "Dockerfile": "FROM python:3.11\nRUN apt-get update && \\\n  curl -s https://example.org/x | sudo bash -\nUSER root\n",
-    "values.yaml": "privileged: true\nautoindex: on\n",
-    "app.js": "db.query('SELECT ' + x)\n",
-    "b.js": "x\n",
-    "c.go": "package c\n",
-}
-
-
-def test_settings_that_open_a_door_are_found_in_each_kind_of_file_and_what_is_not_looked_at_is_said() -> None:
-    files = read_archive(zipped(OPEN))
-    found, unread = misconfigured(files.files)
-    assert unread == []
-    assert sorted((one.path, one.line, one.rule, one.severity) for one in found) == [
-        ("Dockerfile", 1, "runs as root", "medium"),
-        ("Dockerfile", 2, "piped to a shell", "medium"),
-        ("chart/templates/d.yaml", 5, "privileged container", "high"),
-        ("etc/nginx/site", 2, "folder listing", "medium"),
-        ("etc/nginx/site", 3, "old TLS", "medium"),
-        ("infra/main.tf", 2, "public bucket", "high"),
-        ("infra/main.tf", 4, "public access", "medium"),
-        ("infra/main.tf", 5, "public access", "high"),
-        ("k8s/pod.yaml", 4, "host network", "medium"),
-        ("k8s/pod.yaml", 5, "host processes", "medium"),
-        ("k8s/pod.yaml", 8, "privileged container", "high"),
-        ("k8s/pod.yaml", 8, "runs as root", "medium"),
-        ("k8s/pod.yaml", 12, "host path", "medium"),
-        ("stack.yml", 4, "public bucket", "high"),
-        ("web.conf", 2, "folder listing", "medium"),
-    ]
-    assert (
-        "Misconfiguration was looked for in 1 Dockerfile, 0 Compose files, 2 Kubernetes manifests, 1 Terraform file,"
-        " 1 CloudFormation file, 2 nginx files, 0 GitHub workflows; weak code, SQL injection among it, is looked for in Python"
-        " only: 2 JavaScript files, 1 Go file were searched for secrets only." in scan(files).findings
-    )
-
-
-def test_files_for_whose_settings_there_was_no_time_are_told() -> None:
-    files = read_archive(
-        zipped({"a.yaml": "\n" * 900_000, "b.yaml": "apiVersion: v1\nkind: Pod\nprivileged: true\n"})
-    ).files
-    found, unread = misconfigured(files)
-    assert ([one.path for one in found], unread) == (["b.yaml"], [])
-    found, unread = misconfigured(files, seconds=0)
-    assert (found, [one.path for one in unread]) == ([], ["a.yaml", "b.yaml"])
-
-
-def test_the_line_of_a_dependency_is_looked_for_among_few_places() -> None:
-    assert line_of(Dependency("npm", "a", "9.9.9", "f"), "x\n" + "a " * 400_000 + "\na 9.9.9\n") == 2
-
-
-def test_manifests_are_judged_where_they_are_exact_and_told_where_neither_they_nor_a_lock_file_are() -> None:
-    wanted = {"lodash": "4.17.4", "a": "^1.0.0", "b": "*", "c": "npm:real@=2.0.0", "d": "file:../d", "e": "user/repo"}
-    files = {
-        "web/package.json": json.dumps({"dependencies": wanted, "devDependencies": {"f": "~2"}}, indent=1),
-        "locked/package.json": json.dumps({"dependencies": {"g": "^1"}}),
-        "locked/yarn.lock": 'g@^1:\n  version "1.0.1"\n',
-        "mono/package-lock.json": '{"packages": {}}',
-        "mono/packages/one/package.json": json.dumps({"dependencies": {"h": "^1", "i": "1.0.0"}}),
-        "Pipfile": '[packages]\nx = "==1.0"\ny = "*"\nz = {git = "x"}\n[dev-packages]\nw = {version = "==2"}\n',
-        "Cargo.toml": '[dependencies]\np = "1.2.3"\nq = { version = "=1.2.3", package = "real" }\nr = { path = "r" }\n',
-        "broken/package.json": '{"dependencies": ["x"]}',
-    }
-    found, unread = dependencies(read_archive(zipped(files)).files)
-    assert {(one.path, one.name, one.version) for one in found} == {
-        ("web/package.json", "lodash", "4.17.4"),
-        ("web/package.json", "a", ""),
-        ("web/package.json", "b", ""),
-        ("web/package.json", "real", "2.0.0"),
-        ("web/package.json", "f", ""),
-        ("locked/yarn.lock", "g", "1.0.1"),
-        ("mono/packages/one/package.json", "i", "1.0.0"),
-        ("Pipfile", "x", "1.0"),
-        ("Pipfile", "y", ""),
-        ("Pipfile", "w", "2"),
-        ("Cargo.toml", "p", ""),
-        ("Cargo.toml", "real", "1.2.3"),
-    }
-    assert [one.path for one in unread] == ["broken/package.json"]
-    record = {
-        "id": "GHSA-lodash",
-        "affected": [
-            {
-                "package": {"ecosystem": "npm", "name": "lodash"},
-                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "4.17.11"}]}],
-            }
-        ],
-    }
-    result = scan(read_archive(zipped(files)), json.dumps(record).encode())
-    (place,) = (one for one in result.places if one.rule == "GHSA-lodash")
-    assert (place.path, place.line) == ("web/package.json", 3)
-    assert (
-        "Not judged, for neither the file nor a lock file beside or above it gives an exact version: web/package.json:"
-        " 3 dependencies, Pipfile: 1 dependency, Cargo.toml: 1 dependency." in result.findings
-    )
-
-
 def _command(folder: Path, *arguments: str) -> str:
     ended = subprocess.run(  # noqa: S603 - analysers of the environment
         [sys.executable, "-I", "-m", *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
     return ended.stdout
-
-
-LOCKS = {
-    "poetry.lock": '[[package]]\nname = "A_b"\nversion = "1.0"\n',
-    "Cargo.lock": '[[package]]\nname = "serde"\nversion = "1.2.3"\n',
-    "package-lock.json": '{"packages": {"": {}, "node_modules/@x/y": {"version": "4.0.1"}}}',
-    "old/package-lock.json": '{"dependencies": {"a": {"version": "1", "dependencies": {"b": {"version": "2"}}}}}',
-    "Pipfile.lock": '{"default": {"flask": {"version": "==2.0"}}}',
-    "go.mod": "module m\nrequire (\n\tgithub.com/x/y v1.2.3\n)\nrequire golang.org/x/net v0.1.0\n",
-    "pyproject.toml": '[project]\ndependencies = ["httpx==0.1", "rich"]\n',
-    "bad/poetry.lock": "not toml [",
-}
-
-
-def test_dependencies_are_read_out_of_every_kind_of_file() -> None:
-    found, unread = dependencies(read_archive(zipped(LOCKS)).files)
-    assert {(one.ecosystem, one.name, one.version) for one in found} == {
-        ("PyPI", "a-b", "1.0"),
-        ("crates.io", "serde", "1.2.3"),
-        ("npm", "@x/y", "4.0.1"),
-        ("npm", "a", "1"),
-        ("npm", "b", "2"),
-        ("PyPI", "flask", "2.0"),
-        ("Go", "github.com/x/y", "1.2.3"),
-        ("Go", "golang.org/x/net", "0.1.0"),
-        ("PyPI", "httpx", "0.1"),
-    }
-    assert [one.path for one in unread] == ["bad/poetry.lock"]
-
-
-@pytest.mark.parametrize(
-    ("dependency", "text", "line"),
-    [
-        (("PyPI", "jinja2", "2.4", "requirements.txt"), "# Jinja2 is old\nflask==1.0\nJinja2==2.4\n", 3),
-        (
-            ("PyPI", "a-b", "1.0", "uv.lock"),
-            'd = [\n{ name = "a-b" },\n]\n[[package]]\nname = "A_b"\nversion = "1.0"\n',
-            5,
-        ),
-        (("npm", "lodash", "4.17.4", "package-lock.json"), '{"a": {\n"node_modules/lodash": {\n"version": "4.17.4"', 2),
-        (("npm", "lodash", "4.17.4", "yarn.lock"), 'x:\n  lodash "^4"\n\nlodash@^4:\n  version "4.17.4"\n', 4),
-        (("Go", "golang.org/x/net", "0.1.0", "go.mod"), "module m\nrequire golang.org/x/net v0.1.0\n", 2),
-        (("Maven", "g:art", "1.0", "pom.xml"), "<a>\n<artifactId>art</artifactId>\n<version>1.0</version>\n", 2),
-        (("PyPI", "gone", "1.0", "x"), "nothing\n", 1),
-    ],
-)
-def test_a_dependency_has_the_line_that_names_it(dependency: tuple[str, str, str, str], text: str, line: int) -> None:
-    assert line_of(Dependency(*dependency), text) == line
 
 
 def _hit(version: str, events: list[dict[str, str]], **more: object) -> bool:
@@ -440,38 +283,6 @@ def test_a_database_is_a_zip_a_record_a_list_or_lines() -> None:
     for broken in (b"", b"no json", b"PK\x03\x04nothing"):
         with pytest.raises(OutcomeError, match="OSV"):
             compared(wrong, broken)
-
-
-def test_a_pinned_image_with_a_user_of_its_own_breaks_no_rule() -> None:
-    good = "FROM python:3.11 AS build\nRUN x\nFROM build\nUSER app\nENV API_TOKEN=$TOKEN\n"
-    bomb = "a: &a [x]\nb: &b [*a, *a]\nservices: {web: {environment: *b}}\n"
-    files = {"Dockerfile": good, "docker-compose.yml": bomb, "deep/compose.yaml": "a: " + "[" * 9_000}
-    found, unread = misconfigured(read_archive(zipped(files)).files)
-    assert found == []
-    assert [one.path for one in unread] == ["deep/compose.yaml"]
-
-
-@given(
-    st.text(max_size=200),
-    st.sampled_from(
-        [
-            "compose.yml",
-            "Dockerfile",
-            "requirements.txt",
-            "uv.lock",
-            "package-lock.json",
-            "package.json",
-            "Pipfile",
-            "Cargo.toml",
-            "a.tf",
-            "a.yaml",
-        ]
-    ),
-)
-def test_any_text_is_read_or_told(text: str, name: str) -> None:
-    files = read_archive(zipped({name: text.encode("utf-8", "replace"), "a.py": "x"})).files
-    misconfigured(files)
-    dependencies(files)
 
 
 def test_the_tool_runs_through_the_port() -> None:

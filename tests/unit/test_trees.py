@@ -16,7 +16,8 @@ from contracts.model import FLOW, NOTHING_KNOWN, Evidence, Prompt
 from contracts.retrieval import Entry, Hit
 from runtime.effects import Effects
 from tests.archives import hostile, zipped
-from tests.unit.test_security_scan import KEY, OPEN
+from tests.unit.test_misconfiguration import OPEN
+from tests.unit.test_security_scan import KEY
 
 FILES = {
     "app/config.py": f'aws_key = "{KEY}"\n',
