@@ -163,17 +163,25 @@ def test_an_urgent_request_overtakes_those_of_low_priority_at_the_domain_that_an
     order: list[str] = []
     lows = [f"low {number}" for number in range(6)]
 
-    async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the shape of a reaction
-        kinds = [*((low, 1) for low in lows), ("urgent", 5)]
-        asked = [Request(request_type="strategic_alignment", question=text, priority=rank) for text, rank in kinds]
-        await asyncio.gather(*(effects.ask(Domain.CEO, request) for request in asked))
-        await effects.tell(Note(text="done"))
-
     async def body() -> None:
-        crowd = Crowd(len(lows) + 1)
+        crowd, begins = Crowd(len(lows) + 1), asyncio.Event()
+
+        async def ask(effects: Effects, question: str, priority: int) -> None:
+            request = Request(request_type="strategic_alignment", question=question, priority=priority)
+            await effects.ask(Domain.CEO, request)
+
+        async def urgently(effects: Effects) -> None:
+            """Once one of the others has begun: it is not the first, and overtakes all that wait."""
+            await begins.wait()
+            await ask(effects, "urgent", 5)
+
+        async def react(recorded: Recorded[Added], effects: Effects) -> None:  # noqa: ARG001 - the shape of a reaction
+            await asyncio.gather(*(ask(effects, low, 1) for low in lows), urgently(effects))
+            await effects.tell(Note(text="done"))
 
         async def handler(requested: Requested, _effects: Effects) -> Outcome:
             order.append(requested.request.question)
+            begins.set()
             await crowd.full.wait()
             return Outcome(status="completed", sections={"answer": "yes"})
 
