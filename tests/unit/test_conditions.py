@@ -49,6 +49,27 @@ def frame() -> pd.DataFrame:
         ("with between 10 and 20 months of tenure", "10 <= tenure <= 20"),
         ("total charges of at least 1,000 and tenure of 12", "TotalCharges >= 1000 and tenure == 12"),
         ("customers paying 80 or more", "MonthlyCharges >= 80"),
+        ("churn rate of customers who are not on a month-to-month contract", "Contract != 'Month-to-month'"),
+        ("churn of customers that do not pay by electronic check", "PaymentMethod != 'Electronic check'"),
+        ("customers with neither a partner nor dependents", "Partner == 'No' and Dependents == 'No'"),
+        ("customers with neither online security nor tech support", "OnlineSecurity == 'No' and TechSupport == 'No'"),
+        ("customers without a partner or dependents", "Partner == 'No' and Dependents == 'No'"),
+        ("customers who pay by a method other than mailed check", "PaymentMethod != 'Mailed check'"),
+        (
+            "churn of customers with a partner except those on two-year contracts",
+            "Partner == 'Yes' and Contract != 'Two year'",
+        ),
+        ("customers with a contract other than one year or two year", "Contract == 'Month-to-month'"),
+        ("customers who aren’t women and pay by mailed check", "gender == 'Male' and PaymentMethod == 'Mailed check'"),
+        ("customers who never use paperless billing", "PaperlessBilling == 'No'"),
+        (
+            "non-senior customers excluding those with fiber optic",
+            "SeniorCitizen == 0 and InternetService != 'Fiber optic'",
+        ),
+        ("not only women but seniors", "gender == 'Female' and SeniorCitizen == 1"),
+        ("women who do not pay more than 80 a month", "gender == 'Female' and MonthlyCharges <= 80"),
+        ("senior clients on fiber optic", "SeniorCitizen == 1 and InternetService == 'Fiber optic'"),
+        ("customers with exactly 72 months of tenure", "tenure == 72"),
     ],
 )
 def test_a_group_of_the_real_table(telco: Table, frame: pd.DataFrame, question: str, query: str) -> None:
@@ -75,6 +96,47 @@ def test_what_is_not_understood_is_told(telco: Table) -> None:
     ):
         assert read(telco, plain).unread == ()
         assert read(telco, plain).conditions == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "unread"),
+    [
+        ("customers who did not complain about fiber optic", "“not complain about fiber optic”"),
+        ("customers not without a partner", "“not without a partner”"),
+        ("customers not in Zurich and on fiber optic", "“not in Zurich”"),
+    ],
+)
+def test_a_negation_that_cannot_be_bound_is_told_and_never_answered_for_the_opposite(
+    telco: Table, question: str, unread: str
+) -> None:
+    reading = read(telco, question)
+    assert unread in reading.unread
+    assert "Fiber" not in reading.name() or "and on fiber" in question
+    assert "Partner" not in reading.name()
+
+
+@pytest.mark.parametrize(
+    ("question", "query"),
+    [
+        ("customers not on the Pro plan", "Plan != 'Pro'"),
+        ("clients outside the North", "Region != 'North'"),
+        ("non-VIP clients on Pro", "VIP == 'No' and Plan == 'Pro'"),
+        ("VIP clients in the South on Pro", "VIP == 'Yes' and Region == 'South' and Plan == 'Pro'"),
+    ],
+)
+def test_words_of_another_table_are_denied_alike(question: str, query: str) -> None:
+    rows = [
+        f"{p},{r},{v},{c}"
+        for p in ("Pro", "Basic")
+        for r in ("North", "South")
+        for v in ("Yes", "No")
+        for c in ("Yes", "No")
+    ]
+    text = "Plan,Region,VIP,Churn\n" + "\n".join(rows * 4)
+    frame = pd.read_csv(io.StringIO(text))
+    reading = read(read_table(text.encode()), question)
+    assert reading.unread == ()
+    assert reading.members(len(frame)) == tuple(frame.index.isin(frame.query(query).index))
 
 
 def test_years_are_months_where_the_column_says_that_it_is_in_months() -> None:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.sophia.tools import risk
-from actors.sophia.tools.conditions import Condition, Reading, keys, spaced, tokens
+from actors.sophia.tools.conditions import Condition, Reading
 from actors.sophia.tools.customers import charge_column, outcome_column, outcomes
+from actors.sophia.tools.question_tokens import keys, spaced, tokens
 from actors.tables import Column, Table, figure, percent
 from contracts.model import NOT_TAKEN
 

@@ -48,6 +48,7 @@ NAMED_NUMBERS = {
 VALUES_MAX = 50
 UNREAD_MAX = 4
 NEAR = 3  # words before a name that say whether it is meant or denied
+FAR = 6  # the same, for words that deny
 BEFORE = 6  # words before a number that may name its column
 
 WORD = re.compile(r"\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -64,7 +65,19 @@ BETWEEN = re.compile(
 )
 PAYING = frozenset(map(stem, ("pay", "pays", "paying", "charged", "spend", "spending", "bill", "worth")))
 LASTING = frozenset(map(stem, ("tenure", "stayed", "longer", "loyal")))
-NO = frozenset(("without", "no", "not", "don't", "doesn't", "lack", "lacking", "except", "excluding", "non", "haven't"))
+NO = frozenset(
+    """without no not nor neither never none cannot can't won't isn't aren't wasn't weren't don't doesn't didn't haven't hasn't
+    hadn't lack lacks lacking except excluding excludes outside non besides minus""".split()  # noqa: SIM905 - a word a line would be pages
+)
+"""Words that deny the condition behind them; `other than` and its like are two."""
+PAIRS = {"other": "than", "rather": "than", "apart": "from", "but": "not", "instead": "of"}
+OF_ALL = frozenset(
+    ("without", "neither", "nor", "except", "excluding", "excludes", "outside", "other", "apart", "besides", "minus")
+)
+"""Those that deny all that is joined by `and`, too."""
+WHOM = frozenset(
+    map(stem, ("customers", "clients", "people", "users", "accounts", "ones", "subscribers", "households"))
+)
 YES = frozenset(
     "with have has having had of among for are is on use uses using get gets take who do does paying pay pays by".split()  # noqa: SIM905 - a word a line would be pages
 )

@@ -4,20 +4,19 @@ Read are values by their name, columns of yes and no by theirs, numbers by the w
 several values of one column mean any of them. What looks like a condition and is none of these is `unread`: told, not dropped.
 """
 
-import operator
 import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.sophia.tools.condition_words import (
     AFTER,
-    ALIASES,
     BEFORE,
     BETWEEN,
-    CAMEL,
     COMPARED,
     COMPARISONS,
+    FAR,
     GENERAL,
     HEADS,
     JOINS,
@@ -33,10 +32,12 @@ from actors.sophia.tools.condition_words import (
     TRAILED,
     UNREAD_MAX,
     VALUES_MAX,
-    WORD,
+    WHOM,
     YES,
 )
 from actors.sophia.tools.customers import charge_column, outcome_column, outcomes
+from actors.sophia.tools.negation import denials
+from actors.sophia.tools.question_tokens import Token, keys, spaced, tokens
 from actors.sophia.tools.risk import is_tenure
 from actors.tables import Column, Table, figure
 from runtime.text import STOP_WORDS, stem
@@ -87,43 +88,18 @@ class Reading(Struct, frozen=True):
         return " and ".join(" or ".join(texts) for texts in columns.values())
 
 
-class Token(Struct, frozen=True):
-    """A word of a text: its stem, where it stands, whether a hyphen ties it to a neighbour."""
-
-    text: str
-    key: str
-    start: int
-    end: int
-    tied: bool
-
-
-def tokens(text: str) -> tuple[Token, ...]:
-    def tied(match: re.Match[str]) -> bool:
-        return text[match.start() - 1 : match.start()] in ("-", "_") or text[match.end() : match.end() + 1] in (
-            "-",
-            "_",
-        )
-
-    found = [(match, match[0].lower().replace("’", "'")) for match in WORD.finditer(text)]
-    return tuple(
-        Token(word, ALIASES.get(stem(word), stem(word)), match.start(), match.end(), tied(match))
-        for match, word in found
-    )
-
-
-def spaced(name: str) -> str:
-    """`MonthlyCharges` and `monthly_charges` as `Monthly Charges` and `monthly charges`."""
-    return CAMEL.sub(" ", name).replace("_", " ")
-
-
-def keys(name: str) -> tuple[str, ...]:
-    """The stems of a column's or value's name."""
-    return tuple(one.key for one in tokens(spaced(name)))
-
-
 def read(table: Table, question: str, skipped: Sequence[str] = ()) -> Reading:
     """The conditions of a question on the rows of a table; columns named in `skipped` are not looked at."""
     return _Reader(table, question, skipped).reading()
+
+
+class _Found(Struct, frozen=True):
+    """A condition at the words `start` to `end`, and what it is where a negation binds to it."""
+
+    start: int
+    end: int
+    meant: Condition
+    denied: Condition
 
 
 class _Reader:
@@ -145,11 +121,30 @@ class _Reader:
 
     def reading(self) -> Reading:
         left = self._of_outcome()
-        found = [*self._numbers(), *self._values(), *self._flags()]
-        told = sorted(found, key=lambda pair: pair[0])
+        found = sorted((*self._numbers(), *self._values(), *self._flags()), key=lambda one: one.start)
+        told = self._bound(found)
         unread = sorted([*self._unread, *self._rest()])
         texts = tuple(dict.fromkeys(text for _, text in unread))[:UNREAD_MAX]
-        return Reading(tuple({one.text: one for _, one in told}.values()), left, texts)
+        return Reading(tuple({one.text: one for one in told}.values()), left, texts)
+
+    def _bound(self, found: Sequence[_Found]) -> list[Condition]:
+        """Each as it is meant; those that a negation stands before which cannot be bound are told as not understood."""
+        spans = [(one.start, one.end) for one in found]
+        bound = denials(self._question, self._tokens, spans, self._used, lambda one: not self._says(one))
+        for start, end in bound.unread:
+            self._unread.append((self._tokens[start].start, f"“{self._said(start, end)}”"))
+            self._used |= set(range(start, end))
+        told = []
+        for at, one in enumerate(found):
+            if at in bound.dropped:
+                continue
+            if at in bound.denied:
+                start = bound.denied[at]
+                self._used |= set(range(start, one.end))
+                told.append(replace(one.denied, said=self._said(start, one.end)))
+            else:
+                told.append(one.meant)
+        return told
 
     def _of_outcome(self) -> Condition | None:
         if self._outcome is None:
@@ -169,7 +164,7 @@ class _Reader:
 
     # Numbers
 
-    def _numbers(self) -> Iterator[tuple[int, Condition]]:
+    def _numbers(self) -> Iterator[_Found]:
         taken: list[tuple[int, int]] = []
         for pattern in (BETWEEN, TRAILED, COMPARED):
             for match in pattern.finditer(self._question):
@@ -179,12 +174,17 @@ class _Reader:
                 if one is not None:
                     taken.append(match.span())
                     self._use(*match.span())
-                    yield match.start(), one
+                    held = [
+                        at
+                        for at, word in enumerate(self._tokens)
+                        if word.start < match.end() and match.start() < word.end
+                    ]
+                    yield _Found(held[0], held[-1] + 1, one, self._not(one))
 
     def _number(self, match: re.Match[str], since: int) -> Condition | None:
         groups = match.groupdict()
         unit = (groups["unit"] or "").lower().rstrip("s")
-        equal = COMPARISONS.get((groups.get("phrase") or "").lower()) is operator.eq
+        equal = (groups.get("phrase") or "").lower() in ("of", "=")
         column, near = self._of_number(match, since, unit, exact=equal)
         if column is None:
             if not equal:
@@ -234,9 +234,15 @@ class _Reader:
         lasting = [one for one in numeric if is_tenure(one)]
         return (lasting[0], set()) if lasting and (unit or names & LASTING) else (None, set())
 
+    def _not(self, one: Condition) -> Condition:
+        """The opposite of a condition on a number; rows without one meet neither."""
+        numbers = next(column.numbers for column in self._columns if column.name == one.column)
+        rows = tuple(number is not None and not row for number, row in zip(numbers, one.rows, strict=True))
+        return Condition(one.column, f"{one.column} not {one.text.removeprefix(one.column).strip()}", one.said, rows)
+
     # Names
 
-    def _values(self) -> Iterator[tuple[int, Condition]]:
+    def _values(self) -> Iterator[_Found]:
         """Values of category columns, the longest names first, each place once."""
         named = [
             (keys(part), column, value)
@@ -250,41 +256,34 @@ class _Reader:
                 continue
             for start in self._places(name):
                 rows = tuple(cell == value for cell in column.cells)
-                yield self._named(start, len(name), column, (value, rows))
+                others = tuple(bool(cell) and cell != value for cell in column.cells)
+                end = start + len(name)
+                said = self._said(start, end)
+                self._used |= set(range(start, end))
+                meant = Condition(column.name, f"{column.name} = {value}", said, rows, value)
+                yield _Found(
+                    start, end, meant, Condition(column.name, f"{column.name} other than {value}", said, others)
+                )
 
-    def _flags(self) -> Iterator[tuple[int, Condition]]:
+    def _flags(self) -> Iterator[_Found]:
         """Columns of yes and no by their name, or by a word that no other such column has."""
         flags = [(one, cells) for one in self._columns if (cells := _yes_and_no(one)) is not None]
         shared = [key for column in self._columns for key in {*keys(column.name)}]
         for column, (yes, no) in flags:
             name = keys(column.name)
             single = [(key,) for key in name if len(name) > 1 and shared.count(key) == 1 and _telling((key,))]
+            denied = _equal(column, no, "")
+            meant = _equal(column, yes, "")
+            if not yes:
+                rows = tuple(bool(one) and one != no for one in column.cells)
+                meant = Condition(column.name, f"{column.name} other than {no}", "", rows, no)
             for wanted in (name, *single):
                 for start in self._places(wanted):
-                    denied = self._denied(start)
-                    if denied is None:
+                    end = start + len(wanted)
+                    if not self._is_condition(start, end):
                         continue
-                    cell = no if denied or not yes else yes
-                    rows = tuple(one == cell for one in column.cells)
-                    if not yes and not denied:
-                        rows = tuple(bool(one) and one != no for one in column.cells)
-                    text = f"{column.name} = {cell}" if yes or denied else f"{column.name} other than {no}"
-                    self._used |= set(range(start, start + len(wanted)))
-                    said = self._said(start - 1, start + len(wanted))
-                    yield self._tokens[start].start, Condition(column.name, text, said, rows, cell)
-
-    def _named(
-        self, start: int, length: int, column: Column, meant: tuple[str, tuple[bool, ...]]
-    ) -> tuple[int, Condition]:
-        value, rows = meant
-        before = {one.text for one in self._tokens[max(0, start - 2) : start]}
-        denied = bool(before & NO)
-        self._used |= set(range(start, start + length))
-        said = self._said(start - 1 if denied else start, start + length)
-        if denied:
-            others = tuple(bool(cell) and not row for cell, row in zip(column.cells, rows, strict=True))
-            return self._tokens[start].start, Condition(column.name, f"{column.name} other than {value}", said, others)
-        return self._tokens[start].start, Condition(column.name, f"{column.name} = {value}", said, rows, value)
+                    self._used |= set(range(start, end))
+                    yield _Found(start, end, replace(meant, said=self._said(start - 1, end)), denied)
 
     def _places(self, name: Sequence[str]) -> Iterator[int]:
         """Where the question has that name, in words that nothing else took; one alone is no part of another (`self-service`)."""
@@ -292,15 +291,15 @@ class _Reader:
             held = self._tokens[start : start + len(name)]
             if [one.key for one in held] != list(name) or self._used & set(range(start, start + len(name))):
                 continue
-            if len(name) > 1 or not held[0].tied:
+            if len(name) > 1 or not held[0].tied or (start and self._tokens[start - 1].text == "non"):
                 yield start
 
-    def _denied(self, start: int) -> bool | None:
-        """Whether the words before a name deny it; None where they do not say that it is a condition."""
+    def _is_condition(self, start: int, end: int) -> bool:
+        """Whether the words about a column's name say that it is meant: `with a partner`, `no partner`, `VIP clients`."""
         before = [one.text for one in self._tokens[max(0, start - NEAR) : start]]
-        if set(before) & NO:
-            return True
-        return False if not before or set(before) & YES else None
+        near = {one.text for one in self._tokens[max(0, start - FAR) : start]}
+        behind = self._tokens[end].key if end < len(self._tokens) else ""
+        return not before or bool({*before} & YES or near & NO) or behind in WHOM
 
     # The rest
 
@@ -338,6 +337,10 @@ class _Reader:
 
     def _use(self, start: int, end: int) -> None:
         self._used |= {at for at, one in enumerate(self._tokens) if one.start < end and start < one.end}
+
+
+def _equal(column: Column, cell: str, said: str) -> Condition:
+    return Condition(column.name, f"{column.name} = {cell}", said, tuple(one == cell for one in column.cells), cell)
 
 
 def _telling(name: Sequence[str]) -> bool:
