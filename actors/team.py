@@ -27,6 +27,9 @@ EVIDENCE_CHARS_MAX = 1_500
 RELEVANT_FROM = 0.2
 """Cosine: what is further from the question, and does not match it by its words, is no evidence, and no label rises for it."""
 
+ASKED = "Required, as asked for: "
+"""Before a sentence of the question that stands among the findings. What compares sentences takes it off."""
+
 _CITATION = re.compile(r"\s*\[\d+\]")
 _WORD = re.compile(r"[a-z][a-z0-9-]+")
 

@@ -1,14 +1,14 @@
 """What an alignment compares, and what it makes of that: statements of both sides, the comparison told, judged pairs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from msgspec.structs import replace
 
-from actors.ceo.comparing import compare, telling
+from actors.ceo.comparing import compare
 from actors.ceo.stance import plans
-from actors.team import statements, unmarked
+from actors.team import ASKED, statements, unmarked
 from contracts.analysis import PHASES
 from contracts.collaboration import Request
 from contracts.comparison import Comparison, Relation, Stated
@@ -24,6 +24,11 @@ REQUIRED_MAX = 32
 OF_A_TEXT_MAX = 12
 STRATEGY_MAX = 64
 """Sentences of the strategy, those of the best evidence first."""
+
+CONFLICTS_MAX = 20
+ALIGNED_MAX = 10
+RELATED_MAX = 10
+UNRELATED_MAX = 5
 
 REQUIREMENTS = ("requirements", "constraints", "technical_requirements")
 """Texts of a request's context whose sentences are requirements or constraints. Others are analyses, and findings of tools."""
@@ -41,8 +46,9 @@ def required(request: Request, strategy: Sequence[Stated], label: Clearance) -> 
         found.setdefault(_bare(sentence), (sentence, "question"))
     for name in REQUIREMENTS:
         computed = [other for title, other in request.context.items() if title not in REQUIREMENTS]
-        for sentence in _items(request.context.get(name, ""), computed):
-            if plans(sentence) and _bare(sentence) not in known:
+        for item in _items(request.context.get(name, ""), computed):
+            sentence = item.rpartition(ASKED)[2]
+            if plans(item) and _bare(sentence) not in known:
                 found.setdefault(_bare(sentence), (sentence, name))
     return tuple(
         Stated(id=f"r{number}", text=text, source=source, label=label)
@@ -94,6 +100,20 @@ async def compared(
         return ()
     near = await effects.similarities(tuple(one.text for one in requirement), tuple(one.text for one in strategy))
     return telling(compare(requirement, strategy, near.cosines, today))
+
+
+def telling(compared: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    """What is worth showing: the plainest 20 conflicts, then the plainest 10 that agree, the plainest 10 that are about the same
+    undecided, then, of statements that nothing in the strategy speaks to, the nearest (5)."""
+    pairs = sorted(compared, key=lambda one: (-one.score, -one.topic, one.requirement.id, one.strategy.id))
+    bounds: Mapping[Relation, int] = {"conflicting": CONFLICTS_MAX, "aligned": ALIGNED_MAX, "related": RELATED_MAX}
+    told = [one for relation, most in bounds.items() for one in [it for it in pairs if it.relation == relation][:most]]
+    spoken = {one.requirement.id for one in pairs if one.relation != "unrelated"}
+    nearest: dict[str, Comparison] = {}
+    for one in sorted(pairs, key=lambda one: (-one.topic, one.requirement.id, one.strategy.id)):
+        if one.requirement.id not in spoken:
+            nearest.setdefault(one.requirement.id, one)
+    return (*told, *list(nearest.values())[:UNRELATED_MAX])
 
 
 _TOLD: Mapping[Relation, tuple[str, str]] = {

@@ -14,22 +14,23 @@ that finds a conflict. Of several figures or dates those are compared whose clau
 2. `exclusive`: `only through X`, and the requirement says `through` something else, or names the other part (`only employees`).
 3. `scope`: the two are of different parts of a thing (new and existing customers, weekdays and weekends). *Related*, too.
 4. `limit`: the strategy's most or least against the requirement's figure of the same unit (a currency, per cent, a time, bytes,
-   a noun) of the same thing; what is forbidden above a figure has it as its most.
+   a noun) of the same thing; what is forbidden above a figure has it as its most. Above which something has to be done is no
+   least: only to go without that conflicts.
 5. `date`: the strategy's last day (`by`, `before`), or the time before, in or after which something is forbidden, against the
    requirement's time; or the other way round.
 6. `place`: the strategy says that a thing is in X and nowhere else, the requirement puts it in Y; two countries or two towns.
 7. `preference`: `A over B`, and the requirement takes B and not A.
 8. `opposite`: both point somewhere on one axis (more or less, made or bought, kept or ended …) about a common term; a forbidding
    word turns a statement round.
-9. `prohibition`: one of them forbids and the other does not, and speaks of what is forbidden. Of what is forbidden in one case
-   only (`outside of`, `beyond`, `without`, `unless`, `except`, `other than`, `before` an event) only what names that case itself.
+9. `prohibition`: one of them forbids and the other does not, and speaks of what is forbidden; to do without it agrees. Of what is
+   forbidden in one case only (`outside of`, `without`, `unless`, `before` an event …) only what names that case itself.
 
 The words that stand against each other are tables in `actors/ceo/contrasts.py`. Where a rule finds agreement, and the two share
 half of the shorter one's terms, they are *aligned* by that rule. Where none decides they are *related* (`same_topic`): to be
 about the same is not to agree.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
 from typing import TypeVar
@@ -72,11 +73,6 @@ PLAIN: Mapping[Rule, float] = {
 
 _FLIPPED: Mapping[Bound, Bound] = {"max": "min", "min": "max", "none": "none"}
 
-CONFLICTS_MAX = 20
-ALIGNED_MAX = 10
-RELATED_MAX = 10
-UNRELATED_MAX = 5
-
 Verdict = tuple[Relation, Rule, str]
 T = TypeVar("T", Bounded, Dated)
 
@@ -96,20 +92,6 @@ def compare(
             requirement[row], strategy[column], wants, holds, None if cosines is None else cosines[row][column]
         )
     )
-
-
-def telling(compared: Iterable[Comparison]) -> tuple[Comparison, ...]:
-    """What is worth showing: the plainest 20 conflicts, then the plainest 10 that agree, the plainest 10 that are about the same
-    undecided, then, of statements that nothing in the strategy speaks to, the nearest (5)."""
-    pairs = sorted(compared, key=lambda one: (-one.score, -one.topic, one.requirement.id, one.strategy.id))
-    bounds: Mapping[Relation, int] = {"conflicting": CONFLICTS_MAX, "aligned": ALIGNED_MAX, "related": RELATED_MAX}
-    told = [one for relation, most in bounds.items() for one in [it for it in pairs if it.relation == relation][:most]]
-    spoken = {one.requirement.id for one in pairs if one.relation != "unrelated"}
-    nearest: dict[str, Comparison] = {}
-    for one in sorted(pairs, key=lambda one: (-one.topic, one.requirement.id, one.strategy.id)):
-        if one.requirement.id not in spoken:
-            nearest.setdefault(one.requirement.id, one)
-    return (*told, *list(nearest.values())[:UNRELATED_MAX])
 
 
 def _compared(
@@ -138,7 +120,7 @@ def _compared(
 
 def _verdicts(wants: Stance, holds: Stance, about: str) -> Sequence[Verdict]:
     """One, but where a figure and a date both conflict; a figure that agrees hides no date that does not."""
-    for decide in (_looks_only, exclusive, _scope):
+    for decide in (_looks_only, exclusive, _scope, _spares):
         if (found := decide(wants, holds)) is not None:
             return [found]
     bounds = [found for decide in (_limit, _date) if (found := decide(wants, holds)) is not None]
@@ -197,6 +179,8 @@ def _limit(wants: Stance, holds: Stance) -> Verdict | None:
     of two ways to do a thing bound each other only together. The least that both ask for does not conflict."""
     kept: Verdict | None = None
     for limit in holds.figures:
+        if limit.duty and (found := _goes_without(limit, wants)) is not None:
+            return found
         if limit.bound == "none":
             continue
         bound = _FLIPPED[limit.bound] if holds.forbids else limit.bound
@@ -210,6 +194,15 @@ def _limit(wants: Stance, holds: Stance) -> Verdict | None:
             keeps = not breaks and figure.bound in ("none", bound)
             kept = kept or ("aligned" if keeps else "related", "limit", reason)
     return kept
+
+
+def _goes_without(limit: Bounded, wants: Stance) -> Verdict | None:
+    """Above a figure something is to be done: only what says that it goes without does not."""
+    for figure in (one for one in wants.figures if limit.comparable(one)):
+        without = any(one.kind == "without" and one.case & limit.duty for one in wants.limits)
+        breaks = without and figure.value > limit.value and not wants.refuses
+        return "conflicting" if breaks else "related", "limit", f"{figure.phrase!r} against {limit.phrase!r}"
+    return None
 
 
 def _two_ways(wants: Stance, holds: Stance) -> bool:
@@ -319,6 +312,18 @@ def _prohibition(wants: Stance, holds: Stance) -> Verdict | None:
     if holds.forbids:
         return "conflicting", "prohibition", f"the strategy says {holds.forbids!r}"
     return "conflicting", "prohibition", f"the requirement says {wants.refuses!r}"
+
+
+def _spares(wants: Stance, holds: Stance) -> Verdict | None:
+    """Whether the one does without, or removes, what the other forbids: most of that, else it decides nothing."""
+    forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
+    word = forbidding.forbids if holds.forbids else forbidding.refuses
+    forbidden = forbidding.predicate or forbidding.none_of or forbidding.near(word) - terms(word)
+    if not word or not other.spares & forbidden or any(one.kind == "without" for one in forbidding.limits):
+        return None
+    whole = other.spares <= forbidden and len(other.spares) >= AGREES_FROM * len(forbidden)
+    relation: Relation = "aligned" if whole and not other.forbids else "related"
+    return relation, "prohibition", f"{word!r} and without {other.written(other.spares)}"
 
 
 def _place(wants: Stance, holds: Stance) -> Verdict | None:

@@ -16,8 +16,12 @@ NOT = (
     rf"(?:\b(?:{_AUXILIARIES})\s+(?:not|never)|\bcannot|\b(?:wo|do|does)n['’]t|\bnever|\bno longer(?!\s+than)"
     r"|\bnobody|\bno one)\b"
 )
-GOES_ON = re.compile(rf"{NOT}\s+(?:\w+\s+){{0,2}}?(?:{ENDS})\b", re.IGNORECASE)
-"""What is not ended goes on: neither word forbids."""
+GOES_ON = re.compile(
+    rf"{NOT}\s+(?:\w+\s+){{0,2}}?(?:{ENDS})\b"
+    r"|\b(?:lift|remov|end|drop|abolish)\w*\s+(?:the|our|this|any)\s+(?:\w+\s+)?(?:ban|freeze|moratorium)\b",
+    re.IGNORECASE,
+)
+"""What is not ended goes on, and so does what is no longer banned: neither word forbids."""
 
 FORBIDS = re.compile(
     r"\bno\s+(?!(?:more\s+than|longer|later|less|fewer|doubt|matter|one|need)\b)\w+"
@@ -194,3 +198,18 @@ REGIONS = frozenset(
     )
 )
 """One country is not another, nor one town. Whether a town lies in a country, or a country in a region, is not known here."""
+
+PREPOSITIONS = "through|via|from|in|to|for|with|by|on"
+GIVES_UP = re.compile(
+    r"\breplac\w+\s+(?P<gone>[^.,;!?]{1,60}?)\s+(?:by|with)\b"
+    r"|\b(?:move|moving|migrat\w+|switch\w*|chang\w+)\s+(?:\w+\s+){0,3}?from\s+(?P<gone2>[^.,;!?]{1,60}?)\s+to\b"
+    r"|\b(?:instead of|rather than)\s+(?P<gone3>[^.,;!?]{1,60})",
+    re.IGNORECASE,
+)
+
+SPARES = re.compile(
+    r"\b(?P<verb>without|free (?:of|from)|remov(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|(?:get|gets|getting) rid of)\s"
+    rf"(?P<what>(?:(?!\b(?:{PREPOSITIONS})\b)[^.,;!?]){{1,60}})",
+    re.IGNORECASE,
+)
+"""What is replaced by another thing; what is done without, or removed: none of it is what a sentence wants."""

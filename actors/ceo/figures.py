@@ -63,6 +63,13 @@ _DAYS = {
     "year": 365.25,
 }
 _BYTES = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "pb": 1e15}
+_OWED = re.compile(
+    r"^[^.;:!?]*?(?:\b(?:needs?|requires?|must|shall|ha(?:s|ve) to|(?:is|are) subject to|go(?:es)? to)\s|\bwithout\b|\bunless\b)"
+    r"(?P<duty>[^.;!?]{1,80})",
+    re.IGNORECASE,
+)
+"""Behind a figure that a thing is above: what has to be done then."""
+
 _OF = re.compile(r"(?:\s+(?:an?|per|each|every)\s+\w+)?\s+(?:of|in|at|on)\s+((?:[^\W\d][\w-]*\s*){1,3})", re.IGNORECASE)
 _PERCENT = frozenset({"%", "percent", "per"})
 
@@ -101,7 +108,7 @@ def unmeasured(text: str) -> str:
 class Bounded(Struct, frozen=True, kw_only=True):
     """A figure as written (`phrase`), its value in its `unit` (a currency, `%`, `days`; of counts empty: then `nouns` say of
     what), and whether it is the most or the least that is allowed. `of` is what a time or a share is of, where that stands behind
-    it: days of holiday are no days in the office."""
+    it: days of holiday are no days in the office. `duty` is what has to be done above it: then it is no limit."""
 
     phrase: str
     bound: Bound
@@ -109,6 +116,7 @@ class Bounded(Struct, frozen=True, kw_only=True):
     unit: str
     nouns: frozenset[str] = frozenset()
     of: frozenset[str] = frozenset()
+    duty: frozenset[str] = frozenset()
 
     def comparable(self, other: "Bounded") -> bool:
         if self.of and other.of and not self.of & other.of:
@@ -161,7 +169,8 @@ def bounded(text: str) -> Iterator[Bounded]:
         value *= _SCALES.get((found["scale"] or "").lower(), 1.0)
         unit, factor, nouns = _unit((found["before"] or "").strip().lower(), (found["unit"] or "").lower())
         if unit or nouns:
-            bound: Bound = "max" if found["max"] else "min" if found["min"] else "none"
+            owed = _OWED.match(text[found.end("number") :]) if found["min"] else None
+            bound: Bound = "max" if found["max"] else "min" if found["min"] and not owed else "none"
             yield Bounded(
                 phrase=phrase.strip(),
                 bound=bound,
@@ -169,6 +178,7 @@ def bounded(text: str) -> Iterator[Bounded]:
                 unit=unit,
                 nouns=nouns,
                 of=_of(text[found.start("unit") :]) if unit in ("days", "%") else frozenset(),
+                duty=frozenset(words(owed["duty"])) if owed else frozenset(),
             )
 
 

@@ -18,6 +18,7 @@ from actors.ceo.contrasts import (
     DAYS,
     ENDING,
     FORBIDS,
+    GIVES_UP,
     GOES_ON,
     KEPT,
     LIGHT,
@@ -25,8 +26,10 @@ from actors.ceo.contrasts import (
     NONE,
     OF_A_KIND,
     PLACED,
+    PREPOSITIONS,
     REFUSES,
     REGIONS,
+    SPARES,
     TELLS,
 )
 from actors.ceo.figures import MONTHS, Bounded, Dated, bounded, dates, unmeasured
@@ -64,25 +67,18 @@ _ENDS = re.compile(
     r"\b(?:ends?|ended|stops?|stopped|clos(?:e|es|ed)|finish\w*|complet\w*|switched off|shut(?:s|ting)? down|retired?|over)\b",
     re.IGNORECASE,
 )
-_PREPOSITIONS = "through|via|from|in|to|for|with|by|on"
 _ONLY = re.compile(
-    rf"\b(?:only|exclusively|solely)\s+(?:(?P<prep>{_PREPOSITIONS})\s+)?(?P<way>[^.,;!?]{{1,60}})"
-    rf"|\b(?P<prep2>{_PREPOSITIONS})\s+(?P<way2>(?:(?!\b(?:{_PREPOSITIONS})\b)[^.,;!?]){{1,60}}?)\s+(?:only|exclusively|alone)\b(?!\s+(?:{_PREPOSITIONS})\b)",
+    rf"\b(?:only|exclusively|solely)\s+(?:(?P<prep>{PREPOSITIONS})\s+)?(?P<way>[^.,;!?]{{1,60}})"
+    rf"|\b(?P<prep2>{PREPOSITIONS})\s+(?P<way2>(?:(?!\b(?:{PREPOSITIONS})\b)[^.,;!?]){{1,60}}?)\s+(?:only|exclusively|alone)\b(?!\s+(?:{PREPOSITIONS})\b)",
     re.IGNORECASE,
 )
-_FOLLOWED = re.compile(rf"\b({_PREPOSITIONS})\s+((?:(?!\b(?:{_PREPOSITIONS})\b)[^.,;!?]){{1,60}})", re.IGNORECASE)
+_FOLLOWED = re.compile(rf"\b({PREPOSITIONS})\s+((?:(?!\b(?:{PREPOSITIONS})\b)[^.,;!?]){{1,60}})", re.IGNORECASE)
 _PREFERS = re.compile(
     r"(?P<one>[^.,;!?]{1,60}?)\s+(?:is|are)\s+preferred\s+(?:over|to)\s+(?P<other>[^.,;!?]{1,60})"
     r"|\b(?:prefer\w*|favou?r\w*)\s+(?!to\b)(?P<one2>[^.,;!?]{1,60}?)\s+(?:over|to|rather than)\s+(?P<other2>[^.,;!?]{1,60})",
     re.IGNORECASE,
 )
 _WHERE = re.compile(r"\b(?:on|in|for|at|with|when|where|wherever|if)\b.*", re.IGNORECASE)
-_GIVES_UP = re.compile(
-    r"\breplac\w+\s+(?P<gone>[^.,;!?]{1,60}?)\s+(?:by|with)\b"
-    r"|\b(?:move|moving|migrat\w+|switch\w*|chang\w+)\s+(?:\w+\s+){0,3}?from\s+(?P<gone2>[^.,;!?]{1,60}?)\s+to\b"
-    r"|\b(?:instead of|rather than)\s+(?P<gone3>[^.,;!?]{1,60})",
-    re.IGNORECASE,
-)
 _UNTIL = re.compile(r"\b(?:until|unless)\b.*", re.IGNORECASE)
 _OF_A_STANCE = re.compile(
     r"\b(?:freez\w*|frozen|prefer\w*|favou?r\w*|nobody|no one|every|all|choose|avoid\w*|prohibit\w*|forbid\w*)\b",
@@ -177,7 +173,7 @@ class Stance(Struct, frozen=True, kw_only=True):
     `about`: the key terms without the words of its stance. `spelled` has each as it is first written, `clauses` the text and key
     terms of each. `predicate`: what is not to be, of which the other one must speak, `none_of` what there is to be none of; none
     where that is the whole. `tells`: it looks at a thing only, and this is the verb. `prefers`: what over what. `given_up`: what
-    is replaced. `places` are where a thing is, or goes, `bound` whether it says that it is nowhere else.
+    is replaced, `spares` what it does without. `places` are where a thing is, or goes, `bound` whether nowhere else.
     """
 
     terms: frozenset[str]
@@ -194,6 +190,7 @@ class Stance(Struct, frozen=True, kw_only=True):
     tells: frozenset[str]
     prefers: tuple[frozenset[str], frozenset[str]] | None
     given_up: frozenset[str]
+    spares: frozenset[str]
     parts: tuple[Part, ...]
     places: frozenset[str]
     bound: bool
@@ -242,6 +239,7 @@ def stance(text: str, today: date) -> Stance:
         tells=terms(tells["verb"]) if tells else frozenset(),
         prefers=_preference(prefers) if prefers else None,
         given_up=_given_up(text, prefers),
+        spares=_spares(text),
         parts=tuple(_parts(text)),
         places=_places(text),
         bound=bool(BOUND.search(text)),
@@ -292,9 +290,16 @@ def _preference(found: re.Match[str]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _given_up(text: str, prefers: re.Match[str] | None) -> frozenset[str]:
-    gone = [_said(found, "gone") for found in _GIVES_UP.finditer(text)]
+    gone = [_said(found, "gone") for found in GIVES_UP.finditer(text)]
     return frozenset(term for said in gone for term in terms(said)) | (
         _preference(prefers)[1] if prefers else frozenset()
+    )
+
+
+def _spares(text: str) -> frozenset[str]:
+    """What it does without, or removes; what removes a ban does not."""
+    return frozenset(
+        term for found in SPARES.finditer(text) if not FORBIDS.search(found["what"]) for term in terms(found["what"])
     )
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from actors.confidence import Work, of_answer
 from actors.others import Others
 from actors.sophia.teams import SOPHIA_TEAMS
-from actors.team import Examined, Team, called, gathered, relevant, statements, together
+from actors.team import ASKED, Examined, Team, called, gathered, relevant, statements, together
 from contracts.analysis import (
     ASKED_OF,
     AnalysisStarted,
@@ -205,7 +205,7 @@ class Phases:
 def asked_for(question: str) -> tuple[str, ...]:
     """The sentences of a question that say a figure: what they ask for is a requirement, whatever else is found."""
     exact = [one for one in sentences(question) if any(map(str.isdigit, one)) and len(one) <= ASKED_CHARACTERS_MAX]
-    return tuple(f"Required, as asked for: {one}" for one in exact[:ASKED_MAX])
+    return tuple(f"{ASKED}{one}" for one in exact[:ASKED_MAX])
 
 
 def _missing(others: Others) -> tuple[PhaseMissing, ...]:

@@ -48,6 +48,20 @@ def test_statements_are_verbatim_with_where_they_stand() -> None:
     ]
 
 
+def test_a_sentence_of_the_question_that_came_back_as_a_finding_is_the_same_sentence() -> None:
+    question = "Remove palm oil from 3 recipes. Hire 5 cooks in 2027."
+    context = {
+        "requirements": "Required, as asked for: Remove palm oil from 3 recipes. [1]\nRequired, as asked for: Buy 2 ovens.",
+        "constraints": "- Requirements: Required, as asked for: Hire 5 cooks in 2027.",
+    }
+    request = Request(request_type="strategic_alignment", question=question, context=context)
+    assert [(one.text, one.source) for one in aligning.required(request, (), INTERNAL)] == [
+        ("Remove palm oil from 3 recipes.", "question"),
+        ("Hire 5 cooks in 2027.", "question"),
+        ("Buy 2 ovens.", "requirements"),
+    ]
+
+
 NOTHING = "The material at hand says nothing more on alignment and conflicts:"
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.ceo.comparing import ALIGNED_MAX, CONFLICTS_MAX, RELATED_MAX, UNRELATED_MAX, compare, telling
+from actors.ceo.aligning import ALIGNED_MAX, CONFLICTS_MAX, RELATED_MAX, UNRELATED_MAX, telling
+from actors.ceo.comparing import compare
 from actors.ceo.figures import bounded, dates
 from actors.ceo.stance import plans, stance
 from adapters.minilm import MiniLm
@@ -153,6 +154,18 @@ def test_the_labelled_pairs_are_as_many_as_is_said_and_none_is_in_both_parts() -
         ("Expand the pilot to Spain.", "The pilot in Spain is closed.", "conflicting", "opposite"),
         ("Reduce the power of the pilot.", "The power of the pilot must not grow.", "aligned", "opposite"),
         ("Sell the pilot to banks.", "The pilot is sold only to insurers.", "conflicting", "exclusive"),
+        ("Buy a pilot for 9,000 EUR.", "Pilots above 5,000 EUR need a review.", "related", "limit"),
+        ("Buy a pilot for 900 EUR.", "Pilots above 5,000 EUR need a review.", "related", "limit"),
+        ("Buy a pilot for 900 EUR without review.", "Pilots above 5,000 EUR need a review.", "related", "limit"),
+        ("Buy a pilot for 9,000 EUR without review.", "Pilots above 5,000 EUR need a review.", "conflicting", "limit"),
+        ("Buy a pilot for 9,000 EUR.", "Never buy a pilot above 5,000 EUR without review.", "related", "limit"),
+        ("The pilot has 20 engineers.", "The pilot must have more than 30 engineers.", "conflicting", "limit"),
+        ("The pilot works without glue.", "Glue is banned from the pilot.", "aligned", "prohibition"),
+        ("Remove the glue from the pilot in 2027.", "Glue is banned from the pilot.", "aligned", "prohibition"),
+        ("Remove the glue from the pilot.", "The pilot must not contain glue.", "aligned", "prohibition"),
+        ("Remove the ban on pilot trips.", "Pilot trips are banned.", "conflicting", "prohibition"),
+        ("Remove the pilot.", "The pilot is never removed.", "conflicting", "prohibition"),
+        ("Start the pilot without a review.", "No pilot without a review.", "conflicting", "prohibition"),
     ],
 )
 def test_each_rule_decides_its_own(requirement: str, strategy: str, relation: Relation, rule: str) -> None:
