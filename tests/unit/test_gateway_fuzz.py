@@ -25,7 +25,7 @@ from tests.fuzzing import Boundaries, bounded
 from tests.gateway_world import TOKENS, World, now
 
 EXAMPLES_MAX = 10
-BOUNDARIES_MAX = 60
+BOUNDARIES_MAX = 45
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
