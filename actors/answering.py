@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.confidence import of_answer
+from actors.founded import unfounded
 from actors.given import before, given, handed_over, kinds
 from actors.investigating import investigated
 from actors.memory import recall
@@ -149,7 +150,8 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
     content, places = _content(reply)
     contributions = tuple(_contribution(one, request, outcome) for one, request, outcome in outcomes)
     rested = own.examined.rested(asked.text, evidence, own.asked)
-    sure, grounds = of_answer(rested, reply.sections, reply.cited)
+    invented = unfounded(reply.sections, prompt)
+    sure, grounds = of_answer(rested, reply.sections, reply.cited, invented)
     if asked.flow < 2:
         sure = _confidence(reply.confidence, [one.confidence for one in contributions])
     ceo = next((outcome for one, _, outcome in outcomes if one is Domain.CEO), None) if asked.ceo_context else None
@@ -157,7 +159,7 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
     return Answered(
         turn=asked.turn,
         question=asked.text,
-        content=content + _notice(others.missing),
+        content=content + _warning(invented if asked.flow >= FLOW else ()) + _notice(others.missing),
         team=team.name,
         confidence=sure,
         evidence=evidence,
@@ -172,6 +174,11 @@ async def _composed(asked: Asked, own: _Own, others: Others, effects: Effects) -
         strategic=context(said, ceo, own.domain) if ceo else None,
         citations=tuple(replace(one, sentence=one.sentence.moved(places[one.section])) for one in reply.citations),
     )
+
+
+def _warning(invented: tuple[str, ...]) -> str:
+    """Which figures of the answer nobody has found."""
+    return f"\n\nNot founded\nNothing that was found has these figures: {'; '.join(invented)}." if invented else ""
 
 
 def _notice(missing: tuple[Missing, ...]) -> str:

@@ -47,6 +47,7 @@ from runtime.text import sentences, words
 
 NOTHING_FOUND = 0.05
 CONFIDENCE_MAX = 0.97
+UNFOUNDED_MAX = 0.2
 SPEAKS_FROM = 1 / 3
 """Of the question's words, for a source to speak to it."""
 
@@ -103,14 +104,21 @@ class Rested(Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-def of_answer(rested: Rested, sections: Mapping[str, str], cited: Iterable[str]) -> tuple[float, Grounds]:
-    """The confidence in what was answered: it rests on the evidence whose ids it cites, and on all that tools worked out."""
+def of_answer(
+    rested: Rested, sections: Mapping[str, str], cited: Iterable[str], unfounded: tuple[str, ...] = ()
+) -> tuple[float, Grounds]:
+    """The confidence in what was answered: it rests on the evidence whose ids it cites, and on all that tools worked out.
+
+    `unfounded`: figures that it took from nowhere (`actors/founded.py`); with any it is at most UNFOUNDED_MAX.
+    """
     if all(abstains(text) for text in sections.values()):
         return NOTHING_FOUND, Grounds()
     named = frozenset(cited)
     found = grounds(
         replace(rested, evidence=tuple(one for one in rested.evidence if one.id in named) or rested.evidence)
     )
+    if unfounded:
+        return min(UNFOUNDED_MAX, confidence(found)), replace(found, unfounded=unfounded)
     return confidence(found), found
 
 

@@ -6,10 +6,12 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from actors.confidence import Rested, of_answer
+from actors.founded import unfounded
 from actors.others import Others
 from actors.team import statements
 from contracts.collaboration import ConcludeInPart, Outcome, Request, Requested
 from contracts.domains import Domain
+from contracts.grounds import Grounds
 from contracts.model import Evidence, Prompt, Section
 from runtime.effects import Effects
 from runtime.errors import OutcomeError
@@ -60,6 +62,7 @@ async def synthesise(
         confidence=reply.confidence,
         model=reply.model,
         label=effects.label,
+        grounds=Grounds(unfounded=invented) if (invented := unfounded(reply.sections, prompt)) else None,
     )
 
 
@@ -112,5 +115,6 @@ def ceo_findings(outcome: Outcome | None) -> tuple[str, ...]:
 
 def assured(outcome: Outcome, rested: Rested) -> Outcome:
     """The outcome with the confidence that its evidence gives it; what a model says of itself is none."""
-    sure, grounds = of_answer(rested, outcome.sections, (one.evidence for one in outcome.citations))
+    invented = outcome.grounds.unfounded if outcome.grounds is not None and outcome.grounds.unfounded else ()
+    sure, grounds = of_answer(rested, outcome.sections, (one.evidence for one in outcome.citations), invented)
     return replace(outcome, confidence=sure, grounds=grounds)

@@ -37,7 +37,8 @@ class Grounds(Struct, frozen=True, kw_only=True):
     """Each part is 0 to 1. `coverage`: how much of the question what the answer rests on speaks to; `agreement`: how far sources
     that are independent of each other say so; `freshness`: how new they are for their kind; `relevance`: how near the nearest
     is; `computed`: 1 where tools worked figures out of texts. `sources` count, `disagreeing` of them contradict another one.
-    `tool`: where a tool worked on data of its own, what its figures are worth.
+    `tool`: where a tool worked on data of its own, what its figures are worth. `unfounded`: figures of the answer that stand in
+    nothing it was made of, the first ten as they are written.
     """
 
     coverage: float = 0.0
@@ -48,3 +49,4 @@ class Grounds(Struct, frozen=True, kw_only=True):
     sources: int = 0
     disagreeing: int = 0
     tool: Computed | UnsetType = UNSET
+    unfounded: tuple[str, ...] | UnsetType = UNSET

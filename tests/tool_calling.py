@@ -100,15 +100,17 @@ class Broken(Scripted):
 
 
 class Listening(CountingModel):
-    """Keeps the prompts it was given."""
+    """Keeps the prompts it was given; answers with what it is to say, if anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: str = "") -> None:
         super().__init__()
+        self.says = says
         self.prompts: list[Prompt] = []
 
     async def complete(self, prompt: Prompt, call: Call) -> Reply:
         self.prompts.append(prompt)
-        return await super().complete(prompt, call)
+        reply = await super().complete(prompt, call)
+        return replace(reply, sections={"summary": self.says}) if self.says else reply
 
 
 class Asked(msgspec.Struct):
@@ -154,9 +156,10 @@ def asked(
     team: Team | None = None,
     embeddings: Embeddings | None = None,
     sources: tuple[Source, ...] = (),
+    says: str = "",
 ) -> Asked:
     async def body() -> Asked:
-        listening = Listening()
+        listening = Listening(says)
         world = World(conversation, model=listening, retrieval=Shelf(Clearance.PUBLIC), records=Deals())
         calling = {"caller": "scripted", "chats": model} if model else {}
         world.outside = replace(world.outside, tools=TOOLS[Domain.SOPHIA], **calling)

@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from actors.confidence import Work, of_answer
+from actors.founded import unfounded
 from actors.others import Others
 from actors.sophia.teams import SOPHIA_TEAMS
 from actors.team import ASKED, Examined, Team, called, gathered, relevant, statements, together
@@ -147,11 +148,10 @@ class Phases:
         """From what was examined, else from what is asked for and the earlier phases say: such words are no evidence."""
         question = self._event.question
         findings = examined.findings if examined else (*asked_for(question), *self._lines())
-        reply = await self._effects.chat(
-            Prompt(role=ROLE, question=question, sections=sections, evidence=evidence, findings=findings)
-        )
+        prompt = Prompt(role=ROLE, question=question, sections=sections, evidence=evidence, findings=findings)
+        reply = await self._effects.chat(prompt)
         rested = (examined or Examined()).rested(question, evidence, self._envelope.time)
-        sure, grounds = of_answer(rested, reply.sections, reply.cited)
+        sure, grounds = of_answer(rested, reply.sections, reply.cited, unfounded(reply.sections, prompt))
         return PhaseResult(
             phase=phase,
             domain=Domain.SOPHIA,

@@ -84,6 +84,7 @@ GROUNDS = Grounds(
 BY_TOOL = replace(
     GROUNDS, tool=Computed(meant=1.0, named=0.5, read=1 / 3, precise=0.9, freshness=0.1 + 0.2, sure=0.321)
 )
+INVENTED = replace(GROUNDS, unfounded=("97", "9,000,000"))
 COMPARISON = Comparison(
     requirement=Stated(id="r1", text=ODD, source="question", label=Clearance.INTERNAL, place=Span(0, 21)),
     strategy=Stated(
@@ -224,6 +225,11 @@ HISTORIES: dict[str, tuple[AnyActor, Domain, Sequence[Message | Event]]] = {
         conversation,
         Domain.SOPHIA,
         [ask("t1"), Answer(turn="t1", answer=replace(full("t1"), grounds=BY_TOOL))],
+    ),
+    "conversation.unfounded": (
+        conversation,
+        Domain.SOPHIA,
+        [ask("t1"), Answer(turn="t1", answer=replace(full("t1"), grounds=INVENTED))],
     ),
     "conversation.repository": (
         conversation,

@@ -239,3 +239,12 @@ def test_what_a_tool_computed_counts_for_confidence_whoever_had_it_called() -> N
     found = asked(model, text=sales, team="client_analysis").ended["grounds"]["tool"]
     assert (found["meant"], found["precise"]) == (1.0, pytest.approx(1 - 0.107 / 0.5, abs=1e-2))
     assert found["freshness"] < 1
+
+
+def test_figures_that_the_writing_model_invents_are_told_and_make_the_answer_unsure() -> None:
+    honest = asked(None, says="25 % of customers left (20 of 80).").ended
+    invented = asked(None, says="97 % of customers left, worth 9,000,000 EUR.").ended
+    assert "Not founded" not in honest["content"]
+    assert invented["content"].endswith("Nothing that was found has these figures: 97; 9,000,000.")
+    assert invented["grounds"]["unfounded"] == ["97", "9,000,000"]
+    assert invented["confidence"] <= 0.2 < honest["confidence"]
