@@ -106,6 +106,7 @@ _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("pipeline", "financ", "cost", "budget"), r"EUR|€|\$|revenue|cost|budget|value|margin|invest"),
 )
 _FIRST = (
+    ("dependencies", re.compile(r"dependencies have known weaknesses|Dependencies with known weaknesses: ")),
     ("looked_at", re.compile(r"Hostile archive: |Misconfiguration was looked for in |Not looked at: | could not use ")),
 )
 """What must be told, whatever else a section might say: it is no matter of rank."""

@@ -165,6 +165,16 @@ def test_the_scan_says_what_was_not_judged_and_which_files_were_not_read() -> No
     )
 
 
+def test_each_dependency_with_a_known_weakness_is_named() -> None:
+    packages = {f"node_modules/p{number:02}": {"version": "1.2.3"} for number in range(22)}
+    records = [json.loads(advisory("npm", f"p{number:02}", {"introduced": "0"})) for number in range(22)]
+    files = {"package-lock.json": json.dumps({"packages": packages})}
+    result = scan(read_archive(zipped(files)), json.dumps(records).encode())
+    (told,) = (line for line in result.findings if line.startswith("Dependencies with known weaknesses: "))
+    assert all(f"p{number:02} 1.2.3 in package-lock.json (" in told for number in range(20))
+    assert told.endswith("; 2 more.")
+
+
 def test_dependencies_of_an_ecosystem_that_the_database_does_not_hold_are_told() -> None:
     both = [
         Dependency("npm", "p", "1.0.0", "f"),

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from actors.artemis.tools.analysers.advisories import Vulnerable
 from actors.artemis.tools.analysers.dependencies import Dependency
 from actors.artemis.tools.analysers.misconfiguration import KINDS, kind_of
-from actors.artemis.tools.places import PLACES_MAX, SEVERITIES, Place
+from actors.artemis.tools.places import PLACES_MAX, SEVERITIES, Place, Severity
 from actors.artemis.tools.source_tree import PROSE_AND_DATA, SourceFile
 from runtime.text import clip
 
@@ -19,6 +20,7 @@ WORST_MAX = 10  # of each severity
 RULES_MAX = 8
 FIRST_MAX = 3
 UNLOCKED_MAX = 5  # files that are listed
+NAMED_MAX = 20  # bad dependencies that are listed
 SAME_RULE_MAX = 3
 
 
@@ -145,6 +147,8 @@ def _dependencies(result: "SecurityResult") -> list[str]:
         f" {one.records:,} advisories of which the newest is of {one.newest or 'an unknown day'}; {one.open:,} name no exact"
         f" version, so these were not compared, and {one.strange:,} one that cannot be put in order."
     ]
+    if one.vulnerable:
+        lines.append(_named(one.vulnerable))
     if one.uncovered:
         listed = ", ".join(f"{name} ({count:,} dependencies)" for name, count in sorted(one.uncovered.items()))
         lines.append(f"Not judged: the database holds no advisories of {listed}.")
@@ -160,3 +164,13 @@ def _dependencies(result: "SecurityResult") -> list[str]:
             f" it{told}: {listed}."
         )
     return lines
+
+
+def _named(vulnerable: Sequence[Vulnerable]) -> str:
+    """Every dependency once, by the worst of its weaknesses."""
+    worst: dict[Dependency, Severity] = {}
+    for one in sorted(vulnerable, key=lambda one: SEVERITIES.index(one.severity)):
+        worst.setdefault(one.dependency, one.severity)
+    listed = "; ".join(f"{one.name} {one.version} in {one.path} ({worst[one]})" for one in list(worst)[:NAMED_MAX])
+    more = f"; {len(worst) - NAMED_MAX:,} more" if len(worst) > NAMED_MAX else ""
+    return f"Dependencies with known weaknesses: {listed}{more}."
