@@ -16,6 +16,7 @@ from typing import Any
 import falcon
 import msgspec
 
+from contracts.conversation import REPOSITORY
 from contracts.http import FieldProblem, Problem
 from contracts.kernel import FAILED
 from contracts.model import Failure
@@ -25,8 +26,15 @@ from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, 
 MEDIA_PROBLEM = "application/problem+json"
 _LOGGER = logging.getLogger("diarchy.gateway")
 _PATH = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<key>(?:key in )?)(?P<path>\$[^`]*)`)?$", re.DOTALL)
-_NOT_BLANK = r"Expected `str` matching regex '\\S'"
-"""What msgspec says of a blank text where one must say something."""
+_FORMS = {
+    f"Expected `str` matching regex {pattern!r}": told
+    for pattern, told in {
+        r"\S": "must not be blank",
+        REPOSITORY: "must be an absolute path, or the https address of a git repository without user, password or query, with"
+        " `#` and a branch, tag or commit where one is meant",
+    }.items()
+}
+"""What people are told of a text that has not the form it must have, by what msgspec says."""
 
 _NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
 
@@ -106,8 +114,7 @@ def invalid_json(error: msgspec.DecodeError, kind: Any, root: str = "$") -> Vali
         return ValidationProblemError(root, f"not valid JSON: {error}", status=400)
     match = _PATH.match(str(error))
     detail, path = (match["detail"], match["path"] or "$") if match else (str(error), "$")
-    if detail == _NOT_BLANK:
-        detail = "must not be blank"
+    detail = _FORMS.get(detail, detail)
     if detail.startswith("Invalid enum value") and (values := choices_at(kind, path)):
         detail = f"{detail}; must be {'one of ' if len(values) > 1 else ''}{', '.join(values)}"
     named = _NAMED.search(detail)

@@ -43,6 +43,27 @@ def test_blank_texts_and_names_that_are_paths_are_refused() -> None:
     run(body)
 
 
+def test_what_is_no_place_of_a_repository_is_refused_in_words_and_not_repeated() -> None:
+    async def body() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            for place in (
+                "ssh://git@host/a",
+                "file:///a",
+                "https://ann:hunter2@host/a.git",
+                "code",
+                "https://host/a?token=x",
+            ):
+                answer = await ann.post("/v1/artemis/ask", json={"question": "What of this?", "repository": place})
+                assert answer.status_code == 422, place
+                [error] = answer.json()["errors"]
+                assert error["field"] == "$.repository"
+                assert error["detail"].startswith("must be an absolute path, or the https address of a git repository")
+                assert "hunter2" not in answer.text
+            assert world.recorded() == 0
+
+    run(body)
+
+
 @pytest.mark.parametrize("name", ["since", "until"])
 def test_a_moment_is_a_date_and_time_never_a_number(name: str) -> None:
     async def body() -> None:
