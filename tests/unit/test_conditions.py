@@ -69,6 +69,7 @@ def frame() -> pd.DataFrame:
         ("not only women but seniors", "gender == 'Female' and SeniorCitizen == 1"),
         ("women who do not pay more than 80 a month", "gender == 'Female' and MonthlyCharges <= 80"),
         ("senior clients on fiber optic", "SeniorCitizen == 1 and InternetService == 'Fiber optic'"),
+        ("customers with streaming TV and phone service", "StreamingTV == 'Yes' and PhoneService == 'Yes'"),
         ("customers with exactly 72 months of tenure", "tenure == 72"),
     ],
 )
@@ -139,9 +140,50 @@ def test_words_of_another_table_are_denied_alike(question: str, query: str) -> N
     assert reading.members(len(frame)) == tuple(frame.index.isin(frame.query(query).index))
 
 
+@pytest.mark.parametrize(
+    ("question", "unread"),
+    [
+        ("How many customers are on a five-year contract?", "“five-year contract”"),
+        ("How many customers who left last month were there?", "“last month”"),
+        ("How many left-handed customers do we have?", "“left-handed”"),
+        ("How many custmers use electonic check?", "“electonic check”"),
+        ("How many customers have streaming?", "“streaming”"),
+        (
+            "churn of customers with less than a year of tenure",
+            "“less than a year” (column tenure does not say whether it is in months)",
+        ),
+    ],
+)
+def test_the_count_of_all_never_stands_for_that_of_a_group_that_is_not_known(
+    telco: Table, question: str, unread: str
+) -> None:
+    reading = read(telco, question)
+    assert unread in reading.unread
+    assert reading.conditions == ()
+    first, *_ = analyse_clients(telco, question).findings
+    assert first.startswith("Not taken into account")
+    assert unread in first
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How high is the churn rate?",
+        "What is our churn rate and how can we reduce it?",
+        "What is the churn rate by gender?",
+        "What is the average tenure of leavers?",
+        "How many of our customers pay more than 80 a month?",
+        "How many customers with streaming TV and phone service left?",
+    ],
+)
+def test_words_that_restrict_nothing_are_not_told(telco: Table, question: str) -> None:
+    assert read(telco, question).unread == ()
+
+
 def test_years_are_months_where_the_column_says_that_it_is_in_months() -> None:
     table = read_table(b"tenure_months,churned\n" + b"".join(b"%d,no\n" % n for n in range(100)))
     assert sum(read(table, "customers for more than 5 years").members(100)) == 39
+    assert sum(read(table, "customers with less than a year of tenure").members(100)) == 12
 
 
 IN_ZURICH = "Not taken into account, for nothing that is known of these customers goes by that name: “in Zurich”"

@@ -84,6 +84,12 @@ def not_read(reading: Reading, noun: str = "customers") -> list[str]:
     return [f"{NOT_TAKEN}, for nothing that is known of these {noun} goes by that name: {listed}."]
 
 
+def with_unread(told: Sequence[str], reading: Reading, noun: str = "customers") -> list[str]:
+    """What is told, and what was not understood: this first where nothing else restricts it, for then it is told of all."""
+    unread = not_read(reading, noun)
+    return [*told, *unread] if reading.conditions else [*unread, *told]
+
+
 def why_told(
     question: str,
     reading: Reading,

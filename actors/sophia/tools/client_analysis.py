@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import UNSET, Struct, UnsetType
 
 from actors.sophia.tools import risk
-from actors.sophia.tools.asked import answers, narrow, not_read, why_told
+from actors.sophia.tools.asked import answers, narrow, why_told, with_unread
 from actors.sophia.tools.conditions import Reading, read
 from actors.sophia.tools.customers import Roles, money, outcomes, restates, roles, total
 from actors.sophia.tools.prediction import Prediction, predict, told, told_odds
@@ -111,7 +111,7 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
     if parts.outcome is None:
         none = "No column says which customers left, so no churn is computed."
         return ClientAnalysisResult(
-            findings=(*asked, *not_read(reading), *shape, *_numbers(summaries), none),
+            findings=(*with_unread(asked, reading), *shape, *_numbers(summaries), none),
             rows=table.rows,
             columns=summaries,
             basis=Basis(read=table.rows, given=table.rows, tried=ANALYSES, done=1),
@@ -124,8 +124,7 @@ def analyse_clients(table: Table, question: str) -> ClientAnalysisResult:
     wide = not narrow(question, asked)
     findings = (
         *why_told(question, reading, flags, churn.strongest()),
-        *asked,
-        *not_read(reading),
+        *with_unread(asked, reading),
         _headline(churn, parts.outcome.name),
         *(_among(table, parts, reading, flags) if wide else ()),
         *(_at_risk(predicted, named) if wide else ()),

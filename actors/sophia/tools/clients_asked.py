@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.sophia.tools.asked import answers, not_read
+from actors.sophia.tools.asked import answers, with_unread
 from actors.sophia.tools.conditions import Condition, read
 from actors.sophia.tools.customers import money
 from actors.sophia.tools.periods import period
@@ -57,7 +57,7 @@ def clients_asked(clients: Sequence[ClientRecord], now: datetime, question: str,
         found.append(_cancelled(gone, sum(members), reading.name()))
     else:
         found += answers(table, reading, question, "clients")
-    return Asked((*found, *not_read(reading, "clients")), only=which)
+    return Asked(tuple(with_unread(found, reading, "clients")), only=which)
 
 
 def _named(clients: Sequence[ClientRecord], question: str) -> list[ClientRecord]:

@@ -43,7 +43,7 @@ ALIASES = {
 """What values are called otherwise; stems."""
 NAMED_NUMBERS = {
     name: number
-    for number, name in enumerate(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 1)
+    for number, name in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)  # noqa: SIM905
 }
 VALUES_MAX = 50
 UNREAD_MAX = 4
@@ -53,7 +53,8 @@ BEFORE = 6  # words before a number that may name its column
 
 WORD = re.compile(r"\d[\d,]*(?:\.\d+)?|[^\W\d_]+(?:['’][^\W\d_]+)?")
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-NUMBER = rf"(?P<number>\d[\d,]*(?:\.\d+)?|{'|'.join(NAMED_NUMBERS)})\b"
+A_UNIT = r"(?<!of )(?<!over )(?<!per )(?<!from )a(?=\s+(?:year|month)\b)"
+NUMBER = rf"(?P<number>\d[\d,]*(?:\.\d+)?|{'|'.join(NAMED_NUMBERS)}|{A_UNIT})\b"
 UNIT = r"(?:[\s-]*(?P<unit>years?|months?)\b)?"
 MONEY_SIGN = r"\s*(?:[€$£]|EUR|USD|CHF|GBP)?\s*"
 PHRASES = "|".join(sorted((re.escape(one).replace(r"\ ", r"\s+") for one in COMPARISONS), key=len, reverse=True))

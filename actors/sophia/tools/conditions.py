@@ -5,7 +5,7 @@ several values of one column mean any of them. What looks like a condition and i
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ from actors.sophia.tools.condition_words import (
     YES,
 )
 from actors.sophia.tools.customers import charge_column, outcome_column, outcomes
+from actors.sophia.tools.leftover import leftovers, phrases
 from actors.sophia.tools.negation import denials
 from actors.sophia.tools.question_tokens import Token, keys, spaced, tokens
 from actors.sophia.tools.risk import is_tenure
@@ -117,23 +118,30 @@ class _Reader:
         self._tokens = tokens(question)
         self._used: set[int] = set()
         self._unread: list[tuple[int, str]] = []
+        self._groups = {key for one in self._columns if one.kind != "number" for key in keys(one.name)}
         self._known = {key for column in table.columns for key in keys(column.name)}
 
     def reading(self) -> Reading:
         left = self._of_outcome()
         found = sorted((*self._numbers(), *self._values(), *self._flags()), key=lambda one: one.start)
         told = self._bound(found)
-        unread = sorted([*self._unread, *self._rest()])
+        self._not_read(phrases(self._question, self._tokens, self._used))
+        rest = [*self._rest()]
+        self._not_read(leftovers(self._question, self._tokens, self._used, self._restricts))
+        unread = sorted([*self._unread, *rest])
         texts = tuple(dict.fromkeys(text for _, text in unread))[:UNREAD_MAX]
         return Reading(tuple({one.text: one for one in told}.values()), left, texts)
+
+    def _not_read(self, found: Iterable[tuple[int, int]]) -> None:
+        for start, end in found:
+            self._unread.append((self._tokens[start].start, f"“{self._said(start, end)}”"))
+            self._used |= set(range(start, end))
 
     def _bound(self, found: Sequence[_Found]) -> list[Condition]:
         """Each as it is meant; those that a negation stands before which cannot be bound are told as not understood."""
         spans = [(one.start, one.end) for one in found]
         bound = denials(self._question, self._tokens, spans, self._used, lambda one: not self._says(one))
-        for start, end in bound.unread:
-            self._unread.append((self._tokens[start].start, f"“{self._said(start, end)}”"))
-            self._used |= set(range(start, end))
+        self._not_read(bound.unread)
         told = []
         for at, one in enumerate(found):
             if at in bound.dropped:
@@ -269,7 +277,7 @@ class _Reader:
         """Columns of yes and no by their name, or by a word that no other such column has."""
         flags = [(one, cells) for one in self._columns if (cells := _yes_and_no(one)) is not None]
         shared = [key for column in self._columns for key in {*keys(column.name)}]
-        for column, (yes, no) in flags:
+        for column, (yes, no) in (*flags, *flags):  # again, for what is joined to one that comes later in the table
             name = keys(column.name)
             single = [(key,) for key in name if len(name) > 1 and shared.count(key) == 1 and _telling((key,))]
             denied = _equal(column, no, "")
@@ -299,6 +307,11 @@ class _Reader:
         before = [one.text for one in self._tokens[max(0, start - NEAR) : start]]
         near = {one.text for one in self._tokens[max(0, start - FAR) : start]}
         behind = self._tokens[end].key if end < len(self._tokens) else ""
+        joined = start
+        while joined and self._tokens[joined - 1].text in ("and", "or", "nor", "a", "an", "the"):
+            joined -= 1
+        if joined < start and joined - 1 in self._used:
+            return True
         return not before or bool({*before} & YES or near & NO) or behind in WHOM
 
     # The rest
@@ -320,6 +333,7 @@ class _Reader:
                 continue
             odd = [one for one in inside if self._says(self._tokens[one])]
             if odd:
+                self._used |= set(range(head, odd[-1] + 1))
                 yield self._tokens[head].start, f"“{self._said(head, odd[-1] + 1)}”"
 
     def _ends(self, at: int) -> bool:
@@ -331,6 +345,10 @@ class _Reader:
         return (
             one.text not in STOP_WORDS and one.key not in GENERAL and one.key not in self._known and len(one.text) > 1
         )
+
+    def _restricts(self, one: Token) -> bool:
+        """The same in a question for a figure: there the name of a group, too, that was not taken for a condition."""
+        return self._says(one) or (one.key in self._groups and one.key not in GENERAL and one.text not in STOP_WORDS)
 
     def _said(self, start: int, end: int) -> str:
         return self._question[self._tokens[max(0, start)].start : self._tokens[end - 1].end]
@@ -363,7 +381,7 @@ def _yes_and_no(column: Column) -> tuple[str, str] | None:
 
 
 def _value(text: str) -> float:
-    return float(NAMED_NUMBERS.get(text.lower(), 0) or text.replace(",", ""))
+    return float({"a": 1, **NAMED_NUMBERS}.get(text.lower(), 0) or text.replace(",", ""))
 
 
 def _factor(unit: str, column: Column) -> float | None:

@@ -5,7 +5,7 @@ import re
 from msgspec.structs import replace
 
 from actors.sophia.tools import pipeline
-from actors.sophia.tools.asked import answers, not_read
+from actors.sophia.tools.asked import answers, not_read, with_unread
 from actors.sophia.tools.conditions import Condition, Reading, read
 from actors.sophia.tools.customers import money
 from actors.sophia.tools.deals import Deal, Deals
@@ -50,7 +50,7 @@ def deals_asked(deals: Deals, question: str) -> list[str]:
         told = [_listed(deals, reading)]
     else:
         told = answers(table, reading, question, "deals")
-    return [*told, *not_read(reading, "deals")]
+    return with_unread(told, reading, "deals")
 
 
 def _table(deals: Deals) -> Table:
