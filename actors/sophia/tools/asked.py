@@ -26,6 +26,10 @@ _AT_STAKE = re.compile(
     r"\b(?:risk|revenue|money|stake|predict|likely|recommend|retain|retention|keep|should|segment|why|caus|driv|reason)",
     re.IGNORECASE,
 )
+_FIGURE = re.compile(
+    r"\b(?:how|what|rate|churn\w*|share|percent\w*|average|mean|median|count|number|left|leave|do|does|did|is|are|has|have)\b",
+    re.IGNORECASE,
+)
 _CAUSE = re.compile(
     r"\b(?:caus(?:e|es|ed|ing)|effect of|because of|leads? to|due to|result(?:s|ed)? in|makes? (?:\w+ ){0,2}(?:leave|churn))\b",
     re.IGNORECASE,
@@ -72,8 +76,11 @@ def answers(table: Table, reading: Reading, question: str, noun: str = "customer
 
 
 def narrow(question: str, asked: Sequence[str]) -> bool:
-    """Whether a figure is asked for and answered, and nothing that goes further: then predictions and money are not told, too."""
-    return bool(asked) and not _AT_STAKE.search(question)
+    """Whether a figure is asked for and answered, and nothing that goes further: then predictions and money are not told, too.
+
+    Who only names a group (`small-business customers`) asks for all that is known of it.
+    """
+    return bool(asked) and bool(_FIGURE.search(question)) and not _AT_STAKE.search(question)
 
 
 def not_read(reading: Reading, noun: str = "customers") -> list[str]:
