@@ -25,18 +25,17 @@ that finds a conflict. Of several figures or dates those are compared whose clau
 9. `prohibition`: one of them forbids and the other does not, and speaks of what is forbidden; to do without it agrees. Of what is
    forbidden in one case only (`outside of`, `without`, `unless`, `before` an event …) only what names that case itself.
 
-The words that stand against each other are tables in `actors/ceo/contrasts.py`. Where a rule finds agreement, and the two share
-half of the shorter one's terms, they are *aligned* by that rule. Where none decides they are *related* (`same_topic`): to be
-about the same is not to agree.
+Rules 4 and 5 are in `actors/ceo/bounding.py`; the words that stand against each other are tables in `actors/ceo/contrasts.py`.
+Where a rule finds agreement, and the two share half of the shorter one's terms, they are *aligned* by it. Where none decides
+they are *related* (`same_topic`): to be about the same is not to agree.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
-from typing import TypeVar
 
+from actors.ceo.bounding import Verdict, deadline, limit
 from actors.ceo.contrasts import CHANGES, DAYS, ENDING
-from actors.ceo.figures import Bound, Bounded, Dated
 from actors.ceo.stance import Direction, Stance, overlap, place_kind, stance, terms
 from contracts.comparison import Comparison, Relation, Rule, Stated
 
@@ -51,6 +50,9 @@ AGREES_FROM = 0.5
 
 PRICED = terms("costs")
 """What has a price is no topic by that."""
+
+LOST = terms("remove eliminate lose loss lost drop")
+"""Who forbids this wants to keep what another one removes."""
 
 COSINE_FROM = 0.28  # where key terms are shared
 COSINE_ALONE_FROM = 0.6  # where none is
@@ -70,11 +72,6 @@ PLAIN: Mapping[Rule, float] = {
     "looks_only": 0.6,
 }
 """How plain what a rule decides is, against the others."""
-
-_FLIPPED: Mapping[Bound, Bound] = {"max": "min", "min": "max", "none": "none"}
-
-Verdict = tuple[Relation, Rule, str]
-T = TypeVar("T", Bounded, Dated)
 
 
 def compare(
@@ -123,9 +120,11 @@ def _verdicts(wants: Stance, holds: Stance, about: str) -> Sequence[Verdict]:
     for decide in (_looks_only, exclusive, _scope, _spares):
         if (found := decide(wants, holds)) is not None:
             return [found]
-    bounds = [found for decide in (_limit, _date) if (found := decide(wants, holds)) is not None]
+    bounds = [found for decide in (limit, deadline) if (found := decide(wants, holds)) is not None]
     if bounds:
         return [one for one in bounds if one[0] == "conflicting"] or bounds[:1]
+    if any(one.bound == "min" for one in (holds.figures if holds.forbids else wants.figures if wants.refuses else ())):
+        return [("related", "same_topic", about)]  # only what is above a figure is forbidden
     for decide in (_place, _preference, _opposite, _prohibition):
         if (found := decide(wants, holds)) is not None:
             return [found]
@@ -164,103 +163,6 @@ def _scope(wants: Stance, holds: Stance) -> Verdict | None:
 def _common(family: int, wants: Stance, holds: Stance) -> bool:
     sides = [{one.side for one in said.parts if one.family == family} for said in (wants, holds)]
     return bool(sides[0] & sides[1])
-
-
-def _facing(bound: T, several: Sequence[T], wants: Stance, holds: Stance) -> Sequence[T]:
-    """Of several figures or dates those whose clause shares a term with the bound's, where there are such."""
-    if len(several) < 2:
-        return several
-    about = holds.near(bound.phrase)
-    return [one for one in several if wants.near(one.phrase) & about] or several
-
-
-def _limit(wants: Stance, holds: Stance) -> Verdict | None:
-    """The first pair of figures that breaks a limit, else the first that keeps one. What is refused is not measured, and figures
-    of two ways to do a thing bound each other only together. The least that both ask for does not conflict."""
-    kept: Verdict | None = None
-    for limit in holds.figures:
-        if limit.duty and (found := _goes_without(limit, wants)) is not None:
-            return found
-        if limit.bound == "none":
-            continue
-        bound = _FLIPPED[limit.bound] if holds.forbids else limit.bound
-        for figure in _facing(limit, [one for one in wants.figures if limit.comparable(one)], wants, holds):
-            reason = f"{figure.phrase!r} against {limit.phrase!r}"
-            if wants.refuses or _two_ways(wants, holds):
-                return "related", "limit", reason
-            breaks = figure.value > limit.value if bound == "max" else figure.value < limit.value
-            if breaks and not bound == figure.bound == "min":
-                return "conflicting", "limit", reason
-            keeps = not breaks and figure.bound in ("none", bound)
-            kept = kept or ("aligned" if keeps else "related", "limit", reason)
-    return kept
-
-
-def _goes_without(limit: Bounded, wants: Stance) -> Verdict | None:
-    """Above a figure something is to be done: only what says that it goes without does not."""
-    for figure in (one for one in wants.figures if limit.comparable(one)):
-        without = any(one.kind == "without" and one.case & limit.duty for one in wants.limits)
-        breaks = without and figure.value > limit.value and not wants.refuses
-        return "conflicting" if breaks else "related", "limit", f"{figure.phrase!r} against {limit.phrase!r}"
-    return None
-
-
-def _two_ways(wants: Stance, holds: Stance) -> bool:
-    return any(
-        wanted.axis == held.axis and wanted.pole != held.pole and wanted.axis not in CHANGES
-        for wanted, held in product(wants.directions, holds.directions)
-    )
-
-
-def _date(wants: Stance, holds: Stance) -> Verdict | None:
-    """Only times that bind: a last day, or the time for which something is forbidden. The first that is missed, else the first
-    that is kept."""
-    kept: Verdict | None = None
-    for bound in holds.dates:
-        for wanted in _facing(bound, [one for one in wants.dates if not one.past], wants, holds):
-            reason = f"{wanted.phrase!r} against {bound.phrase!r}"
-            relation: Relation | None = None
-            if holds.forbids and not wants.refuses:
-                relation = _when_forbidden(wanted, bound, bool(ENDING.fullmatch(holds.forbids)))
-            elif wants.refuses and not holds.forbids:
-                relation = _when_forbidden(bound, wanted, bool(ENDING.fullmatch(wants.refuses)))
-            elif (
-                not holds.forbids and (deadline := _deadline(bound, wanted, holds)) is not None and _set(wanted, holds)
-            ):
-                relation = (
-                    "conflicting" if wanted.later(deadline) else "aligned" if wanted.kept(deadline) else "related"
-                )
-            if relation == "conflicting":
-                return relation, "date", reason
-            kept = kept or ((relation, "date", reason) if relation else None)
-    return kept
-
-
-def _deadline(bound: Dated, wanted: Dated, holds: Stance) -> date | None:
-    """A last day; of what ends at a time also that, for how long it lasts."""
-    return bound.last if holds.ends and bound.when == "at" and wanted.when == "until" else bound.deadline
-
-
-def _when_forbidden(done: Dated, barred: Dated, ends: bool) -> Relation:
-    """Of what is done at one time and forbidden for another: whether the one lies in the other. Before when, it is in the time
-    before; from when, or by when it ends, in the time after; else in it."""
-    if barred.when in ("before", "until") or barred.earliest:
-        return "conflicting" if done.first < barred.first else "aligned"
-    if barred.when == "from":
-        after = barred.last if barred.phrase.lower().startswith("after") else barred.first
-        return "conflicting" if done.first >= after else "related"
-    if ends:
-        return "conflicting" if done.last > barred.last and done.when in ("at", "until") else "related"
-    inside = barred.first <= done.first and done.last <= barred.last and done.when == "at"
-    return "conflicting" if inside else "related"
-
-
-def _set(wanted: Dated, holds: Stance) -> bool:
-    """Whether a time of the requirement can be set against a last day: from when something lasts cannot, before when it is not
-    done can; until when something lasts only where the last day ends it."""
-    if wanted.when == "from":
-        return wanted.earliest
-    return wanted.when != "until" or holds.ends
 
 
 def _opposite(wants: Stance, holds: Stance) -> Verdict | None:
@@ -318,9 +220,14 @@ def _spares(wants: Stance, holds: Stance) -> Verdict | None:
     """Whether the one does without, or removes, what the other forbids: most of that, else it decides nothing."""
     forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
     word = forbidding.forbids if holds.forbids else forbidding.refuses
-    forbidden = forbidding.predicate or forbidding.none_of or forbidding.near(word) - terms(word)
-    if not word or not other.spares & forbidden or any(one.kind == "without" for one in forbidding.limits):
+    near = forbidding.near(word)
+    if not word or not other.spares & near or any(one.kind == "without" for one in forbidding.limits):
         return None
+    if not ENDING.fullmatch(word) and (
+        near & LOST or any(one.axis in CHANGES and one.pole for one in forbidding.directions)
+    ):
+        return None
+    forbidden = forbidding.predicate or forbidding.none_of or near - terms(word)
     whole = other.spares <= forbidden and len(other.spares) >= AGREES_FROM * len(forbidden)
     relation: Relation = "aligned" if whole and not other.forbids else "related"
     return relation, "prohibition", f"{word!r} and without {other.written(other.spares)}"
@@ -369,6 +276,8 @@ def _beside_the_case(wants: Stance, holds: Stance) -> Verdict | None:
     stands outside or before; what is not to be without something is often had under another name, so the topic decides."""
     forbidding, other = (holds, wants) if holds.forbids else (wants, holds)
     said = f"{forbidding.forbids or forbidding.refuses!r} only {' and '.join(repr(one.phrase) for one in forbidding.limits)}"
+    if any(one.kind == "without" and one.case & other.spares for one in forbidding.limits):
+        return "conflicting", "prohibition", said
     if any(one.case & other.terms for one in forbidding.limits):
         return "aligned", "prohibition", said
     if any(one.kind in ("without", "except") for one in forbidding.limits):

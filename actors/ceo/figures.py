@@ -21,7 +21,7 @@ _WORDED = {
 }
 _MAX = (
     r"at most|no more than|(?:not|never|nobody|no one) (?:\w+ )?(?:more|longer|higher|greater|larger|later) than"
-    r"|(?:not|never) (?:exceed|(?:\w+ )?beyond)"
+    r"|(?:not|never) (?:exceed|(?:\w+ )?(?:beyond|above|over))"
     r"|no longer than|no higher than"
     r"|(?:a )?maximum (?:of|is)|maximum|max\.?|capped at|(?:a )?cap of|limited to|(?:a )?limit of|within|less than|fewer than"
     r"|below|under|up to|smaller than|shorter than|cheaper than"
@@ -33,7 +33,7 @@ _MIN = (
 _FIGURE = re.compile(
     rf"(?P<phrase>(?:\b(?:must|may|shall|will|can|do|does)\s+)?(?:(?P<max>\b(?:{_MAX}))|(?P<min>\b(?:{_MIN})))?\s*"
     rf"(?P<before>€|\$|£|\bEUR\s|\bUSD\s|\bGBP\s|\bCHF\s)?(?<![\w.,])(?P<number>{_NUMBER}|\b(?:{'|'.join(_WORDED)})\b)(?![\d,]*\d)"
-    r"\s?(?P<scale>thousand|million|billion|bn\b|m\b|k\b)?\s?(?P<unit>%|€|\$|£|[A-Za-z][\w-]*(?:\s+[A-Za-z][\w-]*){0,3})?)",
+    r"[\s-]?(?P<scale>thousand|million|billion|bn\b|m\b|k\b)?\s?(?P<unit>%|€|\$|£|[A-Za-z][\w-]*(?:\s+[A-Za-z][\w-]*){0,3})?)",
     re.IGNORECASE,
 )
 _SCALES = {"thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9}
@@ -63,6 +63,8 @@ _DAYS = {
     "year": 365.25,
 }
 _BYTES = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "pb": 1e15}
+_LATEST = re.compile(r"[^.,;:\d]{0,20}?\b(?:at the latest|at most|or less)\b(?!\s*[\d€$£])", re.IGNORECASE)
+_GONE = re.compile(r"\b(?:delet|eras|purg|destroy)\w*\b[^.,;:]{0,30}?\b(?:after|within)\s*$", re.IGNORECASE)
 _OWED = re.compile(
     r"^[^.;:!?]*?(?:\b(?:needs?|requires?|must|shall|ha(?:s|ve) to|(?:is|are) subject to|go(?:es)? to)\s|\bwithout\b|\bunless\b)"
     r"(?P<duty>[^.;!?]{1,80})",
@@ -70,7 +72,10 @@ _OWED = re.compile(
 )
 """Behind a figure that a thing is above: what has to be done then."""
 
-_OF = re.compile(r"(?:\s+(?:an?|per|each|every)\s+\w+)?\s+(?:of|in|at|on)\s+((?:[^\W\d][\w-]*\s*){1,3})", re.IGNORECASE)
+_OF = re.compile(
+    r"(?:\s+(?:an?|per|each|every)\s+\w+)?\s+(?:of|in|at|on|(?P<event>after|from|since|upon))\s+(?P<what>(?:[^\W\d][\w-]*\s*){1,3})",
+    re.IGNORECASE,
+)
 _PERCENT = frozenset({"%", "percent", "per"})
 
 MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905 - a word a line would be pages
@@ -97,7 +102,7 @@ _WHEN: dict[str, When] = {
 _WHEN |= {"after": "from", "since": "from", "in": "at", "for": "at", "": "at"}
 
 
-_MEASURES = re.compile(rf"\b(?:{_MAX}|{_MIN}|(?:{'|'.join((*_DAYS, *_BYTES))})s?)\b", re.IGNORECASE)
+_MEASURES = re.compile(rf"\b(?:(?:month|year)ly|{_MAX}|{_MIN}|(?:{'|'.join((*_DAYS, *_BYTES))})s?)\b", re.IGNORECASE)
 
 
 def unmeasured(text: str) -> str:
@@ -108,7 +113,8 @@ def unmeasured(text: str) -> str:
 class Bounded(Struct, frozen=True, kw_only=True):
     """A figure as written (`phrase`), its value in its `unit` (a currency, `%`, `days`; of counts empty: then `nouns` say of
     what), and whether it is the most or the least that is allowed. `of` is what a time or a share is of, where that stands behind
-    it: days of holiday are no days in the office. `duty` is what has to be done above it: then it is no limit."""
+    it: days of holiday are no days in the office. `duty` is what has to be done above it: then it is no limit.
+    `gone`: a thing is deleted after that time."""
 
     phrase: str
     bound: Bound
@@ -117,6 +123,7 @@ class Bounded(Struct, frozen=True, kw_only=True):
     nouns: frozenset[str] = frozenset()
     of: frozenset[str] = frozenset()
     duty: frozenset[str] = frozenset()
+    gone: bool = False
 
     def comparable(self, other: "Bounded") -> bool:
         if self.of and other.of and not self.of & other.of:
@@ -169,23 +176,28 @@ def bounded(text: str) -> Iterator[Bounded]:
         value *= _SCALES.get((found["scale"] or "").lower(), 1.0)
         unit, factor, nouns = _unit((found["before"] or "").strip().lower(), (found["unit"] or "").lower())
         if unit or nouns:
+            gone = unit == "days" and bool(_GONE.search(text[: found.start("number")]))
             owed = _OWED.match(text[found.end("number") :]) if found["min"] else None
-            bound: Bound = "max" if found["max"] else "min" if found["min"] and not owed else "none"
+            latest = found["max"] or (not found["min"] and _LATEST.match(text[found.end("number") :]))
+            bound: Bound = "max" if latest else "min" if found["min"] and not owed else "none"
             yield Bounded(
                 phrase=phrase.strip(),
                 bound=bound,
                 value=value * factor,
                 unit=unit,
                 nouns=nouns,
-                of=_of(text[found.start("unit") :]) if unit in ("days", "%") else frozenset(),
+                of=_of(text[found.start("unit") :], gone) if unit in ("days", "%") else frozenset(),
                 duty=frozenset(words(owed["duty"])) if owed else frozenset(),
+                gone=gone,
             )
 
 
-def _of(behind: str) -> frozenset[str]:
-    """What stands behind the unit, up to three words."""
+def _of(behind: str, gone: bool) -> frozenset[str]:
+    """What stands behind the unit, up to three words; of what is deleted also from when on the time counts."""
     found = _OF.match(behind[len((behind.split() or [""])[0]) :])
-    return frozenset(words(found[1])) - {stem("time"), stem("cases")} if found else frozenset()
+    if found is None or (found["event"] and not gone):
+        return frozenset()
+    return frozenset(words(found["what"])) - {stem(word) for word in ("time", "cases", "latest", "most")}
 
 
 def _unit(before: str, behind: str) -> tuple[str, float, frozenset[str]]:

@@ -20,6 +20,7 @@ from runtime.vector_ports import Purpose
 from tests.comparison_pairs import DEVELOPMENT, HELD_OUT, Pair
 from tests.comparison_pairs_last import LAST
 from tests.comparison_pairs_later import LATER
+from tests.comparison_pairs_stranger import STRANGER
 
 TODAY = date(2026, 11, 29)
 SAME = [[1.0]]  # cosines of a pair that is about the same
@@ -36,7 +37,7 @@ def compared(requirement: str, strategy: str, cosines: Sequence[Sequence[float]]
 @pytest.fixture(scope="module")
 def cosines(tmp_path_factory: pytest.TempPathFactory) -> dict[Pair, float]:
     """Of every labelled pair, by the real model."""
-    pairs = (*DEVELOPMENT, *HELD_OUT, *LATER, *LAST)
+    pairs = (*DEVELOPMENT, *HELD_OUT, *LATER, *LAST, *STRANGER)
 
     async def embedded() -> dict[Pair, float]:
         model = MiniLm(tmp_path_factory.mktemp("models"))
@@ -59,6 +60,7 @@ def cosines(tmp_path_factory: pytest.TempPathFactory) -> dict[Pair, float]:
         pytest.param(HELD_OUT, (0.85, 0.9), (1.0, 0.6), id="held out"),
         pytest.param(LATER, (0.95, 0.8), (1.0, 0.8), id="later"),
         pytest.param(LAST, (0.95, 0.7), (1.0, 0.9), id="last"),
+        pytest.param(STRANGER, (1.0, 0.6), (1.0, 1.0), id="stranger"),
     ],
 )
 def test_labelled_pairs_are_told_apart(
@@ -164,6 +166,33 @@ def test_the_labelled_pairs_are_as_many_as_is_said_and_none_is_in_both_parts() -
         ("Remove the glue from the pilot in 2027.", "Glue is banned from the pilot.", "aligned", "prohibition"),
         ("Remove the glue from the pilot.", "The pilot must not contain glue.", "aligned", "prohibition"),
         ("Remove the ban on pilot trips.", "Pilot trips are banned.", "conflicting", "prohibition"),
+        ("Give pilots a 6-year warranty.", "Pilots get a warranty of at least five years.", "aligned", "limit"),
+        ("Give pilots a 2-year warranty.", "Pilots get a warranty of at least five years.", "conflicting", "limit"),
+        ("The pilot takes 60 days.", "The time of a pilot is not above 40 days.", "conflicting", "limit"),
+        ("The pilot takes 60 days.", "The pilot takes 40 days at most.", "conflicting", "limit"),
+        ("Pilot logs are kept for one year.", "Pilot logs are deleted after 90 days.", "conflicting", "limit"),
+        ("Pilot logs are kept for one month.", "Pilot logs are deleted after 90 days.", "related", "limit"),
+        (
+            "Pilot logs are checked each year for 2 years.",
+            "Pilot logs are deleted after 90 days.",
+            "related",
+            "same_topic",
+        ),
+        ("Delete pilot logs after 60 days.", "Pilot logs are deleted after 90 days.", "related", "limit"),
+        ("Delete pilot logs after 60 days.", "Pilot logs are deleted after 90 days at the latest.", "aligned", "limit"),
+        ("Delete pilot logs after 60 days.", "Pilot logs are kept for at least 90 days.", "conflicting", "limit"),
+        (
+            "Keep pilot logs for one year.",
+            "Pilot logs are deleted within 9 days after a request.",
+            "related",
+            "same_topic",
+        ),
+        ("Remove pilot seats.", "We cut no pilot seats.", "conflicting", "prohibition"),
+        ("Remove pilot seats.", "We do not remove pilot seats.", "conflicting", "prohibition"),
+        ("Get rid of pilot seats in all shops.", "Pilot seats are not sold in our shops.", "related", "prohibition"),
+        ("Remove the review step for pilots.", "No pilots without review.", "conflicting", "prohibition"),
+        ("Pilots get 1,500 CHF monthly.", "Every pilot earns at least 2,000 CHF a month.", "conflicting", "limit"),
+        ("Buy pilots.", "No pilots above 5,000 EUR are bought.", "related", "same_topic"),
         ("Remove the pilot.", "The pilot is never removed.", "conflicting", "prohibition"),
         ("Start the pilot without a review.", "No pilot without a review.", "conflicting", "prohibition"),
     ],
