@@ -19,7 +19,10 @@ _WORD = re.compile(r"[a-z][a-z0-9-]+")
 _RISK = ("churn", "leav", "lose", "losing", "lost", "retain", "retention", "risk", "cancel", "attrition")
 
 ANSWERS: Mapping[str, tuple[str, ...]] = {
-    "client_analysis": (*_RISK, "customer", "client", "segment", "driv"),
+    "client_analysis": (
+        *_RISK, "customer", "client", "segment", "driv", "left", "stay", "tenure", "charge", "contract", "women", "woman", "male",
+        "female", "senior", "subscri", "paying", "pays",
+    ),
     "client_health": (*_RISK, "customer", "client", "segment", "health", "usage"),
     "sales_intelligence": (
         "sale", "sell", "deal", "pipeline", "upsell", "revenue", "win", "won", "forecast", "conver", "stage", "slip", "quarter",

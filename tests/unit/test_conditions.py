@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.intents import meant
 from actors.sophia.teams import client_analysis
 from actors.sophia.tools.asked import answers, mean
 from actors.sophia.tools.client_analysis import analyse_clients
@@ -203,6 +204,16 @@ IN_ZURICH = "Not taken into account, for nothing that is known of these customer
             "is 74.44 (mean of column MonthlyCharges",
             "79.65",
         ),
+        (
+            "What percentage of customers are women?",
+            "49.52 % of all customers are customers with gender = Female (“women”) (3,488 of 7,043,",
+            "48.36 %",
+        ),
+        (
+            "What is the highest monthly charge of women?",
+            "The highest MonthlyCharges of customers with gender = Female (“women”) is 118.75",
+            "26.92 %",
+        ),
         ("How many customers do we have?", "7,043 in all", "5,174 of them are still here and 1,869 left"),
         (
             "Does paying by electronic check cause churn?",
@@ -227,6 +238,17 @@ def test_the_summary_answers_what_was_asked(telco: Table, question: str, first: 
     summary = compose(asked).sections["summary"]
     assert first in summary
     assert also in summary
+
+
+def test_what_is_asked_without_the_word_customer_is_still_what_the_tool_is_for() -> None:
+    for question in (
+        "How many women left?",
+        "median tenure of leavers",
+        "the highest monthly charge",
+        "Do seniors stay?",
+    ):
+        assert meant("client_analysis", question)
+    assert not meant("client_analysis", "How many managers approve letters?")
 
 
 PLANS = ("Basic", "Family pack", "Pro")

@@ -84,6 +84,13 @@ TICKETS = (TicketRecord(id="t", label=Clearance.INTERNAL, client="Cust 11", seve
         ),
         ("Which open deals with Cust 4 do we have?", "D-59 (Cust 4, 1,059.00 CHF, proposal); D-44"),
         ("What is the average deal size of won deals?", "average value of deals with outcome = won is 1,028.50 (mean"),
+        ("What is the status of deal D-12?", "Deal D-12 ("),
+        ("status of deal D-9999", "No deal D-9999 is known."),
+        (
+            "How many deals did we lose in smb?",
+            "How many deals with outcome = lost (“lose”) and segment = smb: 10 of 60",
+        ),
+        ("How many open deals does smb have?", "outcome = open and segment = smb: 10 of 60"),
         ("How many deals did we win in 2025?", "closed in 2025: 12 of 60"),
     ],
 )

@@ -26,6 +26,13 @@ _AT_STAKE = re.compile(
     r"\b(?:risk|revenue|money|stake|predict|likely|recommend|retain|retention|keep|should|segment|why|caus|driv|reason)",
     re.IGNORECASE,
 )
+_SHARE = re.compile(
+    r"\b(?:percent(?:age)?|share|proportion|fraction)\s+of\s+(?:\w+\s+){0,2}(?:customers|clients|deals)\b",
+    re.IGNORECASE,
+)
+_LEAVING = re.compile(r"\b(?:leav|left|los[et]|churn|cancel|stay|won\b|win)", re.IGNORECASE)
+_MOST = re.compile(r"\b(?:highest|maximum|max|largest|biggest)\b", re.IGNORECASE)
+_LEAST = re.compile(r"\b(?:lowest|minimum|min|smallest)\b", re.IGNORECASE)
 _FIGURE = re.compile(
     r"\b(?:how|what|rate|churn\w*|share|percent\w*|average|mean|median|count|number|left|leave|do|does|did|is|are|has|have)\b",
     re.IGNORECASE,
@@ -67,7 +74,11 @@ def mean(values: Sequence[float | None]) -> Mean | None:
 
 def answers(table: Table, reading: Reading, question: str, noun: str = "customers") -> list[str]:
     """What the question asks for by its words: means, counts, and of a group that it names the rate of those who left."""
-    told = [_mean_told(table, reading, column, noun) for column in _averaged(table, question)]
+    told = [_mean_told(table, reading, column, noun) for column in _measured(table, question, _AVERAGE)]
+    for pattern, word in ((_MOST, "highest"), (_LEAST, "lowest")):
+        told += [_extreme_told(table, reading, one, (word, noun)) for one in _measured(table, question, pattern)]
+    if reading.conditions and _SHARE.search(question) and not _LEAVING.search(question):
+        return [*told, _share_told(table, reading, noun)]
     if _COUNT.search(question):
         told.append(_count_told(table, reading, noun))
     if reading.conditions and (not told or outcome_column(table) is not None):
@@ -130,9 +141,9 @@ def _share(flags: Sequence[bool | None]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
-def _averaged(table: Table, question: str) -> list[Column]:
-    """The number columns whose mean is asked for: named right behind the word for it, else what customers pay."""
-    found = _AVERAGE.search(question)
+def _measured(table: Table, question: str, wanted: re.Pattern[str]) -> list[Column]:
+    """The number columns whose mean or bound is asked for: named right behind the word for it, else what customers pay."""
+    found = wanted.search(question)
     if found is None:
         return []
     near = {one.key for one in tokens(question[found.end() :])[:5]}
@@ -169,6 +180,27 @@ def _mean_told(table: Table, reading: Reading, column: Column, noun: str) -> str
     if not named:
         return f"{told}."
     return f"{told}; of all {whole.rows:,} {noun} the mean is {figure(whole.mean)}, the median {figure(whole.median)}."
+
+
+def _extreme_told(table: Table, reading: Reading, column: Column, which: tuple[str, str]) -> str:
+    word, noun = which
+    members = reading.members(table.rows, of_outcome=True)
+    named = reading.name(of_outcome=True)
+    known = [value for value, member in zip(column.numbers, members, strict=True) if member and value is not None]
+    of = f"{noun} with {named}" if named else f"all {noun}"
+    if not known:
+        return f"The {word} {column.name} of {of} is not known: none of them has a value."
+    value = max(known) if word == "highest" else min(known)
+    return f"The {word} {column.name} of {of} is {figure(value)}, which {known.count(value):,} of {len(known):,} have."
+
+
+def _share_told(table: Table, reading: Reading, noun: str) -> str:
+    count = sum(reading.members(table.rows))
+    low, high = risk.wilson(count, table.rows)
+    return (
+        f"{percent(count / table.rows)} of all {noun} are {noun} with {reading.name()} ({count:,} of {table.rows:,}, 95 %"
+        f" interval {percent(low)} to {percent(high)})."
+    )
 
 
 def _count_told(table: Table, reading: Reading, noun: str) -> str:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from actors.sophia.tools.asked import answers, with_unread
 from actors.sophia.tools.conditions import Condition, read
 from actors.sophia.tools.customers import money
+from actors.sophia.tools.named import alike, stands
 from actors.sophia.tools.periods import period
 from actors.tables import Column, Table
 from contracts.records import ClientRecord
@@ -62,20 +63,14 @@ def clients_asked(clients: Sequence[ClientRecord], now: datetime, question: str,
 
 def _named(clients: Sequence[ClientRecord], question: str) -> list[ClientRecord]:
     """Those whose id or name stands in the question, as a whole."""
-
-    def stands(name: str | None) -> bool:
-        return bool(name) and bool(re.search(rf"(?<!\w){re.escape(name or '')}(?!\w)", question, re.IGNORECASE))
-
-    return [one for one in clients if stands(one.id) or stands(one.name)][:NAMED_MAX]
+    return [one for one in clients if stands(one.id, question) or stands(one.name, question)][:NAMED_MAX]
 
 
 def _unknown(clients: Sequence[ClientRecord], question: str) -> list[str]:
     """What the question calls a client, or what looks like an id of one but for its number, and is none."""
     names = {name.lower() for one in clients for name in (one.id, one.name) if name}
-    shapes = {re.sub(r"\d+", r"\\d+", re.escape(one.id)) for one in clients if re.search(r"\d", one.id)}
     asked = [match["name"] for match in _CALLED.finditer(question)]
-    for shape in sorted(shapes):
-        asked += [match[0] for match in re.finditer(rf"(?<!\w){shape}(?!\w)", question, re.IGNORECASE)]
+    asked += alike((one.id for one in clients), question)
     return [one for one in dict.fromkeys(asked) if one.lower() not in names][:NAMED_MAX]
 
 

@@ -39,6 +39,7 @@ ALIASES = {
     "fibr": "fiber",
     "chequ": "check",
     "win": "won",
+    "los": "lost",
 }
 """What values are called otherwise; stems."""
 NAMED_NUMBERS = {

@@ -9,6 +9,7 @@ from actors.sophia.tools.asked import answers, not_read, with_unread
 from actors.sophia.tools.conditions import Condition, Reading, read
 from actors.sophia.tools.customers import money
 from actors.sophia.tools.deals import Deal, Deals
+from actors.sophia.tools.named import alike, stands
 from actors.sophia.tools.periods import period
 from actors.tables import Column, Table, percent
 
@@ -32,6 +33,14 @@ def of_deals(question: str) -> bool:
 
 def deals_asked(deals: Deals, question: str) -> list[str]:
     """What is asked of some of the deals, first things first; empty where a question names none."""
+    named = [one for one in deals.deals if stands(one.id, question)][:LISTED_MAX]
+    known = {one.id.lower() for one in deals.deals}
+    unknown = [one for one in alike((one.id for one in deals.deals), question) if one.lower() not in known][:LISTED_MAX]
+    if named or unknown:
+        return [
+            *(f"Deal {_deal(one, deals.currency)}{_of_segments(one)}." for one in named),
+            *(f"No deal {one} is known." for one in dict.fromkeys(unknown)),
+        ]
     table = _table(deals)
     rate = bool(_RATE.search(question))
     during = period(question)
@@ -106,3 +115,7 @@ def _deal(one: Deal, unit: str) -> str:
     ended = "won" if one.won else "lost"
     state = one.stage if one.won is None else f"{ended} on {one.closed}" if one.closed else ended
     return f"{one.id} ({', '.join(part for part in (one.customer, money(one.value, unit), state) if part)})"
+
+
+def _of_segments(one: Deal) -> str:
+    return "".join(f"; {name}: {value}" for name, value in sorted(one.segments.items()))
