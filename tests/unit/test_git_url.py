@@ -117,7 +117,7 @@ def test_of_gits_own_server_it_is_the_same_and_no_cookie_is_kept(server: GitServ
 
 @pytest.mark.parametrize("ref", ["#fix/one", "#v1", "#refs/heads/fix/one", "#OLD", "#LAST"])
 def test_a_branch_a_tag_or_a_commit_may_be_named(server: GitServer, till: Repo, ref: str) -> None:
-    older = till[till[till.head()].parents[0]].parents[0]  # type: ignore[attr-defined]
+    older = till[till[till.head()].parents[0]].parents[0]  # type: ignore[attr-defined]  # an object of any kind
     porcelain.tag_create(till, b"v1", objectish=older, annotated=True, message=b"one", author=WHO)
     till.refs[Ref(b"refs/heads/fix/one")] = older
     named = {"#OLD": older, "#LAST": till.head()}.get(ref)

@@ -44,7 +44,7 @@ ALIASES = {
 """What values are called otherwise; stems."""
 NAMED_NUMBERS = {
     name: number
-    for number, name in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)  # noqa: SIM905
+    for number, name in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)  # noqa: SIM905 - a word a line would be pages
 }
 VALUES_MAX = 50
 UNREAD_MAX = 4

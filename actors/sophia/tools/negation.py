@@ -19,7 +19,7 @@ _ARTICLES = frozenset(("a", "an", "the", "any", "those", "these", "our", "either
 _PLACES = frozenset(("on", "in", "by", "of", "to"))
 _JOINED = frozenset(("and", "or", "nor"))
 _USING = frozenset(
-    "use uses using used take takes taking subscribe subscribed subscribes method methods plan plans option options live living"  # noqa: SIM905
+    "use uses using used take takes taking subscribe subscribed subscribes method methods plan plans option options live living"  # noqa: SIM905 - a word a line would be pages
     " come comes belong belongs region class category anyone anybody hold holding holds signed single".split()
 )
 
