@@ -4,6 +4,7 @@ On one machine it shows and tests what a cluster does; it protects from the loss
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 import socket
@@ -19,6 +20,7 @@ from deploy.embedded.supervisor import Backoff, OnState, locked
 from runtime.errors import UnavailableError
 
 NODES = 3
+ROUTE_PORTS = range(20_000, 32_000)
 READY_S_MAX = 30.0
 LOOK_S = 0.2
 SETTINGS = "cluster.toml"
@@ -170,8 +172,13 @@ def _kept(path: Path) -> _Kept:
 
 
 def _free_ports(count: int) -> tuple[int, ...]:
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = tuple(int(probe.getsockname()[1]) for probe in probes)
-    for probe in probes:
-        probe.close()
-    return ports
+    """Below those that the kernel hands out by itself: while a node is away, nobody is given its port by chance."""
+    free: list[int] = []
+    for port in secrets.SystemRandom().sample(ROUTE_PORTS, len(ROUTE_PORTS)):
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            free.append(port)
+        if len(free) == count:
+            return tuple(free)
+    raise StartError(
+        f"no {count} ports are free from {ROUTE_PORTS.start} to {ROUTE_PORTS.stop - 1}: end what holds them"
+    )
