@@ -26,7 +26,11 @@ def abstains(text: str) -> bool:
 
 
 NOT_TAKEN = "Not taken into account"
-UNSAID = ("No source at hand", NOT_TAKEN, "No client", "No deal")
+NO_SOURCE = "No source at hand"
+NO_CLIENT = "No client"
+NO_DEAL = "No deal"
+UNSAID = (NO_SOURCE, NOT_TAKEN, NO_CLIENT, NO_DEAL)
+"""How the findings begin that tools tell of what is not known."""
 
 
 def unsaid(finding: str) -> bool:

@@ -37,7 +37,10 @@ async def _asked(incoming: Incoming[Any], actor: ActorRef, kind: type[M]) -> tup
     envelope = record.envelope
     if not principal.owns(envelope.principal) or envelope.label > principal.clearance:
         return None
-    return msgspec.json.decode(record.body, type=kind), envelope
+    try:
+        return msgspec.json.decode(record.body, type=kind), envelope
+    except msgspec.DecodeError:  # whatever published it: it will be a dead letter, not a question
+        return None
 
 
 async def analysis(incoming: Incoming[Any], actor: ActorRef) -> Analysis | None:

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 SENTENCE_CHARS_MAX = 600
+NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+"""A pattern: digits, in threes by commas or not, with decimals or not."""
+
 
 # Repetitions are bounded: texts come from outside, and a run of one sign must not cost its square.
 _ABBREVIATION = re.compile(

@@ -7,12 +7,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from runtime.text import STOP_WORDS, stem, words
+from runtime.text import NUMBER, STOP_WORDS, stem, words
 
 Bound = Literal["max", "min", "none"]
 When = Literal["by", "before", "until", "from", "at"]
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _WORDED = {
     word: float(number)
     for number, word in enumerate(
@@ -32,7 +31,7 @@ _MIN = (
 )
 _FIGURE = re.compile(
     rf"(?P<phrase>(?:\b(?:must|may|shall|will|can|do|does)\s+)?(?:(?P<max>\b(?:{_MAX}))|(?P<min>\b(?:{_MIN})))?\s*"
-    rf"(?P<before>€|\$|£|\bEUR\s|\bUSD\s|\bGBP\s|\bCHF\s)?(?<![\w.,])(?P<number>{_NUMBER}|\b(?:{'|'.join(_WORDED)})\b)(?![\d,]*\d)"
+    rf"(?P<before>€|\$|£|\bEUR\s|\bUSD\s|\bGBP\s|\bCHF\s)?(?<![\w.,])(?P<number>{NUMBER}|\b(?:{'|'.join(_WORDED)})\b)(?![\d,]*\d)"
     r"[\s-]?(?P<scale>thousand|million|billion|bn\b|m\b|k\b)?\s?(?P<unit>%|€|\$|£|[A-Za-z][\w-]*(?:\s+[A-Za-z][\w-]*){0,3})?)",
     re.IGNORECASE,
 )

@@ -8,7 +8,7 @@ from actors.given import files
 from actors.sophia.tools.sales_intelligence import SalesIntelligenceArguments
 from actors.team import Examined, run_tool
 from contracts.domains import Clearance, Partition
-from contracts.model import Evidence
+from contracts.model import NO_DEAL, Evidence
 from contracts.records import RecordsFound
 from contracts.retrieval import Hit
 from runtime.effects import Effects
@@ -49,7 +49,7 @@ async def sales_work(question: str, hits: Sequence[Hit], effects: Effects) -> Ex
             read.append(hit)
     if not findings:
         findings.append(
-            "No deals are known, neither by facts (deal.opened, deal.stage_changed, deal.closed) nor as an imported table, so"
+            f"{NO_DEAL}s are known, neither by facts (deal.opened, deal.stage_changed, deal.closed) nor as an imported table, so"
             " nothing can be said of pipeline and forecast."
         )
     return Examined(tuple(findings), tuple(read), evidence, works=works)

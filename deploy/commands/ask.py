@@ -200,6 +200,7 @@ async def _asked(asked: "AskQuestion", target: options.Target, wanted: _Options,
                 return await waited(gateway, asking, 0, _told(steps))
             finally:
                 watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
             steps.end(step)
             return turn
 

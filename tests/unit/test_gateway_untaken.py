@@ -3,8 +3,13 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from contracts.domains import Clearance
+from contracts import subjects
+from contracts.domains import Clearance, Domain
+from contracts.envelope import Record
+from contracts.ids import new_id
+from contracts.subjects import ActorRef
 from tests.gateway_world import World, run
 
 LATER = {"Prefer": "respond-async"}
@@ -41,5 +46,22 @@ def test_it_is_shown_before_it_is_taken_up_to_its_asker_only(path: str, body: di
             other = url.replace(shown["correlation_id"].replace("-", ""), "0" * 32)
             assert other != url
             assert (await ann.get(other)).status_code == 404
+
+    run(scenario)
+
+
+def test_what_some_program_published_and_is_no_question_is_not_shown() -> None:
+    async def scenario() -> None:
+        async with World() as world, world.client("cross_domain_user") as ann:
+            for worker in world.workers:
+                await worker.stop()
+            accepted = await ann.post("/v1/analyses", json={"subject": "Portal", "question": "Why?"}, headers=LATER)
+            url = accepted.json()["status_url"]
+            actor = ActorRef(Domain.SOPHIA, "analysis", url.rsplit("/", 1)[1])
+            record = await world.queue.latest(actor)
+            assert record is not None
+            envelope = replace(record.envelope, id=new_id())
+            await world.queue.publish(subjects.inbox(actor), Record(envelope, b'{"question": 7}'))
+            assert (await ann.get(url)).status_code == 404
 
     run(scenario)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from contracts.domains import Clearance
 from contracts.model import Evidence
 from runtime.errors import OutcomeError
-from runtime.text import clip, sentences, words
+from runtime.text import NUMBER, clip, sentences, words
 
 TEXTS_MAX = 200
 CHARS_MAX = 2_000_000
@@ -23,14 +23,13 @@ ClaimKind = Literal["percentage", "amount", "date", "count"]
 
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 _SCALE = r"(?:\s?(?:million|billion|thousand|bn|m|k)\b)?"
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _PATTERNS: tuple[tuple[ClaimKind, re.Pattern[str]], ...] = (
-    ("percentage", re.compile(rf"[-+−]?(?:{_NUMBER})\s?(?:%|percentage points|per\s?cent\b)", re.IGNORECASE)),
+    ("percentage", re.compile(rf"[-+−]?(?:{NUMBER})\s?(?:%|percentage points|per\s?cent\b)", re.IGNORECASE)),
     (
         "amount",
         re.compile(
-            rf"(?:€|\$|£|\b(?:EUR|USD|GBP|CHF)\s?)(?:{_NUMBER}){_SCALE}"
-            rf"|\b(?:{_NUMBER}){_SCALE}\s?(?:€|EUR\b|USD\b|GBP\b|CHF\b|euros?\b|dollars?\b|pounds?\b)",
+            rf"(?:€|\$|£|\b(?:EUR|USD|GBP|CHF)\s?)(?:{NUMBER}){_SCALE}"
+            rf"|\b(?:{NUMBER}){_SCALE}\s?(?:€|EUR\b|USD\b|GBP\b|CHF\b|euros?\b|dollars?\b|pounds?\b)",
         ),
     ),
     (
@@ -43,7 +42,7 @@ _PATTERNS: tuple[tuple[ClaimKind, re.Pattern[str]], ...] = (
     (
         "count",
         re.compile(
-            rf"\b(?:{_NUMBER})\s(?!(?:million|billion|thousand|bn|per|percent)\b)[a-z][a-z-]{{2,}}", re.IGNORECASE
+            rf"\b(?:{NUMBER})\s(?!(?:million|billion|thousand|bn|per|percent)\b)[a-z][a-z-]{{2,}}", re.IGNORECASE
         ),
     ),
 )
@@ -119,7 +118,7 @@ def _claim(kind: ClaimKind, text: str, statement: Statement) -> Claim:
 
 def magnitude(text: str) -> float | None:
     """The number in a figure as written: `€1.2 million` is 1200000, `26.5 %` is 26.5."""
-    match = re.search(rf"([-−]?)(?<![\d.])({_NUMBER})\s?([A-Za-z]*)", text)
+    match = re.search(rf"([-−]?)(?<![\d.])({NUMBER})\s?([A-Za-z]*)", text)
     if not match:
         return None
     value = float(match.group(2).replace(",", "")) * _SCALES.get(match.group(3).lower(), 1.0)

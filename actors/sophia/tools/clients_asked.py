@@ -13,6 +13,7 @@ from actors.sophia.tools.customers import money
 from actors.sophia.tools.named import alike, stands
 from actors.sophia.tools.periods import period
 from actors.tables import Column, Table
+from contracts.model import NO_CLIENT
 from contracts.records import ClientRecord
 
 LISTED_MAX = 10
@@ -34,7 +35,7 @@ def clients_asked(clients: Sequence[ClientRecord], now: datetime, question: str,
     """What is asked of some of the clients, first things first; `told`: of each client by its id how it is doing."""
     named = _named(clients, question)
     found = [told[one.id] for one in named]
-    found += [f"No client {name} is known." for name in _unknown(clients, question)]
+    found += [f"{NO_CLIENT} {name} is known." for name in _unknown(clients, question)]
     if found:
         return Asked(tuple(found), only=True)
     table = _table(clients, now)
@@ -89,7 +90,7 @@ def _table(clients: Sequence[ClientRecord], now: datetime) -> Table:
 
 def _cancelled(gone: Sequence[ClientRecord], count: int, name: str) -> str:
     if not gone:
-        return f"No client{f' with {name}' if name else ''} is known to have cancelled."
+        return f"{NO_CLIENT}{f' with {name}' if name else ''} is known to have cancelled."
     ranked = sorted(gone, key=lambda one: (one.cancelled is None or -one.cancelled.timestamp(), one.id))
     listed = "; ".join(_client(one) for one in ranked[:LISTED_MAX])
     rest = f"; and {len(ranked) - LISTED_MAX:,} more" if len(ranked) > LISTED_MAX else ""

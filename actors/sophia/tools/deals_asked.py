@@ -12,6 +12,7 @@ from actors.sophia.tools.deals import Deal, Deals
 from actors.sophia.tools.named import alike, stands
 from actors.sophia.tools.periods import period
 from actors.tables import Column, Table, percent
+from contracts.model import NO_DEAL
 
 LISTED_MAX = 8
 
@@ -39,7 +40,7 @@ def deals_asked(deals: Deals, question: str) -> list[str]:
     if named or unknown:
         return [
             *(f"Deal {_deal(one, deals.currency)}{_of_segments(one)}." for one in named),
-            *(f"No deal {one} is known." for one in dict.fromkeys(unknown)),
+            *(f"{NO_DEAL} {one} is known." for one in dict.fromkeys(unknown)),
         ]
     table = _table(deals)
     rate = bool(_RATE.search(question))
@@ -87,7 +88,7 @@ def _won(deals: Deals, reading: Reading) -> list[str]:
     members = reading.members(len(deals.deals))
     decided = [one for one, member in zip(deals.deals, members, strict=True) if member and one.won is not None]
     if not decided:
-        return [f"No deal with {reading.name()} is decided, so there is no win rate of them."]
+        return [f"{NO_DEAL} with {reading.name()} is decided, so there is no win rate of them."]
     one = pipeline.share("", sum(deal.won is True for deal in decided), len(decided))
     whole = pipeline.won(deals)
     return [
@@ -104,7 +105,7 @@ def _listed(deals: Deals, reading: Reading) -> str:
         (one for one, in_ in zip(deals.deals, members, strict=True) if in_), key=lambda one: (-one.value, one.id)
     )
     if not found:
-        return f"No deal with {reading.name()} is known."
+        return f"{NO_DEAL} with {reading.name()} is known."
     listed = "; ".join(_deal(one, deals.currency) for one in found[:LISTED_MAX])
     rest = f"; and {len(found) - LISTED_MAX:,} more" if len(found) > LISTED_MAX else ""
     total = money(sum(one.value for one in found), deals.currency)

@@ -26,6 +26,7 @@ from actors.sophia.tools.customers import money
 from actors.tables import percent
 from actors.tool import Fetch, tool
 from contracts.grounds import Basis
+from contracts.model import NO_CLIENT
 from contracts.records import ClientRecord, InvoiceRecord, TicketRecord
 from runtime.errors import OutcomeError
 from runtime.ports import Tool, ToolLimits
@@ -235,7 +236,7 @@ def _rates(clients: Sequence[ClientRecord], now: datetime) -> list[risk.Segment]
 
 def _headline(known: int, cancelled: int) -> str:
     if not known:
-        return "No client is known by facts."
+        return f"{NO_CLIENT} is known by facts."
     low, high = risk.wilson(cancelled, known)
     return (
         f"{known:,} clients are known by facts; {percent(cancelled / known)} of them cancelled ({cancelled:,} of {known:,},"

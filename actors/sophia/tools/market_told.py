@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from actors.sophia.tools.claims import Claim, quoted
 from actors.sophia.tools.market_figures import Comparison, MarketFigure
+from contracts.model import NO_SOURCE
 from runtime.text import words
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def _unsaid(result: "MarketResearchResult", question: str, texts: Sequence[str])
     unknown = [word for word in _WORD.findall(question) if words(word) and said.isdisjoint(words(word))]
     subjects = [f"“{word}”" for word in dict.fromkeys(unknown) if not _ASKING.match(word)]
     if subjects:
-        yield f"No source at hand speaks of {' or '.join(subjects[:UNKNOWN_TOLD_MAX])}: what follows is of what is nearest."
+        yield f"{NO_SOURCE} speaks of {' or '.join(subjects[:UNKNOWN_TOLD_MAX])}: what follows is of what is nearest."
     if _SIZE.search(question) and not any(one.kind == "size" for one in result.figures):
-        yield "No source at hand says how big the market is."
+        yield f"{NO_SOURCE} says how big the market is."
 
 
 def _once(figures: Sequence[MarketFigure]) -> list[MarketFigure]:

@@ -7,6 +7,7 @@ from actors.sophia.tools.customers import money
 from actors.sophia.tools.forecast import LEVEL, Forecast, Holdout, Outlook
 from actors.sophia.tools.pipeline import SIGNIFICANT, Comparison, Duration, Share, Stage
 from actors.tables import percent
+from contracts.model import NO_DEAL
 
 if TYPE_CHECKING:
     from actors.sophia.tools.sales_intelligence import Pipeline
@@ -130,7 +131,7 @@ def _won(found: "Pipeline") -> Iterator[str]:
     if found.won.total:
         yield f"{_share(found.won)} decided deals were won."
     else:
-        yield "No deal is decided yet, so there is no win rate."
+        yield f"{NO_DEAL} is decided yet, so there is no win rate."
 
 
 def _times(found: "Pipeline") -> Iterator[str]:
