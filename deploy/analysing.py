@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from contracts.analysis import PhaseResult
-from contracts.http import Analysis, CreateAnalysis, EventView
+from contracts.http import Analysis, CreateAnalysis
 from contracts.ids import new_id
-from deploy.asking import PATIENCE_S, OnNote, OnProgress
-from deploy.client import Gateway, OnWait, patiently
+from deploy.asking import Heard, OnNote, OnProgress, Posted, followed
+from deploy.client import Gateway, OnWait
 from deploy.rendering import clean, prose
 
 PATH = "/v1/analyses"
@@ -27,31 +26,10 @@ async def streamed(
 ) -> Analysis:
     """The whole analysis, every event and note on the way told once, and the part if there is one before it is whole.
 
-    A broken stream is taken up again.
-
     Raises GatewayError, UnreachableError.
     """
-    seen: set[str] = set()
-    told: set[bytes] = set()
-    headers = {"Idempotency-Key": new_id()}
-
-    async def once() -> Analysis:
-        async for event in gateway.stream("POST", PATH, body=wanted, headers=headers):
-            if event.name == "answer":
-                return msgspec.json.decode(event.data, type=Analysis)
-            if event.name == "note" and event.data not in told:
-                told.add(event.data)
-                on_note(msgspec.json.decode(event.data, type=str))
-            if event.name == "partial":
-                on_part(msgspec.json.decode(event.data, type=Analysis))
-            if event.name == "progress":
-                view = msgspec.json.decode(event.data, type=EventView)
-                if view.id not in seen:
-                    seen.add(view.id)
-                    on_progress(view)
-        raise gateway.ended("the stream ended before the analysis")
-
-    return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
+    posted = Posted(path=PATH, body=wanted, key=new_id())
+    return await followed(gateway, posted, Analysis, Heard(on_progress, on_wait, on_part, on_note))
 
 
 def shown(analysis: Analysis) -> RenderableType:

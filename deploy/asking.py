@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 60.0
 WAIT_S_MAX = 60  # of one request; it is repeated until there is an answer
+T = TypeVar("T")
 OnProgress = Callable[[EventView], None]
 OnPart = Callable[[Turn], None]
 OnNote = Callable[[str], None]
@@ -30,6 +31,23 @@ class Asking(Struct, frozen=True, kw_only=True):
     path: str
     question: AskQuestion
     key: str = msgspec.field(default_factory=new_id)
+
+
+class Posted(Struct, frozen=True, kw_only=True):
+    """A request that is answered by a stream."""
+
+    path: str
+    body: Struct
+    key: str
+
+
+class Heard(Struct, Generic[T], frozen=True):
+    """Who is told of what comes before the last word."""
+
+    progress: OnProgress
+    wait: OnWait
+    part: Callable[[T], None]
+    note: OnNote
 
 
 def path_for(domain: str, session: str | None) -> str:
@@ -59,31 +77,39 @@ async def streamed(
 ) -> Turn:
     """The answered turn, with every event on the way told once, and the answer in part if there is one before it is whole.
 
-    `on_note` is told once what the asker had better know. A broken stream is taken up again.
+    `on_note` is told once what the asker had better know. Raises GatewayError, UnreachableError.
+    """
+    posted = Posted(path=asking.path, body=asking.question, key=asking.key)
+    return await followed(gateway, posted, Turn, Heard(on_progress, on_wait, on_part, on_note))
+
+
+async def followed(gateway: Gateway, posted: Posted, kind: type[T], heard: "Heard[T]") -> T:
+    """The last word of what was posted. A broken stream is taken up again, and nothing on the way is told twice.
 
     Raises GatewayError, UnreachableError.
     """
     seen: set[str] = set()
     told: set[bytes] = set()
 
-    async def once() -> Turn:
-        headers = {"Idempotency-Key": asking.key}
-        async for event in gateway.stream("POST", asking.path, body=asking.question, headers=headers):
+    async def once() -> T:
+        async for event in gateway.stream(
+            "POST", posted.path, body=posted.body, headers={"Idempotency-Key": posted.key}
+        ):
             if event.name == "answer":
-                return msgspec.json.decode(event.data, type=Turn)
+                return msgspec.json.decode(event.data, type=kind)
             if event.name == "note" and event.data not in told:
                 told.add(event.data)
-                on_note(msgspec.json.decode(event.data, type=str))
+                heard.note(msgspec.json.decode(event.data, type=str))
             if event.name == "partial":
-                on_part(msgspec.json.decode(event.data, type=Turn))
+                heard.part(msgspec.json.decode(event.data, type=kind))
             if event.name == "progress":
                 view = msgspec.json.decode(event.data, type=EventView)
                 if view.id not in seen:
                     seen.add(view.id)
-                    on_progress(view)
-        raise gateway.ended("the stream ended before the answer")
+                    heard.progress(view)
+        raise gateway.ended("the stream ended before its last word")
 
-    return await patiently(once, patience_s=PATIENCE_S, on_wait=on_wait)
+    return await patiently(once, patience_s=PATIENCE_S, on_wait=heard.wait)
 
 
 async def waited(

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from actors.sophia.tools.asked import answers, with_unread
-from actors.sophia.tools.conditions import Condition, read
+from actors.sophia.tools.conditions import read
 from actors.sophia.tools.customers import money
 from actors.sophia.tools.named import alike, stands
 from actors.sophia.tools.periods import period
@@ -44,10 +43,9 @@ def clients_asked(clients: Sequence[ClientRecord], now: datetime, question: str,
     if during is not None:
         left = bool(_LEFT.search(question))
         days = [one.cancelled if left else one.signed for one in clients]
-        rows = tuple(during.has(day.date() if day else None) for day in days)
-        verb = "cancelled" if left else "signed"
-        one = Condition(verb, f"{verb} {during.said}", during.said, rows)
-        reading = replace(reading, conditions=(*reading.conditions, one))
+        reading = during.limiting(
+            reading, "cancelled" if left else "signed", [day.date() if day else None for day in days]
+        )
     which = bool(_LEFT.search(question) and _WHICH.search(question))
     if which:
         members = reading.members(len(clients))

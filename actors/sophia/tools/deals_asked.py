@@ -2,11 +2,9 @@
 
 import re
 
-from msgspec.structs import replace
-
 from actors.sophia.tools import pipeline
 from actors.sophia.tools.asked import answers, not_read, with_unread
-from actors.sophia.tools.conditions import Condition, Reading, read
+from actors.sophia.tools.conditions import Reading, read
 from actors.sophia.tools.customers import money
 from actors.sophia.tools.deals import Deal, Deals
 from actors.sophia.tools.named import alike, stands
@@ -48,10 +46,8 @@ def deals_asked(deals: Deals, question: str) -> list[str]:
     reading = read(table, during.rest if during else question, ("outcome",) if rate else ())
     if during is not None:
         ended = bool(_ENDED.search(question))
-        rows = tuple(during.has(one.closed if ended else one.opened) for one in deals.deals)
-        verb = "closed" if ended else "opened"
-        one = Condition(verb, f"{verb} {during.said}", during.said, rows)
-        reading = replace(reading, conditions=(*reading.conditions, one))
+        days = [one.closed if ended else one.opened for one in deals.deals]
+        reading = during.limiting(reading, "closed" if ended else "opened", days)
     if rate:
         return [*_won(deals, reading), *not_read(reading, "deals")]
     if _SLIPPING.search(question):

@@ -2,9 +2,13 @@
 
 import calendar
 import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.sophia.tools.conditions import Condition, Reading
 
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
 _PERIOD = re.compile(
@@ -22,6 +26,11 @@ class Period(Struct, frozen=True):
 
     def has(self, day: date | None) -> bool:
         return day is not None and self.first <= day <= self.last
+
+    def limiting(self, reading: Reading, verb: str, days: Iterable[date | None]) -> Reading:
+        """The reading with one more condition: of each row the day on which it did what the verb says is in the period."""
+        one = Condition(verb, f"{verb} {self.said}", self.said, tuple(map(self.has, days)))
+        return replace(reading, conditions=(*reading.conditions, one))
 
 
 def period(question: str) -> Period | None:
