@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.sophia.clients import BY_FACTS, IN_TABLE, labelled
 from actors.sophia.teams import client_analysis, sales_intelligence
+from actors.sophia.tools.clients_asked import clients_asked
 from actors.sophia.tools.deals import Deal, Deals
 from actors.sophia.tools.deals_asked import deals_asked
 from actors.sophia.tools.forecast import Holdout
@@ -187,3 +189,19 @@ def test_the_win_rate_of_a_segment_is_what_pandas_counts(dealt: list[tuple[bool 
     else:
         hits = int((decided.won == True).sum())  # noqa: E712 - a column of objects
         assert f"is {percent(hits / len(decided))} ({hits:,} of {len(decided):,} decided deals were won" in told
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many clients have left?",
+        "Which clients who left are in smb?",
+        "How many clients stayed who remained?",
+        "How many clients who stayed are there?",
+    ],
+)
+def test_where_nobody_or_everybody_left_that_is_told(question: str) -> None:
+    here = [ClientRecord(id="C-1", label=Clearance.PUBLIC, signed=NOW - timedelta(days=9))]
+    gone = [replace(here[0], cancelled=NOW - timedelta(days=1))]
+    for clients in (here, gone):
+        assert clients_asked(clients, NOW, question, {"C-1": "C-1 is well."}).told

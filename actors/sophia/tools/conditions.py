@@ -161,11 +161,8 @@ class _Reader:
         for pattern, wanted in ((STAYED, False), (LEFT, True)):
             if match := pattern.search(self._question):
                 self._use(match.start(), match.end())
-                value = next(
-                    cell
-                    for cell, flag in zip(self._outcome.cells, flags, strict=True)
-                    if flag is wanted or flag is None
-                )
+                cells = zip(self._outcome.cells, flags, strict=True)
+                value = next((cell for cell, flag in cells if flag is wanted), "Yes" if wanted else "No")
                 text = f"{self._outcome.name} = {value}"
                 return Condition(self._outcome.name, text, match[0], tuple(flag is wanted for flag in flags), value)
         return None
