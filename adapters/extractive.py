@@ -107,7 +107,8 @@ _CUE_TEXTS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 _FIRST = (
     ("dependencies", re.compile(r"dependencies have known weaknesses|Dependencies with known weaknesses: ")),
-    ("looked_at", re.compile(r"Hostile archive: |Misconfiguration was looked for in |Not looked at: | could not use ")),
+    ("looked_at", re.compile(r"Hostile archive: |Misconfiguration was looked for in |Not looked at: ")),
+    ("summary", re.compile(r" could not use ")),
 )
 """What must be told, whatever else a section might say: it is no matter of rank."""
 
@@ -211,7 +212,7 @@ class _Choosing:
         chosen: dict[str, list[Sentence]] = {section.name: [] for section in self._prompt.sections}
         prose = [section for section in self._prompt.sections if _is_prose(section)]
         for section in prose:
-            chosen[section.name] = self._summary(section)
+            chosen[section.name] = [*self._first(section), *self._summary(section)]
         others = [section for section in self._prompt.sections if section not in prose]
         scores = {section.name: self._scores(section, self._asked) for section in others}
         for section in others:
@@ -227,7 +228,7 @@ class _Choosing:
         return chosen
 
     def _first(self, section: Section) -> list[Sentence]:
-        """What the section has to say before anything else, unless the summary has."""
+        """What the section has to say before anything else, unless the summary has already."""
         pattern = next((pattern for name, pattern in _FIRST if name == section.name), None)
         found = [at for at in sorted(self.left) if pattern and pattern.search(self._pool.sentences[at].text)]
         self.left -= set(found)

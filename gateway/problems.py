@@ -16,7 +16,7 @@ from typing import Any
 import falcon
 import msgspec
 
-from contracts.conversation import REPOSITORY
+from contracts.forms import in_words
 from contracts.http import FieldProblem, Problem
 from contracts.kernel import FAILED
 from contracts.model import Failure
@@ -26,16 +26,6 @@ from runtime.errors import DiarchyError, FullError, InvalidError, OutcomeError, 
 MEDIA_PROBLEM = "application/problem+json"
 _LOGGER = logging.getLogger("diarchy.gateway")
 _PATH = re.compile(r"^(?P<detail>.*?)(?: - at `(?P<key>(?:key in )?)(?P<path>\$[^`]*)`)?$", re.DOTALL)
-_FORMS = {
-    f"Expected `str` matching regex {pattern!r}": told
-    for pattern, told in {
-        r"\S": "must not be blank",
-        REPOSITORY: "must be an absolute path, or the https address of a git repository without user, password or query, with"
-        " `#` and a branch, tag or commit where one is meant",
-    }.items()
-}
-"""What people are told of a text that has not the form it must have, by what msgspec says."""
-
 _NAMED = re.compile(r"(?:missing required|unknown) field `([^`]*)`")
 
 REFUSALS: dict[RejectionCode, int] = {"conflict": 409, "not_found": 404, "forbidden": 403, "gone": 410, "limit": 429}
@@ -114,7 +104,7 @@ def invalid_json(error: msgspec.DecodeError, kind: Any, root: str = "$") -> Vali
         return ValidationProblemError(root, f"not valid JSON: {error}", status=400)
     match = _PATH.match(str(error))
     detail, path = (match["detail"], match["path"] or "$") if match else (str(error), "$")
-    detail = _FORMS.get(detail, detail)
+    detail = in_words(detail)
     if detail.startswith("Invalid enum value") and (values := choices_at(kind, path)):
         detail = f"{detail}; must be {'one of ' if len(values) > 1 else ''}{', '.join(values)}"
     named = _NAMED.search(detail)

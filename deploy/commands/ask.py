@@ -244,7 +244,7 @@ def _question(text: str, wanted: _Options) -> "AskQuestion":
     try:
         return msgspec.convert(body, AskQuestion)
     except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from error
+        raise options.refused(error) from error
 
 
 def _given(**fields: object) -> dict[str, object]:

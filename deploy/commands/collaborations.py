@@ -77,7 +77,7 @@ def ask(*, context: tuple[str, ...], ceo_context: bool, target: options.Target, 
     try:
         body = msgspec.convert({**given, "context": named, "needs_ceo_context": ceo_context}, AskDomain)
     except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from error
+        raise options.refused(error) from error
     _show(asked(target, lambda gateway: _asked(gateway, body)), as_json=as_json)
 
 

@@ -123,7 +123,7 @@ def search(
     try:
         wanted = msgspec.convert({"query": query, **given}, SearchKnowledge)
     except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from error
+        raise options.refused(error) from error
     if fields:
         wanted = msgspec.structs.replace(wanted, fields=typed(wanted.partitions, fields))
     found = asked(target, lambda gateway: gateway.post("/v1/knowledge/search", wanted, KnowledgeHits))

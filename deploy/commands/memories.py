@@ -90,7 +90,7 @@ def teach(*, target: options.Target, as_json: bool, **said: object) -> None:
     try:
         body = msgspec.convert({name: value for name, value in said.items() if value is not None}, TeachMemory)
     except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from error
+        raise options.refused(error) from error
     kept = asked(target, lambda gateway: gateway.post("/v1/memories", body, MemoryView))
     _show(Memories(memories=(kept,)), as_json=as_json)
 

@@ -149,6 +149,13 @@ def target_options(function: F) -> Callable[..., Any]:
     return data_option(url_option(token_option(bundled)))
 
 
+def refused(error: Exception) -> click.UsageError:
+    """What msgspec says of an input that cannot be, in words."""
+    from contracts.forms import in_words
+
+    return click.UsageError(in_words(str(error)))
+
+
 def approval_options(function: F) -> F:
     """`--approval` and what goes with it, given to the command as `approval`, `quorum`, `approver` and `expires`."""
     tools = click.option(

@@ -282,6 +282,10 @@ def test_a_team_that_is_none_is_told_with_those_that_are() -> None:
     refused = run("ask", "--team", "nope", "Why?")
     assert refused.exit_code == 2
     assert "there is no team 'nope': sophia has business_insight, client_analysis," in " ".join(refused.output.split())
+    refused = run("ask", "--repository", "ssh://git@host/a", "Why?")
+    assert refused.exit_code == 2
+    assert "must be an absolute path, or the https address of a git repository" in " ".join(refused.output.split())
+    assert "regex" not in refused.output
 
 
 def test_a_step_that_takes_long_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,12 @@ def test_beside_what_was_computed_a_summary_holds_only_what_speaks_to_the_questi
     assert (findings[0] in summary, told.removesuffix(".") in summary) == (True, True)
 
 
+def test_that_a_file_could_not_be_used_is_told_first_whatever_was_asked() -> None:
+    refused = "Client analysis could not use r.csv: it takes 30 customers of each outcome."
+    reply = compose(prompt("Who leaves?", ("Table r.csv with 1 row and 3 columns.",), findings=(refused,)))
+    assert reply.sections["summary"].startswith(refused)
+
+
 def test_nothing_known_is_said_and_not_hidden() -> None:
     reply = compose(prompt(texts=()))
     assert set(reply.sections.values()) == {NOTHING_KNOWN}
